@@ -1,0 +1,31 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.made-from-lock
+
+help:  ## print the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(SETUP)  ## make .venv from the lock file
+
+$(SETUP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+run: $(SETUP)  ## the chapter's run
+	$(BIN)/harness run chapter
+
+ui: $(SETUP)  ## the MLflow UI on 127.0.0.1:5000
+	$(BIN)/harness ui
+
+test: $(SETUP)  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(SETUP)  ## ruff, ruff format, mypy --strict
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: help setup run ui test check

@@ -1,0 +1,184 @@
+"""Datasets as in-memory tensors: checksums, the train/validation/test split, normalisation, batch order."""
+
+import functools
+import gzip
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.config import DatasetConfig
+from harness.errors import BadInputError
+
+# The chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare.
+MEAN = 0.1302
+STANDARD_DEVIATION = 0.3069
+
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 (n, 28, 28) and labels int64 (n,), on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a run may see. `digest` is the SHA-256 of all images and labels of the dataset."""
+
+    train: Split
+    validation: Split
+    test: Split
+    digest: str
+
+
+def load_splits(config: DatasetConfig, device: str, data_dir: Path | None = None) -> Splits:
+    """The dataset on `device`, split as `config` says.
+
+    Raises:
+        BadInputError: damaged or missing files.
+    """
+    train, test = _read(config.name, data_dir)
+    order = stratified_order(train.labels, config.split_seed)
+    validation_part = order[: config.validation_size]
+    train_part = order[config.validation_size : config.validation_size + config.train_size]
+
+    def take(part: Tensor) -> Split:
+        index = part.sort().values  # file order, so that all 60,000 are the chapter's dataset
+        return Split(train.images[index].to(device), train.labels[index].to(device))
+
+    return Splits(
+        train=take(train_part),
+        validation=take(validation_part),
+        test=Split(test.images.to(device), test.labels.to(device)),
+        digest=_digest(train, test),
+    )
+
+
+def stratified_order(labels: Tensor, seed: int) -> Tensor:
+    """An order of the images (n,) in which every prefix has the classes in proportion, within one image each.
+
+    Each class is shuffled, its images are spread evenly over [0, 1), and all are merged by that position.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    position = torch.empty(len(labels), dtype=torch.float64)
+    for label in labels.unique():
+        members = (labels == label).nonzero().squeeze(1)
+        shuffled = members[torch.randperm(len(members), generator=generator)]
+        position[shuffled] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return position.argsort(stable=True)
+
+
+def normalize(images: Tensor) -> Tensor:
+    """Pixels uint8 (n, 28, 28) as float32 (n, 1, 28, 28), exactly as ToTensor and Normalize do it."""
+    return images.unsqueeze(1).to(torch.float32).div_(255).sub_(MEAN).div_(STANDARD_DEVIATION)
+
+
+def epoch_order(size: int) -> Tensor:
+    """The order (size,) in which `DataLoader(shuffle=True)` would visit the data, from the global generator.
+
+    A pass draws one int64 as the workers' base seed and a second that seeds the sampler
+    (torch/utils/data: `_BaseDataLoaderIter`, `RandomSampler`).
+    """
+    _draw_seed()
+    generator = torch.Generator().manual_seed(_draw_seed())
+    return torch.randperm(size, generator=generator)
+
+
+def skip_evaluation_pass() -> None:
+    """Advance the global generator as the chapter's test DataLoader does once an epoch.
+
+    Drawn whether or not anything is evaluated, so that training never depends on evaluation.
+    """
+    _draw_seed()
+
+
+def _draw_seed() -> int:
+    return int(torch.empty((), dtype=torch.int64).random_().item())
+
+
+def _read(name: str, data_dir: Path | None) -> tuple[Split, Split]:
+    if data_dir is not None and not data_dir.is_dir():
+        raise BadInputError(
+            f"data folder {str(data_dir)!r} is not there: "
+            "name a folder in torchvision's layout, or leave out --data-dir"
+        )
+    if name == "mnist" and data_dir is None:
+        return _read_shipped_mnist()
+    return _read_torchvision(name, data_dir)
+
+
+@functools.cache
+def _read_shipped_mnist() -> tuple[Split, Split]:
+    def read(prefix: str) -> Split:
+        images = _read_idx(f"{prefix}-images-idx3-ubyte", header=16).reshape(-1, 28, 28)
+        labels = _read_idx(f"{prefix}-labels-idx1-ubyte", header=8)
+        return Split(torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64)))
+
+    return read("train"), read("t10k")
+
+
+def _read_idx(name: str, header: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return np.frombuffer(checked_bytes(Path(str(files("harness") / "datasets" / "mnist" / f"{name}.gz"))), np.uint8)[
+        header:
+    ]
+
+
+def checked_bytes(path: Path) -> bytes:
+    """The uncompressed content of a gzip IDX file of MNIST.
+
+    Raises:
+        BadInputError: the file is missing, not gzip, or its SHA-256 is not the known one.
+    """
+    expected = MNIST_SHA256[path.stem]
+    try:
+        content = gzip.decompress(path.read_bytes())
+        actual = hashlib.sha256(content).hexdigest()
+    except (OSError, EOFError, ValueError) as error:
+        content, actual = b"", f"unreadable ({error})"
+    if actual != expected:
+        raise BadInputError(
+            f"data file {path.name!r} is damaged: sha256 {actual}, allowed {expected}; install the package again"
+        )
+    return content
+
+
+@functools.cache
+def _read_torchvision(name: str, data_dir: Path | None) -> tuple[Split, Split]:
+    # imported here: torchvision takes a second, and the shipped MNIST does without it
+    from torchvision import datasets
+
+    dataset = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
+    root = data_dir or Path.home() / ".cache" / "optimizer-harness"
+    try:
+        parts = [dataset(root, train=train, download=data_dir is None) for train in (True, False)]
+    except (RuntimeError, OSError) as error:
+        raise BadInputError(
+            f"dataset {name!r} is neither in {str(root)!r} nor downloadable ({str(error).splitlines()[0]}): "
+            f"put the IDX files under {dataset.__name__}/raw in a folder and name it with --data-dir"
+        ) from None
+    train, test = (Split(part.data, part.targets.to(torch.int64)) for part in parts)
+    return train, test
+
+
+def _digest(*splits: Split) -> str:
+    digest = hashlib.sha256()
+    for split in splits:
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,114 @@
+"""What a run reports: EpochMetrics, RunRecord, and the names of metrics and tags. No torch, no MLflow."""
+
+from enum import StrEnum
+
+from harness.config import FrozenModel, RunConfig
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    KILLED = "killed"
+
+
+class Stage(StrEnum):
+    """What a run is part of."""
+
+    RUN = "run"
+    SWEEP = "sweep"
+    TRIAL = "trial"
+    FINAL = "final"
+
+
+class EpochMetrics(FrozenModel):
+    """One epoch's numbers: losses in nats, accuracies as fractions, durations in (monotonic) seconds.
+
+    `train_*` are means over the images as they were trained on, dropout active; the other splits are
+    evaluated after the epoch, without dropout. A split that was not evaluated is None.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    train_seconds: float
+    evaluate_seconds: float
+    images_per_second: float
+
+    def as_metrics(self) -> dict[str, float]:
+        """By MLflow metric name, absent splits left out."""
+        values = {METRIC_NAMES[field]: getattr(self, field) for field in METRIC_NAMES}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+METRIC_NAMES = {
+    "train_loss": "train/loss",
+    "train_accuracy": "train/accuracy",
+    "validation_loss": "validation/loss",
+    "validation_accuracy": "validation/accuracy",
+    "test_loss": "test/loss",
+    "test_accuracy": "test/accuracy",
+    "train_seconds": "seconds/train",
+    "evaluate_seconds": "seconds/evaluate",
+    "images_per_second": "images_per_second",
+}
+
+
+class Divergence(FrozenModel):
+    """Where a loss first stopped being finite. `step` counts batches within the epoch from 0."""
+
+    epoch: int
+    step: int
+    split: str
+
+
+class RunRecord(FrozenModel):
+    """One ended run, as `harness run --json` prints it."""
+
+    run_id: str
+    config: RunConfig
+    config_hash: str
+    state_hash: str
+    outcome: Outcome
+    divergence: Divergence | None = None
+    epochs: tuple[EpochMetrics, ...]
+
+
+class Tag:
+    """Names of the tags on MLflow runs."""
+
+    STAGE = "harness.stage"
+    OUTCOME = "harness.outcome"
+    CONFIG_HASH = "harness.config_hash"
+    STATE_HASH = "harness.state_hash"
+    DIVERGENCE = "harness.divergence"
+    ERROR = "harness.error"
+    SWEEP_ID = "harness.sweep_id"
+    DEFINITION_HASH = "harness.definition_hash"
+    OPTIMIZER = "harness.optimizer"
+    SEED = "harness.seed"
+    TRIAL = "harness.trial"
+    SUBSET = "harness.subset"
+    DATA_DIGEST = "harness.data_digest"
+    TORCH = "harness.torch"
+    DEVICE = "harness.device"
+    THREADS = "harness.threads"
+    GIT_COMMIT = "mlflow.source.git.commit"
+    GIT_DIRTY = "harness.git_dirty"
+    PARENT = "mlflow.parentRunId"
+    NOTE = "mlflow.note.content"
+
+
+CONFIG_ARTIFACT = "config.json"
+ENVIRONMENT_ARTIFACT = "environment.json"
+DIFF_ARTIFACT = "git.diff"
+STATE_ARTIFACT = "state.pt"
+DEFINITION_ARTIFACT = "definition.json"
+REPORT_ARTIFACT = "report"

@@ -1,0 +1,85 @@
+"""What makes a run repeat: generators, threads, deterministic algorithms, devices, and the record of all that."""
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from harness.config import RunConfig
+from harness.errors import BadInputError
+
+
+@contextlib.contextmanager
+def isolated(config: RunConfig) -> Iterator[None]:
+    """Run a block under the config's threads and deterministic algorithms; restore generators and settings after."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    if config.device.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    devices = [config.device] if config.device != "cpu" else []
+    with torch.random.fork_rng(devices, device_type=config.device.split(":")[0] if devices else "cuda"):
+        torch.set_num_threads(config.threads)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic)
+
+
+def resolve_device(name: str) -> str:
+    """`auto` as the best device there is; any other name checked against what is there.
+
+    Raises:
+        BadInputError: an unknown device, or one that this machine does not have.
+    """
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available += ["cuda"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if name == "auto":
+        return next((device for device in ("cuda", "mps") if device in available), "cpu")
+    if name not in available:
+        raise BadInputError(
+            f"device {name!r} is not available: allowed here: auto, {', '.join(available)}; choose one of these"
+        )
+    return name
+
+
+def environment() -> dict[str, Any]:
+    """Where a run executes, as plain values: machine, interpreter, torch build, every installed distribution."""
+    return {
+        "argv": sys.argv,
+        "python": sys.version,
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_count": os.cpu_count(),
+        "torch": torch.__version__,
+        "torch_build": torch.__config__.show(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "packages": {
+            distribution.name: distribution.version
+            for distribution in sorted(importlib.metadata.distributions(), key=lambda d: d.name.lower())
+        },
+    }
+
+
+def git_commit_and_diff() -> tuple[str | None, str]:
+    """The commit of the working folder and its uncommitted changes; (None, "") outside a repository."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit.strip(), _git("diff", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return None, ""
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, timeout=30).stdout

@@ -1,0 +1,94 @@
+"""RunState: all that is needed to go on, as a value: captured, restored, to bytes, hashed."""
+
+import hashlib
+import io
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the generators' states by device."""
+
+    config_hash: str
+    epoch: int
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    rng: dict[str, Tensor]
+
+    def to_bytes(self) -> bytes:
+        """Serialised for a file or another process."""
+        buffer = io.BytesIO()
+        torch.save(asdict(self), buffer)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "RunState":
+        """The state back, without unpickling anything but tensors and plain values."""
+        return cls(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+
+    def hash(self) -> str:
+        """SHA-256 over every value and every tensor's dtype, shape and bits, hexadecimal."""
+        digest = hashlib.sha256()
+        _update(digest, asdict(self))
+        return digest.hexdigest()
+
+
+def capture(config_hash: str, epoch: int, model: nn.Module, optimizer: optim.Optimizer, device: str) -> RunState:
+    """The state of a run between two epochs, copied to the CPU."""
+    return RunState(
+        config_hash=config_hash,
+        epoch=epoch,
+        model=_to_cpu(model.state_dict()),
+        optimizer=_to_cpu(optimizer.state_dict()),
+        rng=_rng_states(device),
+    )
+
+
+def restore(state: RunState, model: nn.Module, optimizer: optim.Optimizer, device: str) -> None:
+    """Put `state` into a freshly built model and optimizer and into the generators."""
+    model.load_state_dict(state.model)
+    optimizer.load_state_dict(_to_cpu(state.optimizer))
+    torch.set_rng_state(state.rng["cpu"])
+    if device.startswith("cuda"):
+        torch.cuda.set_rng_state(state.rng["device"], device)
+    elif device == "mps":
+        torch.mps.set_rng_state(state.rng["device"])
+
+
+def _rng_states(device: str) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.startswith("cuda"):
+        states["device"] = torch.cuda.get_rng_state(device)
+    elif device == "mps":
+        states["device"] = torch.mps.get_rng_state()
+    return states
+
+
+def _to_cpu(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True).contiguous()
+    if isinstance(value, dict):
+        return {key: _to_cpu(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_to_cpu(item) for item in value)
+    return value
+
+
+def _update(digest: "hashlib._Hash", value: Any) -> None:  # noqa: ANN401
+    if isinstance(value, Tensor):
+        digest.update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, dict):
+        for key in sorted(value, key=str):
+            digest.update(f"key {key!r}\n".encode())
+            _update(digest, value[key])
+    elif isinstance(value, list | tuple):
+        digest.update(f"sequence {len(value)}\n".encode())
+        for item in value:
+            _update(digest, item)
+    else:
+        digest.update(f"{value!r}\n".encode())

@@ -1,0 +1,239 @@
+"""MLflow at the edge: the only module that writes runs, and an in-memory tracker at the same seam."""
+
+import json
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import BadInputError
+from harness.records import EpochMetrics, Outcome, Tag
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+
+WORK_FOLDER = Path(".harness")
+STATUS = {
+    Outcome.COMPLETED: "FINISHED",
+    Outcome.PRUNED: "FINISHED",
+    Outcome.DIVERGED: "FAILED",
+    Outcome.FAILED: "FAILED",
+    Outcome.KILLED: "KILLED",
+}
+
+
+class Tracker(Protocol):
+    """Where runs are recorded. Every call is durable when it returns."""
+
+    def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Open a run and return its id."""
+
+    def log_epoch(self, run_id: str, metrics: EpochMetrics) -> None:
+        """Record one epoch's metrics, step = epoch."""
+
+    def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Store a file under the run. `name` may hold folders, separated by slashes."""
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags."""
+
+    def end_run(self, run_id: str, outcome: Outcome) -> None:
+        """Close a run with its outcome and the matching status."""
+
+
+class MlflowTracker:
+    """Runs in an MLflow store: `mlflow.db` in the current folder, or wherever MLFLOW_TRACKING_URI points."""
+
+    def __init__(self) -> None:
+        self.uri = tracking_uri()
+        self._client = connect(self.uri)
+        self._experiments: dict[str, str] = {}
+
+    def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Open a run and return its id."""
+        from mlflow.entities import Param
+
+        run = self._client.create_run(self._experiment_id(experiment), run_name=name, tags=dict(tags))
+        run_id: str = run.info.run_id
+        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        return run_id
+
+    def log_epoch(self, run_id: str, metrics: EpochMetrics) -> None:
+        """Record one epoch's metrics in one call, step = epoch."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        rows = [Metric(name, value, now, metrics.epoch) for name, value in metrics.as_metrics().items()]
+        self._client.log_batch(run_id, metrics=rows)
+
+    def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Store a file under the run. `name` may hold folders, separated by slashes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(name).name
+            path.write_bytes(content)
+            parent = Path(name).parent.as_posix()
+            self._client.log_artifact(run_id, str(path), None if parent == "." else parent)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags."""
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def end_run(self, run_id: str, outcome: Outcome) -> None:
+        """Close a run with its outcome and the matching status."""
+        self.set_tags(run_id, {Tag.OUTCOME: outcome.value})
+        self._client.set_terminated(run_id, STATUS[outcome])
+
+    def _experiment_id(self, name: str) -> str:
+        if name not in self._experiments:
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                # in direct SQLite mode MLflow resolves artifacts against the working folder of each reader
+                location = (Path.cwd() / "mlartifacts").as_uri() if self.uri.startswith("sqlite") else None
+                self._experiments[name] = self._client.create_experiment(name, artifact_location=location)
+            else:
+                self._experiments[name] = found.experiment_id
+        return self._experiments[name]
+
+
+@dataclass
+class MemoryRun:
+    """A run as the in-memory tracker keeps it."""
+
+    experiment: str
+    name: str
+    params: dict[str, Any]
+    tags: dict[str, str]
+    epochs: list[EpochMetrics] = field(default_factory=list)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    outcome: Outcome | None = None
+
+
+class MemoryTracker:
+    """Runs in a dictionary, for callers that want the numbers and no store."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, MemoryRun] = {}
+
+    def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Open a run and return its id."""
+        run_id = uuid.uuid4().hex
+        self.runs[run_id] = MemoryRun(experiment, name, dict(params), dict(tags))
+        return run_id
+
+    def log_epoch(self, run_id: str, metrics: EpochMetrics) -> None:
+        """Record one epoch's metrics."""
+        self.runs[run_id].epochs.append(metrics)
+
+    def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Store a file under the run."""
+        self.runs[run_id].artifacts[name] = content
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags."""
+        self.runs[run_id].tags.update(tags)
+
+    def end_run(self, run_id: str, outcome: Outcome) -> None:
+        """Close a run with its outcome."""
+        self.runs[run_id].outcome = outcome
+        self.runs[run_id].tags[Tag.OUTCOME] = outcome.value
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or MLflow's own default: `mlflow.db` in the current folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path.cwd() / 'mlflow.db').as_posix()}"
+
+
+def connect(uri: str) -> Any:  # noqa: ANN401
+    """An MlflowClient on `uri`, its database initialised once under a file lock.
+
+    Raises:
+        BadInputError: the store can't be reached.
+    """
+    import logging
+
+    # MLflow's default registry logs a line for each of the migrations of a fresh database
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    import sqlalchemy
+    from filelock import FileLock
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    try:
+        if not uri.startswith("sqlite"):
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+            return client
+        WORK_FOLDER.mkdir(exist_ok=True)
+        with FileLock(WORK_FOLDER / "mlflow.lock", timeout=120):
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+            engine = sqlalchemy.create_engine(uri)
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            engine.dispose()
+        return client
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise BadInputError(
+            f"tracking store {without_password(uri)!r} can't be reached ({type(error).__name__}): "
+            "allowed: an MLflow server's address or a database URL that is up and writable; "
+            "correct or unset MLFLOW_TRACKING_URI"
+        ) from None
+
+
+def without_password(uri: str) -> str:
+    """`uri` with a password in it replaced by stars."""
+    from urllib.parse import urlsplit
+
+    try:
+        password = urlsplit(uri).password
+    except ValueError:
+        return "an unreadable address"
+    return uri.replace(f":{password}@", ":***@") if password else uri
+
+
+def read_run(run_id: str) -> Any:  # noqa: ANN401
+    """The MLflow run of that id.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return connect(tracking_uri()).get_run(run_id)
+    except MlflowException:
+        raise BadInputError(
+            f"run {run_id!r} is unknown in {without_password(tracking_uri())!r}: "
+            "a run id of this store is allowed; `harness ui` shows them"
+        ) from None
+
+
+def read_artifact(run_id: str, name: str) -> bytes:
+    """The content of a run's artifact.
+
+    Raises:
+        BadInputError: the run or the artifact is not there.
+    """
+    from mlflow.exceptions import MlflowException
+
+    read_run(run_id)
+    client = connect(tracking_uri())
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+        except (MlflowException, OSError):
+            raise BadInputError(
+                f"run {run_id!r} has no {name!r}: a run that has ended is allowed; choose another run"
+            ) from None
+
+
+def json_bytes(value: Any) -> bytes:  # noqa: ANN401
+    """Indented JSON for an artifact."""
+    return json.dumps(value, indent=2, sort_keys=True).encode()

@@ -1,0 +1,138 @@
+"""The training loop: (config, state, data) -> (state, metrics). No files, no tracking, no terminal."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F  # noqa: N812
+
+from harness.config import RunConfig, config_hash
+from harness.data import Split, Splits, epoch_order, normalize, skip_evaluation_pass
+from harness.model import ConvNet
+from harness.optimizers import build_optimizer
+from harness.records import Divergence, EpochMetrics
+from harness.reproducibility import isolated
+from harness.state import RunState, capture, restore
+
+EvaluationSplit = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What `advance` returns. After a divergence `state` is that of the last whole epoch."""
+
+    state: RunState
+    metrics: tuple[EpochMetrics, ...]
+    divergence: Divergence | None = None
+
+
+def initial_state(config: RunConfig) -> RunState:
+    """The state before the first epoch: one seed, then the model's initialisation, as the chapter does it."""
+    with isolated(config):
+        torch.manual_seed(config.seed)
+        model, optimizer = _build(config)
+        return capture(config_hash(config), 0, model, optimizer, config.device)
+
+
+def advance(
+    config: RunConfig, state: RunState, data: Splits, epochs: int, evaluate_on: Sequence[EvaluationSplit]
+) -> Slice:
+    """Train `epochs` more epochs from `state`, evaluating each of them on the named splits."""
+    with isolated(config):
+        model, optimizer = _build(config)
+        restore(state, model, optimizer, config.device)
+        metrics: list[EpochMetrics] = []
+        for epoch in range(state.epoch + 1, state.epoch + epochs + 1):
+            started = time.perf_counter()
+            losses, correct, sizes = train_epoch(model, optimizer, data.train, config)
+            diverged = (~losses.isfinite()).nonzero()
+            train_seconds = time.perf_counter() - started
+            if len(diverged):
+                divergence = Divergence(epoch=epoch, step=int(diverged[0]), split="train")
+                return Slice(state, tuple(metrics), divergence)
+
+            started = time.perf_counter()
+            evaluated: dict[str, float] = {}
+            for name in evaluate_on:
+                loss, accuracy = evaluate(model, getattr(data, name), config)
+                if loss == float("inf") or loss != loss:
+                    return Slice(state, tuple(metrics), Divergence(epoch=epoch, step=len(losses), split=name))
+                evaluated |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+            skip_evaluation_pass()
+            metrics.append(
+                EpochMetrics(
+                    epoch=epoch,
+                    train_loss=float(losses.double() @ sizes.double()) / len(data.train),
+                    train_accuracy=correct / len(data.train),
+                    train_seconds=train_seconds,
+                    evaluate_seconds=time.perf_counter() - started,
+                    images_per_second=len(data.train) / train_seconds,
+                    **evaluated,
+                )
+            )
+            state = capture(config_hash(config), epoch, model, optimizer, config.device)
+        return Slice(state, tuple(metrics))
+
+
+def train_epoch(
+    model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig
+) -> tuple[Tensor, int, Tensor]:
+    """One pass over `data`. Returns the loss of every step (steps,), images right, and batch sizes (steps,)."""
+    model.train()
+    losses, correct, sizes = [], [], []
+    for batch in epoch_order(len(data)).to(data.images.device).split(config.batch_size):
+        labels = data.labels[batch]
+        log_probabilities = _forward(model, data.images[batch], config)
+        loss = F.nll_loss(log_probabilities, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+        correct.append((log_probabilities.detach().argmax(dim=1) == labels).sum())
+        sizes.append(len(batch))
+    # stacked once an epoch, so that a GPU is not made to wait for the host at every step
+    return torch.stack(losses).cpu(), int(torch.stack(correct).sum()), torch.tensor(sizes)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, float]:
+    """Mean loss (nats) and accuracy (fraction) over all images of `data`, the last, smaller batch included."""
+    model.eval()
+    loss = torch.zeros((), dtype=torch.float64)
+    correct = 0
+    for images, labels in zip(
+        data.images.split(config.evaluation_batch_size),
+        data.labels.split(config.evaluation_batch_size),
+        strict=True,
+    ):
+        log_probabilities = _forward(model, images, config)
+        loss += F.nll_loss(log_probabilities, labels, reduction="sum").cpu().double()
+        correct += int((log_probabilities.argmax(dim=1) == labels).sum())
+    return float(loss) / len(data), correct / len(data)
+
+
+def build_model(config: RunConfig, state: RunState) -> nn.Module:
+    """The model of `state`, in evaluation mode on the CPU."""
+    model = ConvNet(config.model)
+    model.load_state_dict(state.model)
+    return model.eval()
+
+
+def _build(config: RunConfig) -> tuple[ConvNet, optim.Optimizer]:
+    model = ConvNet(config.model).to(config.device)
+    if config.memory_format == "channels_last":
+        model = model.to(memory_format=torch.channels_last)
+    return model, build_optimizer(config.optimizer, model.parameters())
+
+
+def _forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:
+    x = normalize(images)
+    if config.memory_format == "channels_last":
+        x = x.contiguous(memory_format=torch.channels_last)
+    if config.precision == "float32":
+        return model(x)  # type: ignore[no-any-return]
+    with torch.autocast(x.device.type, dtype=torch.bfloat16):
+        return model(x).float()  # type: ignore[no-any-return]

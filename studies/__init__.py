@@ -1,0 +1,1 @@
+"""Searching: spaces, Optuna studies, the sweep's coordinator and the executors."""

@@ -1,0 +1,101 @@
+"""RunConfig: one truth for hyperparameters, hashed, refusing what is out of range by name."""
+
+import inspect
+
+import pytest
+
+from harness.config import OPTIMIZER_CONFIGS, RunConfig, canonical_json, config_hash, parse_config, with_settings
+from harness.errors import BadInputError
+from harness.optimizers import OPTIMIZERS
+
+IMPLEMENTATION = {"params", "foreach", "maximize", "capturable", "differentiable", "fused"}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZER_CONFIGS.keys() - {"sgd", "momentum", "nesterov"}))
+def test_hyperparameters_and_defaults_are_those_of_torchs_class(name):
+    parameters = inspect.signature(OPTIMIZERS[name]).parameters.values()
+    torchs = {each.name: each.default for each in parameters if each.name not in IMPLEMENTATION}
+    ours = OPTIMIZER_CONFIGS[name]().model_dump(exclude={"name"})
+    assert ours == torchs
+
+
+def test_every_config_has_an_optimizer_and_the_other_way_round():
+    assert OPTIMIZERS.keys() == OPTIMIZER_CONFIGS.keys()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimizer.lr", 0),
+        ("optimizer.lr", -1),
+        ("optimizer.lr", float("nan")),
+        ("optimizer.lr", "fast"),
+        ("optimizer.rho", 1.0),
+        ("optimizer.beta", 0.9),
+        ("optimizer.name", "adamm"),
+        ("batch_size", 0),
+        ("batch_size", 50_001),
+        ("model.dropout.0", 1.0),
+        ("model.dropout.1", -0.1),
+        ("model.dropout", [0.1]),
+        ("epochs", 0),
+        ("seed", -1),
+        ("seed", 2**64),
+        ("device", "tpu"),
+        ("dataset.validation_size", 20_000),
+        ("learning_rate", 0.1),
+        ("model.dropout.2", 0.1),
+        ("model.width.depth", 3),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
+    with pytest.raises(BadInputError) as caught:
+        with_settings(RunConfig(), {key: value})
+    message = str(caught.value)
+    assert "\n" not in message
+    assert key.split(".")[-1] in message or str(value) in message
+
+
+def test_a_new_optimizer_starts_from_its_own_defaults():
+    config = with_settings(RunConfig(), {"optimizer.name": "adam"})
+    assert (config.optimizer.name, config.optimizer.lr) == ("adam", 1e-3)
+
+
+def test_json_round_trip_is_the_same_config():
+    import json
+
+    config = with_settings(RunConfig(), {"optimizer.name": "nadam", "model.dropout": [0.2, 0.3]})
+    assert parse_config(json.loads(canonical_json(config))) == config
+
+
+def test_hash_is_pinned_and_sees_every_field():
+    base = RunConfig()
+    assert config_hash(base) == "dad513c501e0bf72c0132d97c2c8fe45dcb69b64216f0754b6ed16d04c8f88fc"
+    changes = {
+        "dataset.name": "fashion-mnist",
+        "dataset.train_size": 49_999,
+        "dataset.validation_size": 9_999,
+        "dataset.split_seed": 1,
+        "model.activation": "tanh",
+        "model.leaky_relu_slope": 0.02,
+        "model.dropout.0": 0.11,
+        "model.dropout.1": 0.26,
+        "optimizer.name": "adam",
+        "optimizer.lr": 0.6,
+        "optimizer.rho": 0.8,
+        "optimizer.eps": 1e-5,
+        "optimizer.weight_decay": 0.1,
+        "batch_size": 33,
+        "evaluation_batch_size": 501,
+        "epochs": 3,
+        "seed": 1,
+        "device": "cuda",
+        "threads": 1,
+        "precision": "bfloat16",
+        "memory_format": "channels_last",
+    }
+    from harness.config import flatten
+
+    assert changes.keys() == flatten(base).keys()
+    hashes = {config_hash(with_settings(base, {key: value})) for key, value in changes.items()}
+    assert len(hashes | {config_hash(base)}) == len(changes) + 1

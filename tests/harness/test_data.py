@@ -1,0 +1,59 @@
+"""The data: checked, split in proportion and without overlap, in the chapter's order."""
+
+import shutil
+from importlib.resources import files
+
+import pytest
+import torch
+
+from harness.config import DatasetConfig
+from harness.data import checked_bytes, load_splits, stratified_order
+from harness.errors import BadInputError
+
+
+def test_full_mnist_ships_with_the_package():
+    splits = load_splits(DatasetConfig(), "cpu")
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [50_000, 10_000, 10_000]
+    assert splits.digest == "1e35582d42a90940c55b956deb61875c020b567ed20e3c5b174f52bf7809ed9b"
+
+
+def test_all_images_keep_the_files_order():
+    splits = load_splits(DatasetConfig(train_size=60_000, validation_size=0), "cpu")
+    assert splits.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+
+
+def test_split_is_disjoint_and_in_proportion():
+    splits = load_splits(DatasetConfig(), "cpu")
+    whole = load_splits(DatasetConfig(train_size=60_000, validation_size=0), "cpu")
+    assert torch.equal(
+        splits.train.labels.bincount() + splits.validation.labels.bincount(), whole.train.labels.bincount()
+    )
+    assert (splits.validation.labels.bincount() - whole.train.labels.bincount() / 6).abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", [10, 137, 2_000])
+def test_every_prefix_of_the_order_is_stratified(size):
+    labels = torch.arange(2_000) % 7
+    order = stratified_order(labels, seed=3)
+    assert sorted(order.tolist()) == list(range(2_000))
+    assert (labels[order[:size]].bincount(minlength=7) - size / 7).abs().max() <= 1
+    assert not torch.equal(order, stratified_order(labels, seed=4))
+
+
+@pytest.mark.parametrize("damage", [b"not gzip", None])
+def test_a_damaged_file_is_refused_with_its_name_and_both_digests(tmp_path, damage):
+    name = "t10k-labels-idx1-ubyte.gz"
+    path = tmp_path / name
+    if damage is None:
+        shutil.copy(str(files("harness") / "datasets" / "mnist" / "train-labels-idx1-ubyte.gz"), path)
+    else:
+        path.write_bytes(damage)
+    with pytest.raises(BadInputError, match=r"t10k-labels.* sha256 .*ff7bcfd4"):
+        checked_bytes(path)
+
+
+def test_a_dataset_that_is_not_there_says_what_to_do(tmp_path):
+    with pytest.raises(BadInputError, match=r"FashionMNIST/raw.*--data-dir"):
+        load_splits(DatasetConfig(name="fashion-mnist"), "cpu", tmp_path)
+    with pytest.raises(BadInputError, match="not there"):
+        load_splits(DatasetConfig(), "cpu", tmp_path / "missing")
