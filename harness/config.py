@@ -92,6 +92,7 @@ class AdamConfig(FrozenModel):
     eps: NonNegative = 1e-8
     weight_decay: NonNegative = 0.0
     amsgrad: bool = False
+    decoupled_weight_decay: bool = False
 
 
 class AdamWConfig(FrozenModel):

@@ -179,7 +179,7 @@ def connect(uri: str) -> Any:  # noqa: ANN401
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             engine.dispose()
         return client
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
         raise BadInputError(
             f"tracking store {without_password(uri)!r} can't be reached ({type(error).__name__}): "
             "allowed: an MLflow server's address or a database URL that is up and writable; "

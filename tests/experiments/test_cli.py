@@ -27,9 +27,9 @@ def test_run_is_tracked_epoch_by_epoch(harness_json, project):
 
 
 def test_a_diverged_run_says_where_and_exits_1(harness, project):
-    result = harness(
-        "run", "chapter", "--device", "cpu", *SMALL, "--set", "optimizer.lr=1e6", "--set", "optimizer.weight_decay=1"
-    )
+    exploding = ["optimizer.name=sgd", "optimizer.lr=1e6", "optimizer.weight_decay=1"]
+    settings = [word for setting in exploding for word in ("--set", setting)]
+    result = harness("run", "chapter", "--device", "cpu", *SMALL, *settings)
     assert result.returncode == 1, result.stderr
     assert "diverged" in result.stderr
     from harness.tracking import connect, tracking_uri
