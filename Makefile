@@ -14,6 +14,9 @@ $(SETUP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
+sweep: $(SETUP)  ## compare the optimizers on full MNIST
+	$(BIN)/harness sweep optimizers
+
 run: $(SETUP)  ## the chapter's run
 	$(BIN)/harness run chapter
 
@@ -28,4 +31,4 @@ check: $(SETUP)  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-.PHONY: help setup run ui test check
+.PHONY: help setup sweep run ui test check

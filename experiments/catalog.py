@@ -4,10 +4,12 @@ import tomllib
 from importlib.resources import files
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
+from experiments.spaces import SHARED, SPACES
 from harness.config import FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
+from studies.sweep import SweepDefinition
 
 
 class RunExperiment(FrozenModel):
@@ -19,7 +21,26 @@ class RunExperiment(FrozenModel):
     config: RunConfig
 
 
-Experiment = RunExperiment
+class SweepExperiment(FrozenModel):
+    """A declared sweep. Spaces that its file leaves out are those of `experiments/spaces.py`."""
+
+    kind: Literal["sweep"]
+    shows: str
+    cost: str
+    sweep: SweepDefinition
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_default_spaces(cls, values: dict[str, Any]) -> dict[str, Any]:
+        sweep = {"space": SHARED, **values.get("sweep", {})}
+        declared = sweep.get("spaces", {})
+        sweep["spaces"] = {
+            name: declared.get(name, SPACES[name]) for name in sweep.get("optimizers", ()) if name in SPACES
+        }
+        return {**values, "sweep": sweep}
+
+
+Experiment = RunExperiment | SweepExperiment
 
 
 def names() -> list[str]:
@@ -41,10 +62,35 @@ def load(name: str) -> Experiment:
     return parse(name, tomllib.loads(text))
 
 
+def load_run(name: str) -> RunConfig:
+    """The config of a declared run.
+
+    Raises:
+        BadInputError: no such experiment, or it is a sweep.
+    """
+    experiment = load(name)
+    if isinstance(experiment, SweepExperiment):
+        raise BadInputError(f"experiment {name!r} is a sweep: a run is allowed here; say `harness sweep {name}`")
+    return experiment.config
+
+
+def load_sweep(name: str) -> SweepDefinition:
+    """The definition of a declared sweep.
+
+    Raises:
+        BadInputError: no such experiment, or it is a run.
+    """
+    experiment = load(name)
+    if isinstance(experiment, RunExperiment):
+        raise BadInputError(f"experiment {name!r} is a run: a sweep is allowed here; say `harness run {name}`")
+    return experiment.sweep
+
+
 def parse(name: str, values: dict[str, Any]) -> Experiment:
     """A definition from the values of its TOML file."""
     try:
-        return RunExperiment.model_validate(values)
+        kinds: dict[str, type[Experiment]] = {"run": RunExperiment, "sweep": SweepExperiment}
+        return kinds[values["kind"]].model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
         raise BadInputError(

@@ -89,6 +89,47 @@ def run(
 
 
 @app.command()
+def sweep(
+    experiment: Annotated[str, typer.Argument(help="A declared sweep; `harness list` shows them.")],
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials per optimizer.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Slices at a time; one per core by default.")] = None,
+    executor: Annotated[str, typer.Option(help="inline or local.")] = "local",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """A declared sweep: every optimizer under the same budget, then the winners on fresh seeds."""
+    from experiments import catalog
+    from harness.config import validated
+    from harness.errors import unknown
+    from harness.tracking import MlflowTracker
+    from studies.executors import open_executor
+    from studies.sweep import Job, SweepDefinition, run_sweep
+
+    definition = catalog.load_sweep(experiment)
+    if trials is not None:
+        definition = validated(SweepDefinition, definition.model_dump() | {"trials": trials})
+    if executor not in ("inline", "local"):
+        raise unknown("executor", executor, ("inline", "local"), "choose one with --executor")
+    count = 1 if executor == "inline" else workers or os.cpu_count() or 1
+    done = 0
+
+    def on_epoch(job: Job, metrics: Any) -> None:  # noqa: ANN401
+        nonlocal done
+        done += 1
+        line = _epoch_line(metrics, job.config.epochs)
+        typer.echo(f"[{done}/{definition.total_epochs}] {job.stage} {job.optimizer} {job.number}  {line}", err=True)
+
+    tracker = MlflowTracker()
+    with open_executor(executor, count) as pool:
+        result = run_sweep(experiment, definition, tracker, pool, count, data_dir, on_epoch)
+    if as_json:
+        _print_json(result.model_dump(mode="json"))
+        return
+    for name, each in result.optimizers.items():
+        typer.echo(f"{name:<10} mean test accuracy {each.mean}  over {len(each.finals)} seeds  {each.best}")
+
+
+@app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
     """The MLflow UI on this project's store, on 127.0.0.1."""
     from harness.tracking import connect, tracking_uri
@@ -107,10 +148,10 @@ def _resolve(experiment: str, seed: str | None, epochs: str | None, device: str,
     from experiments import catalog
     from harness.config import with_settings
 
-    definition = catalog.load(experiment)
+    base = catalog.load_run(experiment)
     values = dict(_parse_setting(setting) for setting in settings)
     values |= {key: _parse_value(text) for key, text in (("seed", seed), ("epochs", epochs)) if text is not None}
-    config = with_settings(definition.config, values | ({} if "device" in values else {"device": "cpu"}))
+    config = with_settings(base, values | ({} if "device" in values else {"device": "cpu"}))
     from harness.reproducibility import resolve_device
 
     return with_settings(config, {"device": resolve_device(str(values.get("device", device)))})
