@@ -17,6 +17,9 @@ $(SETUP): requirements.lock pyproject.toml
 sweep: $(SETUP)  ## compare the optimizers on full MNIST
 	$(BIN)/harness sweep optimizers
 
+report: $(SETUP)  ## the latest sweep's report
+	$(BIN)/harness report
+
 run: $(SETUP)  ## the chapter's run
 	$(BIN)/harness run chapter
 
@@ -31,4 +34,4 @@ check: $(SETUP)  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-.PHONY: help setup sweep run ui test check
+.PHONY: help setup sweep report run ui test check

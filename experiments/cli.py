@@ -122,11 +122,32 @@ def sweep(
     tracker = MlflowTracker()
     with open_executor(executor, count) as pool:
         result = run_sweep(experiment, definition, tracker, pool, count, data_dir, on_epoch)
+    from reports.page import write_report
+
+    page = write_report(result.sweep_id).resolve()
     if as_json:
-        _print_json(result.model_dump(mode="json"))
+        _print_json(result.model_dump(mode="json") | {"report": str(page)})
         return
     for name, each in result.optimizers.items():
-        typer.echo(f"{name:<10} mean test accuracy {each.mean}  over {len(each.finals)} seeds  {each.best}")
+        mean = "no final completed" if each.mean is None else f"{each.mean:.2%}"
+        typer.echo(f"{name:<10} {mean} mean test accuracy over {len(each.finals)} seeds")
+    typer.echo(f"report: {page}")
+
+
+@app.command()
+def report(
+    sweep_id: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the page, figures and tables.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The report of a sweep, from MLflow alone."""
+    from reports.page import write_report
+
+    page = str(write_report(sweep_id, out).resolve())
+    if as_json:
+        _print_json({"report": page})
+    else:
+        typer.echo(page)
 
 
 @app.command()

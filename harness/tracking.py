@@ -14,6 +14,7 @@ from harness.errors import BadInputError
 from harness.records import EpochMetrics, Outcome, Tag
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 WORK_FOLDER = Path(".harness")
@@ -237,3 +238,78 @@ def read_artifact(run_id: str, name: str) -> bytes:
 def json_bytes(value: Any) -> bytes:  # noqa: ANN401
     """Indented JSON for an artifact."""
     return json.dumps(value, indent=2, sort_keys=True).encode()
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """A run as MLflow recorded it. `history` maps a metric's name to its values by step."""
+
+    run_id: str
+    experiment: str
+    name: str
+    status: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    history: dict[str, dict[int, float]]
+
+
+def latest_sweep() -> str:
+    """The id of the sweep that was started last.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    client = connect(tracking_uri())
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    found = client.search_runs(
+        experiments, f"tags.`{Tag.STAGE}` = 'sweep'", max_results=1, order_by=["attributes.start_time DESC"]
+    )
+    if not found:
+        raise BadInputError(
+            f"no sweep in {without_password(tracking_uri())!r}: a store with a sweep is allowed; "
+            "`harness sweep optimizers` makes one"
+        )
+    run_id: str = found[0].info.run_id
+    return run_id
+
+
+def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
+    """A sweep's own run, and its trials and finals in the order in which they began.
+
+    Raises:
+        BadInputError: no run has that id, or it is not a sweep.
+    """
+    run = read_run(sweep_id)
+    if run.data.tags.get(Tag.STAGE) != "sweep":
+        raise BadInputError(f"run {sweep_id!r} is not a sweep: a sweep's id is allowed; `harness ui` shows them")
+    client = connect(tracking_uri())
+    children: list[Any] = []
+    token = None
+    while token is not None or not children:
+        page = client.search_runs(
+            [run.info.experiment_id],
+            f"tags.`{Tag.SWEEP_ID}` = '{sweep_id}'",
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        children += page
+        token = page.token
+        if not token:
+            break
+    experiment = client.get_experiment(run.info.experiment_id).name
+    return _tracked(client, run, experiment), [_tracked(client, child, experiment) for child in children]
+
+
+def _tracked(client: Any, run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
+    return TrackedRun(
+        run_id=run.info.run_id,
+        experiment=experiment,
+        name=run.info.run_name,
+        status=run.info.status,
+        tags=run.data.tags,
+        params=run.data.params,
+        history={
+            name: {point.step: point.value for point in client.get_metric_history(run.info.run_id, name)}
+            for name in run.data.metrics
+        },
+    )

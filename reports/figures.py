@@ -1,0 +1,95 @@
+"""The report's figures, drawn from tidy frames: convergence, final accuracy, training time."""
+
+import io
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+# Wong's colour-blind-safe palette (Nature Methods 2011); one colour and one marker per optimizer on every figure
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+
+
+def styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of every optimizer."""
+    return {
+        name: (COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]) for index, name in enumerate(optimizers)
+    }
+
+
+def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
+    """Validation loss and accuracy of the finals against epochs and training seconds, a line per seed."""
+    finals = epochs[epochs["stage"] == "final"]
+    figure = Figure(figsize=(9.6, 6.4), layout="constrained")
+    axes = figure.subplots(2, 2, sharex="col", sharey="row")
+    measures = [
+        ("validation_loss", "validation loss (nats, log)"),
+        ("validation_accuracy", "validation accuracy (%)"),
+    ]
+    for row, (measure, label) in enumerate(measures):
+        scale = 100 if measure.endswith("accuracy") else 1
+        for column, (time, time_label) in enumerate([("epoch", "epoch"), ("trained_seconds", "training seconds")]):
+            axis = axes[row][column]
+            for name, (colour, marker) in styles(optimizers).items():
+                for index, (_, run) in enumerate(finals[finals["optimizer"] == name].groupby("run_id", sort=False)):
+                    axis.plot(
+                        run[time],
+                        run[measure] * scale,
+                        color=colour,
+                        marker=marker,
+                        markersize=4,
+                        linewidth=1.2,
+                        alpha=0.8,
+                        label=name if index == 0 else None,
+                    )
+            if row == 0:
+                axis.set_yscale("log")
+            else:
+                axis.set_xlabel(time_label)
+            if column == 0:
+                axis.set_ylabel(label)
+        axes[row][0].xaxis.get_major_locator().set_params(integer=True)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    sns.despine(fig=figure)
+    return figure
+
+
+def final_accuracy(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
+    """Test accuracy of every final as a point, the mean as a bar of its optimizer."""
+    return _dots(runs, optimizers, "test_accuracy", 100, "test accuracy (%), each seed a point, the line their mean")
+
+
+def training_time(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
+    """Training seconds per epoch of every final as a point."""
+    return _dots(runs, optimizers, "train_seconds", 1, "training seconds per epoch, each seed a point")
+
+
+def _dots(runs: pd.DataFrame, optimizers: Sequence[str], measure: str, scale: float, label: str) -> Figure:
+    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed")]
+    figure = Figure(figsize=(9.6, 0.9 + 0.55 * max(len(optimizers), 1)), layout="constrained")
+    axis = figure.subplots()
+    for row, (name, (colour, marker)) in enumerate(styles(optimizers).items()):
+        values = finals.loc[finals["optimizer"] == name, measure].astype(float) * scale
+        axis.plot(values, [row] * len(values), marker, color=colour, markersize=7, alpha=0.8, clip_on=False)
+        if len(values):
+            axis.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+    axis.set_yticks(range(len(optimizers)), list(optimizers))
+    axis.set_ylim(len(optimizers) - 0.5, -0.5)
+    axis.set_xlabel(label)
+    axis.grid(axis="x", alpha=0.3)
+    sns.despine(fig=figure, left=True)
+    return figure
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure as `svg` or `png`, the same bytes for the same data."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "harness", "svg.fonttype": "path"}):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+    return buffer.getvalue()

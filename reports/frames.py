@@ -1,0 +1,90 @@
+"""Tidy tables of a sweep, from its MLflow runs."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from harness.records import METRIC_NAMES, Tag
+from harness.tracking import TrackedRun
+
+
+def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
+    """One row per run and epoch.
+
+    Columns: run_id, optimizer, stage, seed, epoch; the fields of EpochMetrics (losses in nats, accuracies as
+    fractions, durations in seconds); trained_seconds: training time since the run's beginning.
+    """
+    rows = []
+    for run in runs:
+        trained = 0.0
+        for epoch in sorted(run.history.get(METRIC_NAMES["train_loss"], {})):
+            values = {field: run.history.get(name, {}).get(epoch) for field, name in METRIC_NAMES.items()}
+            trained += values["train_seconds"] or 0.0
+            rows.append(_identity(run) | {"epoch": epoch} | values | {"trained_seconds": trained})
+    columns = [*IDENTITY, "epoch", *METRIC_NAMES, "trained_seconds"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype(dict.fromkeys([*METRIC_NAMES, "trained_seconds"], "float64"))
+
+
+def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame:
+    """One row per run.
+
+    Columns: run_id, optimizer, stage, seed, outcome, epochs (trained), the last epoch's validation_accuracy and
+    test_accuracy (fractions), train_seconds (mean per epoch), and a column per searched or fixed config key.
+    """
+    last = epochs.groupby("run_id").last()
+    mean = epochs.groupby("run_id")["train_seconds"].mean()
+    count = epochs.groupby("run_id").size()
+    rows = [
+        _identity(run)
+        | {
+            "outcome": run.tags.get(Tag.OUTCOME, "running"),
+            "epochs": int(count.get(run.run_id, 0)),
+            "validation_accuracy": last["validation_accuracy"].get(run.run_id),
+            "test_accuracy": last["test_accuracy"].get(run.run_id),
+            "train_seconds": mean.get(run.run_id),
+        }
+        | {f"config.{key}": value for key, value in run.params.items()}
+        for run in runs
+    ]
+    columns = [*IDENTITY, "outcome", "epochs", "validation_accuracy", "test_accuracy", "train_seconds"]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per optimizer, best mean test accuracy of the completed finals first.
+
+    Columns: optimizer, mean, sd, lowest, highest (test accuracy, fractions), seeds, train_seconds (mean of the
+    finals, per epoch), trials, epochs_tuning, completed, diverged, failed (numbers of trials).
+    """
+    rows = []
+    for optimizer, group in runs.groupby("optimizer", sort=False):
+        finals = group[(group["stage"] == "final") & (group["outcome"] == "completed")]
+        trials = group[group["stage"] == "trial"]
+        accuracy = finals["test_accuracy"].astype(float)
+        rows.append(
+            {
+                "optimizer": optimizer,
+                "mean": accuracy.mean(),
+                "sd": accuracy.std(),
+                "lowest": accuracy.min(),
+                "highest": accuracy.max(),
+                "seeds": len(finals),
+                "train_seconds": finals["train_seconds"].astype(float).mean(),
+                "trials": len(trials),
+                "epochs_tuning": int(trials["epochs"].sum()),
+                **{
+                    outcome: int((trials["outcome"] == outcome).sum())
+                    for outcome in ("completed", "diverged", "failed")
+                },
+            }
+        )
+    return pd.DataFrame(rows).sort_values("mean", ascending=False, na_position="last", ignore_index=True)
+
+
+IDENTITY = ("run_id", "optimizer", "stage", "seed")
+
+
+def _identity(run: TrackedRun) -> dict[str, str]:
+    tags = (run.tags.get(Tag.OPTIMIZER, ""), run.tags.get(Tag.STAGE, ""), run.tags.get(Tag.SEED, ""))
+    return dict(zip(IDENTITY, (run.run_id, *tags), strict=True))
