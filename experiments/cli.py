@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -207,7 +208,8 @@ def _print_json(value: Any) -> None:  # noqa: ANN401
 
 
 def main() -> None:
-    """Entry point: bad input is one line and exit code 2, an interrupt 130."""
+    """Entry point: bad input is one line and exit code 2, an interrupt or SIGTERM 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except BadInputError as error:
