@@ -152,6 +152,26 @@ def report(
 
 
 @app.command()
+def predict(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A tracked run; `harness ui` shows them.")],
+    index: Annotated[int, typer.Option(help="Which image of the test set.")] = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """The chapter's last step: an image, the run's prediction and the ground truth."""
+    from harness.prediction import predict_test_image
+
+    result = predict_test_image(run_id, index, data_dir)
+    if as_json:
+        _print_json(result.model_dump(mode="json"))
+        return
+    for row in result.pixels[::2]:  # a character is twice as high as it is wide
+        typer.echo("".join(" .:-=+*#%@"[pixel * 9 // 255] for pixel in row))
+    sure = result.probabilities[result.prediction]
+    typer.echo(f"prediction {result.prediction} ({sure:.1%}), ground truth {result.ground_truth}")
+
+
+@app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
     """The MLflow UI on this project's store, on 127.0.0.1."""
     from harness.tracking import connect, tracking_uri

@@ -25,6 +25,11 @@ def test_run_is_tracked_epoch_by_epoch(harness_json, project):
 
     assert RunState.from_bytes(read_artifact(record["run_id"], "state.pt")).hash() == record["state_hash"]
 
+    seen = harness_json("predict", record["run_id"], "--index", "0")
+    assert seen["ground_truth"] == 7
+    assert seen["prediction"] == max(range(10), key=seen["probabilities"].__getitem__)
+    assert abs(sum(seen["probabilities"]) - 1) < 1e-5
+
 
 def test_a_diverged_run_says_where_and_exits_1(harness, project):
     exploding = ["optimizer.name=sgd", "optimizer.lr=1e6", "optimizer.weight_decay=1"]
@@ -62,6 +67,12 @@ def test_a_diverged_run_says_where_and_exits_1(harness, project):
         ["run", "chapter", "--data-dir", "missing"],
         ["run", "chapter", "--set", "optimizer.lr"],
         ["run", "chapter", "--nonsense"],
+        ["run", "smoke"],
+        ["sweep", "chapter"],
+        ["sweep", "smoke", "--executor", "cluster"],
+        ["report"],
+        ["report", "no-such-sweep"],
+        ["predict", "no-such-run"],
     ],
     ids=" ".join,
 )
