@@ -9,7 +9,7 @@ from pydantic import ValidationError, model_validator
 from experiments.spaces import SHARED, SPACES
 from harness.config import FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
-from studies.sweep import SweepDefinition
+from studies.definition import SweepDefinition
 
 
 class RunExperiment(FrozenModel):

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import BadInputError
+from harness.errors import BadInputError, WorkFailedError
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from harness.config import RunConfig
+    from studies.definition import SweepDefinition
 
 app = typer.Typer(
     name="harness",
@@ -65,6 +68,7 @@ def run(
 ) -> None:
     """One run of a declared experiment, tracked in MLflow."""
     config = _resolve(experiment, seed, epochs, device, settings or [])
+    from experiments.progress import epoch_line
     from harness.run import track_run
     from harness.tracking import MlflowTracker
 
@@ -73,7 +77,7 @@ def run(
         MlflowTracker(),
         experiment,
         data_dir,
-        on_epoch=lambda metrics: typer.echo(_epoch_line(metrics, config.epochs), err=True),
+        on_epoch=lambda metrics: typer.echo(epoch_line(metrics, config.epochs), err=True),
     )
     if as_json:
         _print_json(record.model_dump(mode="json"))
@@ -95,40 +99,44 @@ def sweep(
     trials: Annotated[int | None, typer.Option(min=1, help="Trials per optimizer.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Slices at a time; one per core by default.")] = None,
     executor: Annotated[str, typer.Option(help="inline or local.")] = "local",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew instead of going on.")] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """A declared sweep: every optimizer under the same budget, then the winners on fresh seeds."""
+    """A declared sweep: every optimizer under the same budget, then the winners on fresh seeds.
+
+    The same command goes on where an earlier one stopped.
+    """
     from experiments import catalog
     from harness.config import validated
     from harness.errors import unknown
-    from harness.tracking import MlflowTracker
-    from studies.executors import open_executor
-    from studies.sweep import Job, SweepDefinition, run_sweep
+    from studies.definition import SweepDefinition
 
     definition = catalog.load_sweep(experiment)
     if trials is not None:
         definition = validated(SweepDefinition, definition.model_dump() | {"trials": trials})
     if executor not in ("inline", "local"):
         raise unknown("executor", executor, ("inline", "local"), "choose one with --executor")
-    count = 1 if executor == "inline" else workers or os.cpu_count() or 1
-    done = 0
-
-    def on_epoch(job: Job, metrics: Any) -> None:  # noqa: ANN401
-        nonlocal done
-        done += 1
-        line = _epoch_line(metrics, job.config.epochs)
-        typer.echo(f"[{done}/{definition.total_epochs}] {job.stage} {job.optimizer} {job.number}  {line}", err=True)
+    if dry_run:
+        _print_plan(experiment, definition, as_json)
+        return
+    from experiments.progress import watch
+    from harness.tracking import MlflowTracker
+    from reports.page import write_report
+    from studies.executors import open_pool
+    from studies.sweep import run_sweep
 
     tracker = MlflowTracker()
-    with open_executor(executor, count) as pool:
-        result = run_sweep(experiment, definition, tracker, pool, count, data_dir, on_epoch)
-    from reports.page import write_report
-
+    stop = _stop_on_signals()
+    with open_pool(executor, workers or os.cpu_count() or 1, data_dir) as pool, watch(definition) as observer:
+        result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh)
     page = write_report(result.sweep_id).resolve()
     if as_json:
         _print_json(result.model_dump(mode="json") | {"report": str(page)})
         return
+    if definition.subset:
+        typer.echo("subset of the data: these accuracies mean nothing")
     for name, each in result.optimizers.items():
         mean = "no final completed" if each.mean is None else f"{each.mean:.2%}"
         typer.echo(f"{name:<10} {mean} mean test accuracy over {len(each.finals)} seeds")
@@ -214,13 +222,36 @@ def _parse_value(text: str) -> Any:  # noqa: ANN401
         return text
 
 
-def _epoch_line(metrics: Any, epochs: int) -> str:  # noqa: ANN401
-    accuracy = metrics.validation_accuracy if metrics.test_accuracy is None else metrics.test_accuracy
-    split = "validation" if metrics.test_accuracy is None else "test"
-    return (
-        f"epoch {metrics.epoch}/{epochs}  train loss {metrics.train_loss:.4f}  "
-        f"{split} accuracy {accuracy:.4f}  {metrics.train_seconds:.1f} s"
+def _print_plan(name: str, definition: "SweepDefinition", as_json: bool) -> None:
+    """What a sweep would do: budgets and spaces."""
+    if as_json:
+        _print_json(definition.model_dump(mode="json") | {"total_epochs": definition.total_epochs})
+        return
+    typer.echo(
+        f"{name}: {definition.total_epochs} epochs of {definition.base.dataset.train_size:,} images; per optimizer "
+        f"{definition.trials} trials of {definition.trial_epochs} epochs, then finals of "
+        f"{definition.final_epochs} epochs on seeds {', '.join(map(str, definition.final_seeds))}"
     )
+    for optimizer in definition.optimizers:
+        for key, dimension in (definition.spaces[optimizer] | definition.space).items():
+            typer.echo(f"{optimizer:<10} {key:<16} {dimension.describe()}")
+
+
+def _stop_on_signals() -> "Event":
+    """Set by the first Ctrl-C or SIGTERM, so that slices in flight are finished; the second ends at once."""
+    from threading import Event
+
+    stop = Event()
+
+    def on_signal(number: int, frame: Any) -> None:  # noqa: ANN401
+        if stop.is_set():
+            signal.default_int_handler(number, frame)
+        stop.set()
+        typer.echo("harness: finishing the epochs in flight; again ends at once", err=True)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop
 
 
 def _print_json(value: Any) -> None:  # noqa: ANN401
@@ -228,14 +259,16 @@ def _print_json(value: Any) -> None:  # noqa: ANN401
 
 
 def main() -> None:
-    """Entry point: bad input is one line and exit code 2, an interrupt or SIGTERM 130."""
+    """Entry point: failed work is one line and exit code 1, bad input 2, an interrupt or SIGTERM 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except BadInputError as error:
         _stop(f"harness: {error}", 2)
+    except WorkFailedError as error:
+        _stop(f"harness: {error}; what ended before is kept, the same command goes on", 1)
     except KeyboardInterrupt:
-        _stop("harness: interrupted; every finished epoch is in MLflow", 130)
+        _stop("harness: interrupted; every finished epoch is kept, and the same `harness sweep` goes on", 130)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
             _stop(f"harness: {error.format_message()}; `harness --help` shows what is allowed", 2)

@@ -221,20 +221,27 @@ def config_hash(model: BaseModel) -> str:
 
 def flatten(model: BaseModel) -> dict[str, Any]:
     """Leaf values by dotted key (`optimizer.lr`, `model.dropout.0`): what MLflow shows as params."""
+    return _leaves("", model.model_dump(mode="json"))
 
-    def walk(prefix: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
-        if isinstance(value, dict):
-            items = value.items()
-        elif isinstance(value, list):
-            items = {str(index): item for index, item in enumerate(value)}.items()
-        else:
-            return {prefix: value}
-        leaves: dict[str, Any] = {}
-        for key, item in items:
-            leaves |= walk(f"{prefix}.{key}" if prefix else key, item)
-        return leaves
 
-    return walk("", model.model_dump(mode="json"))
+def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first dotted key at which two nested values differ, and both values; None where a side lacks the key."""
+    ones, others = _leaves("", one), _leaves("", other)
+    keys = (key for key in ones | others if ones.get(key) != others.get(key))
+    return next(((key, ones.get(key), others.get(key)) for key in keys), None)
+
+
+def _leaves(prefix: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return {prefix: value}
+    leaves: dict[str, Any] = {}
+    for key, item in items:
+        leaves |= _leaves(f"{prefix}.{key}" if prefix else key, item)
+    return leaves
 
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:

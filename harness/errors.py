@@ -1,4 +1,4 @@
-"""The one exception for bad input: a line for the person, exit code 2, never a traceback."""
+"""What can go wrong, for a person: bad input (exit code 2) and work that failed (exit code 1), a line each."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,14 @@ from collections.abc import Iterable
 
 class BadInputError(ValueError):
     """One line naming the thing, its value, what is allowed and what to do next."""
+
+
+class WorkFailedError(RuntimeError):
+    """A run failed: which, and why, in one line."""
+
+    def __init__(self, run_id: str, what: str) -> None:
+        super().__init__(f"{what} (run {run_id})")
+        self.run_id = run_id
 
 
 def unknown(thing: str, value: str, allowed: Iterable[str], next_step: str) -> BadInputError:

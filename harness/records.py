@@ -94,7 +94,7 @@ class Tag:
     DEFINITION_HASH = "harness.definition_hash"
     OPTIMIZER = "harness.optimizer"
     SEED = "harness.seed"
-    TRIAL = "harness.trial"
+    NUMBER = "harness.number"  # the trial's in its study, or the final's seed
     SUBSET = "harness.subset"
     DATA_DIGEST = "harness.data_digest"
     TORCH = "harness.torch"

@@ -70,6 +70,7 @@ def resolve_device(name: str) -> str:
     return name
 
 
+@functools.cache
 def environment() -> dict[str, Any]:
     """Where a run executes, as plain values: machine, interpreter, torch build, every installed distribution."""
     return {
@@ -89,6 +90,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def git_commit_and_diff() -> tuple[str | None, str]:
     """The commit of the working folder and its uncommitted changes; (None, "") outside a repository."""
     try:

@@ -2,18 +2,25 @@
 
 import hashlib
 import io
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
 
+from harness.config import RunConfig, canonical_json, first_difference
+from harness.errors import BadInputError
+
 
 @dataclass(frozen=True)
 class RunState:
-    """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the generators' states by device."""
+    """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the generators' states by device.
 
-    config_hash: str
+    `config` is the canonical JSON of the run's config. There is no scheduler: a run's learning rate is constant.
+    """
+
+    config: str
     epoch: int
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
@@ -37,25 +44,35 @@ class RunState:
         return digest.hexdigest()
 
 
-def capture(config_hash: str, epoch: int, model: nn.Module, optimizer: optim.Optimizer, device: str) -> RunState:
+def capture(config: RunConfig, epoch: int, model: nn.Module, optimizer: optim.Optimizer) -> RunState:
     """The state of a run between two epochs, copied to the CPU."""
     return RunState(
-        config_hash=config_hash,
+        config=canonical_json(config),
         epoch=epoch,
         model=_to_cpu(model.state_dict()),
         optimizer=_to_cpu(optimizer.state_dict()),
-        rng=_rng_states(device),
+        rng=_rng_states(config.device),
     )
 
 
-def restore(state: RunState, model: nn.Module, optimizer: optim.Optimizer, device: str) -> None:
-    """Put `state` into a freshly built model and optimizer and into the generators."""
+def restore(state: RunState, config: RunConfig, model: nn.Module, optimizer: optim.Optimizer) -> None:
+    """Put `state` into a freshly built model and optimizer and into the generators.
+
+    Raises:
+        BadInputError: the state is another config's; the first field that differs is named.
+    """
+    if difference := first_difference(json.loads(state.config), json.loads(canonical_json(config))):
+        key, theirs, ours = difference
+        raise BadInputError(
+            f"state of another config: its {key} is {theirs!r}, this run's is {ours!r}; "
+            "a state of the same config is allowed; choose that run's own state"
+        )
     model.load_state_dict(state.model)
     optimizer.load_state_dict(_to_cpu(state.optimizer))
     torch.set_rng_state(state.rng["cpu"])
-    if device.startswith("cuda"):
-        torch.cuda.set_rng_state(state.rng["device"], device)
-    elif device == "mps":
+    if config.device.startswith("cuda"):
+        torch.cuda.set_rng_state(state.rng["device"], config.device)
+    elif config.device == "mps":
         torch.mps.set_rng_state(state.rng["device"])
 
 

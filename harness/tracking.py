@@ -1,17 +1,18 @@
 """MLflow at the edge: the only module that writes runs, and an in-memory tracker at the same seam."""
 
+import functools
 import json
 import os
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import BadInputError
-from harness.records import EpochMetrics, Outcome, Tag
+from harness.records import METRIC_NAMES, Outcome, Stage, Tag
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -28,22 +29,43 @@ STATUS = {
 
 
 class Tracker(Protocol):
-    """Where runs are recorded. Every call is durable when it returns."""
+    """Where runs are recorded and found again. What is written is durable when the call returns."""
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
 
-    def log_epoch(self, run_id: str, metrics: EpochMetrics) -> None:
-        """Record one epoch's metrics, step = epoch."""
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> int:
+        """Mark a run as running again; return the last step of its metrics, 0 where it has none.
+
+        `params` are logged again, because a crash may have come before they were.
+        """
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics at a step (the epoch), in one call."""
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run. `name` may hold folders, separated by slashes."""
+
+    def read_artifact(self, run_id: str, name: str) -> bytes:
+        """The content of such a file."""
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
 
     def end_run(self, run_id: str, outcome: Outcome) -> None:
         """Close a run with its outcome and the matching status."""
+
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list["FoundRun"]:
+        """The runs with all these tags, the newest first."""
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run as a search returns it: `metrics` are the last ones."""
+
+    run_id: str
+    tags: dict[str, str]
+    metrics: dict[str, float]
 
 
 class MlflowTracker:
@@ -56,20 +78,27 @@ class MlflowTracker:
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
-        from mlflow.entities import Param
-
         run = self._client.create_run(self._experiment_id(experiment), run_name=name, tags=dict(tags))
         run_id: str = run.info.run_id
-        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        self._log_params(run_id, params)
         return run_id
 
-    def log_epoch(self, run_id: str, metrics: EpochMetrics) -> None:
-        """Record one epoch's metrics in one call, step = epoch."""
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> int:
+        """Mark a run as running again; return the last step of its metrics, 0 where it has none.
+
+        `params` are logged again, because a crash may have come before they were.
+        """
+        self._client.update_run(run_id, status="RUNNING")
+        self._log_params(run_id, params)
+        history = self._client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
+        return max((point.step for point in history), default=0)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics at a step (the epoch), in one call."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        rows = [Metric(name, value, now, metrics.epoch) for name, value in metrics.as_metrics().items()]
-        self._client.log_batch(run_id, metrics=rows)
+        self._client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run. `name` may hold folders, separated by slashes."""
@@ -78,6 +107,10 @@ class MlflowTracker:
             path.write_bytes(content)
             parent = Path(name).parent.as_posix()
             self._client.log_artifact(run_id, str(path), None if parent == "." else parent)
+
+    def read_artifact(self, run_id: str, name: str) -> bytes:
+        """The content of such a file."""
+        return read_artifact(run_id, name)
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
@@ -89,6 +122,18 @@ class MlflowTracker:
         """Close a run with its outcome and the matching status."""
         self.set_tags(run_id, {Tag.OUTCOME: outcome.value})
         self._client.set_terminated(run_id, STATUS[outcome])
+
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
+        """The runs with all these tags, the newest first."""
+        return [
+            FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
+            for run in _search(self._client, [self._experiment_id(experiment)], tags, "DESC")
+        ]
+
+    def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
 
     def _experiment_id(self, name: str) -> str:
         if name not in self._experiments:
@@ -104,13 +149,13 @@ class MlflowTracker:
 
 @dataclass
 class MemoryRun:
-    """A run as the in-memory tracker keeps it."""
+    """A run as the in-memory tracker keeps it. `history` maps a step to its metrics."""
 
     experiment: str
     name: str
     params: dict[str, Any]
     tags: dict[str, str]
-    epochs: list[EpochMetrics] = field(default_factory=list)
+    history: dict[int, dict[str, float]] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     outcome: Outcome | None = None
 
@@ -127,13 +172,28 @@ class MemoryTracker:
         self.runs[run_id] = MemoryRun(experiment, name, dict(params), dict(tags))
         return run_id
 
-    def log_epoch(self, run_id: str, metrics: EpochMetrics) -> None:
-        """Record one epoch's metrics."""
-        self.runs[run_id].epochs.append(metrics)
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> int:
+        """Mark a run as running again; return the last step of its metrics, 0 where it has none.
+
+        `params` are logged again, because a crash may have come before they were.
+        """
+        self.runs[run_id].outcome = None
+        self.runs[run_id].params.update(params)
+        return max(self.runs[run_id].history, default=0)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics at a step; a step has its metrics once."""
+        if step in self.runs[run_id].history:
+            raise ValueError(f"run {run_id!r} has metrics at step {step} already")
+        self.runs[run_id].history[step] = dict(metrics)
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run."""
         self.runs[run_id].artifacts[name] = content
+
+    def read_artifact(self, run_id: str, name: str) -> bytes:
+        """The content of such a file."""
+        return self.runs[run_id].artifacts[name]
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
@@ -144,14 +204,25 @@ class MemoryTracker:
         self.runs[run_id].outcome = outcome
         self.runs[run_id].tags[Tag.OUTCOME] = outcome.value
 
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
+        """The runs with all these tags, the newest first."""
+        return [
+            FoundRun(
+                run_id, dict(run.tags), {k: v for step in sorted(run.history) for k, v in run.history[step].items()}
+            )
+            for run_id, run in reversed(self.runs.items())
+            if run.experiment == experiment and tags.items() <= run.tags.items()
+        ]
+
 
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or MLflow's own default: `mlflow.db` in the current folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path.cwd() / 'mlflow.db').as_posix()}"
 
 
+@functools.cache
 def connect(uri: str) -> Any:  # noqa: ANN401
-    """An MlflowClient on `uri`, its database initialised once under a file lock.
+    """An MlflowClient on `uri`, the same one at every call; its database is initialised under a file lock.
 
     Raises:
         BadInputError: the store can't be reached.
@@ -171,7 +242,7 @@ def connect(uri: str) -> Any:  # noqa: ANN401
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
             return client
-        WORK_FOLDER.mkdir(exist_ok=True)
+        writable_folder(WORK_FOLDER, "run in another folder")
         with FileLock(WORK_FOLDER / "mlflow.lock", timeout=120):
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
@@ -185,6 +256,23 @@ def connect(uri: str) -> Any:  # noqa: ANN401
             f"tracking store {without_password(uri)!r} can't be reached ({type(error).__name__}): "
             "allowed: an MLflow server's address or a database URL that is up and writable; "
             "correct or unset MLFLOW_TRACKING_URI"
+        ) from None
+
+
+def writable_folder(path: Path, next_step: str) -> Path:
+    """The folder, made where it is not there.
+
+    Raises:
+        BadInputError: it can't be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise BadInputError(
+            f"output folder {str(path)!r} can't be written ({error.strerror}): "
+            f"a folder that you may write is allowed; {next_step}"
         ) from None
 
 
@@ -261,15 +349,13 @@ def latest_sweep() -> str:
     """
     client = connect(tracking_uri())
     experiments = [each.experiment_id for each in client.search_experiments()]
-    found = client.search_runs(
-        experiments, f"tags.`{Tag.STAGE}` = 'sweep'", max_results=1, order_by=["attributes.start_time DESC"]
-    )
-    if not found:
+    found = next(_search(client, experiments, {Tag.STAGE: Stage.SWEEP}, "DESC"), None)
+    if found is None:
         raise BadInputError(
             f"no sweep in {without_password(tracking_uri())!r}: a store with a sweep is allowed; "
             "`harness sweep optimizers` makes one"
         )
-    run_id: str = found[0].info.run_id
+    run_id: str = found.info.run_id
     return run_id
 
 
@@ -280,24 +366,26 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
         BadInputError: no run has that id, or it is not a sweep.
     """
     run = read_run(sweep_id)
-    if run.data.tags.get(Tag.STAGE) != "sweep":
+    if run.data.tags.get(Tag.STAGE) != Stage.SWEEP:
         raise BadInputError(f"run {sweep_id!r} is not a sweep: a sweep's id is allowed; `harness ui` shows them")
     client = connect(tracking_uri())
-    children: list[Any] = []
+    experiment = client.get_experiment(run.info.experiment_id).name
+    children = _search(client, [run.info.experiment_id], {Tag.SWEEP_ID: sweep_id}, "ASC")
+    return _tracked(client, run, experiment), [_tracked(client, child, experiment) for child in children]
+
+
+def _search(client: Any, experiments: list[str], tags: Mapping[str, str], order: str) -> Iterator[Any]:  # noqa: ANN401
+    """The runs with all these tags, by the time they began, page after page."""
+    condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     token = None
-    while token is not None or not children:
+    while True:
         page = client.search_runs(
-            [run.info.experiment_id],
-            f"tags.`{Tag.SWEEP_ID}` = '{sweep_id}'",
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
+            experiments, condition, order_by=[f"attributes.start_time {order}"], page_token=token
         )
-        children += page
+        yield from page
         token = page.token
         if not token:
-            break
-    experiment = client.get_experiment(run.info.experiment_id).name
-    return _tracked(client, run, experiment), [_tracked(client, child, experiment) for child in children]
+            return
 
 
 def _tracked(client: Any, run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F  # noqa: N812
 
-from harness.config import RunConfig, config_hash
+from harness.config import RunConfig
 from harness.data import Split, Splits, epoch_order, normalize, skip_evaluation_pass
 from harness.model import ConvNet
 from harness.optimizers import build_optimizer
@@ -34,7 +34,7 @@ def initial_state(config: RunConfig) -> RunState:
     with isolated(config):
         torch.manual_seed(config.seed)
         model, optimizer = _build(config)
-        return capture(config_hash(config), 0, model, optimizer, config.device)
+        return capture(config, 0, model, optimizer)
 
 
 def advance(
@@ -43,7 +43,7 @@ def advance(
     """Train `epochs` more epochs from `state`, evaluating each of them on the named splits."""
     with isolated(config):
         model, optimizer = _build(config)
-        restore(state, model, optimizer, config.device)
+        restore(state, config, model, optimizer)
         metrics: list[EpochMetrics] = []
         for epoch in range(state.epoch + 1, state.epoch + epochs + 1):
             started = time.perf_counter()
@@ -73,7 +73,7 @@ def advance(
                     **evaluated,
                 )
             )
-            state = capture(config_hash(config), epoch, model, optimizer, config.device)
+            state = capture(config, epoch, model, optimizer)
         return Slice(state, tuple(metrics))
 
 

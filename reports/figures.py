@@ -23,6 +23,8 @@ def styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
 def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
     """Validation loss and accuracy of the finals against epochs and training seconds, a line per seed."""
     finals = epochs[epochs["stage"] == "final"]
+    if not len(finals):
+        return _nothing_yet()
     figure = Figure(figsize=(9.6, 6.4), layout="constrained")
     axes = figure.subplots(2, 2, sharex="col", sharey="row")
     measures = [
@@ -53,8 +55,7 @@ def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
                 axis.set_ylabel(label)
         axes[row][0].xaxis.get_major_locator().set_params(integer=True)
     handles, labels = axes[0][0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     sns.despine(fig=figure)
     return figure
 
@@ -71,6 +72,8 @@ def training_time(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
 
 def _dots(runs: pd.DataFrame, optimizers: Sequence[str], measure: str, scale: float, label: str) -> Figure:
     finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed")]
+    if not len(finals):
+        return _nothing_yet()
     figure = Figure(figsize=(9.6, 0.9 + 0.55 * max(len(optimizers), 1)), layout="constrained")
     axis = figure.subplots()
     for row, (name, (colour, marker)) in enumerate(styles(optimizers).items()):
@@ -86,10 +89,19 @@ def _dots(runs: pd.DataFrame, optimizers: Sequence[str], measure: str, scale: fl
     return figure
 
 
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure as `svg` or `png`, the same bytes for the same data."""
+def _nothing_yet() -> Figure:
+    figure = Figure(figsize=(9.6, 0.8))
+    figure.text(0.0, 0.5, "No final has ended yet.", va="center", fontsize=12)
+    return figure
+
+
+def render(figure: Figure, kind: str, salt: str) -> bytes:
+    """The figure as `svg` or `png`, the same bytes for the same data.
+
+    `salt` makes the ids of an SVG its own, so that several stand on one page.
+    """
     buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "harness", "svg.fonttype": "path"}):
+    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
     return buffer.getvalue()

@@ -1,6 +1,7 @@
 """Tidy tables of a sweep, from its MLflow runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -51,8 +52,44 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
 
 
+def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+    """The trial that validation selected, one row per optimizer that has one.
+
+    Columns: optimizer, the searched config keys, validation_accuracy (fraction), run_id.
+    """
+    keys = searched_keys(definition)
+    completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
+    rows = []
+    for optimizer in definition["optimizers"]:
+        trials = completed[completed["optimizer"] == optimizer]
+        if len(trials):
+            best = trials.loc[trials["validation_accuracy"].astype(float).idxmax()]
+            values = {key: best[f"config.{key}"] for key in keys[optimizer]}
+            rows.append({"optimizer": optimizer, **values, **best[["validation_accuracy", "run_id"]]})
+    return pd.DataFrame(rows, columns=None if rows else ["optimizer", "validation_accuracy", "run_id"])
+
+
+def searched_keys(definition: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The config keys that each optimizer's study searched."""
+    return {name: [*definition["spaces"][name], *definition["space"]] for name in definition["optimizers"]}
+
+
+def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+    """`runs` less the finals of earlier winners: more trials may have found a better one since."""
+    winners = winners_frame(runs, definition).set_index("optimizer")
+    keys = searched_keys(definition)
+
+    def is_current(run: pd.Series) -> bool:
+        name = run["optimizer"]
+        return run["stage"] != "final" or (
+            name in winners.index and all(run[f"config.{key}"] == winners.loc[name, key] for key in keys[name])
+        )
+
+    return runs[[is_current(run) for _, run in runs.iterrows()]]
+
+
 def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per optimizer, best mean test accuracy of the completed finals first.
+    """One row per optimizer that has a run, best mean test accuracy of the completed finals first.
 
     Columns: optimizer, mean, sd, lowest, highest (test accuracy, fractions), seeds, train_seconds (mean of the
     finals, per epoch), trials, epochs_tuning, completed, diverged, failed (numbers of trials).
@@ -73,16 +110,18 @@ def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:
                 "train_seconds": finals["train_seconds"].astype(float).mean(),
                 "trials": len(trials),
                 "epochs_tuning": int(trials["epochs"].sum()),
-                **{
-                    outcome: int((trials["outcome"] == outcome).sum())
-                    for outcome in ("completed", "diverged", "failed")
-                },
+                "completed": int((trials["outcome"] == "completed").sum()),
+                "diverged": int((trials["outcome"] == "diverged").sum()),
+                "failed": int((trials["outcome"] == "failed").sum()),
             }
         )
-    return pd.DataFrame(rows).sort_values("mean", ascending=False, na_position="last", ignore_index=True)
+    frame = pd.DataFrame(rows, columns=SUMMARY)
+    return frame.sort_values("mean", ascending=False, na_position="last", ignore_index=True)
 
 
 IDENTITY = ("run_id", "optimizer", "stage", "seed")
+SUMMARY = ["optimizer", "mean", "sd", "lowest", "highest", "seeds", "train_seconds"]
+SUMMARY += ["trials", "epochs_tuning", "completed", "diverged", "failed"]
 
 
 def _identity(run: TrackedRun) -> dict[str, str]:

@@ -1,22 +1,21 @@
-"""Where slices run: in this process or in spawned ones. Workers know neither Optuna nor MLflow."""
+"""Where slices execute, in this process or in workers: `concurrent.futures` executors, nothing of our own."""
 
-import functools
+import contextlib
 import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.config import DatasetConfig, RunConfig
-from harness.data import Splits, load_splits
-from harness.records import Divergence, EpochMetrics
-from harness.state import RunState
-from harness.training import EvaluationSplit, advance, initial_state
-
-SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | None]
+from harness.run import OpenRun, SliceResult, train_slice
 
 
 class InlineExecutor(Executor):
-    """`concurrent.futures` in this process: a submitted call is done when `submit` returns."""
+    """One slice at a time, in this process, done when `submit` returns."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
         """Call now; the future is already done."""
@@ -28,22 +27,45 @@ class InlineExecutor(Executor):
         return future
 
 
-def open_executor(name: str, workers: int) -> Executor:
-    """`inline`, or `local`: `workers` spawned processes."""
+@dataclass(frozen=True)
+class WorkerPool:
+    """An executor, how many slices it should have in flight, and where its workers find the data."""
+
+    executor: Executor
+    workers: int
+    data_dir: Path | None = None
+
+    def submit(self, run: OpenRun) -> Future[SliceResult]:
+        """The run's next slice."""
+        return self.executor.submit(train_slice, run.config, run.checkpoint.state, run.splits, self.data_dir)
+
+
+@contextlib.contextmanager
+def open_pool(name: str, workers: int, data_dir: Path | None = None) -> Iterator[WorkerPool]:
+    """`inline`, or `local`: `workers` spawned processes. An exception ends them at once."""
     if name == "inline":
-        return InlineExecutor()
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        yield WorkerPool(InlineExecutor(), 1, data_dir)
+        return
+    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
+    try:
+        yield WorkerPool(executor, workers, data_dir)
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
+    executor.shutdown()
 
 
-def train_slice(
-    config: RunConfig, state: bytes | None, splits: tuple[EvaluationSplit, ...], data_dir: Path | None
-) -> SliceResult:
-    """One more epoch of `config` from `state` (None: from the beginning)."""
-    before = initial_state(config) if state is None else RunState.from_bytes(state)
-    after = advance(config, before, _data(config.dataset, config.device, data_dir), 1, splits)
-    return after.state.to_bytes(), after.metrics, after.divergence
+def _prepare_worker() -> None:
+    # Ctrl-C and a supervisor's SIGTERM reach the whole process group; the coordinator decides what ends when
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_coordinator, daemon=True).start()
 
 
-@functools.lru_cache(maxsize=1)
-def _data(dataset: DatasetConfig, device: str, data_dir: Path | None) -> Splits:
-    return load_splits(dataset, device, data_dir)
+def _end_with_the_coordinator() -> None:
+    coordinator = multiprocessing.parent_process()
+    assert coordinator is not None, "a worker is a child process"
+    coordinator.join()
+    os._exit(1)

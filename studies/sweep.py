@@ -1,227 +1,309 @@
-"""The sweep: equal budgets for several optimizers, then finals. Owns Optuna and MLflow; workers train."""
+"""The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
+import contextlib
+import json
+import os
+import platform
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import Annotated, Any, Self
+from threading import Event
+from typing import Any
 
-from pydantic import Field, model_validator
+from filelock import FileLock, Timeout
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, canonical_json, config_hash
-from harness.data import load_splits
-from harness.errors import unknown
-from harness.records import DEFINITION_ARTIFACT, EpochMetrics, Outcome, Stage, Tag
-from harness.run import close_broken_run, close_run, git_tags, log_provenance, open_run
-from harness.state import RunState
-from harness.tracking import WORK_FOLDER, Tracker
+from harness.checkpoint import discard
+from harness.config import RunConfig, canonical_json, config_hash, first_difference, flatten
+from harness.errors import BadInputError
+from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, EpochMetrics, Outcome, Stage, Tag
+from harness.run import (
+    broken_outcome,
+    checkpoint_folder,
+    close_broken_run,
+    load_cached_splits,
+    log_provenance,
+    open_run,
+    provenance_tags,
+)
+from harness.tracking import WORK_FOLDER, FoundRun, Tracker
 from harness.training import EvaluationSplit
-from studies.executors import SliceResult, train_slice
+from studies.definition import OptimizerResult, SweepDefinition, SweepResult
+from studies.executors import WorkerPool
+from studies.jobs import Job, Observer, run_jobs
 from studies.search import Search, open_storage
-from studies.space import Space, trial_config
+from studies.space import trial_config
+
+JOURNAL = "optuna.journal"
 
 
-class SweepDefinition(FrozenModel):
-    """What a sweep does. Budgets are in epochs, the same for every optimizer."""
+class SilentObserver:
+    """Watches nothing."""
 
-    base: RunConfig
-    optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
-    space: Space
-    spaces: dict[str, Space]
-    trials: Annotated[int, Field(ge=1)]
-    trial_epochs: Annotated[int, Field(ge=1)]
-    final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    final_epochs: Annotated[int, Field(ge=1)]
-    seed: Annotated[int, Field(ge=0)] = 0
-    subset: bool = False
+    def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:
+        """Say nothing."""
 
-    @model_validator(mode="after")
-    def _is_sound(self) -> Self:
-        for optimizer in self.optimizers:
-            if optimizer not in OPTIMIZER_CONFIGS:
-                raise unknown("optimizer", optimizer, OPTIMIZER_CONFIGS, "correct the sweep's definition")
-        if self.base.seed in self.final_seeds:
-            raise ValueError(f"final_seeds hold the tuning seed {self.base.seed}; fresh seeds are allowed")
-        if self.base.dataset.validation_size == 0:
-            raise ValueError("base.dataset.validation_size is 0; validation selects, so 1 or more is allowed")
-        return self
+    def started(self, job: Job) -> None:
+        """Say nothing."""
 
-    @property
-    def total_epochs(self) -> int:
-        """Epochs of all trials and finals."""
-        finals = len(self.final_seeds) * self.final_epochs
-        return len(self.optimizers) * (self.trials * self.trial_epochs + finals)
+    def trained(self, job: Job, metrics: EpochMetrics) -> None:
+        """Say nothing."""
 
-
-class OptimizerResult(FrozenModel):
-    """One optimizer's part of a sweep. Accuracies are fractions; `finals` are test accuracies in seed order."""
-
-    trials: int
-    epochs_spent: int
-    best: dict[str, Any] | None
-    best_validation_accuracy: float | None
-    finals: tuple[float, ...]
-    mean: float | None
-
-
-class SweepResult(FrozenModel):
-    """What a sweep found."""
-
-    sweep_id: str
-    optimizers: dict[str, OptimizerResult]
+    def ended(self, job: Job) -> None:
+        """Say nothing."""
 
 
 @dataclass
-class Job:
-    """A trial or final under way: its config, its MLflow run and how far it is."""
+class Sweep:
+    """A sweep that is open: what it does, where it is recorded, who works on it and who watches."""
 
-    stage: Stage
-    optimizer: str
-    number: int
-    config: RunConfig
-    run_id: str
-    state: bytes | None = None
-    epochs: list[EpochMetrics] = field(default_factory=list)
-    ended: Outcome | None = None
+    name: str
+    definition: SweepDefinition
+    sweep_id: str
+    data_digest: str
+    tracker: Tracker
+    pool: WorkerPool
+    observer: Observer
+    stop: Event
+    searches: dict[str, Search]
+    recorded: dict[tuple[str, ...], FoundRun]
 
-    @property
-    def splits(self) -> tuple[EvaluationSplit, ...]:
-        """A trial never sees the test set."""
-        return ("validation",) if self.stage is Stage.TRIAL else ("validation", "test")
+    def run(self, next_job: Callable[[], Job | None]) -> Iterator[Job]:
+        """The jobs that `next_job` gives, as they end."""
+        return run_jobs(next_job, self.pool, self.tracker, self.observer, self.stop)
 
-
-OnEpoch = Callable[[Job, EpochMetrics], None]
+    def job(self, stage: Stage, optimizer: str, number: int, config: RunConfig) -> Job:
+        """The trial or final of that number: the recorded one, gone on with, or a new one."""
+        found = self.recorded.get((stage, str(number), config_hash(config)))
+        label = f"{optimizer} {'#' if stage is Stage.TRIAL else 'seed '}{number} lr={config.optimizer.lr:.2g}"
+        tags = {
+            Tag.STAGE: stage,
+            Tag.SWEEP_ID: self.sweep_id,
+            Tag.PARENT: self.sweep_id,
+            Tag.NUMBER: str(number),
+            Tag.SUBSET: str(self.definition.subset).lower(),
+        }
+        splits: tuple[EvaluationSplit, ...] = ("validation",) if stage is Stage.TRIAL else ("validation", "test")
+        run_id = found.run_id if found else None
+        run = open_run(config, self.tracker, self.name, label, tags, splits, self.data_digest, run_id)
+        job = Job(stage, optimizer, number, run)
+        self.observer.started(job)
+        return job
 
 
 def run_sweep(
     name: str,
     definition: SweepDefinition,
     tracker: Tracker,
-    executor: Executor,
-    workers: int,
-    data_dir: Path | None = None,
-    on_epoch: OnEpoch = lambda _job, _metrics: None,
+    pool: WorkerPool,
+    observer: Observer | None = None,
+    stop: Event | None = None,
+    fresh: bool = False,
 ) -> SweepResult:
-    """Search every optimizer under the same budget, then rerun each winner on the fresh seeds."""
-    digest = load_splits(definition.base.dataset, definition.base.device, data_dir).digest
+    """Search every optimizer under the same budget, then rerun each winner on the fresh seeds.
+
+    Goes on with the last sweep of that name that was begun in this folder, unless `fresh`; one that has come to
+    its end has nothing left to do, unless there are more trials now.
+
+    Raises:
+        BadInputError: that sweep has another definition and has not ended, or another process is running it.
+        WorkFailedError: a trial or final failed.
+        KeyboardInterrupt: `stop` was set, or Ctrl-C came.
+    """
+    digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
+    sweep_id = (None if fresh else _find(name, definition, tracker)) or _start(name, definition, tracker, digest)
+    with _only_coordinator(sweep_id):
+        tracker.reopen_run(sweep_id, _params(definition))
+        tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
+        try:
+            sweep = Sweep(
+                name,
+                definition,
+                sweep_id,
+                digest,
+                tracker,
+                pool,
+                observer or SilentObserver(),
+                stop or Event(),
+                _open_searches(sweep_id, definition),
+                _recorded(name, sweep_id, tracker),
+            )
+            sweep.observer.opened(sweep_id, *_progress(sweep))
+            search(sweep)
+            result = _result(sweep, measure(sweep))
+            tracker.log_metrics(sweep_id, _summary(result), step=0)
+        except BaseException as error:
+            close_broken_run(tracker, sweep_id, broken_outcome(error), error)
+            raise
+        tracker.end_run(sweep_id, Outcome.COMPLETED)
+    return result
+
+
+def search(sweep: Sweep) -> None:
+    """The trials, one at a time in each study, the studies side by side."""
+    definition = sweep.definition
+    idle = deque(name for name, study in sweep.searches.items() if study.ended < definition.trials)
+
+    def next_trial() -> Job | None:
+        if not idle:
+            return None
+        optimizer = idle.popleft()
+        number, values = sweep.searches[optimizer].ask()
+        config = trial_config(definition.base, optimizer, values, definition.trial_epochs, definition.base.seed)
+        return sweep.job(Stage.TRIAL, optimizer, number, config)
+
+    for job in sweep.run(next_trial):
+        study = sweep.searches[job.optimizer]
+        study.tell(
+            job.number, job.last.validation_accuracy if job.last and job.outcome is Outcome.COMPLETED else None
+        )
+        discard(checkpoint_folder(job.run.run_id))
+        if study.ended < definition.trials:
+            idle.append(job.optimizer)
+
+
+def measure(sweep: Sweep) -> dict[str, dict[int, float]]:
+    """The finals: each winner on every fresh seed. Test accuracies (fractions) by optimizer and seed."""
+    definition = sweep.definition
+    accuracies: dict[str, dict[int, float]] = {optimizer: {} for optimizer in definition.optimizers}
+    queue: deque[tuple[str, int, RunConfig]] = deque()
+    for seed in definition.final_seeds:
+        for optimizer, study in sweep.searches.items():
+            if study.best is None:
+                continue
+            config = trial_config(definition.base, optimizer, study.best[0], definition.final_epochs, seed)
+            found = sweep.recorded.get((Stage.FINAL, str(seed), config_hash(config)))
+            outcome = found and found.tags.get(Tag.OUTCOME)
+            if found and outcome == Outcome.COMPLETED:
+                accuracies[optimizer][seed] = found.metrics[METRIC_NAMES["test_accuracy"]]
+            elif outcome != Outcome.DIVERGED:
+                queue.append((optimizer, seed, config))
+
+    for job in sweep.run(lambda: sweep.job(Stage.FINAL, *queue.popleft()) if queue else None):
+        if job.last and job.last.test_accuracy is not None and job.outcome is Outcome.COMPLETED:
+            accuracies[job.optimizer][job.number] = job.last.test_accuracy
+        discard(checkpoint_folder(job.run.run_id))
+    return accuracies
+
+
+def sweep_folder(sweep_id: str) -> Path:
+    """Where a sweep's Optuna journal and lock are."""
+    return WORK_FOLDER / "sweeps" / sweep_id
+
+
+def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> str | None:
+    """The last sweep of that name with a journal here, if it is one to go on with."""
+    for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
+        if not (sweep_folder(found.run_id) / JOURNAL).exists():
+            continue
+        then = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
+        now = json.loads(canonical_json(definition))
+        difference = first_difference(then | {"trials": 0}, now | {"trials": 0})
+        if difference is None:
+            return found.run_id
+        if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+            return None
+        key, was, is_now = difference
+        raise BadInputError(
+            f"sweep {found.run_id!r} of {name!r} has not ended, and its {key} was {was!r}, now {is_now!r}: "
+            "its own definition is allowed; restore it to go on, or say --fresh to begin anew"
+        )
+    return None
+
+
+def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str) -> str:
     tags = {
         Tag.STAGE: Stage.SWEEP,
         Tag.DEFINITION_HASH: config_hash(definition),
         Tag.SUBSET: str(definition.subset).lower(),
         Tag.DATA_DIGEST: digest,
+        Tag.DEVICE: definition.base.device,
+        Tag.THREADS: str(definition.base.threads),
+        Tag.NOTE: _note(definition),
     }
-    params = {"trials": definition.trials, "trial_epochs": definition.trial_epochs, "seed": definition.seed}
-    sweep_id = tracker.start_run(name, name, params, tags | git_tags())
-    running: dict[Future[SliceResult], Job] = {}
+    sweep_id = tracker.start_run(name, name, _params(definition), tags | provenance_tags())
+    tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
+    log_provenance(tracker, sweep_id)
+    return sweep_id
 
-    def start(stage: Stage, optimizer: str, number: int, config: RunConfig) -> Job:
-        label = f"{optimizer} {'#' if stage is Stage.TRIAL else 'seed '}{number} lr={config.optimizer.lr:.2g}"
-        tags = {
-            Tag.STAGE: stage,
-            Tag.SWEEP_ID: sweep_id,
-            Tag.PARENT: sweep_id,
-            Tag.TRIAL: str(number),
-            Tag.SUBSET: str(definition.subset).lower(),
-        }
-        run_id = open_run(config, tracker, name, label, tags, digest)
-        return Job(stage, optimizer, number, config, run_id)
 
-    def run_all(jobs: Callable[[], Job | None]) -> Iterator[Job]:
-        """Keep `workers` slices in flight; yield each job as it ends. `jobs` gives the next one that may start."""
-        while True:
-            while len(running) < workers and (job := jobs()) is not None:
-                running[executor.submit(train_slice, job.config, job.state, job.splits, data_dir)] = job
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                job = running[future]
-                job.state, metrics, divergence = future.result()
-                del running[future]
-                for each in metrics:
-                    tracker.log_epoch(job.run_id, each)
-                    job.epochs.append(each)
-                    on_epoch(job, each)
-                if divergence is None and len(job.epochs) < job.config.epochs:
-                    running[executor.submit(train_slice, job.config, job.state, job.splits, data_dir)] = job
-                else:
-                    job.ended = close_run(tracker, job.run_id, RunState.from_bytes(job.state), divergence)
-                    yield job
-
+@contextlib.contextmanager
+def _only_coordinator(sweep_id: str) -> Iterator[None]:
+    """Hold the sweep's lock; refuse where another process holds it."""
+    folder = sweep_folder(sweep_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = folder / "coordinator"
     try:
-        tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
-        log_provenance(tracker, sweep_id)
-        searches = _open_searches(sweep_id, definition)
-        asked = dict.fromkeys(definition.optimizers, 0)
-        idle = deque(definition.optimizers)
+        with FileLock(folder / "lock", timeout=0):
+            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+            yield
+    except Timeout:
+        raise BadInputError(
+            f"sweep {sweep_id!r} is being run by {holder.read_text(encoding='utf-8')}: "
+            "one coordinator at a time is allowed; wait for it, or end it and run again"
+        ) from None
 
-        def next_trial() -> Job | None:
-            if not idle:
-                return None
-            optimizer = idle.popleft()
-            number, values = searches[optimizer].ask()
-            asked[optimizer] += 1
-            config = trial_config(definition.base, optimizer, values, definition.trial_epochs, definition.base.seed)
-            return start(Stage.TRIAL, optimizer, number, config)
 
-        spent = dict.fromkeys(definition.optimizers, 0)
-        for job in run_all(next_trial):
-            accuracy = job.epochs[-1].validation_accuracy if job.ended is Outcome.COMPLETED else None
-            searches[job.optimizer].tell(job.number, accuracy)
-            spent[job.optimizer] += definition.trial_epochs
-            if asked[job.optimizer] < definition.trials:
-                idle.append(job.optimizer)
+def _open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:
+    storage = open_storage(sweep_folder(sweep_id) / JOURNAL)
+    return {
+        optimizer: Search(storage, optimizer, definition.spaces[optimizer] | definition.space, definition.seed)
+        for optimizer in definition.optimizers
+    }
 
-        winners = {optimizer: search.best for optimizer, search in searches.items()}
-        queue = deque(
-            (optimizer, seed)
-            for seed in definition.final_seeds
-            for optimizer in definition.optimizers
-            if winners[optimizer] is not None
-        )
 
-        def next_final() -> Job | None:
-            if not queue:
-                return None
-            optimizer, seed = queue.popleft()
-            winner = winners[optimizer]
-            assert winner is not None
-            config = trial_config(definition.base, optimizer, winner[0], definition.final_epochs, seed)
-            return start(Stage.FINAL, optimizer, seed, config)
+def _recorded(name: str, sweep_id: str, tracker: Tracker) -> dict[tuple[str, ...], FoundRun]:
+    """The sweep's trials and finals by stage, number and config hash."""
+    return {
+        tuple(run.tags.get(tag, "") for tag in (Tag.STAGE, Tag.NUMBER, Tag.CONFIG_HASH)): run
+        for run in tracker.find_runs(name, {Tag.SWEEP_ID: sweep_id})
+    }
 
-        finals: dict[str, dict[int, float]] = {optimizer: {} for optimizer in definition.optimizers}
-        for job in run_all(next_final):
-            if job.ended is Outcome.COMPLETED and job.epochs[-1].test_accuracy is not None:
-                finals[job.optimizer][job.number] = job.epochs[-1].test_accuracy
-        tracker.end_run(sweep_id, Outcome.COMPLETED)
-    except BaseException as error:
-        for job in running.values():
-            close_broken_run(tracker, job.run_id, error)
-        close_broken_run(tracker, sweep_id, error)
-        executor.shutdown(wait=False, cancel_futures=True)
-        raise
 
-    def result(optimizer: str) -> OptimizerResult:
-        winner = winners[optimizer]
-        accuracies = tuple(finals[optimizer][seed] for seed in sorted(finals[optimizer]))
+def _progress(sweep: Sweep) -> tuple[dict[str, int], dict[str, float]]:
+    """Epochs that earlier coordinators spent on what has ended, and the best validation accuracy, by optimizer."""
+    spent = {name: study.ended * sweep.definition.trial_epochs for name, study in sweep.searches.items()}
+    for run in sweep.recorded.values():
+        if run.tags[Tag.STAGE] == Stage.FINAL and run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+            spent[run.tags[Tag.OPTIMIZER]] += sweep.definition.final_epochs
+    return spent, {name: study.best[1] for name, study in sweep.searches.items() if study.best}
+
+
+def _params(definition: SweepDefinition) -> dict[str, Any]:
+    """What MLflow shows of a definition; without the trials, of which there may be more later."""
+    return {key: value for key, value in flatten(definition).items() if key != "trials"}
+
+
+def _note(definition: SweepDefinition) -> str:
+    subset = "**Subset of the data, for a first look: its accuracies mean nothing.** " if definition.subset else ""
+    return (
+        f"{subset}{', '.join(definition.optimizers)}: trials of {definition.trial_epochs} epochs each, selected on "
+        f"validation; then finals of {definition.final_epochs} epochs on seeds "
+        f"{', '.join(map(str, definition.final_seeds))}, measured on the test set."
+    )
+
+
+def _result(sweep: Sweep, finals: dict[str, dict[int, float]]) -> SweepResult:
+    def of(optimizer: str, study: Search) -> OptimizerResult:
+        accuracies = tuple(accuracy for _, accuracy in sorted(finals[optimizer].items()))
+        values, accuracy = study.best or (None, None)
         return OptimizerResult(
-            trials=asked[optimizer],
-            epochs_spent=spent[optimizer],
-            best=winner[0] if winner else None,
-            best_validation_accuracy=winner[1] if winner else None,
+            trials=study.ended,
+            epochs_spent=study.ended * sweep.definition.trial_epochs,
+            best=values,
+            best_validation_accuracy=accuracy,
             finals=accuracies,
             mean=mean(accuracies) if accuracies else None,
         )
 
-    return SweepResult(sweep_id=sweep_id, optimizers={name: result(name) for name in definition.optimizers})
+    return SweepResult(
+        sweep_id=sweep.sweep_id, optimizers={name: of(name, study) for name, study in sweep.searches.items()}
+    )
 
 
-def _open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:
-    folder = WORK_FOLDER / "sweeps" / sweep_id
-    folder.mkdir(parents=True, exist_ok=True)
-    storage = open_storage(folder / "optuna.journal")
+def _summary(result: SweepResult) -> dict[str, float]:
+    """What the sweep's own run shows in MLflow."""
     return {
-        optimizer: Search(storage, optimizer, definition.spaces[optimizer] | definition.space, definition.seed)
-        for optimizer in definition.optimizers
+        f"final_test_accuracy/{name}": each.mean for name, each in result.optimizers.items() if each.mean is not None
     }

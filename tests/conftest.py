@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,11 +31,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+COMMAND = [sys.executable, "-c", "from experiments.cli import main; main()"]
+
+
 @pytest.fixture
 def harness(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", "from experiments.cli import main; main()", *arguments],
+            [*COMMAND, *arguments],
             cwd=project,
             capture_output=True,
             text=True,
@@ -43,6 +46,29 @@ def harness(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return command
+
+
+@pytest.fixture
+def harness_started(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """The command in the background, in a process group of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def command(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=project,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield command
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

@@ -1,19 +1,27 @@
 """The command line: results as JSON, bad input as one line with exit code 2 and no run left behind."""
 
+import os
+import signal
+
 import pytest
+
+from harness.state import RunState
+from harness.tracking import connect, read_artifact, read_run, read_sweep, tracking_uri
+
+SMALL = ["--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
+
+
+def all_runs():
+    client = connect(tracking_uri())
+    return client.search_runs([each.experiment_id for each in client.search_experiments()])
 
 
 def test_list_names_the_chapter(harness_json):
     assert "chapter" in [each["name"] for each in harness_json("list")]
 
 
-SMALL = ["--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
-
-
 def test_run_is_tracked_epoch_by_epoch(harness_json, project):
     record = harness_json("run", "chapter", "--epochs", "2", "--device", "cpu", *SMALL)
-    from harness.tracking import connect, read_artifact, read_run, tracking_uri
-
     run = read_run(record["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.tags["harness.outcome"] == "completed"
@@ -21,8 +29,6 @@ def test_run_is_tracked_epoch_by_epoch(harness_json, project):
     history = connect(tracking_uri()).get_metric_history(record["run_id"], "test/accuracy")
     assert [point.step for point in history] == [1, 2]
     assert [point.value for point in history] == [epoch["test_accuracy"] for epoch in record["epochs"]]
-    from harness.state import RunState
-
     assert RunState.from_bytes(read_artifact(record["run_id"], "state.pt")).hash() == record["state_hash"]
 
     seen = harness_json("predict", record["run_id"], "--index", "0")
@@ -37,11 +43,7 @@ def test_a_diverged_run_says_where_and_exits_1(harness, project):
     result = harness("run", "chapter", "--device", "cpu", *SMALL, *settings)
     assert result.returncode == 1, result.stderr
     assert "diverged" in result.stderr
-    from harness.tracking import connect, tracking_uri
-
-    client = connect(tracking_uri())
-    ids = [each.experiment_id for each in client.search_experiments()]
-    (run,) = client.search_runs(ids)
+    (run,) = all_runs()
     assert (run.info.status, run.data.tags["harness.outcome"]) == ("FAILED", "diverged")
 
 
@@ -68,6 +70,10 @@ def test_a_diverged_run_says_where_and_exits_1(harness, project):
         ["run", "chapter", "--set", "optimizer.lr"],
         ["run", "chapter", "--nonsense"],
         ["run", "smoke"],
+        ["sweep", "smokey"],
+        ["sweep", "smoke", "--trials", "0"],
+        ["sweep", "smoke", "--workers", "two"],
+        ["sweep", "smoke", "--data-dir", "missing"],
         ["sweep", "chapter"],
         ["sweep", "smoke", "--executor", "cluster"],
         ["report"],
@@ -90,3 +96,53 @@ def test_a_store_that_cannot_be_reached_is_bad_input(harness, monkeypatch):
     assert result.returncode == 2, result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
     assert "secret" not in result.stderr
+
+
+def test_an_output_folder_that_cannot_be_written_is_bad_input_before_anything_runs(harness, project):
+    (project / ".harness").write_text("a file where the folder should be")
+    for arguments in (["run", "chapter"], ["sweep", "smoke"]):
+        result = harness(*arguments)
+        assert result.returncode == 2, result.stderr
+        assert "output folder '.harness' can't be written" in result.stderr
+    assert not (project / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_killed_and_keeps_its_epochs(harness_started, project, number):
+    process = harness_started("run", "chapter", "--epochs", "10000", "--device", "cpu", *SMALL)
+    while "epoch 2/" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in error.splitlines()[-1]
+    (run,) = all_runs()
+    assert (run.info.status, run.data.tags["harness.outcome"]) == ("KILLED", "killed")
+    assert run.data.metrics["train/loss"] > 0
+
+
+def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(harness_started, harness_json, project):
+    process = harness_started("sweep", "smoke", "--trials", "1", "--workers", "2")
+    while "epoch 1/2" not in process.stderr.readline():
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: the workers are in the same group
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    assert "the same `harness sweep` goes on" in error
+    assert {run.info.status for run in all_runs()} <= {"KILLED", "FINISHED"}
+
+    result = harness_json("sweep", "smoke", "--trials", "1")
+    sweep, children = read_sweep(result["sweep_id"])
+    assert sweep.status == "FINISHED"
+    assert {run.status for run in children} == {"FINISHED"}
+    client = connect(tracking_uri())
+    rows = [
+        (run.run_id, point.step) for run in children for point in client.get_metric_history(run.run_id, "train/loss")
+    ]
+    assert len(rows) == len(set(rows)) == 5 * (1 * 2 + 2 * 2)
+    for name, each in result["optimizers"].items():
+        assert (each["trials"], each["epochs_spent"], len(each["finals"])) == (1, 2, 2), name
+    page = project / result["report"]
+    assert page.read_bytes() == read_artifact(result["sweep_id"], "report/report.html")
+    assert "Subset." in page.read_text(encoding="utf-8")

@@ -1,0 +1,145 @@
+"""What a person sees while a run or sweep goes on: a live table on a terminal, plain lines where it is piped."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from statistics import mean
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from harness.records import EpochMetrics, Outcome, Stage
+from studies.definition import SweepDefinition
+from studies.jobs import Job, Observer
+
+
+def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
+    """One epoch in one line."""
+    split = "validation" if metrics.test_accuracy is None else "test"
+    accuracy = metrics.validation_accuracy if metrics.test_accuracy is None else metrics.test_accuracy
+    return (
+        f"epoch {metrics.epoch}/{epochs}  train loss {metrics.train_loss:.4f}  "
+        f"{split} accuracy {accuracy:.4f}  {metrics.train_seconds:.1f} s"
+    )
+
+
+@contextmanager
+def watch(definition: SweepDefinition) -> Iterator[Observer]:
+    """An observer of the sweep that shows it on stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(definition, console)
+        return
+    table = LiveTable(definition, console)
+    with Live(table, console=console, refresh_per_second=2):
+        yield table
+
+
+class Lines:
+    """A line per epoch."""
+
+    def __init__(self, definition: SweepDefinition, console: Console) -> None:
+        self.definition = definition
+        self.console = console
+        self.done = 0
+
+    def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:  # noqa: ARG002
+        """Name the sweep, and how far it is."""
+        self.done = sum(spent.values())
+        self._line(f"sweep {sweep_id}: {self.done} of {self.definition.total_epochs} epochs done")
+
+    def started(self, job: Job) -> None:
+        """Count what an earlier process trained of it."""
+        self.done += len(job.run.checkpoint.epochs)
+
+    def trained(self, job: Job, metrics: EpochMetrics) -> None:
+        """One line."""
+        self.done += 1
+        self._print(job, epoch_line(metrics, job.run.config.epochs))
+
+    def ended(self, job: Job) -> None:
+        """One line where it did not complete."""
+        if job.outcome is not Outcome.COMPLETED:
+            self.done += job.run.config.epochs - len(job.run.checkpoint.epochs)
+            self._print(job, str(job.outcome))
+
+    def _print(self, job: Job, text: str) -> None:
+        self._line(f"[{self.done}/{self.definition.total_epochs}] {_name(job)} of {job.optimizer}  {text}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class LiveTable:
+    """A row per optimizer: epochs spent, best validation accuracy, what runs now, finals; below, the time left."""
+
+    def __init__(self, definition: SweepDefinition, console: Console) -> None:
+        self.definition = definition
+        self.spent: dict[str, int] = defaultdict(int)
+        self.best: dict[str, float] = {}
+        self.running: dict[str, Job] = {}
+        self.finals: dict[str, list[float]] = defaultdict(list)
+        self.progress = Progress(
+            TextColumn("epochs"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            speed_estimate_period=3600,
+        )
+        self.task = self.progress.add_task("epochs", total=definition.total_epochs)
+
+    def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:  # noqa: ARG002
+        """Begin where an earlier process ended."""
+        self.best = dict(best)
+        for optimizer, epochs in spent.items():
+            self._spend(optimizer, epochs)
+
+    def started(self, job: Job) -> None:
+        """Show it in its optimizer's row."""
+        self.running[job.run.run_id] = job
+        self._spend(job.optimizer, len(job.run.checkpoint.epochs))
+
+    def trained(self, job: Job, metrics: EpochMetrics) -> None:  # noqa: ARG002
+        """Count the epoch."""
+        self._spend(job.optimizer, 1)
+
+    def ended(self, job: Job) -> None:
+        """Keep its accuracy; what it did not train is not to come any more."""
+        del self.running[job.run.run_id]
+        self._spend(job.optimizer, job.run.config.epochs - len(job.run.checkpoint.epochs))
+        if job.last is None or job.outcome is not Outcome.COMPLETED:
+            return
+        if job.stage is Stage.FINAL and job.last.test_accuracy is not None:
+            self.finals[job.optimizer].append(job.last.test_accuracy)
+        elif job.last.validation_accuracy is not None:
+            self.best[job.optimizer] = max(self.best.get(job.optimizer, 0.0), job.last.validation_accuracy)
+
+    def _spend(self, optimizer: str, epochs: int) -> None:
+        self.spent[optimizer] += epochs
+        self.progress.advance(self.task, epochs)
+
+    def __rich__(self) -> Group:
+        """The table as it is now."""
+        table = Table("optimizer", "epochs", "best validation", "running", "mean test", box=None, pad_edge=False)
+        each = self.definition.total_epochs // len(self.definition.optimizers)
+        for name in self.definition.optimizers:
+            running = ", ".join(_describe(job) for job in self.running.values() if job.optimizer == name)
+            best = f"{self.best[name]:.2%}" if name in self.best else ""
+            finals = f"{mean(self.finals[name]):.2%}" if self.finals[name] else ""
+            table.add_row(name, f"{self.spent[name]}/{each}", best, running, finals)
+        subset = ["subset of the data: its accuracies mean nothing"] if self.definition.subset else []
+        return Group(*subset, table, self.progress)
+
+
+def _name(job: Job) -> str:
+    return f"trial {job.number}" if job.stage is Stage.TRIAL else f"final, seed {job.number}"
+
+
+def _describe(job: Job) -> str:
+    accuracy = "" if job.last is None else f" {job.last.validation_accuracy:.2%}"
+    return f"{_name(job)}, epoch {len(job.run.checkpoint.epochs) + 1}/{job.run.config.epochs}{accuracy}"

@@ -1,0 +1,82 @@
+"""What is kept of a run so that it can go on after anything: state and metrics in one checked file per epoch."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import BadInputError
+from harness.records import Divergence, EpochMetrics
+
+KEPT = 2  # the last one, and the one before it in case the last is damaged
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after its last whole epoch. `state` is `RunState.to_bytes`; None before the first epoch."""
+
+    state: bytes | None = None
+    epochs: tuple[EpochMetrics, ...] = ()
+    divergence: Divergence | None = None
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint so that a crash leaves either all of it or none; drop all but the last `KEPT`."""
+    metrics = {
+        "epochs": [each.model_dump(mode="json") for each in checkpoint.epochs],
+        "divergence": checkpoint.divergence and checkpoint.divergence.model_dump(mode="json"),
+    }
+    body = json.dumps(metrics).encode() + b"\n" + (checkpoint.state or b"")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"epoch-{len(checkpoint.epochs):05d}.checkpoint"
+    temporary = path.with_suffix(".partial")
+    with temporary.open("wb") as file:
+        file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    for old in _paths(folder)[:-KEPT]:
+        old.unlink()
+
+
+def load_latest(folder: Path) -> Checkpoint:
+    """The last checkpoint in `folder`; an empty one where there is none.
+
+    Raises:
+        BadInputError: the file is truncated or altered; named with both digests.
+    """
+    paths = _paths(folder)
+    return load(paths[-1]) if paths else Checkpoint()
+
+
+def load(path: Path) -> Checkpoint:
+    """The checkpoint of one file, checked whole before any of it is used.
+
+    Raises:
+        BadInputError: the file is truncated or altered; named with both digests.
+    """
+    expected, _, body = path.read_bytes().partition(b"\n")
+    actual = hashlib.sha256(body).hexdigest()
+    if actual.encode() != expected:
+        raise BadInputError(
+            f"checkpoint {str(path)!r} is damaged: sha256 {actual}, allowed "
+            f"{expected[:64].decode('ascii', 'replace')}; delete that file to go on from the epoch before it"
+        )
+    metrics, _, state = body.partition(b"\n")
+    values = json.loads(metrics)
+    return Checkpoint(
+        state=state or None,
+        epochs=tuple(EpochMetrics.model_validate(each) for each in values["epochs"]),
+        divergence=values["divergence"] and Divergence.model_validate(values["divergence"]),
+    )
+
+
+def discard(folder: Path) -> None:
+    """Remove a run's checkpoints, once its final state is tracked."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch-*.checkpoint"))

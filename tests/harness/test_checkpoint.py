@@ -1,0 +1,55 @@
+"""A checkpoint is there whole or not at all, and a damaged one is refused by name."""
+
+import pytest
+
+from harness.checkpoint import Checkpoint, discard, load, load_latest, save
+from harness.errors import BadInputError
+from harness.records import Divergence, EpochMetrics
+
+
+def metrics(epoch: int) -> EpochMetrics:
+    return EpochMetrics(
+        epoch=epoch,
+        train_loss=0.1 + epoch / 3,
+        train_accuracy=0.9,
+        train_seconds=1.5,
+        evaluate_seconds=0.2,
+        images_per_second=640 / 1.5,
+    )
+
+
+def checkpoint(epochs: int) -> Checkpoint:
+    return Checkpoint(bytes(range(256)) * 4, tuple(metrics(epoch) for epoch in range(1, epochs + 1)))
+
+
+def test_what_was_saved_comes_back(tmp_path):
+    diverged = Checkpoint(b"state", (metrics(1),), Divergence(epoch=2, step=7, split="train"))
+    save(tmp_path, diverged)
+    assert load_latest(tmp_path) == diverged
+
+
+def test_the_last_two_are_kept_until_they_are_discarded(tmp_path):
+    folder = tmp_path / "run"
+    assert load_latest(folder) == Checkpoint()
+    for epochs in (1, 2, 3, 10):
+        save(folder, checkpoint(epochs))
+    assert [path.name for path in sorted(folder.iterdir())] == ["epoch-00003.checkpoint", "epoch-00010.checkpoint"]
+    assert load_latest(folder) == checkpoint(10)
+    discard(folder)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "empty"])
+def test_a_damaged_file_is_refused_by_name_and_digest(tmp_path, damage):
+    save(tmp_path, checkpoint(1))
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    path.write_bytes({"truncated": content[:-1], "altered": content[:-9] + b"!" + content[-8:], "empty": b""}[damage])
+    with pytest.raises(BadInputError, match=r"epoch-00001.checkpoint' is damaged: sha256 [0-9a-f]{64}, allowed"):
+        load(path)
+
+
+def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path):
+    save(tmp_path, checkpoint(1))
+    (tmp_path / "epoch-00002.partial").write_bytes(b"half of it")
+    assert load_latest(tmp_path) == checkpoint(1)
