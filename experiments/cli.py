@@ -29,6 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="A folder with the dataset in torchvision's layout.")
 ]
+INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 CONFIG_KEYS = (
     "dataset.name, dataset.train_size, dataset.validation_size, dataset.split_seed, model.activation, "
     "model.leaky_relu_slope, model.dropout, optimizer.name, optimizer.lr and the optimizer's other "
@@ -162,21 +163,36 @@ def report(
 @app.command()
 def predict(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A tracked run; `harness ui` shows them.")],
-    index: Annotated[int, typer.Option(help="Which image of the test set.")] = 0,
+    index: Annotated[int | None, typer.Option(help="Which image of the test set; 0 by default.")] = None,
+    image: Annotated[Path | None, typer.Option(help="A picture of your own instead.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """The chapter's last step: an image, the run's prediction and the ground truth."""
-    from harness.prediction import predict_test_image
+    if index is not None and image is not None:
+        raise BadInputError(f"--index {index} and --image {str(image)!r}: one of the two is allowed; leave one out")
+    from harness.prediction import predict_image_file, predict_test_image
+    from harness.tracking import WORK_FOLDER, writable_folder
+    from reports import figures
 
-    result = predict_test_image(run_id, index, data_dir)
+    result = predict_image_file(run_id, image) if image else predict_test_image(run_id, index or 0, data_dir)
+    seen = result.class_names[result.prediction]
+    truth = "" if result.ground_truth is None else f", ground truth {result.class_names[result.ground_truth]}"
+    verdict = f"prediction {seen} ({result.probabilities[result.prediction]:.1%}){truth}"
+    figure = figures.prediction(result.pixels, result.probabilities, result.class_names, verdict)
+    folder = writable_folder(WORK_FOLDER / "predictions", "run in another folder")
+    name = image.stem if image else f"test-{index or 0}"
+    picture = (folder / f"{run_id[:8]}-{name}.png").resolve()
+    picture.write_bytes(figures.render(figure, "png", salt=name))
     if as_json:
-        _print_json(result.model_dump(mode="json"))
+        _print_json(result.model_dump(mode="json") | {"picture": str(picture)})
         return
     for row in result.pixels[::2]:  # a character is twice as high as it is wide
         typer.echo("".join(" .:-=+*#%@"[pixel * 9 // 255] for pixel in row))
-    sure = result.probabilities[result.prediction]
-    typer.echo(f"prediction {result.prediction} ({sure:.1%}), ground truth {result.ground_truth}")
+    typer.echo(f"{result.image}: {verdict}")
+    for name, probability in zip(result.class_names, result.probabilities, strict=True):
+        typer.echo(f"{name:<12} {probability:6.1%} {'█' * round(probability * 40)}".rstrip())
+    typer.echo(f"picture: {picture}")
 
 
 @app.command()
@@ -267,12 +283,12 @@ def main() -> None:
         _stop(f"harness: {error}", 2)
     except WorkFailedError as error:
         _stop(f"harness: {error}; what ended before is kept, the same command goes on", 1)
-    except KeyboardInterrupt:
-        _stop("harness: interrupted; every finished epoch is kept, and the same `harness sweep` goes on", 130)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
             _stop(f"harness: {error.format_message()}; `harness --help` shows what is allowed", 2)
         raise
+    if code == INTERRUPTED:
+        _stop("harness: interrupted; every finished epoch is kept, and the same `harness sweep` goes on", code)
     sys.exit(code or 0)
 
 

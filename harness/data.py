@@ -26,6 +26,23 @@ MNIST_SHA256 = {
 }
 
 
+CLASS_NAMES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Split:
     """Images uint8 (n, 28, 28) and labels int64 (n,), on one device."""

@@ -3,23 +3,37 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
+from torch import Tensor
 
-from harness.config import FrozenModel, parse_config
-from harness.data import Split, load_splits, normalize
+from harness.config import FrozenModel, RunConfig, parse_config
+from harness.data import CLASS_NAMES, load_splits, normalize
 from harness.errors import BadInputError
-from harness.records import CONFIG_ARTIFACT, STATE_ARTIFACT
+from harness.records import CONFIG_ARTIFACT, STATE_ARTIFACT, Tag
 from harness.state import RunState
-from harness.tracking import read_artifact
+from harness.tracking import read_artifact, read_run
 from harness.training import build_model
+
+SIDE = 28
+DIGIT_SIDE = 20
 
 
 class Prediction(FrozenModel):
-    """What the model says of one image. `probabilities` are by class, 0 to 9; `pixels` is 28 rows of 28 (0-255)."""
+    """What the model says of one image.
 
+    `prediction` and `ground_truth` are class indices, `probabilities` are by class, `pixels` is 28 rows of 28 (0-255,
+    light on dark) as the model saw them. A person's own image has no ground truth.
+    """
+
+    run_id: str
+    image: str
     prediction: int
     ground_truth: int | None
     probabilities: tuple[float, ...]
+    class_names: tuple[str, ...]
     pixels: tuple[tuple[int, ...], ...]
 
 
@@ -29,16 +43,114 @@ def predict_test_image(run_id: str, index: int, data_dir: Path | None = None) ->
     Raises:
         BadInputError: no such run, no state in it, or the index is outside the test set.
     """
-    config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
-    state = RunState.from_bytes(read_artifact(run_id, STATE_ARTIFACT))
-    test: Split = load_splits(config.dataset, "cpu", data_dir).test
+    config, state = read_model(run_id)
+    test = load_splits(config.dataset, "cpu", data_dir).test
     if not 0 <= index < len(test):
         raise BadInputError(f"--index {index}: 0 to {len(test) - 1} is allowed, the test set; choose another")
+    truth = int(test.labels[index])
+    return _predict(run_id, f"test image {index}", config, state, test.images[index], truth)
+
+
+def predict_image_file(run_id: str, path: Path) -> Prediction:
+    """The model of a tracked run on a person's image: any size, colour or grey, either polarity, transparent or not.
+
+    Raises:
+        BadInputError: no such run, no state in it, or the file is no image or a blank one.
+    """
+    config, state = read_model(run_id)
+    try:
+        with Image.open(path) as image:
+            pixels = as_mnist(ImageOps.exif_transpose(image))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise BadInputError(
+            f"--image {str(path)!r} can't be read as an image ({type(error).__name__}): "
+            "a PNG, JPEG or other picture that Pillow reads is allowed; choose another file"
+        ) from None
+    if pixels is None:
+        raise BadInputError(f"--image {str(path)!r} is blank: a picture with a figure on a ground is allowed")
+    return _predict(run_id, str(path), config, state, torch.from_numpy(pixels), None)
+
+
+def read_model(run_id: str) -> tuple[RunConfig, RunState]:
+    """The config and final state of a tracked run, the state checked against its recorded hash.
+
+    Raises:
+        BadInputError: no such run, no state in it, or the state is damaged.
+    """
+    config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
+    content = read_artifact(run_id, STATE_ARTIFACT)
+    expected = read_run(run_id).data.tags.get(Tag.STATE_HASH)
+    try:
+        state = RunState.from_bytes(content)
+        actual = state.hash()
+    except (RuntimeError, TypeError, EOFError, ValueError) as error:
+        raise _damaged(run_id, f"unreadable ({type(error).__name__})", expected) from None
+    if actual != expected:
+        raise _damaged(run_id, actual, expected)
+    return config, state
+
+
+def as_mnist(image: Image.Image) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]] | None:
+    """A picture as MNIST's makers prepared theirs; None where it is blank.
+
+    Light on dark, the figure fitted into 20 × 20 pixels with its proportions, its centre of mass in the middle of
+    28 × 28 (LeCun et al. 1998, section III.A). A picture of 28 × 28 is taken to be prepared already.
+    """
+    grey = _light_on_dark(_on_contrasting_ground(image))
+    if grey.getextrema()[1] == grey.getextrema()[0]:
+        return None
+    if grey.size == (SIDE, SIDE):
+        return np.asarray(grey)
+    stretched = ImageOps.autocontrast(grey)
+    box = stretched.point(lambda value: 255 if value > 64 else 0).getbbox()
+    figure = ImageOps.contain(stretched.crop(box), (DIGIT_SIDE, DIGIT_SIDE), Image.Resampling.LANCZOS)
+    row, column = ndimage.center_of_mass(np.asarray(figure))
+    ground = Image.new("L", (SIDE, SIDE))
+    ground.paste(figure, (_offset(column, figure.width), _offset(row, figure.height)))
+    return np.asarray(ground)
+
+
+def _on_contrasting_ground(image: Image.Image) -> Image.Image:
+    """Grey, with what is transparent made white behind a dark figure and black behind a light one."""
+    rgba = image.convert("RGBA")
+    alpha = np.asarray(rgba.getchannel("A"))
+    grey = np.asarray(rgba.convert("L"))
+    opaque = grey[alpha > 127]
+    ground = 255 if len(opaque) and opaque.mean() < 128 else 0
+    below = Image.new("RGBA", rgba.size, (ground, ground, ground, 255))
+    return Image.alpha_composite(below, rgba).convert("L")
+
+
+def _light_on_dark(grey: Image.Image) -> Image.Image:
+    """Inverted where the border, which is ground, is lighter than the middle of the range."""
+    pixels = np.asarray(grey)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    middle = (float(pixels.min()) + float(pixels.max())) / 2
+    return ImageOps.invert(grey) if np.median(border) > middle else grey
+
+
+def _offset(centre: float, length: int) -> int:
+    """Where to paste so that `centre` comes to the middle, inside the picture."""
+    return min(max(round(SIDE / 2 - 0.5 - centre), 0), SIDE - length)
+
+
+def _predict(
+    run_id: str, name: str, config: RunConfig, state: RunState, image: Tensor, truth: int | None
+) -> Prediction:
     with torch.no_grad():
-        probabilities = build_model(config, state)(normalize(test.images[index : index + 1])).exp()[0]
+        probabilities = build_model(config, state)(normalize(image.unsqueeze(0))).exp()[0]
     return Prediction(
+        run_id=run_id,
+        image=name,
         prediction=int(probabilities.argmax()),
-        ground_truth=int(test.labels[index]),
+        ground_truth=truth,
         probabilities=tuple(probabilities.tolist()),
-        pixels=tuple(tuple(row) for row in test.images[index].tolist()),
+        class_names=CLASS_NAMES[config.dataset.name],
+        pixels=tuple(tuple(row) for row in image.tolist()),
+    )
+
+
+def _damaged(run_id: str, actual: str, expected: str | None) -> BadInputError:
+    return BadInputError(
+        f"state of run {run_id!r} is damaged: hash {actual}, allowed {expected}; choose another run, or train again"
     )

@@ -6,9 +6,11 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -77,17 +79,36 @@ def environment() -> dict[str, Any]:
         "argv": sys.argv,
         "python": sys.version,
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "machine": platform.machine(),
+        "processor": _processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cpu_count": os.cpu_count(),
         "torch": torch.__version__,
         "torch_build": torch.__config__.show(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "gpu_driver": _first_line(Path("/proc/driver/nvidia/version")),
         "packages": {
             distribution.name: distribution.version
             for distribution in sorted(importlib.metadata.distributions(), key=lambda d: d.name.lower())
         },
     }
+
+
+def _processor() -> str:
+    """The CPU's model. `platform.processor` knows it on macOS and Windows, /proc/cpuinfo on Linux."""
+    models = re.findall(r"^model name\s*: (.*)$", _text(Path("/proc/cpuinfo")), re.MULTILINE)
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def _first_line(path: Path) -> str | None:
+    return next(iter(_text(path).splitlines()), None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 @functools.cache

@@ -341,6 +341,17 @@ class TrackedRun:
     history: dict[str, dict[int, float]]
 
 
+def read_tracked_run(run_id: str) -> TrackedRun:
+    """All that MLflow recorded of a run.
+
+    Raises:
+        BadInputError: there is none of that id.
+    """
+    run = read_run(run_id)
+    client = connect(tracking_uri())
+    return _tracked(client, run, client.get_experiment(run.info.experiment_id).name)
+
+
 def latest_sweep() -> str:
     """The id of the sweep that was started last.
 
@@ -365,13 +376,13 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
     """
-    run = read_run(sweep_id)
-    if run.data.tags.get(Tag.STAGE) != Stage.SWEEP:
+    sweep = read_tracked_run(sweep_id)
+    if sweep.tags.get(Tag.STAGE) != Stage.SWEEP:
         raise BadInputError(f"run {sweep_id!r} is not a sweep: a sweep's id is allowed; `harness ui` shows them")
     client = connect(tracking_uri())
-    experiment = client.get_experiment(run.info.experiment_id).name
-    children = _search(client, [run.info.experiment_id], {Tag.SWEEP_ID: sweep_id}, "ASC")
-    return _tracked(client, run, experiment), [_tracked(client, child, experiment) for child in children]
+    experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
+    children = _search(client, [experiment], {Tag.SWEEP_ID: sweep_id}, "ASC")
+    return sweep, [_tracked(client, child, sweep.experiment) for child in children]
 
 
 def _search(client: Any, experiments: list[str], tags: Mapping[str, str], order: str) -> Iterator[Any]:  # noqa: ANN401

@@ -89,6 +89,24 @@ def _dots(runs: pd.DataFrame, optimizers: Sequence[str], measure: str, scale: fl
     return figure
 
 
+def prediction(
+    pixels: Sequence[Sequence[int]], probabilities: Sequence[float], class_names: Sequence[str], title: str
+) -> Figure:
+    """An image (28 × 28, 0-255) beside the model's probabilities of its classes."""
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.2])
+    left.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+    left.set_axis_off()
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    right.barh(class_names, probabilities, color=[COLOURS[0] if i == best else "#999999" for i in range(10)])
+    right.invert_yaxis()
+    right.set_xlim(0, 1)
+    right.set_xlabel("probability")
+    figure.suptitle(title, fontsize=12)
+    sns.despine(fig=figure)
+    return figure
+
+
 def _nothing_yet() -> Figure:
     figure = Figure(figsize=(9.6, 0.8))
     figure.text(0.0, 0.5, "No final has ended yet.", va="center", fontsize=12)

@@ -49,7 +49,7 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
         for run in runs
     ]
     columns = [*IDENTITY, "outcome", "epochs", "validation_accuracy", "test_accuracy", "train_seconds"]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+    return pd.DataFrame(rows, columns=None if rows else columns)
 
 
 def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.
             name in winners.index and all(run[f"config.{key}"] == winners.loc[name, key] for key in keys[name])
         )
 
-    return runs[[is_current(run) for _, run in runs.iterrows()]]
+    return runs.loc[[is_current(run) for _, run in runs.iterrows()]]
 
 
 def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:

@@ -75,7 +75,7 @@ class Sweep:
 
     def job(self, stage: Stage, optimizer: str, number: int, config: RunConfig) -> Job:
         """The trial or final of that number: the recorded one, gone on with, or a new one."""
-        found = self.recorded.get((stage, str(number), config_hash(config)))
+        found = self.recorded.get(_key(stage, number, config))
         label = f"{optimizer} {'#' if stage is Stage.TRIAL else 'seed '}{number} lr={config.optimizer.lr:.2g}"
         tags = {
             Tag.STAGE: stage,
@@ -112,32 +112,40 @@ def run_sweep(
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
     digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
-    sweep_id = (None if fresh else _find(name, definition, tracker)) or _start(name, definition, tracker, digest)
+    found = None if fresh else _find(name, definition, tracker)
+    sweep_id = found.run_id if found else _start(name, definition, tracker, digest)
     with _only_coordinator(sweep_id):
-        tracker.reopen_run(sweep_id, _params(definition))
+        sweep = Sweep(
+            name,
+            definition,
+            sweep_id,
+            digest,
+            tracker,
+            pool,
+            observer or SilentObserver(),
+            stop or Event(),
+            _open_searches(sweep_id, definition),
+            _recorded(name, sweep_id, tracker),
+        )
+        if found is None or not _is_complete(found, definition):
+            _run_to_the_end(sweep)
+        return _result(sweep)
+
+
+def _run_to_the_end(sweep: Sweep) -> None:
+    tracker, sweep_id, definition = sweep.tracker, sweep.sweep_id, sweep.definition
+    tracker.reopen_run(sweep_id, _params(definition))
+    try:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
-        try:
-            sweep = Sweep(
-                name,
-                definition,
-                sweep_id,
-                digest,
-                tracker,
-                pool,
-                observer or SilentObserver(),
-                stop or Event(),
-                _open_searches(sweep_id, definition),
-                _recorded(name, sweep_id, tracker),
-            )
-            sweep.observer.opened(sweep_id, *_progress(sweep))
-            search(sweep)
-            result = _result(sweep, measure(sweep))
-            tracker.log_metrics(sweep_id, _summary(result), step=0)
-        except BaseException as error:
-            close_broken_run(tracker, sweep_id, broken_outcome(error), error)
-            raise
-        tracker.end_run(sweep_id, Outcome.COMPLETED)
-    return result
+        tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
+        sweep.observer.opened(sweep_id, *_progress(sweep))
+        search(sweep)
+        measure(sweep)
+        tracker.log_metrics(sweep_id, _summary(_result(sweep)), step=definition.trials)
+    except BaseException as error:
+        close_broken_run(tracker, sweep_id, broken_outcome(error), error)
+        raise
+    tracker.end_run(sweep_id, Outcome.COMPLETED)
 
 
 def search(sweep: Sweep) -> None:
@@ -163,28 +171,36 @@ def search(sweep: Sweep) -> None:
             idle.append(job.optimizer)
 
 
-def measure(sweep: Sweep) -> dict[str, dict[int, float]]:
-    """The finals: each winner on every fresh seed. Test accuracies (fractions) by optimizer and seed."""
+def measure(sweep: Sweep) -> None:
+    """The finals: each winner on every fresh seed, those that are recorded already left out."""
+    ended = (Outcome.COMPLETED, Outcome.DIVERGED)
+    queue = deque(
+        (optimizer, seed, config)
+        for optimizer, seed, config in _finals(sweep)
+        if (found := sweep.recorded.get(_key(Stage.FINAL, seed, config))) is None
+        or found.tags.get(Tag.OUTCOME) not in ended
+    )
+    for job in sweep.run(lambda: sweep.job(Stage.FINAL, *queue.popleft()) if queue else None):
+        discard(checkpoint_folder(job.run.run_id))
+
+
+def _finals(sweep: Sweep) -> Iterator[tuple[str, int, RunConfig]]:
+    """Optimizer, seed and config of every final, the optimizers side by side."""
     definition = sweep.definition
-    accuracies: dict[str, dict[int, float]] = {optimizer: {} for optimizer in definition.optimizers}
-    queue: deque[tuple[str, int, RunConfig]] = deque()
     for seed in definition.final_seeds:
         for optimizer, study in sweep.searches.items():
-            if study.best is None:
-                continue
-            config = trial_config(definition.base, optimizer, study.best[0], definition.final_epochs, seed)
-            found = sweep.recorded.get((Stage.FINAL, str(seed), config_hash(config)))
-            outcome = found and found.tags.get(Tag.OUTCOME)
-            if found and outcome == Outcome.COMPLETED:
-                accuracies[optimizer][seed] = found.metrics[METRIC_NAMES["test_accuracy"]]
-            elif outcome != Outcome.DIVERGED:
-                queue.append((optimizer, seed, config))
+            if study.best is not None:
+                values, _ = study.best
+                yield (
+                    optimizer,
+                    seed,
+                    trial_config(definition.base, optimizer, values, definition.final_epochs, seed),
+                )
 
-    for job in sweep.run(lambda: sweep.job(Stage.FINAL, *queue.popleft()) if queue else None):
-        if job.last and job.last.test_accuracy is not None and job.outcome is Outcome.COMPLETED:
-            accuracies[job.optimizer][job.number] = job.last.test_accuracy
-        discard(checkpoint_folder(job.run.run_id))
-    return accuracies
+
+def _key(stage: Stage, number: int, config: RunConfig) -> tuple[str, ...]:
+    """What a trial or final is found by among those recorded."""
+    return stage, str(number), config_hash(config)
 
 
 def sweep_folder(sweep_id: str) -> Path:
@@ -192,7 +208,12 @@ def sweep_folder(sweep_id: str) -> Path:
     return WORK_FOLDER / "sweeps" / sweep_id
 
 
-def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> str | None:
+def _is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
+    tags = found.tags
+    return tags.get(Tag.OUTCOME) == Outcome.COMPLETED and tags[Tag.DEFINITION_HASH] == config_hash(definition)
+
+
+def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> FoundRun | None:
     """The last sweep of that name with a journal here, if it is one to go on with."""
     for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
         if not (sweep_folder(found.run_id) / JOURNAL).exists():
@@ -201,7 +222,7 @@ def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> str | Non
         now = json.loads(canonical_json(definition))
         difference = first_difference(then | {"trials": 0}, now | {"trials": 0})
         if difference is None:
-            return found.run_id
+            return found
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
             return None
         key, was, is_now = difference
@@ -284,17 +305,24 @@ def _note(definition: SweepDefinition) -> str:
     )
 
 
-def _result(sweep: Sweep, finals: dict[str, dict[int, float]]) -> SweepResult:
+def _result(sweep: Sweep) -> SweepResult:
+    """What is recorded of the sweep."""
+    recorded = _recorded(sweep.name, sweep.sweep_id, sweep.tracker)
+    accuracies: dict[str, list[float]] = {optimizer: [] for optimizer in sweep.searches}
+    for optimizer, seed, config in _finals(sweep):
+        final = recorded.get(_key(Stage.FINAL, seed, config))
+        if final is not None and final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+            accuracies[optimizer].append(final.metrics[METRIC_NAMES["test_accuracy"]])
+
     def of(optimizer: str, study: Search) -> OptimizerResult:
-        accuracies = tuple(accuracy for _, accuracy in sorted(finals[optimizer].items()))
         values, accuracy = study.best or (None, None)
         return OptimizerResult(
             trials=study.ended,
             epochs_spent=study.ended * sweep.definition.trial_epochs,
             best=values,
             best_validation_accuracy=accuracy,
-            finals=accuracies,
-            mean=mean(accuracies) if accuracies else None,
+            finals=tuple(accuracies[optimizer]),
+            mean=mean(accuracies[optimizer]) if accuracies[optimizer] else None,
         )
 
     return SweepResult(

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -48,27 +50,39 @@ def harness(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return command
 
 
-@pytest.fixture
-def harness_started(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """The command in the background, in a process group of its own."""
-    started: list[subprocess.Popen[str]] = []
+@dataclass
+class Started:
+    """The command in the background, in a process group of its own; what it prints goes to a file."""
 
-    def command(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            cwd=project,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
+    process: subprocess.Popen[str]
+    printed: Path
+
+    def wait_for(self, text: str) -> None:
+        while text not in self.printed.read_text():
+            assert self.process.poll() is None, self.printed.read_text()
+            time.sleep(0.02)
+
+    def end(self) -> tuple[int, str]:
+        return self.process.wait(timeout=300), self.printed.read_text()
+
+
+@pytest.fixture
+def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
+    started: list[Started] = []
+
+    def command(*arguments: str) -> Started:
+        printed = project / f"printed-{len(started)}.txt"
+        with printed.open("w") as file:
+            process = subprocess.Popen(
+                [*COMMAND, *arguments], cwd=project, stdout=file, stderr=file, text=True, start_new_session=True
+            )
+        started.append(Started(process, printed))
+        return started[-1]
 
     yield command
-    for process in started:
-        process.kill()
-        process.communicate()
+    for each in started:
+        each.process.kill()
+        each.process.wait()
 
 
 @pytest.fixture

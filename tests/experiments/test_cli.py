@@ -109,32 +109,30 @@ def test_an_output_folder_that_cannot_be_written_is_bad_input_before_anything_ru
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_killed_and_keeps_its_epochs(harness_started, project, number):
-    process = harness_started("run", "chapter", "--epochs", "10000", "--device", "cpu", *SMALL)
-    while "epoch 2/" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(number)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted" in error.splitlines()[-1]
+    run = harness_started("run", "chapter", "--epochs", "10000", "--device", "cpu", *SMALL)
+    run.wait_for("epoch 2/")
+    run.process.send_signal(number)
+    code, printed = run.end()
+    assert code == 130, printed
+    assert "interrupted" in printed.splitlines()[-1]
     (run,) = all_runs()
     assert (run.info.status, run.data.tags["harness.outcome"]) == ("KILLED", "killed")
     assert run.data.metrics["train/loss"] > 0
 
 
 def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(harness_started, harness_json, project):
-    process = harness_started("sweep", "smoke", "--trials", "1", "--workers", "2")
-    while "epoch 1/2" not in process.stderr.readline():
-        assert process.poll() is None
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: the workers are in the same group
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 130, error
-    assert "Traceback" not in error
-    assert "the same `harness sweep` goes on" in error
+    sweep = harness_started("sweep", "smoke", "--trials", "1", "--workers", "2")
+    sweep.wait_for("epoch 1/2")
+    os.killpg(sweep.process.pid, signal.SIGINT)  # as a terminal does it: the workers are in the same group
+    code, printed = sweep.end()
+    assert code == 130, printed
+    assert "Traceback" not in printed
+    assert "the same `harness sweep` goes on" in printed
     assert {run.info.status for run in all_runs()} <= {"KILLED", "FINISHED"}
 
     result = harness_json("sweep", "smoke", "--trials", "1")
-    sweep, children = read_sweep(result["sweep_id"])
-    assert sweep.status == "FINISHED"
+    parent, children = read_sweep(result["sweep_id"])
+    assert parent.status == "FINISHED"
     assert {run.status for run in children} == {"FINISHED"}
     client = connect(tracking_uri())
     rows = [

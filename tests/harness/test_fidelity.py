@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from harness.config import RunConfig, config_hash
+from harness.config import RunConfig
 from harness.data import Split, normalize
 from harness.model import ConvNet
 from harness.optimizers import build_optimizer
@@ -77,11 +77,11 @@ def test_every_loss_of_two_epochs_equals_the_chapters_loop(small, config: RunCon
         for _ in range(2):
             model = ConvNet(config.model)
             optimizer = build_optimizer(config.optimizer, model.parameters())
-            restore(state, model, optimizer, "cpu")
+            restore(state, config, model, optimizer)
             losses, _, _ = train_epoch(model, optimizer, small.train, config)
             torch.empty((), dtype=torch.int64).random_()
             actual.append(losses.tolist())
-            state = capture(config_hash(config), state.epoch + 1, model, optimizer, "cpu")
+            state = capture(config, state.epoch + 1, model, optimizer)
     torch.set_num_threads(threads)
     assert actual == expected
     assert advance(config, initial_state(config), small, 2, ["test"]).state.hash() == state.hash()

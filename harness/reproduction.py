@@ -1,0 +1,195 @@
+"""Runs a tracked run again from nothing but its own record, and compares every epoch and the final state."""
+
+import json
+from collections.abc import Callable
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from harness.checkpoint import Checkpoint
+from harness.config import FrozenModel, RunConfig, parse_config
+from harness.errors import BadInputError
+from harness.records import (
+    CONFIG_ARTIFACT,
+    DIFF_ARTIFACT,
+    ENVIRONMENT_ARTIFACT,
+    METRIC_NAMES,
+    Divergence,
+    EpochMetrics,
+    Stage,
+    Tag,
+)
+from harness.reproducibility import environment, git_commit_and_diff, resolve_device
+from harness.run import load_cached_splits, train_slice
+from harness.state import RunState
+from harness.tracking import TrackedRun, read_artifact, read_tracked_run
+from harness.training import EvaluationSplit
+
+DURATIONS = ("train_seconds", "evaluate_seconds", "images_per_second")
+MEASURES = tuple(name for name in METRIC_NAMES if name not in DURATIONS)
+# what the chapter's published results spread over across torch versions and machines, doubled
+ACCURACY_TOLERANCE = 0.005
+LOSS_TOLERANCE = 0.25
+
+
+class Difference(FrozenModel):
+    """Something that was then and is otherwise now. None: it was not there."""
+
+    what: str
+    then: str | None
+    now: str | None
+
+
+class Comparison(FrozenModel):
+    """One metric of one epoch. `agrees`: to the last bit, or within the tolerance where the environment differs."""
+
+    epoch: int
+    metric: str
+    recorded: float | None
+    reproduced: float | None
+    agrees: bool
+
+
+class Reproduction(FrozenModel):
+    """What came of running a run again.
+
+    `environment` holds what decides the last bits and differs: where it holds anything, metrics are compared within
+    a tolerance, and the state's hash is not. `code` holds what differs of the source.
+    """
+
+    run_id: str
+    environment: tuple[Difference, ...]
+    code: tuple[Difference, ...]
+    comparisons: tuple[Comparison, ...]
+    ending: Difference | None
+
+    @property
+    def first_difference(self) -> str | None:
+        """The first epoch and metric that disagree, or the ending that does; None where all agree."""
+        for each in self.comparisons:
+            if not each.agrees:
+                return f"epoch {each.epoch}, {each.metric}: recorded {each.recorded!r}, now {each.reproduced!r}"
+        return f"{self.ending.what}: recorded {self.ending.then}, now {self.ending.now}" if self.ending else None
+
+
+def reproduce(
+    run_id: str, data_dir: Path | None = None, on_epoch: Callable[[EpochMetrics], None] = lambda _: None
+) -> Reproduction:
+    """Run a tracked run, trial or final again, as many epochs as it recorded, and compare.
+
+    Raises:
+        BadInputError: no such run, no whole epoch in it, it is a sweep, other data, or its device is not here.
+    """
+    recorded = read_tracked_run(run_id)
+    if recorded.tags.get(Tag.STAGE) == Stage.SWEEP:
+        raise BadInputError(
+            f"run {run_id!r} is a sweep: a run, trial or final is allowed; choose one of its children"
+        )
+    config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
+    resolve_device(config.device)
+    _require_same_data(recorded, config, data_dir)
+    divergence = recorded.tags.get(Tag.DIVERGENCE)
+    epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
+    if epochs == 0 and divergence is None:
+        raise BadInputError(f"run {run_id!r} has no whole epoch: a run with one is allowed; choose another run")
+
+    changed = _environment_differences(run_id, config)
+    again = _train_again(config, epochs, divergence is not None, _splits(recorded), data_dir, on_epoch)
+    return Reproduction(
+        run_id=run_id,
+        environment=changed,
+        code=_code_differences(recorded),
+        comparisons=_compare(recorded, again.epochs, epochs, exact=not changed),
+        ending=None if changed else _compare_ending(recorded, again),
+    )
+
+
+def _train_again(
+    config: RunConfig,
+    epochs: int,
+    diverges: bool,
+    splits: tuple[EvaluationSplit, ...],
+    data_dir: Path | None,
+    on_epoch: Callable[[EpochMetrics], None],
+) -> Checkpoint:
+    state: bytes | None = None
+    metrics: tuple[EpochMetrics, ...] = ()
+    divergence: Divergence | None = None
+    while divergence is None and len(metrics) < epochs + diverges:
+        state, trained, divergence = train_slice(config, state, splits, data_dir)
+        for each in trained:
+            on_epoch(each)
+        metrics += trained
+    return Checkpoint(state, metrics, divergence)
+
+
+def _splits(recorded: TrackedRun) -> tuple[EvaluationSplit, ...]:
+    """The splits that the run was evaluated on. A run that diverged in its first epoch shows none, and needs none."""
+    names: tuple[EvaluationSplit, ...] = ("validation", "test")
+    return tuple(name for name in names if METRIC_NAMES[f"{name}_loss"] in recorded.history)
+
+
+def _compare(
+    recorded: TrackedRun, again: tuple[EpochMetrics, ...], epochs: int, exact: bool
+) -> tuple[Comparison, ...]:
+    now = {each.epoch: each for each in again}
+
+    def compare(epoch: int, metric: str) -> Comparison | None:
+        then = recorded.history.get(METRIC_NAMES[metric], {}).get(epoch)
+        value = getattr(now[epoch], metric) if epoch in now else None
+        if then is None and value is None:
+            return None
+        agrees = then == value if exact or then is None or value is None else _is_near(metric, then, value)
+        return Comparison(epoch=epoch, metric=METRIC_NAMES[metric], recorded=then, reproduced=value, agrees=agrees)
+
+    pairs = (compare(epoch, metric) for epoch in range(1, epochs + 1) for metric in MEASURES)
+    return tuple(pair for pair in pairs if pair is not None)
+
+
+def _is_near(metric: str, then: float, now: float) -> bool:
+    if metric.endswith("accuracy"):
+        return abs(then - now) <= ACCURACY_TOLERANCE
+    return isclose(then, now, rel_tol=LOSS_TOLERANCE)
+
+
+def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Difference | None:
+    """The divergence, or the hash of the final state where the run came to one."""
+    divergence = recorded.tags.get(Tag.DIVERGENCE)
+    now = None if again.divergence is None else again.divergence.model_dump_json()
+    if divergence != now:
+        return Difference(what="divergence", then=divergence, now=now)
+    expected = recorded.tags.get(Tag.STATE_HASH)
+    actual = RunState.from_bytes(again.state).hash() if again.state else None
+    return Difference(what="state hash", then=expected, now=actual) if expected and expected != actual else None
+
+
+def _require_same_data(recorded: TrackedRun, config: RunConfig, data_dir: Path | None) -> None:
+    now = load_cached_splits(config.dataset, config.device, data_dir).digest
+    then = recorded.tags.get(Tag.DATA_DIGEST)
+    if now != then:
+        raise BadInputError(
+            f"data {config.dataset.name!r} has digest {now}: {then} is allowed, the run's own; "
+            "name the folder with that data with --data-dir"
+        )
+
+
+def _environment_differences(run_id: str, config: RunConfig) -> tuple[Difference, ...]:
+    then: dict[str, Any] = json.loads(read_artifact(run_id, ENVIRONMENT_ARTIFACT))
+    now = environment()
+    keys = ["torch", "torch_build", "machine", "cpu_capability"] if config.device == "cpu" else ["torch", "gpus"]
+    return tuple(
+        Difference(what=key, then=str(then.get(key)), now=str(now[key])) for key in keys if then.get(key) != now[key]
+    )
+
+
+def _code_differences(recorded: TrackedRun) -> tuple[Difference, ...]:
+    commit, diff = git_commit_and_diff()
+    differences = []
+    if recorded.tags.get(Tag.GIT_COMMIT) != commit:
+        differences.append(Difference(what="git commit", then=recorded.tags.get(Tag.GIT_COMMIT), now=commit))
+    was_dirty = recorded.tags.get(Tag.GIT_DIRTY) == "true"
+    before = read_artifact(recorded.run_id, DIFF_ARTIFACT).decode() if was_dirty else ""
+    if before != diff:
+        described = [f"{text.count(chr(10))} lines" if text else "none" for text in (before, diff)]
+        differences.append(Difference(what="uncommitted changes", then=described[0], now=described[1]))
+    return tuple(differences)
