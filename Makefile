@@ -29,9 +29,16 @@ ui: $(SETUP)  ## the MLflow UI on 127.0.0.1:5000
 test: $(SETUP)  ## all tests
 	$(BIN)/python -m pytest
 
+bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
+	$(BIN)/python -m tests.benchmarks
+
+gallery: $(SETUP)  ## the README's picture, from the latest report (needs chromium)
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,1130 \
+		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness report)"
+
 check: $(SETUP)  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-.PHONY: help setup sweep report run ui test check
+.PHONY: help setup sweep report run ui test bench gallery check

@@ -198,9 +198,20 @@ def predict(
 @app.command()
 def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
     """The MLflow UI on this project's store, on 127.0.0.1."""
+    import socket
+
     from harness.tracking import connect, tracking_uri
 
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BadInputError(
+                f"--port {port} can't be used ({error.strerror}): a free port is allowed; name another"
+            ) from None
     connect(tracking_uri())
+    typer.echo(f"http://127.0.0.1:{port}", err=True)
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -68,9 +68,14 @@ def load_splits(config: DatasetConfig, device: str, data_dir: Path | None = None
     """The dataset on `device`, split as `config` says.
 
     Raises:
-        BadInputError: damaged or missing files.
+        BadInputError: damaged or missing files, or fewer images than the config asks for.
     """
     train, test = _read(config.name, data_dir)
+    if config.train_size + config.validation_size > len(train):
+        raise BadInputError(
+            f"dataset.train_size + dataset.validation_size is {config.train_size + config.validation_size}: "
+            f"at most {len(train)} is allowed, the training images in {str(data_dir)!r}; choose smaller ones"
+        )
     order = stratified_order(train.labels, config.split_seed)
     validation_part = order[: config.validation_size]
     train_part = order[config.validation_size : config.validation_size + config.train_size]

@@ -102,6 +102,8 @@ class Tag:
     THREADS = "harness.threads"
     GIT_COMMIT = "mlflow.source.git.commit"
     GIT_DIRTY = "harness.git_dirty"
+    SOURCE = "mlflow.source.name"
+    USER = "mlflow.user"
     PARENT = "mlflow.parentRunId"
     NOTE = "mlflow.note.content"
 

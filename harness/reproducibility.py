@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import functools
+import getpass
 import importlib.metadata
 import os
 import platform
@@ -77,6 +78,7 @@ def environment() -> dict[str, Any]:
     """Where a run executes, as plain values: machine, interpreter, torch build, every installed distribution."""
     return {
         "argv": sys.argv,
+        "user": _user(),
         "python": sys.version,
         "platform": platform.platform(),
         "machine": platform.machine(),
@@ -92,6 +94,13 @@ def environment() -> dict[str, Any]:
             for distribution in sorted(importlib.metadata.distributions(), key=lambda d: d.name.lower())
         },
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return "unknown"
 
 
 def _processor() -> str:

@@ -162,9 +162,9 @@ def checkpoint_folder(run_id: str) -> Path:
 
 
 def provenance_tags() -> dict[str, str]:
-    """The torch build, the commit and whether the working folder differs from it."""
+    """Who ran it, the torch build, the commit and whether the working folder differs from it."""
     commit, diff = git_commit_and_diff()
-    tags = {Tag.TORCH: str(environment()["torch"])}
+    tags = {Tag.TORCH: str(environment()["torch"]), Tag.SOURCE: "harness", Tag.USER: str(environment()["user"])}
     return tags if commit is None else tags | {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: str(bool(diff)).lower()}
 
 
@@ -189,4 +189,4 @@ def _config_tags(config: RunConfig, data_digest: str) -> dict[str, str]:
 
 
 def _name(config: RunConfig) -> str:
-    return f"{config.optimizer.name} lr={config.optimizer.lr:g} batch={config.batch_size} seed={config.seed}"
+    return f"{config.optimizer.name} lr={config.optimizer.lr:.2g} bs={config.batch_size} seed {config.seed}"

@@ -141,7 +141,9 @@ class MlflowTracker:
             if found is None:
                 # in direct SQLite mode MLflow resolves artifacts against the working folder of each reader
                 location = (Path.cwd() / "mlartifacts").as_uri() if self.uri.startswith("sqlite") else None
-                self._experiments[name] = self._client.create_experiment(name, artifact_location=location)
+                # without its kind the UI opens an experiment in its view for language models
+                kind = {"mlflow.experimentKind": "custom_model_development"}
+                self._experiments[name] = self._client.create_experiment(name, location, kind)
             else:
                 self._experiments[name] = found.experiment_id
         return self._experiments[name]

@@ -1,6 +1,7 @@
 """The report's figures, drawn from tidy frames: convergence, final accuracy, training time."""
 
 import io
+import math
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -21,7 +22,7 @@ def styles(optimizers: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
-    """Validation loss and accuracy of the finals against epochs and training seconds, a line per seed."""
+    """Validation loss and accuracy of the finals against epochs and training seconds: median, seeds faintly."""
     finals = epochs[epochs["stage"] == "final"]
     if not len(finals):
         return _nothing_yet()
@@ -36,19 +37,18 @@ def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
         for column, (time, time_label) in enumerate([("epoch", "epoch"), ("trained_seconds", "training seconds")]):
             axis = axes[row][column]
             for name, (colour, marker) in styles(optimizers).items():
-                for index, (_, run) in enumerate(finals[finals["optimizer"] == name].groupby("run_id", sort=False)):
-                    axis.plot(
-                        run[time],
-                        run[measure] * scale,
-                        color=colour,
-                        marker=marker,
-                        markersize=4,
-                        linewidth=1.2,
-                        alpha=0.8,
-                        label=name if index == 0 else None,
-                    )
+                mine = finals[finals["optimizer"] == name]
+                for _, run in mine.groupby("run_id", sort=False):
+                    axis.plot(run[time], run[measure] * scale, color=colour, linewidth=0.8, alpha=0.35)
+                median = mine.groupby("epoch")[[time, measure] if time != "epoch" else [measure]].median()
+                at = median.index if time == "epoch" else median[time]
+                axis.plot(
+                    at, median[measure] * scale, color=colour, marker=marker, markersize=5, linewidth=2, label=name
+                )
             if row == 0:
                 axis.set_yscale("log")
+                axis.yaxis.set_major_formatter("{x:g}")
+                axis.yaxis.set_minor_formatter("{x:g}")
             else:
                 axis.set_xlabel(time_label)
             if column == 0:
@@ -62,28 +62,41 @@ def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
 
 def final_accuracy(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
     """Test accuracy of every final as a point, the mean as a bar of its optimizer."""
-    return _dots(runs, optimizers, "test_accuracy", 100, "test accuracy (%), each seed a point, the line their mean")
+    return _dots(runs, optimizers, "test_accuracy", 100, "test accuracy (%)", True)
 
 
 def training_time(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
     """Training seconds per epoch of every final as a point."""
-    return _dots(runs, optimizers, "train_seconds", 1, "training seconds per epoch, each seed a point")
+    return _dots(
+        runs,
+        optimizers,
+        "train_seconds",
+        1,
+        "training seconds per epoch",
+        False,
+    )
 
 
-def _dots(runs: pd.DataFrame, optimizers: Sequence[str], measure: str, scale: float, label: str) -> Figure:
+def _dots(
+    runs: pd.DataFrame, optimizers: Sequence[str], measure: str, scale: float, label: str, best_is_highest: bool
+) -> Figure:
     finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed")]
     if not len(finals):
         return _nothing_yet()
     figure = Figure(figsize=(9.6, 0.9 + 0.55 * max(len(optimizers), 1)), layout="constrained")
     axis = figure.subplots()
-    for row, (name, (colour, marker)) in enumerate(styles(optimizers).items()):
+    style = styles(optimizers)
+    means = finals.groupby("optimizer")[measure].apply(lambda values: values.astype(float).mean())
+    order = sorted(optimizers, key=lambda name: means.get(name, -math.inf), reverse=best_is_highest)
+    for row, name in enumerate(order):
+        colour, marker = style[name]
         values = finals.loc[finals["optimizer"] == name, measure].astype(float) * scale
         axis.plot(values, [row] * len(values), marker, color=colour, markersize=7, alpha=0.8, clip_on=False)
         if len(values):
             axis.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
-    axis.set_yticks(range(len(optimizers)), list(optimizers))
+    axis.set_yticks(range(len(order)), order)
     axis.set_ylim(len(optimizers) - 0.5, -0.5)
-    axis.set_xlabel(label)
+    axis.set_xlabel(f"{label}: each point a seed, the line their mean")
     axis.grid(axis="x", alpha=0.3)
     sns.despine(fig=figure, left=True)
     return figure

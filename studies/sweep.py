@@ -76,7 +76,8 @@ class Sweep:
     def job(self, stage: Stage, optimizer: str, number: int, config: RunConfig) -> Job:
         """The trial or final of that number: the recorded one, gone on with, or a new one."""
         found = self.recorded.get(_key(stage, number, config))
-        label = f"{optimizer} {'#' if stage is Stage.TRIAL else 'seed '}{number} lr={config.optimizer.lr:.2g}"
+        which = f"#{number}" if stage is Stage.TRIAL else f"seed {number}"
+        label = f"{optimizer} lr={config.optimizer.lr:.2g} bs={config.batch_size} {which}"
         tags = {
             Tag.STAGE: stage,
             Tag.SWEEP_ID: self.sweep_id,

@@ -1,8 +1,12 @@
 """The command line: results as JSON, bad input as one line with exit code 2 and no run left behind."""
 
+import json
 import os
 import signal
+import socket
+import urllib.request
 
+import psutil
 import pytest
 
 from harness.state import RunState
@@ -120,7 +124,9 @@ def test_an_interrupted_run_is_killed_and_keeps_its_epochs(harness_started, proj
     assert run.data.metrics["train/loss"] > 0
 
 
-def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(harness_started, harness_json, project):
+def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(
+    harness, harness_started, harness_json, project
+):
     sweep = harness_started("sweep", "smoke", "--trials", "1", "--workers", "2")
     sweep.wait_for("epoch 1/2")
     os.killpg(sweep.process.pid, signal.SIGINT)  # as a terminal does it: the workers are in the same group
@@ -144,3 +150,40 @@ def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(har
     page = project / result["report"]
     assert page.read_bytes() == read_artifact(result["sweep_id"], "report/report.html")
     assert "Subset." in page.read_text(encoding="utf-8")
+
+    (project / "file").touch()
+    refused = harness("report", "--out", "file/folder")
+    assert refused.returncode == 2
+    assert "output folder 'file/folder' can't be written" in refused.stderr
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
+    result = harness("sweep", "optimizers", "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert "70 epochs of 50,000 images" in result.stdout
+    assert "0.001 to 1, log-uniform" in result.stdout
+    assert list(project.iterdir()) == []
+
+
+def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harness_json, harness, project):
+    record = harness_json("run", "chapter", "--epochs", "1", *SMALL)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        refused = harness("ui", "--port", str(port))
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr
+    ui = harness_started("ui", "--port", str(port))
+    ui.wait_for("Application startup complete")
+    url = f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/get?run_id={record['run_id']}"
+    with urllib.request.urlopen(url) as response:
+        assert json.load(response)["run"]["info"]["status"] == "FINISHED"
+    connections = {f"{each.laddr.ip}:{each.laddr.port}" for each in listening(ui.process.pid)}
+    assert connections == {f"127.0.0.1:{port}"}
+    os.killpg(ui.process.pid, signal.SIGTERM)
+    ui.end()
+
+
+def listening(pid: int):
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    return [each for one in family for each in one.net_connections("tcp") if each.status == psutil.CONN_LISTEN]

@@ -9,6 +9,7 @@ import torch
 from harness.config import DatasetConfig
 from harness.data import checked_bytes, load_splits, stratified_order
 from harness.errors import BadInputError
+from tests.mnist_folder import write_mnist
 
 
 def test_full_mnist_ships_with_the_package():
@@ -57,3 +58,13 @@ def test_a_dataset_that_is_not_there_says_what_to_do(tmp_path):
         load_splits(DatasetConfig(name="fashion-mnist"), "cpu", tmp_path)
     with pytest.raises(BadInputError, match="not there"):
         load_splits(DatasetConfig(), "cpu", tmp_path / "missing")
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+def test_a_folder_in_torchvisions_layout_is_read(tmp_path, name, folder):
+    config = DatasetConfig(name=name, train_size=250, validation_size=50)
+    splits = load_splits(config, "cpu", write_mnist(tmp_path, train=300, test=100, name=folder))
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [250, 50, 100]
+    assert torch.equal(splits.test.images, load_splits(DatasetConfig(), "cpu").test.images[:100])
+    with pytest.raises(BadInputError, match="at most 300 is allowed"):
+        load_splits(DatasetConfig(name=name), "cpu", tmp_path)

@@ -1,92 +1,61 @@
 """A run equals the plain PyTorch loop of the chapter, loss by loss and bit by bit."""
 
+import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
+from torchvision import datasets, transforms
 
-from harness.config import RunConfig
-from harness.data import Split, normalize
+from harness.config import DatasetConfig, RunConfig
+from harness.data import Splits, load_splits, normalize, skip_evaluation_pass
 from harness.model import ConvNet
 from harness.optimizers import build_optimizer
 from harness.state import capture, restore
 from harness.training import advance, initial_state, train_epoch
+from tests.chapter import run_chapter
+from tests.mnist_folder import write_mnist
+
+CONFIG = RunConfig(dataset=DatasetConfig(train_size=3_210, validation_size=0), threads=1)
 
 
-class ChapterNet(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.cn1 = nn.Conv2d(1, 16, 3, 1)
-        self.cn2 = nn.Conv2d(16, 32, 3, 1)
-        self.dp1 = nn.Dropout2d(0.10)
-        self.dp2 = nn.Dropout(0.25)
-        self.fc1 = nn.Linear(4608, 64)
-        self.fc2 = nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = F.relu(self.cn1(x))
-        x = F.relu(self.cn2(x))
-        x = F.max_pool2d(x, 2)
-        x = torch.flatten(self.dp1(x), 1)
-        x = self.dp2(F.relu(self.fc1(x)))
-        return F.log_softmax(self.fc2(x), dim=1)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_mnist(tmp_path_factory.mktemp("mnist"), train=3_210, test=1_000)
 
 
-class PlainDataset(Dataset):
-    def __init__(self, split: Split):
-        self.split = split
-        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1302,), (0.3069,))])
-
-    def __len__(self):
-        return len(self.split)
-
-    def __getitem__(self, index):
-        return self.transform(self.split.images[index].numpy()), int(self.split.labels[index])
+@pytest.fixture(scope="module")
+def splits(folder) -> Splits:
+    return load_splits(CONFIG.dataset, "cpu", folder)
 
 
-def chapter_losses(train: Split, test: Split, epochs: int) -> list[list[float]]:
-    torch.manual_seed(0)
-    model = ChapterNet()
-    optimizer = torch.optim.Adadelta(model.parameters(), lr=0.5)
-    losses = []
-    for _ in range(epochs):
-        losses.append([])
-        model.train()
-        for images, labels in DataLoader(PlainDataset(train), batch_size=32, shuffle=True):
-            loss = F.nll_loss(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses[-1].append(loss.item())
-        model.eval()
-        with torch.no_grad():
-            for images, _ in DataLoader(PlainDataset(test), batch_size=500):
-                model(images)
-    return losses
+@pytest.fixture(scope="module")
+def chapter(folder):
+    with torch.random.fork_rng():
+        return run_chapter(folder, epochs=2, threads=1)
 
 
-def test_every_loss_of_two_epochs_equals_the_chapters_loop(small, config: RunConfig):
+def test_every_batch_loss_of_two_epochs_is_the_chapters(splits, chapter):
+    state = initial_state(CONFIG)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.random.fork_rng():
-        expected = chapter_losses(small.train, small.validation, epochs=2)
-
-        state = initial_state(config)
-        actual = []
-        for _ in range(2):
-            model = ConvNet(config.model)
-            optimizer = build_optimizer(config.optimizer, model.parameters())
-            restore(state, config, model, optimizer)
-            losses, _, _ = train_epoch(model, optimizer, small.train, config)
-            torch.empty((), dtype=torch.int64).random_()
-            actual.append(losses.tolist())
-            state = capture(config, state.epoch + 1, model, optimizer)
+        for epoch in chapter:
+            model = ConvNet(CONFIG.model)
+            optimizer = build_optimizer(CONFIG.optimizer, model.parameters())
+            restore(state, CONFIG, model, optimizer)
+            losses, _, _ = train_epoch(model, optimizer, splits.train, CONFIG)
+            skip_evaluation_pass()
+            assert len(losses) == 101
+            assert losses.tolist() == epoch.losses
+            state = capture(CONFIG, state.epoch + 1, model, optimizer)
     torch.set_num_threads(threads)
-    assert actual == expected
-    assert advance(config, initial_state(config), small, 2, ["test"]).state.hash() == state.hash()
 
 
-def test_normalize_equals_torchvision_bit_by_bit(small):
-    plain = PlainDataset(small.train)
-    assert torch.equal(normalize(small.train.images[:50]), torch.stack([plain[index][0] for index in range(50)]))
+def test_test_loss_and_correct_counts_are_the_chapters(splits, chapter):
+    ours = advance(CONFIG, initial_state(CONFIG), splits, 2, ["test"]).metrics
+    assert [each.test_accuracy * 1_000 for each in ours] == [epoch.correct for epoch in chapter]
+    assert [each.test_loss for each in ours] == [epoch.test_loss for epoch in chapter]
+
+
+def test_normalize_equals_torchvision_bit_by_bit(folder, splits):
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1302,), (0.3069,))])
+    theirs = datasets.MNIST(folder, train=True, transform=transform)
+    assert torch.equal(normalize(splits.train.images[:50]), torch.stack([theirs[index][0] for index in range(50)]))

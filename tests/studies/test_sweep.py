@@ -2,12 +2,15 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from harness.config import RunConfig
+from harness.data import Split, load_splits
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import Outcome
+from harness.run import load_cached_splits
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors import InlineExecutor, WorkerPool, open_pool
@@ -30,6 +33,20 @@ def definition(config: RunConfig) -> SweepDefinition:
         final_epochs=1,
         subset=True,
     )
+
+
+@pytest.fixture
+def short_test_set(monkeypatch):
+    """The first 500 test images, for the sweeps of this process."""
+
+    def load(*arguments):
+        splits = load_splits(*arguments)
+        return replace(splits, test=Split(splits.test.images[:500], splits.test.labels[:500]))
+
+    monkeypatch.setattr("harness.run.load_splits", load)
+    load_cached_splits.cache_clear()
+    yield
+    load_cached_splits.cache_clear()
 
 
 class StopAfter(SilentObserver):
@@ -57,7 +74,7 @@ def numbers(tracker: MemoryTracker) -> dict[tuple[str, ...], list[dict[str, floa
     }
 
 
-def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, project):
+def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, project, short_test_set):
     tracker = MemoryTracker()
     result = run_sweep("tiny", definition, tracker, INLINE)
     children = [run for run in tracker.runs.values() if run.tags.get("mlflow.parentRunId") == result.sweep_id]
@@ -76,7 +93,7 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
     assert {run.outcome for run in tracker.runs.values()} == {"completed"}
 
 
-def test_a_study_begins_at_the_published_starting_point(definition, project):
+def test_a_study_begins_at_the_published_starting_point(definition, project, short_test_set):
     tracker = MemoryTracker()
     run_sweep("tiny", definition, tracker, INLINE)
     first = [run for run in tracker.runs.values() if run.tags.get("harness.number") == "0"]
@@ -93,7 +110,7 @@ def test_two_workers_find_what_one_finds(definition, project):
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 9, 10])
-def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, project, epochs):
+def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, project, short_test_set, epochs):
     undisturbed, disturbed = MemoryTracker(), MemoryTracker()
     run_sweep("tiny", definition, undisturbed, INLINE)
     observer = StopAfter(epochs)
@@ -105,7 +122,7 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, pr
     assert numbers(disturbed) == numbers(undisturbed)
 
 
-def test_a_sweep_that_has_ended_has_nothing_left_to_do_unless_more_trials_are_asked_for(definition, project):
+def test_a_sweep_that_has_ended_does_nothing_unless_more_trials_are_asked_for(definition, project, short_test_set):
     tracker = MemoryTracker()
     first = run_sweep("tiny", definition, tracker, INLINE)
     runs = len(tracker.runs)
@@ -121,7 +138,7 @@ def test_a_sweep_that_has_ended_has_nothing_left_to_do_unless_more_trials_are_as
     assert again.optimizers == first.optimizers
 
 
-def test_going_on_under_another_definition_is_refused_by_the_fields_name(definition, project):
+def test_going_on_under_another_definition_is_refused_by_the_fields_name(definition, project, short_test_set):
     tracker = MemoryTracker()
     observer = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
@@ -130,7 +147,7 @@ def test_going_on_under_another_definition_is_refused_by_the_fields_name(definit
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, INLINE)
 
 
-def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, project):
+def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, project, short_test_set):
     tracker = MemoryTracker()
 
     class Second(SilentObserver):
@@ -151,7 +168,7 @@ def test_an_unknown_optimizer_is_refused_by_name(definition):
         SweepDefinition.model_validate(definition.model_dump() | {"optimizers": ("adamm",)})
 
 
-def test_a_slice_that_fails_ends_the_sweep_names_the_run_and_leaves_none_open(definition, project, monkeypatch):
+def test_a_slice_that_fails_ends_the_sweep_and_names_the_run(definition, project, short_test_set, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.train_slice", lambda *_: 1 / 0)
     with pytest.raises(WorkFailedError, match="trial 0 of sgd failed, ZeroDivisionError") as caught:
@@ -160,7 +177,7 @@ def test_a_slice_that_fails_ends_the_sweep_names_the_run_and_leaves_none_open(de
     assert {run.outcome for run in tracker.runs.values()} == {"failed"}
 
 
-def test_a_diverged_trial_ranks_last_and_counts(definition, project):
+def test_a_diverged_trial_ranks_last_and_counts(definition, project, short_test_set):
     wild = definition.model_copy(
         update={
             "optimizers": ("sgd",),

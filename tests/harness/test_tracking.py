@@ -1,0 +1,70 @@
+"""Both trackers keep the same contract, and the MLflow one keeps it in a real store."""
+
+import pytest
+
+from harness.records import Outcome
+from harness.tracking import MemoryTracker, MlflowTracker, read_tracked_run, without_password
+
+
+@pytest.fixture(params=[MlflowTracker, MemoryTracker])
+def tracker(request, project):
+    return request.param()
+
+
+def test_a_run_is_found_by_its_tags_the_newest_first_with_its_last_metrics(tracker):
+    first = tracker.start_run("tiny", "one", {"lr": 0.1}, {"kind": "a", "odd": "it's"})
+    second = tracker.start_run("tiny", "two", {"lr": 0.2}, {"kind": "a"})
+    tracker.start_run("other", "three", {}, {"kind": "a"})
+    tracker.log_metrics(first, {"train/loss": 0.5}, step=1)
+    tracker.log_metrics(first, {"train/loss": 0.25}, step=2)
+    found = tracker.find_runs("tiny", {"kind": "a"})
+    assert {run.run_id for run in found} == {first, second}
+    assert next(run.metrics for run in found if run.run_id == first) == {"train/loss": 0.25}
+    assert tracker.find_runs("tiny", {"kind": "b"}) == []
+
+
+def test_a_reopened_run_says_how_far_it_is_and_ends_again(tracker):
+    run_id = tracker.start_run("tiny", "one", {"lr": 0.1}, {})
+    assert tracker.reopen_run(run_id, {"lr": 0.1, "seed": 0}) == 0
+    tracker.log_metrics(run_id, {"train/loss": 0.5}, step=1)
+    tracker.end_run(run_id, Outcome.KILLED)
+    assert tracker.reopen_run(run_id, {"lr": 0.1}) == 1
+    tracker.end_run(run_id, Outcome.COMPLETED)
+    (found,) = tracker.find_runs("tiny", {"harness.outcome": "completed"})
+    assert found.run_id == run_id
+
+
+def test_an_artifact_comes_back_byte_by_byte(tracker):
+    run_id = tracker.start_run("tiny", "one", {}, {})
+    tracker.log_artifact(run_id, "folder/file.bin", b"\x00\xff")
+    assert tracker.read_artifact(run_id, "folder/file.bin") == b"\x00\xff"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome.COMPLETED, "FINISHED"),
+        (Outcome.PRUNED, "FINISHED"),
+        (Outcome.DIVERGED, "FAILED"),
+        (Outcome.FAILED, "FAILED"),
+        (Outcome.KILLED, "KILLED"),
+    ],
+)
+def test_an_outcome_has_its_mlflow_status(project, outcome, status):
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("tiny", "one", {}, {})
+    tracker.end_run(run_id, outcome)
+    run = read_tracked_run(run_id)
+    assert (run.status, run.tags["harness.outcome"]) == (status, outcome)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("http://[broken", "an unreadable address"),
+    ],
+)
+def test_a_password_is_never_shown(uri, shown):
+    assert without_password(uri) == shown
