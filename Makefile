@@ -33,7 +33,8 @@ bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
 	$(BIN)/python -m tests.benchmarks
 
 gallery: $(SETUP)  ## the README's picture, from the latest report (needs chromium)
-	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,1130 \
+	mkdir -p reports/gallery
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,1420 \
 		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness report)"
 
 check: $(SETUP)  ## ruff, ruff format, mypy --strict

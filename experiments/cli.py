@@ -33,7 +33,8 @@ INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 CONFIG_KEYS = (
     "dataset.name, dataset.train_size, dataset.validation_size, dataset.split_seed, model.activation, "
     "model.leaky_relu_slope, model.dropout, optimizer.name, optimizer.lr and the optimizer's other "
-    "hyperparameters, batch_size, evaluation_batch_size, epochs, seed, device, threads, precision, memory_format"
+    "hyperparameters, batch_size, evaluation_batch_size, epochs, checkpoint_every, seed, device, threads, precision, "
+    "memory_format"
 )
 
 
@@ -57,29 +58,44 @@ def list_experiments(as_json: Json = False) -> None:
 
 @app.command()
 def run(
-    experiment: Annotated[str, typer.Argument(help="A declared run; `harness list` shows them.")],
+    experiment: Annotated[str | None, typer.Argument(help="A declared run; `harness list` shows them.")] = None,
     seed: Annotated[str | None, typer.Option(help="0 to 2**64 - 1.")] = None,
     epochs: Annotated[str | None, typer.Option(help="1 or more.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda, cuda:1, mps.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help=f"KEY=VALUE, as often as you like. Keys: {CONFIG_KEYS}.")
     ] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Go on with a run that was stopped.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """One run of a declared experiment, tracked in MLflow."""
-    config = _resolve(experiment, seed, epochs, device, settings or [])
-    from experiments.progress import epoch_line
-    from harness.run import track_run
+    if (experiment is None) == (resume is None) or (resume and (seed or epochs or device or settings)):
+        raise BadInputError(
+            f"experiment {experiment!r}, --resume {resume!r}: either an experiment with its settings or --resume "
+            "alone is allowed; a run goes on with the config that it has"
+        )
+    config = _resolve(experiment, seed, epochs, device or "auto", settings or []) if experiment else None
+    from experiments.terminal import epoch_line
+    from harness.run import begin_run, complete_run, resume_run
     from harness.tracking import MlflowTracker
 
-    record = track_run(
-        config,
-        MlflowTracker(),
-        experiment,
-        data_dir,
-        on_epoch=lambda metrics: typer.echo(epoch_line(metrics, config.epochs), err=True),
+    tracker = MlflowTracker()
+    opened = (
+        begin_run(config, tracker, experiment, data_dir)
+        if config and experiment
+        else resume_run(str(resume), tracker, data_dir)
     )
+    try:
+        record = complete_run(
+            opened,
+            tracker,
+            data_dir,
+            on_epoch=lambda metrics: typer.echo(epoch_line(metrics, opened.config.epochs), err=True),
+        )
+    except (KeyboardInterrupt, WorkFailedError):
+        typer.echo(f"harness: to go on: harness run --resume {opened.run_id}", err=True)
+        raise
     if as_json:
         _print_json(record.model_dump(mode="json"))
     else:
@@ -122,7 +138,7 @@ def sweep(
     if dry_run:
         _print_plan(experiment, definition, as_json)
         return
-    from experiments.progress import watch
+    from experiments.terminal import watch
     from harness.tracking import MlflowTracker
     from reports.page import write_report
     from studies.executors import open_pool
@@ -131,7 +147,11 @@ def sweep(
     tracker = MlflowTracker()
     stop = _stop_on_signals()
     with open_pool(executor, workers or os.cpu_count() or 1, data_dir) as pool, watch(definition) as observer:
-        result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh)
+        try:
+            result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh)
+        except (KeyboardInterrupt, WorkFailedError):
+            typer.echo(f"harness: to go on: harness sweep {experiment}", err=True)
+            raise
     page = write_report(result.sweep_id).resolve()
     if as_json:
         _print_json(result.model_dump(mode="json") | {"report": str(page)})
@@ -193,6 +213,40 @@ def predict(
     for name, probability in zip(result.class_names, result.probabilities, strict=True):
         typer.echo(f"{name:<12} {probability:6.1%} {'█' * round(probability * 40)}".rstrip())
     typer.echo(f"picture: {picture}")
+
+
+@app.command()
+def reproduce(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run, trial or final; `harness ui` shows them.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Run a tracked run again from its own record and compare every epoch; exit 1 at the first difference."""
+    from experiments.terminal import epoch_line, print_reproduction
+    from harness.reproduction import reproduce as run_again
+
+    result = run_again(run_id, data_dir, on_epoch=lambda metrics: typer.echo(epoch_line(metrics), err=True))
+    if as_json:
+        _print_json(result.model_dump(mode="json") | {"first_difference": result.first_difference})
+    else:
+        print_reproduction(result)
+    if result.first_difference is not None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """What a run here would use, and whether anything is wrong."""
+    from experiments.terminal import print_findings
+    from harness.diagnosis import diagnose
+
+    findings = diagnose(data_dir)
+    if as_json:
+        _print_json([finding.model_dump(mode="json") for finding in findings])
+    else:
+        print_findings(findings)
+    if any(finding.advice for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -293,13 +347,13 @@ def main() -> None:
     except BadInputError as error:
         _stop(f"harness: {error}", 2)
     except WorkFailedError as error:
-        _stop(f"harness: {error}; what ended before is kept, the same command goes on", 1)
+        _stop(f"harness: {error}; what was done before is kept", 1)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
             _stop(f"harness: {error.format_message()}; `harness --help` shows what is allowed", 2)
         raise
     if code == INTERRUPTED:
-        _stop("harness: interrupted; every finished epoch is kept, and the same `harness sweep` goes on", code)
+        _stop("harness: interrupted; every finished epoch is kept", code)
     sys.exit(code or 0)
 
 

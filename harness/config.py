@@ -185,7 +185,10 @@ class ModelConfig(FrozenModel):
 
 
 class RunConfig(FrozenModel):
-    """One run. Where it executes is not in here; what changes its numbers is."""
+    """One run. Where it executes is not in here; what changes its numbers is.
+
+    `checkpoint_every`: the state is kept after every so many epochs, and after the last.
+    """
 
     dataset: DatasetConfig = DatasetConfig()
     model: ModelConfig = ModelConfig()
@@ -193,6 +196,7 @@ class RunConfig(FrozenModel):
     batch_size: Annotated[int, Field(ge=1)] = 32
     evaluation_batch_size: Annotated[int, Field(ge=1, le=60_000)] = 500
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
+    checkpoint_every: Annotated[int, Field(ge=1, le=10_000)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 2

@@ -99,6 +99,7 @@ class Tag:
     DATA_DIGEST = "harness.data_digest"
     TORCH = "harness.torch"
     DEVICE = "harness.device"
+    DETERMINISM = "harness.determinism"
     THREADS = "harness.threads"
     GIT_COMMIT = "mlflow.source.git.commit"
     GIT_DIRTY = "harness.git_dirty"

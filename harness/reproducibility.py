@@ -73,6 +73,15 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def determinism(device: str) -> str:
+    """What a run on that device guarantees, in words."""
+    if device == "cpu":
+        return "bit-identical for the same torch build, instruction set and thread count"
+    if device.startswith("cuda"):
+        return "bit-identical for the same torch build and GPU; an operation that can't be is refused by name"
+    return f"{device}: not bit-identical, torch has no deterministic algorithms for it"
+
+
 @functools.cache
 def environment() -> dict[str, Any]:
     """Where a run executes, as plain values: machine, interpreter, torch build, every installed distribution."""

@@ -19,8 +19,8 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.reproducibility import environment, git_commit_and_diff, resolve_device
-from harness.run import load_cached_splits, train_slice
+from harness.reproducibility import determinism, environment, git_commit_and_diff, resolve_device
+from harness.run import require_same_data, train_slice
 from harness.state import RunState
 from harness.tracking import TrackedRun, read_artifact, read_tracked_run
 from harness.training import EvaluationSplit
@@ -87,7 +87,7 @@ def reproduce(
         )
     config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
     resolve_device(config.device)
-    _require_same_data(recorded, config, data_dir)
+    require_same_data(config, recorded.tags.get(Tag.DATA_DIGEST), data_dir)
     divergence = recorded.tags.get(Tag.DIVERGENCE)
     epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
     if epochs == 0 and divergence is None:
@@ -163,19 +163,12 @@ def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Difference | Non
     return Difference(what="state hash", then=expected, now=actual) if expected and expected != actual else None
 
 
-def _require_same_data(recorded: TrackedRun, config: RunConfig, data_dir: Path | None) -> None:
-    now = load_cached_splits(config.dataset, config.device, data_dir).digest
-    then = recorded.tags.get(Tag.DATA_DIGEST)
-    if now != then:
-        raise BadInputError(
-            f"data {config.dataset.name!r} has digest {now}: {then} is allowed, the run's own; "
-            "name the folder with that data with --data-dir"
-        )
-
-
 def _environment_differences(run_id: str, config: RunConfig) -> tuple[Difference, ...]:
+    """What decides the last bits and differs; threads and device kind are in the config."""
     then: dict[str, Any] = json.loads(read_artifact(run_id, ENVIRONMENT_ARTIFACT))
     now = environment()
+    if config.device == "mps":
+        return (Difference(what="determinism", then=determinism("mps"), now=determinism("mps")),)
     keys = ["torch", "torch_build", "machine", "cpu_capability"] if config.device == "cpu" else ["torch", "gpus"]
     return tuple(
         Difference(what=key, then=str(then.get(key)), now=str(now[key])) for key in keys if then.get(key) != now[key]

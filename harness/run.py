@@ -1,13 +1,16 @@
 """A tracked run from its beginning to its end: opened, advanced slice by slice, recorded, closed."""
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.checkpoint import Checkpoint, discard, load_latest, save
-from harness.config import DatasetConfig, RunConfig, canonical_json, config_hash, flatten
+from harness.config import DatasetConfig, RunConfig, canonical_json, config_hash, flatten, parse_config
 from harness.data import Splits, load_splits
+from harness.errors import BadInputError, WorkFailedError
+from harness.lock import only_process
 from harness.records import (
     CONFIG_ARTIFACT,
     DIFF_ARTIFACT,
@@ -20,7 +23,7 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.reproducibility import environment, git_commit_and_diff
+from harness.reproducibility import determinism, environment, git_commit_and_diff
 from harness.state import RunState
 from harness.tracking import WORK_FOLDER, Tracker, json_bytes
 from harness.training import EvaluationSplit, advance, initial_state
@@ -30,12 +33,13 @@ SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | None]
 
 @dataclass
 class OpenRun:
-    """A tracked run that has not ended, and how far it is."""
+    """A tracked run that has not ended, and how far it is. `logged`: its epochs up to here are in the tracker."""
 
     run_id: str
     config: RunConfig
     splits: tuple[EvaluationSplit, ...]
     checkpoint: Checkpoint
+    logged: int
 
     @property
     def trained(self) -> bool:
@@ -43,35 +47,67 @@ class OpenRun:
         return self.checkpoint.divergence is not None or len(self.checkpoint.epochs) >= self.config.epochs
 
 
-def track_run(
-    config: RunConfig,
+def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Path | None = None) -> OpenRun:
+    """A new single run. The test set is measured every epoch, as the chapter does, and so is validation if any."""
+    digest = load_cached_splits(config.dataset, config.device, data_dir).digest
+    return open_run(config, tracker, experiment, _name(config), {Tag.STAGE: Stage.RUN}, _splits(config), digest)
+
+
+def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> OpenRun:
+    """A single run that was stopped, from its last kept state, or from its beginning where none was kept.
+
+    Raises:
+        BadInputError: no such run, it is part of a sweep, it has come to its end, the data are others, its kept
+            state is damaged, or another process is at it.
+    """
+    found = tracker.find_run(run_id)
+    if found.tags.get(Tag.STAGE) != Stage.RUN:
+        raise BadInputError(
+            f"run {run_id!r} is a {found.tags.get(Tag.STAGE)}: a single run is allowed; a sweep goes on with "
+            "`harness sweep`"
+        )
+    if found.tags.get(Tag.OUTCOME) in (Outcome.COMPLETED, Outcome.DIVERGED):
+        raise BadInputError(
+            f"run {run_id!r} has {found.tags[Tag.OUTCOME]}: a run that was stopped is allowed; start a new one"
+        )
+    config = parse_config(json.loads(tracker.read_artifact(run_id, CONFIG_ARTIFACT)))
+    digest = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)
+    with only_process(checkpoint_folder(run_id), f"run {run_id!r}"):
+        return open_run(config, tracker, "", "", {}, _splits(config), digest, run_id)
+
+
+def complete_run(
+    run: OpenRun,
     tracker: Tracker,
-    experiment: str,
     data_dir: Path | None = None,
     on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
 ) -> RunRecord:
-    """Train `config` to its end, each epoch tracked as it ends.
+    """Train an open run to its end, each epoch tracked as it ends.
 
-    The test set is measured every epoch, as the chapter does; so is the validation set where there is one.
-    An exception ends the run as `failed`, an interrupt as `killed`, and is raised again.
+    An exception ends the run as `failed`, an interrupt as `killed`.
+
+    Raises:
+        BadInputError: another process is at it.
+        WorkFailedError: a file could not be written, for example because the disk is full.
     """
-    splits: tuple[EvaluationSplit, ...] = ("validation", "test") if config.dataset.validation_size else ("test",)
-    digest = load_cached_splits(config.dataset, config.device, data_dir).digest
-    run = open_run(config, tracker, experiment, _name(config), {Tag.STAGE: Stage.RUN}, splits, digest)
-    try:
-        while not run.trained:
-            result = train_slice(config, run.checkpoint.state, splits, data_dir)
-            for metrics in record_slice(tracker, run, result):
-                on_epoch(metrics)
-        state, outcome = close_run(tracker, run)
-    except BaseException as error:
-        close_broken_run(tracker, run.run_id, broken_outcome(error), error)
-        raise
-    discard(checkpoint_folder(run.run_id))
+    folder = checkpoint_folder(run.run_id)
+    with only_process(folder, f"run {run.run_id!r}"):
+        try:
+            while not run.trained:
+                result = train_slice(run.config, run.checkpoint.state, run.splits, data_dir)
+                for metrics in record_slice(tracker, run, result):
+                    on_epoch(metrics)
+            state, outcome = close_run(tracker, run)
+        except BaseException as error:
+            close_broken_run(tracker, run.run_id, broken_outcome(error), error)
+            if isinstance(error, OSError):
+                raise WorkFailedError(run.run_id, f"run stopped after epoch {run.logged}, {error}") from error
+            raise
+    discard(folder)
     return RunRecord(
         run_id=run.run_id,
-        config=config,
-        config_hash=config_hash(config),
+        config=run.config,
+        config_hash=config_hash(run.config),
         state_hash=state.hash(),
         outcome=outcome,
         divergence=run.checkpoint.divergence,
@@ -94,6 +130,21 @@ def load_cached_splits(dataset: DatasetConfig, device: str, data_dir: Path | Non
     return load_splits(dataset, device, data_dir)
 
 
+def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> str:
+    """The digest of the config's data, which must be the expected one.
+
+    Raises:
+        BadInputError: it is not.
+    """
+    digest = load_cached_splits(config.dataset, config.device, data_dir).digest
+    if digest != expected:
+        raise BadInputError(
+            f"data {config.dataset.name!r} has digest {digest}: {expected} is allowed, the run's own; "
+            "name the folder with that data with --data-dir"
+        )
+    return digest
+
+
 def open_run(
     config: RunConfig,
     tracker: Tracker,
@@ -113,10 +164,9 @@ def open_run(
         logged = tracker.reopen_run(run_id, flatten(config))
     tracker.log_artifact(run_id, CONFIG_ARTIFACT, canonical_json(config).encode())
     log_provenance(tracker, run_id)
-    checkpoint = load_latest(checkpoint_folder(run_id))
-    for metrics in checkpoint.epochs[logged:]:
-        tracker.log_metrics(run_id, metrics.as_metrics(), metrics.epoch)
-    return OpenRun(run_id, config, splits, checkpoint)
+    run = OpenRun(run_id, config, splits, load_latest(checkpoint_folder(run_id)), logged)
+    _log_epochs(tracker, run)
+    return run
 
 
 def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> tuple[EpochMetrics, ...]:
@@ -125,10 +175,17 @@ def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> tuple[E
     run.checkpoint = replace(
         run.checkpoint, state=state, epochs=run.checkpoint.epochs + metrics, divergence=divergence
     )
-    save(checkpoint_folder(run.run_id), run.checkpoint)
-    for each in metrics:
-        tracker.log_metrics(run.run_id, each.as_metrics(), each.epoch)
+    if run.trained or len(run.checkpoint.epochs) % run.config.checkpoint_every == 0:
+        save(checkpoint_folder(run.run_id), run.checkpoint)
+    _log_epochs(tracker, run)
     return metrics
+
+
+def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
+    """Track the epochs that are not tracked yet: none twice, whatever was trained again after a crash."""
+    for metrics in run.checkpoint.epochs[run.logged :]:
+        tracker.log_metrics(run.run_id, metrics.as_metrics(), metrics.epoch)
+        run.logged = metrics.epoch
 
 
 def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
@@ -184,8 +241,13 @@ def _config_tags(config: RunConfig, data_digest: str) -> dict[str, str]:
         Tag.SEED: str(config.seed),
         Tag.DATA_DIGEST: data_digest,
         Tag.DEVICE: config.device,
+        Tag.DETERMINISM: determinism(config.device),
         Tag.THREADS: str(config.threads),
     }
+
+
+def _splits(config: RunConfig) -> tuple[EvaluationSplit, ...]:
+    return ("validation", "test") if config.dataset.validation_size else ("test",)
 
 
 def _name(config: RunConfig) -> str:

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 import uuid
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,9 @@ class Tracker(Protocol):
 
     def end_run(self, run_id: str, outcome: Outcome) -> None:
         """Close a run with its outcome and the matching status."""
+
+    def find_run(self, run_id: str) -> "FoundRun":
+        """The run of that id; BadInputError where there is none."""
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list["FoundRun"]:
         """The runs with all these tags, the newest first."""
@@ -122,6 +126,11 @@ class MlflowTracker:
         """Close a run with its outcome and the matching status."""
         self.set_tags(run_id, {Tag.OUTCOME: outcome.value})
         self._client.set_terminated(run_id, STATUS[outcome])
+
+    def find_run(self, run_id: str) -> FoundRun:
+        """The run of that id; BadInputError where there is none."""
+        run = read_run(run_id)
+        return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
         """The runs with all these tags, the newest first."""
@@ -206,12 +215,18 @@ class MemoryTracker:
         self.runs[run_id].outcome = outcome
         self.runs[run_id].tags[Tag.OUTCOME] = outcome.value
 
+    def find_run(self, run_id: str) -> FoundRun:
+        """The run of that id; BadInputError where there is none."""
+        if run_id not in self.runs:
+            raise BadInputError(f"run {run_id!r} is unknown: an id of this tracker's runs is allowed")
+        run = self.runs[run_id]
+        newest_first = (run.history[step] for step in sorted(run.history, reverse=True))
+        return FoundRun(run_id, dict(run.tags), dict(ChainMap(*newest_first)))
+
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
         """The runs with all these tags, the newest first."""
         return [
-            FoundRun(
-                run_id, dict(run.tags), {k: v for step in sorted(run.history) for k, v in run.history[step].items()}
-            )
+            self.find_run(run_id)
             for run_id, run in reversed(self.runs.items())
             if run.experiment == experiment and tags.items() <= run.tags.items()
         ]

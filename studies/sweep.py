@@ -1,9 +1,6 @@
 """The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
-import contextlib
 import json
-import os
-import platform
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,11 +9,10 @@ from statistics import mean
 from threading import Event
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from harness.checkpoint import discard
 from harness.config import RunConfig, canonical_json, config_hash, first_difference, flatten
 from harness.errors import BadInputError
+from harness.lock import only_process
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, EpochMetrics, Outcome, Stage, Tag
 from harness.run import (
     broken_outcome,
@@ -115,7 +111,7 @@ def run_sweep(
     digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
     found = None if fresh else _find(name, definition, tracker)
     sweep_id = found.run_id if found else _start(name, definition, tracker, digest)
-    with _only_coordinator(sweep_id):
+    with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"):
         sweep = Sweep(
             name,
             definition,
@@ -248,23 +244,6 @@ def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str
     tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
     log_provenance(tracker, sweep_id)
     return sweep_id
-
-
-@contextlib.contextmanager
-def _only_coordinator(sweep_id: str) -> Iterator[None]:
-    """Hold the sweep's lock; refuse where another process holds it."""
-    folder = sweep_folder(sweep_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    holder = folder / "coordinator"
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-            yield
-    except Timeout:
-        raise BadInputError(
-            f"sweep {sweep_id!r} is being run by {holder.read_text(encoding='utf-8')}: "
-            "one coordinator at a time is allowed; wait for it, or end it and run again"
-        ) from None
 
 
 def _open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:

@@ -1,10 +1,19 @@
 """RunConfig: one truth for hyperparameters, hashed, refusing what is out of range by name."""
 
 import inspect
+import json
 
 import pytest
 
-from harness.config import OPTIMIZER_CONFIGS, RunConfig, canonical_json, config_hash, parse_config, with_settings
+from harness.config import (
+    OPTIMIZER_CONFIGS,
+    RunConfig,
+    canonical_json,
+    config_hash,
+    flatten,
+    parse_config,
+    with_settings,
+)
 from harness.errors import BadInputError
 from harness.optimizers import OPTIMIZERS
 
@@ -62,15 +71,13 @@ def test_a_new_optimizer_starts_from_its_own_defaults():
 
 
 def test_json_round_trip_is_the_same_config():
-    import json
-
     config = with_settings(RunConfig(), {"optimizer.name": "nadam", "model.dropout": [0.2, 0.3]})
     assert parse_config(json.loads(canonical_json(config))) == config
 
 
 def test_hash_is_pinned_and_sees_every_field():
     base = RunConfig()
-    assert config_hash(base) == "dad513c501e0bf72c0132d97c2c8fe45dcb69b64216f0754b6ed16d04c8f88fc"
+    assert config_hash(base) == "8870d53bcc4c4cd16ef5203298ca4d3f2e9d25c57c1eed891303dbd36c9da952"
     changes = {
         "dataset.name": "fashion-mnist",
         "dataset.train_size": 49_999,
@@ -88,14 +95,13 @@ def test_hash_is_pinned_and_sees_every_field():
         "batch_size": 33,
         "evaluation_batch_size": 501,
         "epochs": 3,
+        "checkpoint_every": 2,
         "seed": 1,
         "device": "cuda",
         "threads": 1,
         "precision": "bfloat16",
         "memory_format": "channels_last",
     }
-    from harness.config import flatten
-
     assert changes.keys() == flatten(base).keys()
     hashes = {config_hash(with_settings(base, {key: value})) for key, value in changes.items()}
     assert len(hashes | {config_hash(base)}) == len(changes) + 1

@@ -1,7 +1,7 @@
-"""What a person sees while a run or sweep goes on: a live table on a terminal, plain lines where it is piped."""
+"""What a person sees on the terminal: a live table, or plain lines where it is piped; results as tables."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import mean
 
@@ -9,19 +9,23 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from harness.diagnosis import Finding
 from harness.records import EpochMetrics, Outcome, Stage
+from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Reproduction
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 
 
-def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
-    """One epoch in one line."""
+def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
+    """One epoch, of so many, in one line."""
     split = "validation" if metrics.test_accuracy is None else "test"
     accuracy = metrics.validation_accuracy if metrics.test_accuracy is None else metrics.test_accuracy
+    measured = "" if accuracy is None else f"{split} accuracy {accuracy:.4f}  "
     return (
-        f"epoch {metrics.epoch}/{epochs}  train loss {metrics.train_loss:.4f}  "
-        f"{split} accuracy {accuracy:.4f}  {metrics.train_seconds:.1f} s"
+        f"epoch {metrics.epoch}{'' if epochs is None else f'/{epochs}'}  train loss {metrics.train_loss:.4f}  "
+        f"{measured}{metrics.train_seconds:.1f} s"
     )
 
 
@@ -134,6 +138,41 @@ class LiveTable:
             table.add_row(name, f"{self.spent[name]}/{each}", best, running, finals)
         subset = ["subset of the data: its accuracies mean nothing"] if self.definition.subset else []
         return Group(*subset, table, self.progress)
+
+
+def print_reproduction(result: Reproduction) -> None:
+    """A row per epoch and metric, what differs of environment and code, and the verdict."""
+    console = Console()
+    for kind, differences in (("environment", result.environment), ("code", result.code)):
+        for changed in differences:
+            line = f"{kind} differs: {changed.what} was {changed.then}, now {changed.now}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    table = Table("epoch", "metric", "recorded", "now", "", box=None, pad_edge=False)
+    agreed = "identical" if not result.environment else "within tolerance"
+    for each in result.comparisons:
+        verdict = agreed if each.agrees else "DIFFERS"
+        table.add_row(str(each.epoch), each.metric, repr(each.recorded), repr(each.reproduced), verdict)
+    console.print(table)
+    if result.first_difference is not None:
+        verdict = f"not reproduced: {result.first_difference}"
+    elif result.environment:
+        verdict = (
+            f"reproduced in another environment: accuracies within {ACCURACY_TOLERANCE}, losses within "
+            f"{LOSS_TOLERANCE:.0%}; bits and state hash are not compared"
+        )
+    else:
+        verdict = "reproduced bit by bit, the final state included"
+    console.print(verdict, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """A row each, and below it what to do."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for each in findings:
+        table.add_row("ok" if each.advice is None else "WRONG", each.what, Text(each.found))
+        if each.advice is not None:
+            table.add_row("", "", Text(each.advice))
+    Console().print(table)
 
 
 def _name(job: Job) -> str:
