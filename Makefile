@@ -37,9 +37,10 @@ gallery: $(SETUP)  ## the README's picture, from the latest report (needs chromi
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,1420 \
 		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness report)"
 
-check: $(SETUP)  ## ruff, ruff format, mypy --strict
+check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_layers.py
 
 .PHONY: help setup sweep report run ui test bench gallery check

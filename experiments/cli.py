@@ -150,7 +150,7 @@ def sweep(
         try:
             result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh)
         except (KeyboardInterrupt, WorkFailedError):
-            typer.echo(f"harness: to go on: harness sweep {experiment}", err=True)
+            typer.echo("harness: the same command goes on where this one stopped", err=True)
             raise
     page = write_report(result.sweep_id).resolve()
     if as_json:

@@ -106,19 +106,6 @@ def test_an_output_folder_that_cannot_be_written_is_bad_input_before_anything_ru
     assert not (project / "mlflow.db").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_killed_and_keeps_its_epochs(harness_started, project, number):
-    run = harness_started("run", "chapter", "--epochs", "10000", "--device", "cpu", *SMALL)
-    run.wait_for("epoch 2/")
-    run.process.send_signal(number)
-    code, printed = run.end()
-    assert code == 130, printed
-    assert "interrupted" in printed.splitlines()[-1]
-    (run,) = all_runs()
-    assert (run.info.status, run.data.tags["harness.outcome"]) == ("KILLED", "killed")
-    assert run.data.metrics["train/loss"] > 0
-
-
 def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(
     harness, harness_started, harness_json, project
 ):
@@ -128,7 +115,7 @@ def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(
     code, printed = sweep.end()
     assert code == 130, printed
     assert "Traceback" not in printed
-    assert "the same `harness sweep` goes on" in printed
+    assert "the same command goes on" in printed
     assert {run.info.status for run in all_runs()} <= {"KILLED", "FINISHED"}
 
     result = harness_json("sweep", "smoke", "--trials", "1")

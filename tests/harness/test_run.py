@@ -1,0 +1,190 @@
+"""A run that was stopped, by anything, goes on to the very end of one that was left alone."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.checkpoint import load_latest
+from harness.config import RunConfig, with_settings
+from harness.errors import BadInputError, WorkFailedError
+from harness.records import Outcome, Stage, Tag
+from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
+from harness.tracking import MemoryTracker, MlflowTracker, connect, read_tracked_run, tracking_uri
+from tests.mnist_folder import write_mnist
+
+TINY = ["dataset.train_size=640", "dataset.validation_size=320", "threads=1"]
+DATA = ["--data-dir", "data"]
+RUN = ["run", "chapter", "--device", "cpu", *DATA, *(word for setting in TINY for word in ("--set", setting))]
+MEASURES = ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy", "test/loss", "test/accuracy")
+
+
+@pytest.fixture
+def data(project):
+    """A project folder with a small MNIST beside it."""
+    write_mnist(project / "data", train=960, test=320)
+
+
+class StopAfter(Exception):  # noqa: N818
+    pass
+
+
+def stop_after(epochs: int, error: BaseException):
+    def on_epoch(metrics):
+        if metrics.epoch == epochs:
+            raise error
+
+    return on_epoch
+
+
+def raising(error: BaseException):
+    def call(*arguments):
+        raise error
+
+    return call
+
+
+def numbers(record):
+    durations = {"train_seconds", "evaluate_seconds", "images_per_second"}
+    return [each.model_dump(exclude=durations) for each in record.epochs]
+
+
+@pytest.mark.parametrize(("error", "outcome"), [(StopAfter(), Outcome.FAILED), (KeyboardInterrupt(), Outcome.KILLED)])
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_stopped_run_goes_on_in_the_same_run_with_no_row_twice(config: RunConfig, project, every, error, outcome):
+    config = with_settings(config, {"epochs": 4, "checkpoint_every": every})
+    alone = MemoryTracker()
+    expected = complete_run(begin_run(config, alone, "tiny"), alone)
+
+    tracker = MemoryTracker()
+    run = begin_run(config, tracker, "tiny")
+    with pytest.raises(type(error)):
+        complete_run(run, tracker, on_epoch=stop_after(2, error))
+    assert tracker.runs[run.run_id].outcome == outcome
+    assert sorted(tracker.runs[run.run_id].history) == [1, 2]
+    record = complete_run(resume_run(run.run_id, tracker), tracker)
+    assert record.run_id == run.run_id
+    assert record.state_hash == expected.state_hash
+    assert numbers(record) == numbers(expected)
+    assert sorted(tracker.runs[run.run_id].history) == [1, 2, 3, 4]
+    assert not checkpoint_folder(run.run_id).exists()
+
+
+def test_what_was_kept_but_not_tracked_is_tracked_on_resume(config: RunConfig, project, monkeypatch):
+    tracker = MemoryTracker()
+    run = begin_run(with_settings(config, {"epochs": 2}), tracker, "tiny")
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker, "log_metrics", raising(StopAfter()))
+        with pytest.raises(StopAfter):
+            complete_run(run, tracker)
+    assert tracker.runs[run.run_id].history == {}
+    assert len(load_latest(checkpoint_folder(run.run_id)).epochs) == 1
+    complete_run(resume_run(run.run_id, tracker), tracker)
+    assert sorted(tracker.runs[run.run_id].history) == [1, 2]
+
+
+def test_only_a_single_run_that_was_stopped_can_be_gone_on_with(config: RunConfig, project):
+    tracker = MemoryTracker()
+    ended = complete_run(begin_run(config, tracker, "tiny"), tracker)
+    with pytest.raises(BadInputError, match="has completed"):
+        resume_run(ended.run_id, tracker)
+    trial = tracker.start_run("tiny", "a trial", {}, {Tag.STAGE: Stage.TRIAL})
+    with pytest.raises(BadInputError, match=r"is a trial.*harness sweep"):
+        resume_run(trial, tracker)
+    with pytest.raises(BadInputError, match="unknown"):
+        resume_run("missing", tracker)
+
+
+def test_a_run_in_progress_is_refused_with_its_process(config: RunConfig, project):
+    tracker = MemoryTracker()
+    run = begin_run(config, tracker, "tiny")
+    with pytest.raises(BadInputError, match=r"being run by process \d+ on"):
+        complete_run(run, tracker, on_epoch=lambda _: resume_run(run.run_id, tracker))
+
+
+def test_other_data_under_the_same_name_are_refused(config: RunConfig, project):
+    tracker = MemoryTracker()
+    run = begin_run(config, tracker, "tiny")
+    tracker.set_tags(run.run_id, {Tag.DATA_DIGEST: "0" * 64})
+    with pytest.raises(BadInputError, match=r"has digest 1e35.*0000 is allowed"):
+        resume_run(run.run_id, tracker)
+
+
+def test_a_full_disk_fails_the_run_in_one_line_and_it_goes_on_when_there_is_room(harness_json, project, data):
+    command = [sys.executable, "-c", "from experiments.cli import main; main()"]
+    full = subprocess.run(
+        [*command, *RUN, "--epochs", "2"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        # files over 2 MB can't be written: a checkpoint has 3.5 MB, the database under 1 MB
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2 * 10**6, 2 * 10**6)),
+    )
+    assert full.returncode == 1, full.stderr
+    assert "Traceback" not in full.stderr
+    assert "harness: run stopped after epoch 0, [Errno 27] File too large" in full.stderr
+    (run,) = client_runs()
+    assert run.data.tags[Tag.OUTCOME] == "failed"
+    record = harness_json("run", "--resume", run.info.run_id, *DATA)
+    assert (record["outcome"], len(record["epochs"])) == ("completed", 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_killed_and_says_how_to_go_on(harness_started, harness_json, data, number):
+    run = harness_started(*RUN, "--epochs", "12")
+    run.wait_for("epoch 2/")
+    run.process.send_signal(number)
+    code, printed = run.end()
+    assert code == 130, printed
+    assert "Traceback" not in printed
+    (tracked,) = client_runs()
+    assert (tracked.info.status, tracked.data.tags[Tag.OUTCOME]) == ("KILLED", "killed")
+    assert f"to go on: harness run --resume {tracked.info.run_id}" in printed
+    assert harness_json("run", "--resume", tracked.info.run_id, *DATA)["outcome"] == "completed"
+
+
+def test_a_run_killed_at_twenty_moments_ends_as_one_left_alone(harness_started, harness_json, data):
+    expected = harness_json(*RUN, "--epochs", "22")
+    moments = random.Random(0)
+    run = harness_started(*RUN, "--epochs", "22")
+    for _ in range(20):
+        run.wait_for("epoch")
+        time.sleep(moments.uniform(0, 0.2))
+        os.kill(run.process.pid, signal.SIGKILL)
+        run.process.wait()
+        (stopped,) = [each for each in client_runs() if each.info.run_id != expected["run_id"]]
+        run = harness_started("run", "--resume", stopped.info.run_id, *DATA)
+    code, printed = run.end()
+    assert code == 0, printed
+    ended, left_alone = (read_tracked_run(run_id) for run_id in (stopped.info.run_id, expected["run_id"]))
+    assert ended.status == "FINISHED"
+    assert ended.tags[Tag.STATE_HASH] == left_alone.tags[Tag.STATE_HASH]
+    for measure in MEASURES:
+        assert ended.history[measure] == left_alone.history[measure]
+        rows = [point.step for point in connect(tracking_uri()).get_metric_history(stopped.info.run_id, measure)]
+        assert rows == sorted(set(rows)) == list(range(1, 23))
+
+
+def client_runs():
+    client = connect(tracking_uri())
+    return client.search_runs([each.experiment_id for each in client.search_experiments()])
+
+
+def test_a_run_that_fails_is_failed_in_mlflow_with_its_reason(config: RunConfig, project, monkeypatch):
+    monkeypatch.setattr("harness.run.train_slice", lambda *_: 1 / 0)
+    tracker = MlflowTracker()
+    run = begin_run(config, tracker, "tiny")
+    with pytest.raises(ZeroDivisionError):
+        complete_run(run, tracker)
+    tracked = read_tracked_run(run.run_id)
+    assert (tracked.status, tracked.tags[Tag.OUTCOME]) == ("FAILED", "failed")
+    assert tracked.tags["harness.error"].startswith("ZeroDivisionError")
+    monkeypatch.setattr("harness.run.train_slice", raising(OSError(28, "No space left")))
+    resumed = resume_run(run.run_id, tracker)
+    with pytest.raises(WorkFailedError, match="run stopped after epoch 0"):
+        complete_run(resumed, tracker)
