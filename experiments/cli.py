@@ -154,7 +154,7 @@ def sweep(
             raise
     page = write_report(result.sweep_id).resolve()
     if as_json:
-        _print_json(result.model_dump(mode="json") | {"report": str(page)})
+        _print_json(result.model_dump(mode="json") | {"report": str(page), "subset": definition.subset})
         return
     if definition.subset:
         typer.echo("subset of the data: these accuracies mean nothing")

@@ -52,7 +52,8 @@ class Lines:
     def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:  # noqa: ARG002
         """Name the sweep, and how far it is."""
         self.done = sum(spent.values())
-        self._line(f"sweep {sweep_id}: {self.done} of {self.definition.total_epochs} epochs done")
+        subset = ", on a subset of the data: its accuracies mean nothing" if self.definition.subset else ""
+        self._line(f"sweep {sweep_id}{subset}: {self.done} of {self.definition.total_epochs} epochs done")
 
     def started(self, job: Job) -> None:
         """Count what an earlier process trained of it."""

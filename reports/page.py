@@ -67,13 +67,17 @@ def build_report(sweep: TrackedRun, children: list[TrackedRun], definition: dict
         "convergence": figures.convergence(epochs, optimizers),
         "training-time": figures.training_time(runs, optimizers),
     }
+    if definition["subset"]:
+        for figure in drawn.values():
+            figure.suptitle("subset of the data: these accuracies mean nothing", fontsize=10, color="#a66a00")
     files = {
         f"{name}.{kind}": figures.render(figure, kind, salt=name)
         for name, figure in drawn.items()
         for kind in ("svg", "png")
     }
     tables = {"summary": summary, "winners": winners, "runs": runs, "epochs": epochs}
-    files |= {f"{name}.csv": table.to_csv(index=False).encode() for name, table in tables.items()}
+    for name, table in tables.items():
+        files[f"{name}.csv"] = table.assign(subset=definition["subset"]).to_csv(index=False).encode()
     return {"report.html": _page(sweep, definition, summary, winners, files).encode(), **files}
 
 

@@ -61,10 +61,13 @@ def test_summary_counts_finals_and_outcomes_best_first():
 
 
 def test_page_is_self_contained_escaped_and_labelled_a_subset():
-    page = build_report(sweep(), CHILDREN, DEFINITION)["report.html"].decode()
+    files = build_report(sweep(), CHILDREN, DEFINITION)
+    page = files["report.html"].decode()
     assert "<script" not in page
     assert "src=" not in page
     assert "Subset." in page
+    tables = [content.decode().splitlines() for name, content in files.items() if name.endswith(".csv")]
+    assert all(line.endswith(",True") for table in tables for line in table[1:])
     assert "Not complete." not in page
     assert page.count("<svg") == 3
 
