@@ -69,7 +69,7 @@ def build_report(sweep: TrackedRun, children: list[TrackedRun], definition: dict
     }
     if definition["subset"]:
         for figure in drawn.values():
-            figure.suptitle("subset of the data: these accuracies mean nothing", fontsize=10, color="#a66a00")
+            figure.supxlabel("subset of the data: these accuracies mean nothing", fontsize=10, color="#a66a00")
     files = {
         f"{name}.{kind}": figures.render(figure, kind, salt=name)
         for name, figure in drawn.items()
