@@ -228,11 +228,10 @@ def flatten(model: BaseModel) -> dict[str, Any]:
     return _leaves("", model.model_dump(mode="json"))
 
 
-def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
-    """The first dotted key at which two nested values differ, and both values; None where a side lacks the key."""
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Every dotted key at which two nested values differ, and both values; None where a side lacks the key."""
     ones, others = _leaves("", one), _leaves("", other)
-    keys = (key for key in ones | others if ones.get(key) != others.get(key))
-    return next(((key, ones.get(key), others.get(key)) for key in keys), None)
+    return [(key, ones.get(key), others.get(key)) for key in ones | others if ones.get(key) != others.get(key)]
 
 
 def _leaves(prefix: str, value: Any) -> dict[str, Any]:  # noqa: ANN401

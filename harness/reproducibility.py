@@ -93,9 +93,10 @@ def environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": _processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_features": _cpu_features(),
         "cpu_count": os.cpu_count(),
         "torch": torch.__version__,
-        "torch_build": torch.__config__.show(),
+        "torch_build": [line.strip() for line in torch.__config__.show().splitlines() if "CPU cap" not in line],
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "gpu_driver": _first_line(Path("/proc/driver/nvidia/version")),
         "packages": {
@@ -110,6 +111,12 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name
         return "unknown"
+
+
+def _cpu_features() -> dict[str, Any]:
+    """Instruction sets and cache sizes, by which oneDNN chooses its kernels; not how many cores there are."""
+    counts = ("cpu_name", "num_logical_cores", "num_physical_cores", "num_sockets")
+    return {name: value for name, value in torch.cpu.get_capabilities().items() if name not in counts}
 
 
 def _processor() -> str:

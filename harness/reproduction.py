@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoint import Checkpoint
-from harness.config import FrozenModel, RunConfig, parse_config
+from harness.config import FrozenModel, RunConfig, differences, parse_config, with_settings
 from harness.errors import BadInputError
 from harness.records import (
     CONFIG_ARTIFACT,
@@ -78,22 +78,22 @@ def reproduce(
     """Run a tracked run, trial or final again, as many epochs as it recorded, and compare.
 
     Raises:
-        BadInputError: no such run, no whole epoch in it, it is a sweep, other data, or its device is not here.
+        BadInputError: no such run, no whole epoch in it, it is a sweep, or the data are others.
     """
     recorded = read_tracked_run(run_id)
     if recorded.tags.get(Tag.STAGE) == Stage.SWEEP:
         raise BadInputError(
             f"run {run_id!r} is a sweep: a run, trial or final is allowed; choose one of its children"
         )
-    config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
-    resolve_device(config.device)
+    its_config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
+    config = with_settings(its_config, {"device": _device_here(its_config.device)})
     require_same_data(config, recorded.tags.get(Tag.DATA_DIGEST), data_dir)
     divergence = recorded.tags.get(Tag.DIVERGENCE)
     epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
     if epochs == 0 and divergence is None:
         raise BadInputError(f"run {run_id!r} has no whole epoch: a run with one is allowed; choose another run")
 
-    changed = _environment_differences(run_id, config)
+    changed = _environment_differences(run_id, its_config, config)
     again = _train_again(config, epochs, divergence is not None, _splits(recorded), data_dir, on_epoch)
     return Reproduction(
         run_id=run_id,
@@ -102,6 +102,14 @@ def reproduce(
         comparisons=_compare(recorded, again.epochs, epochs, exact=not changed),
         ending=None if changed else _compare_ending(recorded, again),
     )
+
+
+def _device_here(name: str) -> str:
+    """The device itself, or the best one there is where it is missing."""
+    try:
+        return resolve_device(name)
+    except BadInputError:
+        return resolve_device("auto")
 
 
 def _train_again(
@@ -163,16 +171,24 @@ def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Difference | Non
     return Difference(what="state hash", then=expected, now=actual) if expected and expected != actual else None
 
 
-def _environment_differences(run_id: str, config: RunConfig) -> tuple[Difference, ...]:
-    """What decides the last bits and differs; threads and device kind are in the config."""
+def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig) -> tuple[Difference, ...]:
+    """What decides the last bits and differs; the number of threads is in the config."""
     then: dict[str, Any] = json.loads(read_artifact(run_id, ENVIRONMENT_ARTIFACT))
     now = environment()
     if config.device == "mps":
         return (Difference(what="determinism", then=determinism("mps"), now=determinism("mps")),)
-    keys = ["torch", "torch_build", "machine", "cpu_capability"] if config.device == "cpu" else ["torch", "gpus"]
-    return tuple(
-        Difference(what=key, then=str(then.get(key)), now=str(now[key])) for key in keys if then.get(key) != now[key]
+    keys = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
+    if config.device != "cpu":
+        keys = ["torch", "gpus"]
+    changed = differences(
+        {"device": recorded.device} | {key: then.get(key) for key in keys},
+        {"device": config.device} | {key: now[key] for key in keys},
     )
+    return tuple(Difference(what=key, then=_text(was), now=_text(is_now)) for key, was, is_now in changed)
+
+
+def _text(value: Any) -> str | None:  # noqa: ANN401
+    return None if value is None else str(value)
 
 
 def _code_differences(recorded: TrackedRun) -> tuple[Difference, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from harness.config import RunConfig, canonical_json, first_difference
+from harness.config import RunConfig, canonical_json, differences
 from harness.errors import BadInputError
 
 
@@ -61,8 +61,7 @@ def restore(state: RunState, config: RunConfig, model: nn.Module, optimizer: opt
     Raises:
         BadInputError: the state is another config's; the first field that differs is named.
     """
-    if difference := first_difference(json.loads(state.config), json.loads(canonical_json(config))):
-        key, theirs, ours = difference
+    for key, theirs, ours in differences(json.loads(state.config), json.loads(canonical_json(config))):
         raise BadInputError(
             f"state of another config: its {key} is {theirs!r}, this run's is {ours!r}; "
             "a state of the same config is allowed; choose that run's own state"

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any
 
 from harness.checkpoint import discard
-from harness.config import RunConfig, canonical_json, config_hash, first_difference, flatten
+from harness.config import RunConfig, canonical_json, config_hash, differences, flatten
 from harness.errors import BadInputError
 from harness.lock import only_process
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, EpochMetrics, Outcome, Stage, Tag
@@ -217,12 +217,12 @@ def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> FoundRun 
             continue
         then = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
         now = json.loads(canonical_json(definition))
-        difference = first_difference(then | {"trials": 0}, now | {"trials": 0})
-        if difference is None:
+        changed = differences(then | {"trials": 0}, now | {"trials": 0})
+        if not changed:
             return found
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
             return None
-        key, was, is_now = difference
+        key, was, is_now = changed[0]
         raise BadInputError(
             f"sweep {found.run_id!r} of {name!r} has not ended, and its {key} was {was!r}, now {is_now!r}: "
             "its own definition is allowed; restore it to go on, or say --fresh to begin anew"

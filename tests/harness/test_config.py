@@ -4,12 +4,17 @@ import inspect
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.config import (
     OPTIMIZER_CONFIGS,
+    DatasetConfig,
+    ModelConfig,
     RunConfig,
     canonical_json,
     config_hash,
+    differences,
     flatten,
     parse_config,
     with_settings,
@@ -105,3 +110,46 @@ def test_hash_is_pinned_and_sees_every_field():
     assert changes.keys() == flatten(base).keys()
     hashes = {config_hash(with_settings(base, {key: value})) for key, value in changes.items()}
     assert len(hashes | {config_hash(base)}) == len(changes) + 1
+
+
+def configs():
+    """Configs of every optimizer, any learning rate, dropout, sizes and seeds."""
+    fraction = st.floats(0, 1, exclude_max=True)
+    optimizers = [st.builds(kind, lr=st.floats(0, 1e6, exclude_min=True)) for kind in OPTIMIZER_CONFIGS.values()]
+    sizes = st.tuples(st.integers(1, 40_000), st.integers(0, 20_000), st.integers(0, 2**63 - 1))
+    datasets = sizes.map(lambda size: DatasetConfig(train_size=size[0], validation_size=size[1], split_seed=size[2]))
+    return st.builds(
+        lambda dataset, batch, **others: RunConfig(
+            dataset=dataset, batch_size=1 + int(batch * (dataset.train_size - 1)), **others
+        ),
+        dataset=datasets,
+        batch=fraction,
+        model=st.builds(ModelConfig, dropout=st.tuples(fraction, fraction)),
+        optimizer=st.one_of(optimizers),
+        seed=st.integers(0, 2**64 - 1),
+        threads=st.integers(1, 1024),
+        epochs=st.integers(1, 10_000),
+    )
+
+
+def reordered(value, order):
+    if not isinstance(value, dict):
+        return value
+    return {key: reordered(value[key], order) for key in order.sample(sorted(value), len(value))}
+
+
+@settings(deadline=None)
+@given(configs(), st.randoms(use_true_random=False))
+def test_any_config_survives_json_in_any_field_order_with_its_hash(config, order):
+    again = parse_config(reordered(json.loads(canonical_json(config)), order))
+    assert again == config
+    assert config_hash(again) == config_hash(config)
+
+
+@settings(deadline=None)
+@given(configs(), configs())
+def test_two_configs_have_one_hash_only_if_they_are_the_same(one, other):
+    assert (config_hash(one) == config_hash(other)) == (flatten(one) == flatten(other))
+    changed = {key: now for key, _, now in differences(one.model_dump(), other.model_dump())}
+    kept = {key: value for key, value in flatten(one).items() if key not in changed}
+    assert kept | {key: value for key, value in changed.items() if value is not None} == flatten(other)

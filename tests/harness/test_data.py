@@ -5,9 +5,12 @@ from importlib.resources import files
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from harness.config import DatasetConfig
-from harness.data import checked_bytes, load_splits, stratified_order
+from harness.data import checked_bytes, epoch_order, load_splits, stratified_order
 from harness.errors import BadInputError
 from tests.mnist_folder import write_mnist
 
@@ -68,3 +71,33 @@ def test_a_folder_in_torchvisions_layout_is_read(tmp_path, name, folder):
     assert torch.equal(splits.test.images, load_splits(DatasetConfig(), "cpu").test.images[:100])
     with pytest.raises(BadInputError, match="at most 300 is allowed"):
         load_splits(DatasetConfig(name=name), "cpu", tmp_path)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=400),
+    st.floats(0, 1),
+    st.integers(0, 2**63 - 1),
+)
+def test_any_split_of_any_labels_is_disjoint_stratified_and_repeatable(labels, part, seed):
+    labels = torch.tensor(labels)
+    order = stratified_order(labels, seed)
+    cut = round(part * len(labels))
+    assert sorted(order.tolist()) == list(range(len(labels)))
+    assert torch.equal(order, stratified_order(labels, seed))
+    counts, expected = labels[order[:cut]].bincount(minlength=10), labels.bincount(minlength=10) * cut / len(labels)
+    assert (counts - expected).abs().max() <= len(labels.unique()) / 2 + 1
+
+
+@settings(deadline=None)
+@given(st.integers(1, 500), st.integers(1, 64), st.integers(0, 2**63 - 1))
+def test_the_batches_of_two_epochs_are_those_of_a_shuffling_dataloader(size, batch_size, seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        loader = DataLoader(range(size), batch_size=batch_size, shuffle=True)
+        theirs = [batch.tolist() for _ in range(2) for batch in loader]
+        generator = torch.get_rng_state()
+        torch.manual_seed(seed)
+        ours = [batch.tolist() for _ in range(2) for batch in epoch_order(size).split(batch_size)]
+        assert ours == theirs
+        assert torch.equal(torch.get_rng_state(), generator)

@@ -1,35 +1,100 @@
 """Training is a function of (config, state): slices compose, evaluation leaves no trace, divergence is an outcome."""
 
+import itertools
 import math
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from harness.checkpoint import Checkpoint, load_latest, save
 from harness.config import OPTIMIZER_CONFIGS, RunConfig, with_settings
+from harness.data import normalize
+from harness.run import train_slice
 from harness.state import RunState
-from harness.training import advance, evaluate, initial_state
-
-
-def numbers(metrics):
-    return [each.model_dump(exclude={"train_seconds", "evaluate_seconds", "images_per_second"}) for each in metrics]
+from harness.training import advance, build_model, evaluate, initial_state
+from tests.metrics import numbers
 
 
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
-def test_two_single_epoch_slices_through_bytes_equal_one_of_two(name, small, config: RunConfig):
-    config = with_settings(config, {"optimizer.name": name})
-    whole = advance(config, initial_state(config), small, 2, ["validation"])
-    first = advance(config, initial_state(config), small, 1, ["validation"])
-    second = advance(config, RunState.from_bytes(first.state.to_bytes()), small, 1, ["validation"])
-    assert second.state.hash() == whole.state.hash()
-    assert numbers(first.metrics + second.metrics) == numbers(whole.metrics)
+def test_four_epochs_at_once_or_in_slices_elsewhere_or_through_a_kill_are_the_same(
+    name, small, config: RunConfig, tmp_path, spawned
+):
+    config = with_settings(config, {"optimizer.name": name, "epochs": 4})
+    whole = advance(config, initial_state(config), small, 4, ["validation"])
+
+    here = there = Checkpoint()
+    for _ in range(4):
+        here = one_more_epoch(config, here)
+        there = spawned.submit(one_more_epoch, config, there).result()
+    assert RunState.from_bytes(here.state).hash() == RunState.from_bytes(there.state).hash() == whole.state.hash()
+    assert numbers(here.epochs) == numbers(there.epochs) == numbers(whole.metrics)
+
+    killed = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(config, tmp_path))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    kept = load_latest(tmp_path)
+    assert len(kept.epochs) == 2
+    resumed = spawned.submit(two_more_epochs, config, kept).result()
+    assert RunState.from_bytes(resumed.state).hash() == whole.state.hash()
+    assert numbers(resumed.epochs) == numbers(whole.metrics)
 
 
-def test_what_is_evaluated_does_not_change_training(small, config: RunConfig):
-    hashes = {
-        advance(with_settings(config, {}), initial_state(config), small, 2, splits).state.hash()
-        for splits in ([], ["test"], ["validation", "test"])
-    }
-    assert len(hashes) == 1
+@pytest.fixture(scope="module")
+def spawned():
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+def one_more_epoch(config: RunConfig, before: Checkpoint) -> Checkpoint:
+    state, metrics, _ = train_slice(config, before.state, ("validation",), None)
+    return Checkpoint(state, before.epochs + metrics)
+
+
+def two_more_epochs(config: RunConfig, before: Checkpoint) -> Checkpoint:
+    return one_more_epoch(config, one_more_epoch(config, before))
+
+
+def train_until_killed(config: RunConfig, folder):
+    """Keeps every epoch, and is killed in the middle of the third."""
+    steps = itertools.count(1)
+    last = config.dataset.train_size // config.batch_size * 5 // 2
+
+    def kill(*_):
+        if next(steps) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    register_optimizer_step_post_hook(kill)
+    checkpoint = Checkpoint()
+    while True:
+        checkpoint = one_more_epoch(config, checkpoint)
+        save(folder, checkpoint)
+
+
+@pytest.mark.parametrize("splits", [[], ["test"], ["validation", "test", "validation"]])
+@pytest.mark.parametrize("batch_size", [7, 500])
+def test_training_is_the_same_whatever_is_evaluated_at_any_batch_size(small, config: RunConfig, splits, batch_size):
+    plain = advance(config, initial_state(config), small, 2, [])
+    config = with_settings(config, {"evaluation_batch_size": batch_size})
+    evaluated = advance(config, initial_state(config), small, 2, splits)
+    assert replace(evaluated.state, config=plain.state.config).hash() == plain.state.hash()
+    assert [each.train_loss for each in evaluated.metrics] == [each.train_loss for each in plain.metrics]
+
+
+def test_evaluating_any_split_leaves_generator_and_model_as_they_were(small, config: RunConfig):
+    model = build_model(config, initial_state(config))
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    generator = torch.get_rng_state()
+    for split in (small.train, small.validation, small.test):
+        evaluate(model, split, config)
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
 def test_the_caller_keeps_its_generator_and_threads(small, config: RunConfig):
@@ -57,8 +122,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_step(small, config: Run
 
 
 def test_evaluation_weighs_every_image_once_at_any_batch_size(small, config: RunConfig):
-    from harness.training import build_model
-
     model = build_model(config, initial_state(config))
     results = [
         evaluate(model, small.validation, with_settings(config, {"evaluation_batch_size": size})) for size in (7, 320)
@@ -66,8 +129,6 @@ def test_evaluation_weighs_every_image_once_at_any_batch_size(small, config: Run
     assert results[0][1] == results[1][1]
     assert math.isclose(results[0][0], results[1][0], rel_tol=1e-6)
     images, labels = small.validation.images, small.validation.labels
-    from harness.data import normalize
-
     with torch.no_grad():
         right = (model(normalize(images)).argmax(1) == labels).sum().item()
     assert results[0][1] == right / 320

@@ -1,0 +1,64 @@
+"""What a run ran on is recorded whole, and a device is one that is there."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from harness.errors import BadInputError
+from harness.reproducibility import determinism, environment, resolve_device
+from harness.tracking import read_artifact, read_run
+
+
+def test_the_environment_names_machine_build_and_every_installed_distribution():
+    here = environment()
+    installed = {each.name: each.version for each in importlib.metadata.distributions()}
+    assert here["packages"] == installed
+    assert here["packages"]["torch"] == importlib.metadata.version("torch")
+    assert here["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert here["cpu_features"]["sse2" if here["machine"] == "x86_64" else "neon"] is True
+    assert "num_logical_cores" not in here["cpu_features"]
+    assert here["argv"] == sys.argv
+    assert here["processor"]
+    assert len(here["gpus"]) == torch.cuda.device_count()
+    assert json.loads(json.dumps(here)) == here
+
+
+def test_a_run_keeps_commit_and_diff_of_the_folder_it_ran_in(harness_json, project):
+    def git(*arguments):
+        identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+        return subprocess.run(["git", *identity, *arguments], cwd=project, check=True, capture_output=True, text=True)
+
+    git("init")
+    (project / "notes.txt").write_text("one\n")
+    git("add", "notes.txt")
+    git("commit", "-m", "first")
+    (project / "notes.txt").write_text("two\n")
+    small = ["--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
+    run_id = harness_json("run", "chapter", "--epochs", "1", "--device", "cpu", *small)["run_id"]
+    tags = read_run(run_id).data.tags
+    assert tags["mlflow.source.git.commit"] == git("rev-parse", "HEAD").stdout.strip()
+    assert tags["harness.git_dirty"] == "true"
+    assert read_artifact(run_id, "git.diff").decode() == git("diff", "HEAD").stdout
+    recorded = json.loads(read_artifact(run_id, "environment.json"))
+    assert recorded["argv"][1:4] == ["run", "chapter", "--epochs"]
+    assert recorded["packages"] == environment()["packages"]
+    assert (tags["harness.threads"], tags["harness.seed"], tags["harness.device"]) == ("2", "0", "cpu")
+    assert tags["harness.data_digest"].startswith("1e35582d")
+
+
+def test_auto_is_a_device_that_is_there_and_others_are_refused_by_name():
+    assert resolve_device("auto") in ("cpu", "cuda", "mps")
+    assert resolve_device("cpu") == "cpu"
+    for name in ("tpu", "cuda:99"):
+        with pytest.raises(BadInputError, match=f"device '{name}' is not available: allowed here: auto, cpu"):
+            resolve_device(name)
+
+
+def test_what_a_device_guarantees_is_said():
+    assert "bit-identical for the same" in determinism("cpu")
+    assert "bit-identical for the same" in determinism("cuda:1")
+    assert "not bit-identical" in determinism("mps")

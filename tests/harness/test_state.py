@@ -1,0 +1,87 @@
+"""RunState is a value: to bytes and back, hashed over every bit, refused where it belongs to another config."""
+
+import io
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.config import RunConfig, with_settings
+from harness.errors import BadInputError
+from harness.state import RunState
+from harness.training import advance, initial_state
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
+
+
+@st.composite
+def tensors(draw):
+    dtype = draw(st.sampled_from(DTYPES))
+    shape = draw(st.lists(st.integers(0, 4), max_size=3))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
+    if dtype is torch.bool:
+        return torch.rand(shape, generator=generator) < 0.5
+    bits = torch.randint(0, 256, (*shape, dtype.itemsize), dtype=torch.uint8, generator=generator)
+    return bits.view(dtype).reshape(shape)  # every bit pattern, nan and infinity among them
+
+
+plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text(max_size=9)
+keys = st.text(min_size=1, max_size=9) | st.integers(0, 9)
+optimizers = st.recursive(
+    plain | tensors(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=9,
+)
+states = st.builds(
+    RunState,
+    config=st.just("{}"),
+    epoch=st.integers(0, 10_000),
+    model=st.dictionaries(st.text(min_size=1, max_size=9), tensors(), max_size=4),
+    optimizer=st.dictionaries(keys, optimizers, max_size=4),
+    rng=st.fixed_dictionaries(
+        {"cpu": st.binary(max_size=64).map(lambda b: torch.tensor(list(b), dtype=torch.uint8))}
+    ),
+)
+
+
+@settings(deadline=None)
+@given(states)
+def test_to_bytes_and_back_is_the_same_state(state):
+    again = RunState.from_bytes(state.to_bytes())
+    assert again.hash() == state.hash()
+
+
+@settings(deadline=None)
+@given(states, tensors().filter(lambda tensor: tensor.numel()), st.data())
+def test_the_hash_sees_every_bit_and_every_shape(state, tensor, data):
+    before = replace(state, model=state.model | {"weight": tensor})
+    flipped = tensor.clone().reshape(-1).view(torch.uint8)
+    at = data.draw(st.integers(0, len(flipped) - 1))
+    flipped[at] ^= 1
+    after = replace(before, model=before.model | {"weight": flipped.view(tensor.dtype).reshape(tensor.shape)})
+    reshaped = replace(before, model=before.model | {"weight": tensor.unsqueeze(0)})
+    assert len({each.hash() for each in (before, after, reshaped, replace(before, epoch=before.epoch + 1))}) == 4
+
+
+def test_what_is_not_a_tensor_or_a_plain_value_is_never_unpickled(config: RunConfig):
+    class Harmful:
+        def __reduce__(self):
+            return print, ("unpickled",)
+
+    state = initial_state(config)
+    harmful = io.BytesIO()
+    torch.save(vars(state) | {"optimizer": Harmful()}, harmful)
+    with pytest.raises(pickle.UnpicklingError, match="print"):
+        RunState.from_bytes(harmful.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("optimizer.lr", 0.1), ("batch_size", 64), ("model.dropout.1", 0.3), ("seed", 1)]
+)
+def test_a_state_of_another_config_is_refused_by_the_first_field_that_differs(small, config, key, value):
+    other = with_settings(config, {key: value})
+    with pytest.raises(BadInputError, match=f"state of another config: its {key} is .*, this run's is {value}"):
+        advance(other, initial_state(config), small, 1, [])
