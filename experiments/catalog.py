@@ -33,9 +33,12 @@ class SweepExperiment(FrozenModel):
     @classmethod
     def _with_default_spaces(cls, values: dict[str, Any]) -> dict[str, Any]:
         sweep = {"space": SHARED, **values.get("sweep", {})}
-        declared = sweep.get("spaces", {})
+        declared, variants = sweep.get("spaces", {}), sweep.get("variants", {})
+        registered = {
+            name: variants.get(name, {}).get("optimizer.name", name) for name in sweep.get("optimizers", ())
+        }
         sweep["spaces"] = {
-            name: declared.get(name, SPACES[name]) for name in sweep.get("optimizers", ()) if name in SPACES
+            name: declared.get(name, SPACES.get(optimizer, {})) for name, optimizer in registered.items()
         }
         return {**values, "sweep": sweep}
 

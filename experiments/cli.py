@@ -113,7 +113,14 @@ def run(
 @app.command()
 def sweep(
     experiment: Annotated[str, typer.Argument(help="A declared sweep; `harness list` shows them.")],
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials per optimizer.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Per optimizer, the budget in whole trials; pruning makes more of it.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="tpe, random, sobol or grid.")] = None,
+    no_pruning: Annotated[bool, typer.Option("--no-pruning", help="Train every trial to its end.")] = False,
+    asynchronous: Annotated[
+        bool, typer.Option("--async", help="No worker waits, and no second sweep finds the same.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Slices at a time; one per core by default.")] = None,
     executor: Annotated[str, typer.Option(help="inline or local.")] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
@@ -131,37 +138,46 @@ def sweep(
     from studies.definition import SweepDefinition
 
     definition = catalog.load_sweep(experiment)
-    if trials is not None:
-        definition = validated(SweepDefinition, definition.model_dump() | {"trials": trials})
+    said = {
+        "budget": None if trials is None else trials * definition.trial_epochs,
+        "sampler": sampler,
+        "pruning": False if no_pruning else None,
+        "asynchronous": asynchronous or None,
+    }
+    said = {key: value for key, value in said.items() if value is not None}
+    definition = validated(SweepDefinition, definition.model_dump() | said)
     if executor not in ("inline", "local"):
         raise unknown("executor", executor, ("inline", "local"), "choose one with --executor")
     if dry_run:
         _print_plan(experiment, definition, as_json)
         return
-    from experiments.terminal import watch
+    from experiments.terminal import print_summary, watch
     from harness.tracking import MlflowTracker
     from reports.page import write_report
     from studies.executors import open_pool
     from studies.sweep import run_sweep
 
+    workers = workers or os.cpu_count() or 1
+    _say_what_waits(definition, workers)
     tracker = MlflowTracker()
     stop = _stop_on_signals()
-    with open_pool(executor, workers or os.cpu_count() or 1, data_dir) as pool, watch(definition) as observer:
+    with open_pool(executor, workers, data_dir) as pool, watch(definition) as observer:
         try:
             result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh)
         except (KeyboardInterrupt, WorkFailedError):
             typer.echo("harness: the same command goes on where this one stopped", err=True)
             raise
-    page = write_report(result.sweep_id).resolve()
+    page, report = write_report(result.sweep_id)
     if as_json:
-        _print_json(result.model_dump(mode="json") | {"report": str(page), "subset": definition.subset})
+        document = result.model_dump(mode="json") | {"report": str(page.resolve()), "subset": definition.subset}
+        for row in json.loads(report.summary.to_json(orient="records")):
+            more = {"ci": [row["low"], row["high"]], "tiers": row["tiers"], "edges": row["edges"]}
+            document["optimizers"][row["optimizer"]] |= more | {"selected_mean": row["selected_mean"]}
+        _print_json(document | {"answer": report.answer})
         return
-    if definition.subset:
-        typer.echo("subset of the data: these accuracies mean nothing")
-    for name, each in result.optimizers.items():
-        mean = "no final completed" if each.mean is None else f"{each.mean:.2%}"
-        typer.echo(f"{name:<10} {mean} mean test accuracy over {len(each.finals)} seeds")
-    typer.echo(f"report: {page}")
+    print_summary(report.summary)
+    typer.echo(" ".join(report.answer))
+    typer.echo(f"report: {page.resolve()}")
 
 
 @app.command()
@@ -173,7 +189,7 @@ def report(
     """The report of a sweep, from MLflow alone."""
     from reports.page import write_report
 
-    page = str(write_report(sweep_id, out).resolve())
+    page = str(write_report(sweep_id, out)[0].resolve())
     if as_json:
         _print_json({"report": page})
     else:
@@ -308,14 +324,31 @@ def _print_plan(name: str, definition: "SweepDefinition", as_json: bool) -> None
     if as_json:
         _print_json(definition.model_dump(mode="json") | {"total_epochs": definition.total_epochs})
         return
+    rungs = ", ".join(map(str, definition.rungs))
+    pruned = f", the best 1/{definition.reduction_factor} going on after epoch {rungs}" if rungs else ""
     typer.echo(
         f"{name}: {definition.total_epochs} epochs of {definition.base.dataset.train_size:,} images; per optimizer "
-        f"{definition.trials} trials of {definition.trial_epochs} epochs, then finals of "
-        f"{definition.final_epochs} epochs on seeds {', '.join(map(str, definition.final_seeds))}"
+        f"{definition.budget} epochs of trials of {definition.trial_epochs} epochs ({definition.sampler}{pruned}), "
+        f"then finals of {definition.final_epochs} epochs on seeds {', '.join(map(str, definition.final_seeds))}"
     )
     for optimizer in definition.optimizers:
-        for key, dimension in (definition.spaces[optimizer] | definition.space).items():
+        for key, dimension in definition.searched(optimizer).items():
             typer.echo(f"{optimizer:<10} {key:<16} {dimension.describe()}")
+
+
+def _say_what_waits(definition: "SweepDefinition", workers: int) -> None:
+    """What is lost where there are more workers than trials at a time."""
+    at_a_time = len(definition.optimizers) * definition.at_once
+    if definition.asynchronous:
+        typer.echo(
+            "harness: asynchronous, so timing decides what is tried: another sweep finds something else", err=True
+        )
+    elif workers > at_a_time:
+        typer.echo(
+            f"harness: {workers - at_a_time} of {workers} workers wait while trials run, {at_a_time} at a time; "
+            "--async keeps them busy, and gives up that a second sweep finds the same",
+            err=True,
+        )
 
 
 def _stop_on_signals() -> "Event":

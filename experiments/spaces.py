@@ -1,31 +1,55 @@
-"""Where each optimizer's learning rate is searched, and the ranges they share, with the evidence for them.
+"""What each optimizer's study searches and what all search, with the evidence for it.
 
-`start`, which each study tries first, is the chapter's value or the one its authors recommend.
+A space grows with its budget as the Deep Learning Tuning Playbook advises: under 10 trials the learning rate, from 10
+the first decay too, above 25 also ε and what else matters little. `start`, which each study tries first, is the
+chapter's value, the one that the authors recommend, or torch's default. Decays near 1 are searched as 1 - decay.
 """
 
 from studies.space import Choice, Range, Space
+
+SOME, MANY = 10, 26  # trials
 
 SHARED: Space = {  # the chapter's values
     "batch_size": Choice(choices=(32, 64, 128, 256), start=32),
     "model.dropout.0": Range(low=0.0, high=0.5, start=0.10),
     "model.dropout.1": Range(low=0.0, high=0.6, start=0.25),
+    "model.activation": Choice(choices=("relu", "leaky_relu", "tanh", "sigmoid"), start="relu", from_trials=MANY),
 }
 
 
-def _rate(low: float, high: float, start: float) -> Space:
+def rate(low: float, high: float, start: float) -> Space:
+    """A learning rate's range."""
     return {"optimizer.lr": Range(low=low, high=high, log=True, start=start)}
 
 
-_MOMENTUM = _rate(1e-4, 1.0, 1e-2)  # DeepOBS: best 2.5e-3 at momentum .99; start: the rate that is .1 at momentum 0
-_ADAM = _rate(1e-5, 3e-2, 1e-3)  # DeepOBS: best 2.5e-4, dead from 4e-2; start: Kingma and Ba 2015
+def _decay(key: str, low: float, high: float, start: float) -> Space:
+    """A decay's range, as 1 - decay."""
+    return {key: Range(low=low, high=high, log=True, complement=True, start=start, from_trials=SOME)}
+
+
+_MOMENTUM: Space = {
+    **rate(1e-4, 1.0, 1e-2),  # DeepOBS: best 2.5e-3 at momentum .99; start: the rate that is .1 at momentum 0
+    **_decay("optimizer.momentum", 5e-3, 0.3, 0.9),
+}
+_ADAM: Space = {
+    **rate(1e-5, 3e-2, 1e-3),  # DeepOBS: best 2.5e-4, dead from 4e-2; start: Kingma and Ba 2015
+    **_decay("optimizer.betas.0", 2e-2, 0.5, 0.9),
+    "optimizer.eps": Range(low=1e-8, high=1.0, log=True, start=1e-8, from_trials=MANY),  # Choi et al. 2019
+}
 
 SPACES: dict[str, Space] = {
-    "sgd": _rate(1e-3, 1.0, 0.1),  # DeepOBS: best .158, dead from .63; start: He et al. 2016
+    "sgd": rate(1e-3, 1.0, 0.1),  # DeepOBS: best .158, dead from .63; start: He et al. 2016
     "momentum": _MOMENTUM,
     "nesterov": _MOMENTUM,
-    "adagrad": _rate(1e-4, 1.0, 1e-2),  # Sivaprasad et al. 2020: prior median 1e-2
-    "adadelta": _rate(1e-2, 10.0, 0.5),  # Crowded Valley: .573; start: the chapter
-    "rmsprop": _rate(1e-5, 3e-2, 1e-3),  # Crowded Valley: 2e-4; start: Hinton 2012, lecture 6e
+    "adagrad": rate(1e-4, 1.0, 1e-2),  # Sivaprasad et al. 2020: prior median 1e-2
+    "adadelta": {
+        **rate(1e-2, 10.0, 0.5),  # Crowded Valley: .573; PyTorch's example: 1.0; start: the chapter
+        **_decay("optimizer.rho", 1e-2, 0.6, 0.9),
+    },
+    "rmsprop": {
+        **rate(1e-5, 3e-2, 1e-3),  # Crowded Valley: 2e-4; start: Hinton 2012, lecture 6e
+        **_decay("optimizer.alpha", 1e-3, 0.5, 0.99),  # Crowded Valley: .913
+    },
     "adam": _ADAM,
     "adamw": _ADAM,
     "nadam": _ADAM,

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import mean
 
+import pandas as pd
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,6 +15,7 @@ from rich.text import Text
 from harness.diagnosis import Finding
 from harness.records import EpochMetrics, Outcome, Stage
 from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Reproduction
+from reports.statistics import LEAST_SEEDS
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 
@@ -57,7 +59,7 @@ class Lines:
 
     def started(self, job: Job) -> None:
         """Count what an earlier process trained of it."""
-        self.done += len(job.run.checkpoint.epochs)
+        self.done += job.epochs
 
     def trained(self, job: Job, metrics: EpochMetrics) -> None:
         """One line."""
@@ -66,8 +68,8 @@ class Lines:
 
     def ended(self, job: Job) -> None:
         """One line where it did not complete."""
+        self.done += job.spent - job.epochs
         if job.outcome is not Outcome.COMPLETED:
-            self.done += job.run.config.epochs - len(job.run.checkpoint.epochs)
             self._print(job, str(job.outcome))
 
     def _print(self, job: Job, text: str) -> None:
@@ -107,16 +109,16 @@ class LiveTable:
     def started(self, job: Job) -> None:
         """Show it in its optimizer's row."""
         self.running[job.run.run_id] = job
-        self._spend(job.optimizer, len(job.run.checkpoint.epochs))
+        self._spend(job.optimizer, job.epochs)
 
     def trained(self, job: Job, metrics: EpochMetrics) -> None:  # noqa: ARG002
         """Count the epoch."""
         self._spend(job.optimizer, 1)
 
     def ended(self, job: Job) -> None:
-        """Keep its accuracy; what it did not train is not to come any more."""
+        """Keep its accuracy; an epoch that broke off was spent."""
         del self.running[job.run.run_id]
-        self._spend(job.optimizer, job.run.config.epochs - len(job.run.checkpoint.epochs))
+        self._spend(job.optimizer, job.spent - job.epochs)
         if job.last is None or job.outcome is not Outcome.COMPLETED:
             return
         if job.stage is Stage.FINAL and job.last.test_accuracy is not None:
@@ -139,6 +141,17 @@ class LiveTable:
             table.add_row(name, f"{self.spent[name]}/{each}", best, running, finals)
         subset = ["subset of the data: its accuracies mean nothing"] if self.definition.subset else []
         return Group(*subset, table, self.progress)
+
+
+def print_summary(summary: pd.DataFrame) -> None:
+    """A row per optimizer, the best first."""
+    table = Table("optimizer", "tier", "mean test", "95% interval", "seeds", "trials", "", box=None, pad_edge=False)
+    for row in summary.to_dict("records"):
+        accuracy = f"{row['mean']:.2%}" if row["seeds"] else "no final completed"
+        interval = f"{row['low']:.2%} to {row['high']:.2%}" if row["seeds"] >= LEAST_SEEDS else ""
+        edge = "not fully tuned" if row["edges"] else ""
+        table.add_row(row["optimizer"], row["tiers"], accuracy, interval, str(row["seeds"]), str(row["trials"]), edge)
+    Console().print(table)
 
 
 def print_reproduction(result: Reproduction) -> None:
@@ -182,4 +195,4 @@ def _name(job: Job) -> str:
 
 def _describe(job: Job) -> str:
     accuracy = "" if job.last is None else f" {job.last.validation_accuracy:.2%}"
-    return f"{_name(job)}, epoch {len(job.run.checkpoint.epochs) + 1}/{job.run.config.epochs}{accuracy}"
+    return f"{_name(job)}, epoch {job.epochs + 1}/{job.limit}{accuracy}"

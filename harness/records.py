@@ -96,6 +96,7 @@ class Tag:
     SEED = "harness.seed"
     NUMBER = "harness.number"  # the trial's in its study, or the final's seed
     SUBSET = "harness.subset"
+    QUIET = "harness.quiet"  # "true": it trained alone, so that its durations count
     DATA_DIGEST = "harness.data_digest"
     TORCH = "harness.torch"
     DEVICE = "harness.device"

@@ -158,7 +158,7 @@ def open_run(
     """Start a run with its params, provenance tags, resolved config and environment; or go on with `run_id`."""
     logged = 0
     if run_id is None:
-        tags = dict(tags) | _config_tags(config, data_digest) | provenance_tags()
+        tags = _config_tags(config, data_digest) | provenance_tags() | dict(tags)
         run_id = tracker.start_run(experiment, name, flatten(config), tags)
     else:
         logged = tracker.reopen_run(run_id, flatten(config))
@@ -189,7 +189,7 @@ def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
 
 
 def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
-    """Store the final state and end the run as completed or diverged."""
+    """Store the final state and end the run as completed or diverged, or as pruned where epochs are missing."""
     assert run.checkpoint.state is not None, "a run is closed after its last slice"
     state = RunState.from_bytes(run.checkpoint.state)
     divergence = run.checkpoint.divergence
@@ -197,7 +197,8 @@ def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
     tracker.set_tags(run.run_id, {Tag.STATE_HASH: state.hash()})
     if divergence is not None:
         tracker.set_tags(run.run_id, {Tag.DIVERGENCE: divergence.model_dump_json()})
-    outcome = Outcome.COMPLETED if divergence is None else Outcome.DIVERGED
+    outcome = Outcome.COMPLETED if run.trained else Outcome.PRUNED
+    outcome = outcome if divergence is None else Outcome.DIVERGED
     tracker.end_run(run.run_id, outcome)
     return state, outcome
 

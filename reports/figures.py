@@ -5,9 +5,12 @@ import math
 from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+
+from reports.statistics import LEAST_SEEDS, summarize
 
 # Wong's colour-blind-safe palette (Nature Methods 2011); one colour and one marker per optimizer on every figure
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -61,20 +64,15 @@ def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
 
 
 def final_accuracy(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
-    """Test accuracy of every final as a point, the mean as a bar of its optimizer."""
-    return _dots(runs, optimizers, "test_accuracy", 100, "test accuracy (%)", True)
+    """Test accuracy of every final as a point, the mean and its 95% interval as lines."""
+    label = "test accuracy (%): each point a seed, the lines their mean and its 95% interval"
+    return _dots(runs, optimizers, "test_accuracy", 100, label, True)
 
 
 def training_time(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
-    """Training seconds per epoch of every final as a point."""
-    return _dots(
-        runs,
-        optimizers,
-        "train_seconds",
-        1,
-        "training seconds per epoch",
-        False,
-    )
+    """Training seconds per epoch of the finals that trained alone, each a point."""
+    label = "training seconds per epoch, of the finals that trained alone"
+    return _dots(runs[runs["quiet"].astype(bool)], optimizers, "train_seconds", 1, label, False)
 
 
 def _dots(
@@ -92,11 +90,15 @@ def _dots(
         colour, marker = style[name]
         values = finals.loc[finals["optimizer"] == name, measure].astype(float) * scale
         axis.plot(values, [row] * len(values), marker, color=colour, markersize=7, alpha=0.8, clip_on=False)
-        if len(values):
-            axis.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+        if len(values) > 1:
+            summary = summarize(values.tolist())
+            axis.plot([summary.mean] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+            if len(values) >= LEAST_SEEDS:  # of two seeds the interval is so wide that it would hide the points
+                low, high = np.float64(summary.low), np.float64(summary.high)
+                axis.plot([low, high], [row + 0.3] * 2, color=colour, linewidth=2, alpha=0.5)
     axis.set_yticks(range(len(order)), order)
     axis.set_ylim(len(optimizers) - 0.5, -0.5)
-    axis.set_xlabel(f"{label}: each point a seed, the line their mean")
+    axis.set_xlabel(label)
     axis.grid(axis="x", alpha=0.3)
     sns.despine(fig=figure, left=True)
     return figure

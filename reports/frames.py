@@ -7,6 +7,8 @@ import pandas as pd
 
 from harness.records import METRIC_NAMES, Tag
 from harness.tracking import TrackedRun
+from reports.edges import edges
+from reports.statistics import Difference, compare, summarize, tiers
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
@@ -30,98 +32,140 @@ def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
 def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame:
     """One row per run.
 
-    Columns: run_id, optimizer, stage, seed, outcome, epochs (trained), the last epoch's validation_accuracy and
-    test_accuracy (fractions), train_seconds (mean per epoch), and a column per searched or fixed config key.
+    Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), outcome, epochs
+    (trained), quiet (whether it trained alone), the last epoch's validation_accuracy, test_accuracy and test_loss,
+    selected_epoch (that of the best validation accuracy, the first of equals) with its selected_test_accuracy and
+    selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), and a column per
+    searched or fixed config key.
     """
     last = epochs.groupby("run_id").last()
     mean = epochs.groupby("run_id")["train_seconds"].mean()
     count = epochs.groupby("run_id").size()
+    measured = epochs.dropna(subset=["validation_accuracy"])
+    best = measured.loc[measured.groupby("run_id")["validation_accuracy"].idxmax()].set_index("run_id")
     rows = [
         _identity(run)
         | {
+            "number": int(run.tags.get(Tag.NUMBER, 0)),
             "outcome": run.tags.get(Tag.OUTCOME, "running"),
             "epochs": int(count.get(run.run_id, 0)),
+            "quiet": run.tags.get(Tag.QUIET) == "true",
             "validation_accuracy": last["validation_accuracy"].get(run.run_id),
             "test_accuracy": last["test_accuracy"].get(run.run_id),
+            "test_loss": last["test_loss"].get(run.run_id),
+            "selected_epoch": best["epoch"].get(run.run_id),
+            "selected_test_accuracy": best["test_accuracy"].get(run.run_id),
+            "selected_test_loss": best["test_loss"].get(run.run_id),
             "train_seconds": mean.get(run.run_id),
         }
         | {f"config.{key}": value for key, value in run.params.items()}
         for run in runs
     ]
-    columns = [*IDENTITY, "outcome", "epochs", "validation_accuracy", "test_accuracy", "train_seconds"]
-    return pd.DataFrame(rows, columns=None if rows else columns)
+    frame = pd.DataFrame(rows, columns=None if rows else [*IDENTITY, *RUN_COLUMNS])
+    return frame.sort_values(["stage", "number"], kind="stable", ignore_index=True)
 
 
 def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
     """The trial that validation selected, one row per optimizer that has one.
 
-    Columns: optimizer, the searched config keys, validation_accuracy (fraction), run_id.
+    Columns: optimizer, the searched config keys, validation_accuracy (fraction), run_id, edges (in words, empty where
+    no value is at the edge of its range).
     """
-    keys = searched_keys(definition)
     completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
     rows = []
     for optimizer in definition["optimizers"]:
         trials = completed[completed["optimizer"] == optimizer]
         if len(trials):
             best = trials.loc[trials["validation_accuracy"].astype(float).idxmax()]
-            values = {key: best[f"config.{key}"] for key in keys[optimizer]}
-            rows.append({"optimizer": optimizer, **values, **best[["validation_accuracy", "run_id"]]})
-    return pd.DataFrame(rows, columns=None if rows else ["optimizer", "validation_accuracy", "run_id"])
+            dimensions = searched(definition, optimizer)
+            values = {key: best[f"config.{key}"] for key in dimensions}
+            at_edge = "; ".join(edges(values, dimensions))
+            rows.append(
+                {"optimizer": optimizer, **values, **best[["validation_accuracy", "run_id"]], "edges": at_edge}
+            )
+    return pd.DataFrame(rows, columns=None if rows else ["optimizer", "validation_accuracy", "run_id", "edges"])
 
 
-def searched_keys(definition: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The config keys that each optimizer's study searched."""
-    return {name: [*definition["spaces"][name], *definition["space"]] for name in definition["optimizers"]}
+def searched(definition: Mapping[str, Any], optimizer: str) -> dict[str, dict[str, Any]]:
+    """What that optimizer's study searched under its budget, by config key."""
+    trials = definition["budget"] // definition["trial_epochs"]
+    space = definition["spaces"].get(optimizer, {}) | definition["space"]
+    return {key: dimension for key, dimension in space.items() if dimension["from_trials"] <= trials}
+
+
+def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Test accuracy (fraction) at the last epoch of the completed finals."""
+    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed")]
+    return {
+        name: {
+            int(run["seed"]): float(run["test_accuracy"])
+            for run in finals[finals["optimizer"] == name].to_dict("records")
+        }
+        for name in optimizers
+    }
 
 
 def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
     """`runs` less the finals of earlier winners: more trials may have found a better one since."""
     winners = winners_frame(runs, definition).set_index("optimizer")
-    keys = searched_keys(definition)
 
     def is_current(run: pd.Series) -> bool:
         name = run["optimizer"]
         return run["stage"] != "final" or (
-            name in winners.index and all(run[f"config.{key}"] == winners.loc[name, key] for key in keys[name])
+            name in winners.index
+            and all(run[f"config.{key}"] == winners.loc[name, key] for key in searched(definition, name))
         )
 
     return runs.loc[[is_current(run) for _, run in runs.iterrows()]]
 
 
-def summary_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per optimizer that has a run, best mean test accuracy of the completed finals first.
+def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+    """One row per optimizer, best mean test accuracy of the completed finals first.
 
-    Columns: optimizer, mean, sd, lowest, highest (test accuracy, fractions), seeds, train_seconds (mean of the
-    finals, per epoch), trials, epochs_tuning, completed, diverged, failed (numbers of trials).
+    Columns: optimizer; tiers (from 1, the best; two optimizers share one if and only if they can't be told apart);
+    mean, low, high (95% interval), sd, median, iqm of the finals' test accuracy at the last epoch, selected_mean of
+    that at the validation-selected epoch (fractions); seeds; lost_finals (not completed); train_seconds (per epoch,
+    of the final that trained alone); edges (of the winner, in words); trials, epochs_spent (begun), completed,
+    pruned, diverged, failed (numbers of trials).
     """
+    finals = finals_by_seed(runs, definition["optimizers"])
+    groups = tiers({name: values for name, values in finals.items() if values})
+    at_edge = winners_frame(runs, definition).set_index("optimizer")["edges"]
     rows = []
-    for optimizer, group in runs.groupby("optimizer", sort=False):
-        finals = group[(group["stage"] == "final") & (group["outcome"] == "completed")]
-        trials = group[group["stage"] == "trial"]
-        accuracy = finals["test_accuracy"].astype(float)
+    for name, values in finals.items():
+        mine = runs[runs["optimizer"] == name]
+        trials, measured = mine[mine["stage"] == "trial"], mine[mine["stage"] == "final"]
+        outcomes = trials["outcome"].value_counts()
         rows.append(
             {
-                "optimizer": optimizer,
-                "mean": accuracy.mean(),
-                "sd": accuracy.std(),
-                "lowest": accuracy.min(),
-                "highest": accuracy.max(),
-                "seeds": len(finals),
-                "train_seconds": finals["train_seconds"].astype(float).mean(),
+                "optimizer": name,
+                "tiers": ", ".join(str(rank) for rank, group in enumerate(groups, 1) if name in group),
+                **(summarize(list(values.values())).model_dump() if values else {"seeds": 0}),
+                "selected_mean": measured["selected_test_accuracy"].astype(float).mean(),
+                "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
+                "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
+                "edges": at_edge.get(name, ""),
                 "trials": len(trials),
-                "epochs_tuning": int(trials["epochs"].sum()),
-                "completed": int((trials["outcome"] == "completed").sum()),
-                "diverged": int((trials["outcome"] == "diverged").sum()),
-                "failed": int((trials["outcome"] == "failed").sum()),
+                "epochs_spent": int(trials["epochs"].sum() + outcomes.get("diverged", 0) + outcomes.get("failed", 0)),
+                **{outcome: int(outcomes.get(outcome, 0)) for outcome in TRIAL_OUTCOMES},
             }
         )
-    frame = pd.DataFrame(rows, columns=SUMMARY)
+    frame = pd.DataFrame(rows, columns=SUMMARY).astype(dict.fromkeys(["mean", "low", "high", "sd"], "float64"))
     return frame.sort_values("mean", ascending=False, na_position="last", ignore_index=True)
 
 
+def differences_frame(finals: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+    """One row per pair of optimizers: the fields of `reports.statistics.Difference`, and told_apart."""
+    rows = [each.model_dump() | {"told_apart": each.told_apart} for each in compare(finals)]
+    return pd.DataFrame(rows, columns=[*Difference.model_fields, "told_apart"])
+
+
 IDENTITY = ("run_id", "optimizer", "stage", "seed")
-SUMMARY = ["optimizer", "mean", "sd", "lowest", "highest", "seeds", "train_seconds"]
-SUMMARY += ["trials", "epochs_tuning", "completed", "diverged", "failed"]
+RUN_COLUMNS = ["number", "outcome", "epochs", "quiet", "validation_accuracy", "test_accuracy", "test_loss"]
+RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds"]
+TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
+SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
+SUMMARY += ["lost_finals", "train_seconds", "edges", "trials", "epochs_spent", *TRIAL_OUTCOMES]
 
 
 def _identity(run: TrackedRun) -> dict[str, str]:

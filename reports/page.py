@@ -1,6 +1,7 @@
 """The report of a sweep: one self-contained HTML page, its figures as SVG and PNG, its tables as CSV."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ from harness.tracking import (
     writable_folder,
 )
 from reports import figures
-from reports.frames import epochs_frame, runs_frame, summary_frame, winners_frame, without_superseded
+from reports.answer import answer, sanity
+from reports.frames import (
+    differences_frame,
+    epochs_frame,
+    finals_by_seed,
+    runs_frame,
+    summary_frame,
+    winners_frame,
+    without_superseded,
+)
 
 MADE_WITH = {
     "definition": Tag.DEFINITION_HASH,
@@ -29,39 +39,56 @@ MADE_WITH = {
     "device": Tag.DEVICE,
     "threads per run": Tag.THREADS,
 }
+NOT_HYPERPARAMETERS = ("optimizer", "validation_accuracy", "run_id", "edges")
 FIGURES = {
     "final-accuracy": "Test accuracy of every final, by optimizer; the table below holds the numbers",
     "convergence": "Validation loss and accuracy of the finals, against epochs and against training seconds",
-    "training-time": "Training seconds per epoch of every final, by optimizer",
+    "training-time": "Training seconds per epoch of the finals that trained alone, by optimizer",
 }
 
 
-def write_report(sweep_id: str | None = None, folder: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Report:
+    """What a report says: its files by name (page, figures, tables), its sentences, and its table of optimizers."""
+
+    files: dict[str, bytes]
+    answer: tuple[str, ...]
+    summary: pd.DataFrame
+
+
+def write_report(sweep_id: str | None = None, folder: Path | None = None) -> tuple[Path, Report]:
     """Write the report of a sweep (the latest by default) from MLflow alone; log it to the sweep's run.
+
+    Returns the page's path and what it says.
 
     Raises:
         BadInputError: no such sweep, or the folder can't be written.
     """
     sweep, children = read_sweep(sweep_id or latest_sweep())
     definition = json.loads(read_artifact(sweep.run_id, DEFINITION_ARTIFACT))
-    files = build_report(sweep, children, definition)
+    report = build_report(sweep, children, definition)
     target = writable_folder(folder or WORK_FOLDER / "reports" / sweep.run_id, "name another with --out")
-    for name, content in files.items():
-        (target / name).write_bytes(content)
     tracker = MlflowTracker()
-    for name, content in files.items():
+    for name, content in report.files.items():
+        (target / name).write_bytes(content)
         tracker.log_artifact(sweep.run_id, f"{REPORT_ARTIFACT}/{name}", content)
-    return target / "report.html"
+    return target / "report.html", report
 
 
-def build_report(sweep: TrackedRun, children: list[TrackedRun], definition: dict[str, Any]) -> dict[str, bytes]:
-    """The report's files by name: page, figures, tables."""
+def build_report(sweep: TrackedRun, children: list[TrackedRun], definition: dict[str, Any]) -> Report:
+    """The report of what is tracked of a sweep."""
     epochs = epochs_frame(children)
     runs = without_superseded(runs_frame(children, epochs), definition)
     epochs = epochs[epochs["run_id"].isin(runs["run_id"])]
-    summary = summary_frame(runs)
-    winners = winners_frame(runs, definition)
     optimizers = list(definition["optimizers"])
+    finals = finals_by_seed(runs, optimizers)
+    tables = {
+        "summary": summary_frame(runs, definition),
+        "winners": winners_frame(runs, definition),
+        "differences": differences_frame(finals),
+        "runs": runs,
+        "epochs": epochs,
+    }
     drawn = {
         "final-accuracy": figures.final_accuracy(runs, optimizers),
         "convergence": figures.convergence(epochs, optimizers),
@@ -75,17 +102,19 @@ def build_report(sweep: TrackedRun, children: list[TrackedRun], definition: dict
         for name, figure in drawn.items()
         for kind in ("svg", "png")
     }
-    tables = {"summary": summary, "winners": winners, "runs": runs, "epochs": epochs}
     for name, table in tables.items():
         files[f"{name}.csv"] = table.assign(subset=definition["subset"]).to_csv(index=False).encode()
-    return {"report.html": _page(sweep, definition, summary, winners, files).encode(), **files}
+    sentences = tuple(answer(definition, finals, tables["summary"]))
+    page = _page(sweep, definition, tables, sentences, [each.model_dump() for each in sanity(finals)], files)
+    return Report({"report.html": page.encode(), **files}, sentences, tables["summary"])
 
 
 def _page(
     sweep: TrackedRun,
     definition: dict[str, Any],
-    summary: pd.DataFrame,
-    winners: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    sentences: tuple[str, ...],
+    checks: list[dict[str, Any]],
     files: dict[str, bytes],
 ) -> str:
     environment = jinja2.Environment(
@@ -97,9 +126,12 @@ def _page(
         outcome=sweep.tags.get(Tag.OUTCOME, "running"),
         tags=[(name, sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in sweep.tags],
         definition=definition,
-        summary=summary.to_dict("records"),
-        winners=winners.to_dict("records"),
-        keys=[name for name in winners.columns if name not in ("optimizer", "validation_accuracy", "run_id")],
+        sentences=sentences,
+        checks=checks,
+        summary=tables["summary"].to_dict("records"),
+        differences=tables["differences"].to_dict("records"),
+        winners=tables["winners"].to_dict("records"),
+        keys=[name for name in tables["winners"].columns if name not in NOT_HYPERPARAMETERS],
         captions=FIGURES,
         svg={name: text[text.index("<svg") :] for name, text in svg.items()},  # less the XML prologue
     )

@@ -1,54 +1,125 @@
 """What a sweep does (its definition) and what it found (its result): plain values."""
 
-from typing import Annotated, Any, Self
+import math
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import unknown
-from studies.space import Space
+from harness.records import Outcome
+from studies.halving import rungs
+from studies.space import Space, trial_config
+
+Positive = Annotated[int, Field(ge=1)]
+NOT_SEARCHED = {
+    "epochs": "the budget is counted in them",
+    "seed": "trials have the base's, finals fresh ones",
+    "optimizer.name": "each optimizer has a study of its own",
+}
 
 
 class SweepDefinition(FrozenModel):
-    """What a sweep does. Budgets are in epochs, the same for every optimizer.
+    """What a sweep does. Each of `optimizers` has one study, and `budget` epochs for all its trials together.
 
-    `space` is shared by all optimizers, `spaces` adds each one's own. `subset` marks a sweep whose accuracies mean
-    nothing, because it trains on a part of the data.
+    An optimizer is the registry's of that name, or what `variants` makes of it: settings by dotted key, such as the
+    same optimizer under another activation. `space` is searched by all, `spaces` adds each one's own.
+
+    Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving: after `warm_up`
+    epochs and each `reduction_factor` times as many, the best 1/`reduction_factor` of a study's trials go on. A study
+    asks `at_once` trials at a time and waits for them at each rung, so that workers and timing change nothing; with
+    `asynchronous` it waits for nothing, and they do.
+
+    Winners are trained for `final_epochs` on `final_seeds`. `subset` marks a sweep whose accuracies mean nothing,
+    because it trains on a part of the data.
     """
 
     base: RunConfig
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     space: Space
     spaces: dict[str, Space]
-    trials: Annotated[int, Field(ge=1)]
-    trial_epochs: Annotated[int, Field(ge=1)]
+    budget: Positive
+    trial_epochs: Positive
+    sampler: Literal["tpe", "random", "sobol", "grid"] = "tpe"
+    pruning: bool = True
+    warm_up: Positive = 1
+    reduction_factor: Annotated[int, Field(ge=2)] = 2
+    at_once: Positive = 1
+    asynchronous: bool = False
     final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    final_epochs: Annotated[int, Field(ge=1)]
+    final_epochs: Positive
     seed: Annotated[int, Field(ge=0)] = 0
     subset: bool = False
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        for optimizer in self.optimizers:
-            if optimizer not in OPTIMIZER_CONFIGS:
-                raise unknown("optimizer", optimizer, OPTIMIZER_CONFIGS, "correct the sweep's definition")
+        for name in self.optimizers:
+            if name not in OPTIMIZER_CONFIGS and name not in self.variants:
+                raise unknown("optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct the definition")
+            searched = self.searched(name)
+            for key in searched.keys() & NOT_SEARCHED.keys():
+                raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
+            values = {key: each.value(each.at(0.5)) for key, each in searched.items()}
+            trial_config(self.base, self.settings(name) | values, self.trial_epochs, self.base.seed)
+        if self.budget < self.trial_epochs:
+            raise ValueError(f"budget {self.budget}: {self.trial_epochs} or more is allowed, the epochs of a trial")
+        if len(set(self.final_seeds)) < len(self.final_seeds):
+            raise ValueError(f"final_seeds {self.final_seeds} hold one twice; different seeds are allowed")
         if self.base.seed in self.final_seeds:
             raise ValueError(f"final_seeds hold the tuning seed {self.base.seed}; fresh seeds are allowed")
         if self.base.dataset.validation_size == 0:
             raise ValueError("base.dataset.validation_size is 0; validation selects, so 1 or more is allowed")
         return self
 
+    @model_validator(mode="after")
+    def _grid_is_paid_for(self) -> Self:
+        if self.sampler != "grid":
+            return self
+        if self.pruning:
+            raise ValueError("sampler 'grid' with pruning: a whole grid is allowed; set pruning to false")
+        for name in self.optimizers:
+            points = math.prod(len(each.grid()) for each in self.searched(name).values())
+            if points * self.trial_epochs != self.budget:
+                raise ValueError(
+                    f"budget {self.budget}: {points * self.trial_epochs} is allowed, the {points} points of {name}'s "
+                    f"grid at {self.trial_epochs} epochs each"
+                )
+        return self
+
+    @property
+    def trials(self) -> int:
+        """How many whole trials the budget of an optimizer pays; with pruning there are more."""
+        return self.budget // self.trial_epochs
+
     @property
     def total_epochs(self) -> int:
         """Epochs of all trials and finals."""
-        finals = len(self.final_seeds) * self.final_epochs
-        return len(self.optimizers) * (self.trials * self.trial_epochs + finals)
+        return len(self.optimizers) * (self.budget + len(self.final_seeds) * self.final_epochs)
+
+    @property
+    def rungs(self) -> list[int]:
+        """The epochs after which trials are pruned."""
+        return rungs(self.warm_up, self.reduction_factor, self.trial_epochs) if self.pruning else []
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """What makes the base that optimizer's."""
+        return {"optimizer.name": name} if name in OPTIMIZER_CONFIGS else dict(self.variants[name])
+
+    def searched(self, name: str) -> Space:
+        """What that optimizer's study searches under this budget."""
+        space = self.spaces.get(name, {}) | self.space
+        return {key: each for key, each in space.items() if each.from_trials <= self.trials}
 
 
 class OptimizerResult(FrozenModel):
-    """One optimizer's part of a sweep. Accuracies are fractions; `finals` are test accuracies in seed order."""
+    """One optimizer's part of a sweep. Accuracies are fractions; `finals` are test accuracies in seed order.
+
+    `outcomes` counts the trials by how they ended. An epoch that was begun is spent.
+    """
 
     trials: int
+    outcomes: dict[Outcome, int]
     epochs_spent: int
     best: dict[str, Any] | None
     best_validation_accuracy: float | None

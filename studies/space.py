@@ -1,49 +1,92 @@
-"""What a study searches: typed ranges and choices over fields of the config, and their Optuna distributions."""
+"""What a study searches: typed ranges and choices over fields of the config, and how a value is drawn from them."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field, model_validator
 
 from harness.config import FrozenModel, RunConfig, with_settings
 
+Trials = Annotated[int, Field(ge=1)]
+
 
 class Range(FrozenModel):
-    """A real interval, searched uniformly in the value or, with `log`, in its logarithm.
+    """An interval, searched uniformly in the value or, with `log`, in its logarithm; with `integer`, its integers.
 
-    `start` is the published value that a study tries first.
+    `complement`: `low` and `high` are of 1 - value, which is what is searched: for a decay near 1, such as Adam's β1,
+    1 - β is what its effect is proportional to. `start` is the published value that a study tries first. A study
+    searches the field only where its budget pays for `from_trials` whole trials. `points` is how many of a grid.
     """
 
     kind: Literal["range"] = "range"
     low: float
     high: float
     log: bool = False
+    integer: bool = False
+    complement: bool = False
     start: float | None = None
+    from_trials: Trials = 1
+    points: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
     def _is_an_interval(self) -> Self:
         if not self.low < self.high or (self.log and self.low <= 0):
             raise ValueError(f"low {self.low}, high {self.high}: low < high is allowed, and low > 0 with log")
-        if self.start is not None and not self.low <= self.start <= self.high:
+        if self.integer and (self.complement or self.low % 1 or self.high % 1):
+            raise ValueError(f"low {self.low}, high {self.high}: integers are allowed, and no complement")
+        start = self.start_drawn()
+        if start is not None and not self.low <= start <= self.high:
             raise ValueError(f"start {self.start}: {self.low} to {self.high} is allowed")
         return self
 
     def describe(self) -> str:
         """In words."""
-        return f"{self.low:g} to {self.high:g}{', log-uniform' if self.log else ', uniform'}{_from(self.start)}"
+        what = "1 - value " if self.complement else "integers " if self.integer else ""
+        return f"{what}{self.low:g} to {self.high:g}{', log-uniform' if self.log else ', uniform'}{_from(self.start)}"
 
     def distribution(self) -> BaseDistribution:
         """As Optuna samples it."""
+        if self.integer:
+            return IntDistribution(int(self.low), int(self.high), log=self.log)
         return FloatDistribution(self.low, self.high, log=self.log)
+
+    def parameter(self, key: str) -> str:
+        """What Optuna calls it."""
+        return f"1-{key}" if self.complement else key
+
+    def value(self, drawn: float) -> float:
+        """What the config gets."""
+        return 1 - drawn if self.complement else drawn
+
+    def start_drawn(self) -> float | None:
+        """The start as it is drawn."""
+        return self.start if self.start is None or not self.complement else 1 - self.start
+
+    def at(self, position: float) -> float:
+        """What is drawn at a position in [0, 1)."""
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        if self.integer:
+            return int(min(self.high, self.low + math.floor(position * (self.high - self.low + 1))))
+        between = low + position * (high - low)
+        return min(max(math.exp(between) if self.log else between, self.low), self.high)
+
+    def grid(self) -> list[float]:
+        """`points` values from `low` to `high`, evenly spread, on the log scale where it is one."""
+        spread = np.geomspace if self.log else np.linspace
+        values = [float(value) for value in spread(self.low, self.high, self.points or 2)]
+        return sorted({round(value) for value in values}) if self.integer else values
 
 
 class Choice(FrozenModel):
-    """One of several values. `start` is the published one that a study tries first."""
+    """One of several values. `start` is the published one, which a study tries first; `from_trials` as of a range."""
 
     kind: Literal["choice"] = "choice"
-    choices: Annotated[tuple[int | float | str, ...], Field(min_length=1)]
-    start: int | float | str | None = None
+    choices: Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
+    start: bool | int | float | str | None = None
+    from_trials: Trials = 1
 
     @model_validator(mode="after")
     def _starts_at_a_choice(self) -> Self:
@@ -59,6 +102,26 @@ class Choice(FrozenModel):
         """As Optuna samples it."""
         return CategoricalDistribution(self.choices)
 
+    def parameter(self, key: str) -> str:
+        """What Optuna calls it."""
+        return key
+
+    def value(self, drawn: Any) -> Any:  # noqa: ANN401
+        """What the config gets."""
+        return drawn
+
+    def start_drawn(self) -> Any:  # noqa: ANN401
+        """The start as it is drawn."""
+        return self.start
+
+    def at(self, position: float) -> Any:  # noqa: ANN401
+        """The choice at a position in [0, 1)."""
+        return self.choices[int(position * len(self.choices))]
+
+    def grid(self) -> list[Any]:
+        """All choices."""
+        return list(self.choices)
+
 
 def _from(start: float | str | None) -> str:
     return "" if start is None else f", from {start:g}" if isinstance(start, float) else f", from {start}"
@@ -68,6 +131,6 @@ Dimension = Annotated[Range | Choice, Field(discriminator="kind")]
 Space = dict[str, Dimension]
 
 
-def trial_config(base: RunConfig, optimizer: str, values: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
-    """The full config of a trial or final: `base` with the optimizer and the searched values."""
-    return with_settings(base, {"optimizer.name": optimizer, **values, "epochs": epochs, "seed": seed})
+def trial_config(base: RunConfig, settings: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
+    """The full config of a trial or final: `base` with the optimizer's settings and the searched values."""
+    return with_settings(base, {**settings, "epochs": epochs, "seed": seed})

@@ -1,9 +1,9 @@
 """The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from threading import Event
@@ -27,9 +27,10 @@ from harness.tracking import WORK_FOLDER, FoundRun, Tracker
 from harness.training import EvaluationSplit
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
 from studies.executors import WorkerPool
-from studies.jobs import Job, Observer, run_jobs
-from studies.search import Search, open_storage
+from studies.jobs import Job, Observer, Queue, run_jobs
+from studies.search import Search, Trial, open_storage
 from studies.space import trial_config
+from studies.trials import Trials
 
 JOURNAL = "optuna.journal"
 
@@ -65,28 +66,84 @@ class Sweep:
     searches: dict[str, Search]
     recorded: dict[tuple[str, ...], FoundRun]
 
-    def run(self, next_job: Callable[[], Job | None]) -> Iterator[Job]:
-        """The jobs that `next_job` gives, as they end."""
-        return run_jobs(next_job, self.pool, self.tracker, self.observer, self.stop)
+    def run(self, queue: Queue, pool: WorkerPool) -> None:
+        """The queue's jobs to their ends."""
+        run_jobs(queue, pool, self.tracker, self.observer, self.stop)
 
-    def job(self, stage: Stage, optimizer: str, number: int, config: RunConfig) -> Job:
+    def config(self, optimizer: str, values: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
+        """The full config of a trial or final."""
+        return trial_config(self.definition.base, {**self.definition.settings(optimizer), **values}, epochs, seed)
+
+    def trial(self, optimizer: str, trial: Trial) -> Job:
+        """The trial's job."""
+        config = self.config(optimizer, trial.values, self.definition.trial_epochs, self.definition.base.seed)
+        return self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit)
+
+    def final(self, optimizer: str, seed: int, quiet: bool) -> Job | None:
+        """The final's job; None where it has come to its end, or no trial has, so that there is no winner."""
+        best = self.searches[optimizer].best
+        if best is None:
+            return None
+        config = self.config(optimizer, best[0], self.definition.final_epochs, seed)
+        found = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
+        if found is not None and found.tags.get(Tag.OUTCOME) in (Outcome.COMPLETED, Outcome.DIVERGED):
+            return None
+        return self._job(Stage.FINAL, optimizer, seed, config, config.epochs, {Tag.QUIET: "true"} if quiet else {})
+
+    def _job(
+        self,
+        stage: Stage,
+        optimizer: str,
+        number: int,
+        config: RunConfig,
+        limit: int,
+        more_tags: Mapping[str, str] | None = None,
+    ) -> Job:
         """The trial or final of that number: the recorded one, gone on with, or a new one."""
-        found = self.recorded.get(_key(stage, number, config))
+        found = self.recorded.get(_key(stage, optimizer, number, config))
         which = f"#{number}" if stage is Stage.TRIAL else f"seed {number}"
         label = f"{optimizer} lr={config.optimizer.lr:.2g} bs={config.batch_size} {which}"
         tags = {
             Tag.STAGE: stage,
             Tag.SWEEP_ID: self.sweep_id,
             Tag.PARENT: self.sweep_id,
+            Tag.OPTIMIZER: optimizer,
             Tag.NUMBER: str(number),
             Tag.SUBSET: str(self.definition.subset).lower(),
+            **(more_tags or {}),
         }
         splits: tuple[EvaluationSplit, ...] = ("validation",) if stage is Stage.TRIAL else ("validation", "test")
         run_id = found.run_id if found else None
         run = open_run(config, self.tracker, self.name, label, tags, splits, self.data_digest, run_id)
-        job = Job(stage, optimizer, number, run)
+        job = Job(stage, optimizer, number, run, limit)
         self.observer.started(job)
         return job
+
+
+class Finals:
+    """A queue of finals: every winner on every seed of it, the optimizers side by side."""
+
+    def __init__(self, sweep: Sweep, seeds: Sequence[int], quiet: bool) -> None:
+        self._sweep = sweep
+        self._quiet = quiet
+        self._to_begin = deque((optimizer, seed) for seed in seeds for optimizer in sweep.searches)
+        self._ready: deque[Job] = deque()
+
+    def next(self) -> Job | None:
+        """One that goes on, else the next that has not come to its end."""
+        while not self._ready and self._to_begin:
+            job = self._sweep.final(*self._to_begin.popleft(), self._quiet)
+            if job is not None:
+                return job
+        return self._ready.popleft() if self._ready else None
+
+    def put(self, job: Job) -> None:
+        """It has trained one more epoch."""
+        self._ready.append(job)
+
+    def end(self, job: Job) -> None:
+        """Its state is tracked."""
+        discard(checkpoint_folder(job.run.run_id))
 
 
 def run_sweep(
@@ -121,7 +178,7 @@ def run_sweep(
             pool,
             observer or SilentObserver(),
             stop or Event(),
-            _open_searches(sweep_id, definition),
+            open_searches(sweep_id, definition),
             _recorded(name, sweep_id, tracker),
         )
         if found is None or not _is_complete(found, definition):
@@ -136,68 +193,21 @@ def _run_to_the_end(sweep: Sweep) -> None:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
         tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
         sweep.observer.opened(sweep_id, *_progress(sweep))
-        search(sweep)
-        measure(sweep)
-        tracker.log_metrics(sweep_id, _summary(_result(sweep)), step=definition.trials)
+        sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool)
+        # the first seed's finals train one at a time, so that their durations are those of a quiet machine
+        first, *others = definition.final_seeds
+        sweep.run(Finals(sweep, [first], quiet=True), replace(sweep.pool, workers=1))
+        sweep.run(Finals(sweep, others, quiet=False), sweep.pool)
+        tracker.log_metrics(sweep_id, _summary(_result(sweep)), step=definition.budget)
     except BaseException as error:
         close_broken_run(tracker, sweep_id, broken_outcome(error), error)
         raise
     tracker.end_run(sweep_id, Outcome.COMPLETED)
 
 
-def search(sweep: Sweep) -> None:
-    """The trials, one at a time in each study, the studies side by side."""
-    definition = sweep.definition
-    idle = deque(name for name, study in sweep.searches.items() if study.ended < definition.trials)
-
-    def next_trial() -> Job | None:
-        if not idle:
-            return None
-        optimizer = idle.popleft()
-        number, values = sweep.searches[optimizer].ask()
-        config = trial_config(definition.base, optimizer, values, definition.trial_epochs, definition.base.seed)
-        return sweep.job(Stage.TRIAL, optimizer, number, config)
-
-    for job in sweep.run(next_trial):
-        study = sweep.searches[job.optimizer]
-        study.tell(
-            job.number, job.last.validation_accuracy if job.last and job.outcome is Outcome.COMPLETED else None
-        )
-        discard(checkpoint_folder(job.run.run_id))
-        if study.ended < definition.trials:
-            idle.append(job.optimizer)
-
-
-def measure(sweep: Sweep) -> None:
-    """The finals: each winner on every fresh seed, those that are recorded already left out."""
-    ended = (Outcome.COMPLETED, Outcome.DIVERGED)
-    queue = deque(
-        (optimizer, seed, config)
-        for optimizer, seed, config in _finals(sweep)
-        if (found := sweep.recorded.get(_key(Stage.FINAL, seed, config))) is None
-        or found.tags.get(Tag.OUTCOME) not in ended
-    )
-    for job in sweep.run(lambda: sweep.job(Stage.FINAL, *queue.popleft()) if queue else None):
-        discard(checkpoint_folder(job.run.run_id))
-
-
-def _finals(sweep: Sweep) -> Iterator[tuple[str, int, RunConfig]]:
-    """Optimizer, seed and config of every final, the optimizers side by side."""
-    definition = sweep.definition
-    for seed in definition.final_seeds:
-        for optimizer, study in sweep.searches.items():
-            if study.best is not None:
-                values, _ = study.best
-                yield (
-                    optimizer,
-                    seed,
-                    trial_config(definition.base, optimizer, values, definition.final_epochs, seed),
-                )
-
-
-def _key(stage: Stage, number: int, config: RunConfig) -> tuple[str, ...]:
+def _key(stage: Stage, optimizer: str, number: int, config: RunConfig) -> tuple[str, ...]:
     """What a trial or final is found by among those recorded."""
-    return stage, str(number), config_hash(config)
+    return stage, optimizer, str(number), config_hash(config)
 
 
 def sweep_folder(sweep_id: str) -> Path:
@@ -217,7 +227,7 @@ def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> FoundRun 
             continue
         then = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
         now = json.loads(canonical_json(definition))
-        changed = differences(then | {"trials": 0}, now | {"trials": 0})
+        changed = differences(then | {"budget": 0}, now | {"budget": 0})
         if not changed:
             return found
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
@@ -246,25 +256,23 @@ def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str
     return sweep_id
 
 
-def _open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:
+def open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:
+    """The studies of a sweep by optimizer, each where an earlier process left it."""
     storage = open_storage(sweep_folder(sweep_id) / JOURNAL)
-    return {
-        optimizer: Search(storage, optimizer, definition.spaces[optimizer] | definition.space, definition.seed)
-        for optimizer in definition.optimizers
-    }
+    return {name: Search(storage, name, definition) for name in definition.optimizers}
 
 
 def _recorded(name: str, sweep_id: str, tracker: Tracker) -> dict[tuple[str, ...], FoundRun]:
     """The sweep's trials and finals by stage, number and config hash."""
     return {
-        tuple(run.tags.get(tag, "") for tag in (Tag.STAGE, Tag.NUMBER, Tag.CONFIG_HASH)): run
+        tuple(run.tags.get(tag, "") for tag in (Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)): run
         for run in tracker.find_runs(name, {Tag.SWEEP_ID: sweep_id})
     }
 
 
 def _progress(sweep: Sweep) -> tuple[dict[str, int], dict[str, float]]:
     """Epochs that earlier coordinators spent on what has ended, and the best validation accuracy, by optimizer."""
-    spent = {name: study.ended * sweep.definition.trial_epochs for name, study in sweep.searches.items()}
+    spent = {name: study.spent for name, study in sweep.searches.items()}
     for run in sweep.recorded.values():
         if run.tags[Tag.STAGE] == Stage.FINAL and run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
             spent[run.tags[Tag.OPTIMIZER]] += sweep.definition.final_epochs
@@ -272,15 +280,15 @@ def _progress(sweep: Sweep) -> tuple[dict[str, int], dict[str, float]]:
 
 
 def _params(definition: SweepDefinition) -> dict[str, Any]:
-    """What MLflow shows of a definition; without the trials, of which there may be more later."""
-    return {key: value for key, value in flatten(definition).items() if key != "trials"}
+    """What MLflow shows of a definition; without the budget, of which there may be more later."""
+    return {key: value for key, value in flatten(definition).items() if key != "budget"}
 
 
 def _note(definition: SweepDefinition) -> str:
     subset = "**Subset of the data, for a first look: its accuracies mean nothing.** " if definition.subset else ""
     return (
-        f"{subset}{', '.join(definition.optimizers)}: trials of {definition.trial_epochs} epochs each, selected on "
-        f"validation; then finals of {definition.final_epochs} epochs on seeds "
+        f"{subset}{', '.join(definition.optimizers)}: trials of up to {definition.trial_epochs} epochs within one "
+        f"budget each, selected on validation; then finals of {definition.final_epochs} epochs on seeds "
         f"{', '.join(map(str, definition.final_seeds))}, measured on the test set."
     )
 
@@ -288,21 +296,25 @@ def _note(definition: SweepDefinition) -> str:
 def _result(sweep: Sweep) -> SweepResult:
     """What is recorded of the sweep."""
     recorded = _recorded(sweep.name, sweep.sweep_id, sweep.tracker)
-    accuracies: dict[str, list[float]] = {optimizer: [] for optimizer in sweep.searches}
-    for optimizer, seed, config in _finals(sweep):
-        final = recorded.get(_key(Stage.FINAL, seed, config))
-        if final is not None and final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
-            accuracies[optimizer].append(final.metrics[METRIC_NAMES["test_accuracy"]])
+
+    def accuracies(optimizer: str, values: Mapping[str, Any]) -> Iterator[float]:
+        for seed in sweep.definition.final_seeds:
+            config = sweep.config(optimizer, values, sweep.definition.final_epochs, seed)
+            final = recorded.get(_key(Stage.FINAL, optimizer, seed, config))
+            if final is not None and final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+                yield final.metrics[METRIC_NAMES["test_accuracy"]]
 
     def of(optimizer: str, study: Search) -> OptimizerResult:
         values, accuracy = study.best or (None, None)
+        finals = tuple(accuracies(optimizer, values)) if values is not None else ()
         return OptimizerResult(
-            trials=study.ended,
-            epochs_spent=study.ended * sweep.definition.trial_epochs,
+            trials=sum(trial.outcome is not None for trial in study.trials),
+            outcomes=dict(Counter(trial.outcome for trial in study.trials if trial.outcome)),
+            epochs_spent=study.spent,
             best=values,
             best_validation_accuracy=accuracy,
-            finals=tuple(accuracies[optimizer]),
-            mean=mean(accuracies[optimizer]) if accuracies[optimizer] else None,
+            finals=finals,
+            mean=mean(finals) if finals else None,
         )
 
     return SweepResult(

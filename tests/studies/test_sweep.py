@@ -1,5 +1,7 @@
 """A sweep gives every optimizer the same epochs, selects on validation, and goes on where it was stopped."""
 
+import itertools
+import statistics
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -10,7 +12,7 @@ from harness.config import RunConfig
 from harness.data import Split, load_splits
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import Outcome
-from harness.run import load_cached_splits
+from harness.run import load_cached_splits, train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors import InlineExecutor, WorkerPool, open_pool
@@ -27,7 +29,7 @@ def definition(config: RunConfig) -> SweepDefinition:
         optimizers=("sgd", "adam"),
         space={"model.dropout.0": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},
-        trials=2,
+        budget=6,
         trial_epochs=2,
         final_seeds=(1, 2),
         final_epochs=1,
@@ -78,19 +80,59 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
     tracker = MemoryTracker()
     result = run_sweep("tiny", definition, tracker, INLINE)
     children = [run for run in tracker.runs.values() if run.tags.get("mlflow.parentRunId") == result.sweep_id]
-    assert sum(len(run.history) for run in children) == definition.total_epochs == 12
+    assert sum(len(run.history) for run in children) == definition.total_epochs == 16
     for name, each in result.optimizers.items():
         mine = [run for run in children if run.params["optimizer.name"] == name]
         trials = [run for run in mine if run.tags["harness.stage"] == "trial"]
         finals = [run for run in mine if run.tags["harness.stage"] == "final"]
-        assert (len(trials), len(finals), each.epochs_spent) == (2, 2, 4)
+        assert (sum(len(run.history) for run in trials), each.epochs_spent, len(finals)) == (6, 6, 2)
+        assert Counter(run.outcome for run in trials) == each.outcomes
+        assert len(trials) == each.trials >= 3
         assert not any("test/accuracy" in step for run in trials for step in run.history.values())
-        winner = max(trials, key=lambda run: run.history[2]["validation/accuracy"])
+        completed = [run for run in trials if run.outcome == "completed"]
+        winner = max(completed, key=lambda run: run.history[2]["validation/accuracy"])
         assert each.best["optimizer.lr"] == winner.params["optimizer.lr"]
         assert {run.params["optimizer.lr"] for run in finals} == {winner.params["optimizer.lr"]}
         assert {run.params["seed"] for run in finals} == {1, 2}
         assert each.finals == tuple(run.history[1]["test/accuracy"] for run in finals)
-    assert {run.outcome for run in tracker.runs.values()} == {"completed"}
+        assert [run.tags.get("harness.quiet") for run in finals] == ["true", None]
+    assert {run.outcome for run in tracker.runs.values()} == {"completed", "pruned"}
+
+
+def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, project, short_test_set):
+    tracker = MemoryTracker()
+    run_sweep("tiny", definition.model_copy(update={"budget": 12}), tracker, INLINE)
+    trials = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "trial"]
+    last = {run.tags["harness.optimizer"]: int(run.tags["harness.number"]) for run in trials}
+    pruned = [run for run in trials if run.outcome == "pruned"]
+    assert len(pruned) > 2
+    for run in pruned:
+        number = int(run.tags["harness.number"])
+        if number == last[run.tags["harness.optimizer"]]:
+            continue  # the budget may have ended it
+        until_then = [
+            other.history[1]["validation/accuracy"]
+            for other in trials
+            if other.tags["harness.optimizer"] == run.tags["harness.optimizer"]
+            and int(other.tags["harness.number"]) <= number
+        ]
+        assert run.history[1]["validation/accuracy"] <= statistics.median(until_then)
+
+
+def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, project, short_test_set):
+    tracker = MemoryTracker()
+    spent = Counter()
+
+    class Fair(SilentObserver):
+        def started(self, job):
+            if job.stage == "trial":
+                assert spent[job.optimizer] == min(spent["sgd"], spent["adam"])
+
+        def trained(self, job, metrics):
+            spent[job.optimizer] += job.stage == "trial"
+
+    run_sweep("tiny", definition, tracker, INLINE, Fair())
+    assert spent == {"sgd": 6, "adam": 6}
 
 
 def test_a_study_begins_at_the_published_starting_point(definition, project, short_test_set):
@@ -101,7 +143,9 @@ def test_a_study_begins_at_the_published_starting_point(definition, project, sho
     assert all(run.params["model.dropout.0"] != 0.1 for run in first)
 
 
-def test_two_workers_find_what_one_finds(definition, project):
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_two_workers_find_what_one_finds(definition, project, at_once):
+    definition = definition.model_copy(update={"at_once": at_once})
     serial, parallel = MemoryTracker(), MemoryTracker()
     run_sweep("tiny", definition, serial, INLINE)
     with open_pool("local", 2) as pool:
@@ -109,8 +153,35 @@ def test_two_workers_find_what_one_finds(definition, project):
     assert numbers(parallel) == numbers(serial)
 
 
-@pytest.mark.parametrize("epochs", [1, 3, 9, 10])
-def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, project, short_test_set, epochs):
+def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget(definition, project):
+    definition = definition.model_copy(update={"asynchronous": True, "optimizers": ("adam",), "budget": 9})
+    tracker = MemoryTracker()
+    at_a_time = []
+
+    class Counting(SilentObserver):
+        running = 0
+
+        def started(self, job):
+            self.running += 1
+            at_a_time.append(self.running)
+
+        def ended(self, job):
+            self.running -= 1
+
+    with open_pool("local", 2) as pool:
+        result = run_sweep("tiny", definition, tracker, pool, Counting()).optimizers["adam"]
+    assert max(at_a_time) >= 2
+    assert result.epochs_spent == 9
+    trials = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "trial"]
+    assert sum(len(run.history) for run in trials) == 9
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize("epochs", [1, 2, 4, 7, 12, 13])
+def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(
+    definition, project, short_test_set, epochs, at_once
+):
+    definition = definition.model_copy(update={"at_once": at_once})
     undisturbed, disturbed = MemoryTracker(), MemoryTracker()
     run_sweep("tiny", definition, undisturbed, INLINE)
     observer = StopAfter(epochs)
@@ -122,17 +193,17 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, pr
     assert numbers(disturbed) == numbers(undisturbed)
 
 
-def test_a_sweep_that_has_ended_does_nothing_unless_more_trials_are_asked_for(definition, project, short_test_set):
+def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, project, short_test_set):
     tracker = MemoryTracker()
     first = run_sweep("tiny", definition, tracker, INLINE)
     runs = len(tracker.runs)
     assert run_sweep("tiny", definition, tracker, INLINE) == first
     assert len(tracker.runs) == runs
-    more = run_sweep("tiny", definition.model_copy(update={"trials": 3}), tracker, INLINE)
-    stages = Counter(run.tags["harness.stage"] for run in tracker.runs.values())
+    more = run_sweep("tiny", definition.model_copy(update={"budget": 9}), tracker, INLINE)
+    trials = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "trial"]
     assert more.sweep_id == first.sweep_id
-    assert [each.trials for each in more.optimizers.values()] == [3, 3]
-    assert stages["trial"] == 6
+    assert [each.epochs_spent for each in more.optimizers.values()] == [9, 9]
+    assert sum(len(run.history) for run in trials) == 18
     again = run_sweep("tiny", definition, tracker, INLINE, fresh=True)
     assert again.sweep_id != first.sweep_id
     assert again.optimizers == first.optimizers
@@ -168,13 +239,46 @@ def test_an_unknown_optimizer_is_refused_by_name(definition):
         SweepDefinition.model_validate(definition.model_dump() | {"optimizers": ("adamm",)})
 
 
-def test_a_slice_that_fails_ends_the_sweep_and_names_the_run(definition, project, short_test_set, monkeypatch):
+def failing(numbers: set[int], error: Exception):
+    """Training that raises at these calls."""
+    calls = itertools.count()
+
+    def train(*arguments):
+        if next(calls) in numbers:
+            raise error
+        return train_slice(*arguments)
+
+    return train
+
+
+def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, project, short_test_set, monkeypatch):
     tracker = MemoryTracker()
-    monkeypatch.setattr("studies.executors.train_slice", lambda *_: 1 / 0)
-    with pytest.raises(WorkFailedError, match="trial 0 of sgd failed, ZeroDivisionError") as caught:
+    monkeypatch.setattr("studies.executors.train_slice", failing({0, 3, 5}, ZeroDivisionError("once")))
+    result = run_sweep("tiny", definition, tracker, INLINE).optimizers
+    assert sum(each.outcomes.get(Outcome.FAILED, 0) for each in result.values()) == 3
+    assert [each.epochs_spent for each in result.values()] == [6, 6]
+    failed = [run for run in tracker.runs.values() if run.outcome == "failed"]
+    assert {run.tags["harness.error"] for run in failed} == {"ZeroDivisionError: once"}
+    assert all(len(each.finals) == 2 for each in result.values())
+
+
+def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(
+    definition, project, short_test_set, monkeypatch
+):
+    tracker = MemoryTracker()
+    monkeypatch.setattr("studies.executors.train_slice", failing(set(range(2, 99)), ZeroDivisionError("always")))
+    with pytest.raises(WorkFailedError, match="3 trials in a row .* the same cause, ZeroDivisionError: always"):
+        run_sweep("tiny", definition, tracker, INLINE)
+    assert Counter(run.outcome for run in tracker.runs.values())["failed"] == 3 + 1  # and the sweep
+
+
+def test_a_final_that_fails_ends_the_sweep_and_names_the_run(definition, project, short_test_set, monkeypatch):
+    tracker = MemoryTracker()
+    monkeypatch.setattr("studies.executors.train_slice", failing({12}, ZeroDivisionError("a final")))
+    with pytest.raises(WorkFailedError, match="final 1 of sgd failed, ZeroDivisionError") as caught:
         run_sweep("tiny", definition, tracker, INLINE)
     assert tracker.runs[caught.value.run_id].outcome == "failed"
-    assert {run.outcome for run in tracker.runs.values()} == {"failed"}
+    assert [len(each.finals) for each in run_sweep("tiny", definition, tracker, INLINE).optimizers.values()] == [2, 2]
 
 
 def test_a_diverged_trial_ranks_last_and_counts(definition, project, short_test_set):
@@ -186,4 +290,21 @@ def test_a_diverged_trial_ranks_last_and_counts(definition, project, short_test_
         }
     )
     result = run_sweep("tiny", wild, MemoryTracker(), INLINE).optimizers["sgd"]
-    assert (result.trials, result.finals, result.best) == (2, (), None)
+    assert (result.trials, result.epochs_spent, result.finals, result.best) == (6, 6, (), None)
+    assert result.outcomes == {Outcome.DIVERGED: 6}
+
+
+def test_variants_of_one_optimizer_are_studies_of_their_own(definition, project, short_test_set):
+    variants = {name: {"optimizer.name": "adam", "model.activation": name} for name in ("relu", "tanh")}
+    compared = definition.model_copy(
+        update={"optimizers": ("relu", "tanh"), "variants": variants, "spaces": {}, "budget": 2}
+    )
+    tracker = MemoryTracker()
+    result = run_sweep("tiny", compared, tracker, INLINE)
+    assert result.optimizers.keys() == {"relu", "tanh"}
+    children = [run for run in tracker.runs.values() if run.tags["harness.stage"] != "sweep"]
+    assert {(run.tags["harness.optimizer"], run.params["model.activation"]) for run in children} == {
+        ("relu", "relu"),
+        ("tanh", "tanh"),
+    }
+    assert {run.params["optimizer.name"] for run in children} == {"adam"}

@@ -1,0 +1,68 @@
+"""The answer is never stronger than the statistics."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from reports.answer import answer, sanity
+from reports.statistics import tiers
+from tests.null_sweeps import sweeps
+
+DEFINITION = {"budget": 8, "subset": False}
+
+
+def summary(finals, **columns):
+    frame = pd.DataFrame({"optimizer": list(finals)})
+    return frame.assign(**({"edges": "", "diverged": 0, "failed": 0, "lost_finals": 0} | columns))
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
+def test_a_winner_is_named_only_where_the_tiers_have_one(seeds):
+    for effect in (0.0, 0.02):
+        for finals in sweeps(100, seeds, effect=effect):
+            first = answer(DEFINITION, finals, summary(finals))[0]
+            alone = len(tiers(finals)[0]) == 1
+            assert (" is the best, at " in first) == alone
+            assert first.startswith(("Tied", "Undecided") if not alone else tuple("abcde"))
+
+
+def test_a_tie_names_all_that_are_tied():
+    finals = {name: {1: 0.98, 2: 0.99, 3: 0.985} for name in ("adam", "sgd", "rmsprop")}
+    first, second = answer(DEFINITION, finals, summary(finals))[:2]
+    assert first.startswith("Tied: adam, sgd and rmsprop can't be told apart at 3 seeds")
+    assert second == "Each had 8 epochs of tuning and 3 fresh seeds."
+
+
+def test_a_winner_comes_with_its_margin_and_interval():
+    finals = next(iter(sweeps(1, 10, effect=0.01)))
+    sentences = answer(DEFINITION, finals, summary(finals))
+    assert re.match(r"a is the best, at 99\.\d\d%.* points above . \(95% interval 0\.\d\d to 1\.\d\d\)", sentences[0])
+    assert re.search(r"a difference under 0\.\d\d points would often go unseen", sentences[1])
+
+
+def test_every_caveat_that_applies_is_said():
+    finals = next(iter(sweeps(1, 3)))
+    told = summary(finals, edges=["lr 1", "", "", "", ""], diverged=1, failed=0, lost_finals=[0, 2, 0, 0, 0])
+    said = " ".join(answer(DEFINITION | {"subset": True}, finals, told))
+    for caveat in (
+        "these accuracies mean nothing",
+        "at the edge of what was searched: a.",
+        "3 seeds see only large differences",
+        "are left out: b.",
+        "5 trials diverged",
+    ):
+        assert caveat in said
+    assert "failed" not in said
+    clean = " ".join(answer(DEFINITION, next(iter(sweeps(1, 5))), summary(finals)))
+    assert not re.search(r"subset|edge|only large|left out|diverged", clean)
+
+
+def test_sanity_says_whether_the_general_optimizer_was_not_worse():
+    better = {1: 0.99, 2: 0.991, 3: 0.989, 4: 0.9905}
+    worse = {seed: value - 0.05 - seed / 1000 for seed, value in better.items()}
+    held = {(each.general, each.special): each.held for each in sanity({"momentum": better, "sgd": worse})}
+    assert held == {("momentum", "sgd"): True}
+    held = {(each.general, each.special): each.held for each in sanity({"adam": worse, "sgd": better})}
+    assert held == {("adam", "sgd"): False}
+    assert sanity({"adagrad": better, "sgd": worse}) == []

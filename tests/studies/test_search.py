@@ -1,0 +1,136 @@
+"""A study asks the same trials after the same past, within its budget, by any sampler."""
+
+import math
+
+import pytest
+from optuna.trial import TrialState
+
+from harness.config import RunConfig
+from harness.records import Outcome
+from studies.definition import SweepDefinition
+from studies.search import Search, open_storage
+from studies.space import Choice, Range
+
+
+@pytest.fixture
+def definition(config: RunConfig) -> SweepDefinition:
+    return SweepDefinition(
+        base=config,
+        optimizers=("adam",),
+        space={"batch_size": Choice(choices=(32, 64), start=32)},
+        spaces={
+            "adam": {
+                "optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2, points=3),
+                "optimizer.betas.0": Range(low=0.02, high=0.5, complement=True, start=0.9, from_trials=10),
+            }
+        },
+        budget=24,
+        trial_epochs=3,
+        final_seeds=(1,),
+        final_epochs=1,
+    )
+
+
+@pytest.fixture
+def opened(tmp_path, definition):
+    def search(name: str = "study", **changes) -> Search:
+        return Search(open_storage(tmp_path / name), "adam", definition.model_copy(update=changes))
+
+    return search
+
+
+def finish(search: Search) -> list[dict[str, object]]:
+    """Every trial to its end, its accuracy a function of its values."""
+    while asked := search.ask():
+        for trial in asked:
+            accuracy = 1 - abs(trial.values["optimizer.lr"] - 0.02)
+            search.tell(trial.number, Outcome.COMPLETED, [accuracy] * trial.limit, trial.limit)
+    return [trial.values for trial in search.trials]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "sobol"])
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_the_same_past_gives_the_same_trials_by_whatever_process(opened, sampler, at_once):
+    changes = {"sampler": sampler, "at_once": at_once}
+    alone = finish(opened(**changes))
+    assert len(alone) == 8
+    assert alone[0] == {"optimizer.lr": 1e-2, "batch_size": 32}
+    for _ in range(3):  # a process that asked, told one, and died
+        trial = opened("disturbed", **changes).ask()[0]
+        accuracy = 1 - abs(trial.values["optimizer.lr"] - 0.02)
+        opened("disturbed", **changes).tell(trial.number, Outcome.COMPLETED, [accuracy] * trial.limit, trial.limit)
+    assert finish(opened("disturbed", **changes)) == alone
+
+
+def test_a_process_that_died_while_asking_leaves_no_trace(opened):
+    alone = finish(opened())
+    search = opened("disturbed")
+    half = search._study.ask()  # without its values and number
+    half.suggest_float("optimizer.lr", 1e-4, 1e-1, log=True)
+    again = opened("disturbed")
+    assert again.trials == []
+    assert again._study.trials[0].state is TrialState.FAIL
+    assert finish(again) == alone
+
+
+def test_a_grid_is_searched_whole_point_by_point(opened):
+    found = finish(opened(sampler="grid", pruning=False, budget=18))
+    assert [(round(each["optimizer.lr"], 5), each["batch_size"]) for each in found] == [
+        (lr, size) for lr in (0.0001, 0.00316, 0.1) for size in (32, 64)
+    ]
+
+
+def test_sobol_spreads_more_evenly_than_chance(opened):
+    finish(opened(sampler="sobol", budget=51))
+    rates = [trial.values["optimizer.lr"] for trial in opened(sampler="sobol", budget=51).trials][1:]
+    octiles = {int((math.log10(rate) + 4) / 3 * 8) for rate in rates}
+    assert octiles == set(range(8))
+
+
+def test_the_space_grows_with_the_budget(opened):
+    assert all("optimizer.betas.0" not in values for values in finish(opened(budget=27)))
+    more = opened(budget=30)
+    last = finish(more)[-1]
+    assert 0.5 <= last["optimizer.betas.0"] <= 0.98
+    assert more.spent == 30
+
+
+def test_the_last_trial_gets_what_is_left_of_the_budget(opened):
+    search = opened(budget=10)
+    (first,) = search.ask()
+    assert first.limit == 3
+    search.tell(first.number, Outcome.PRUNED, [0.5], 1)
+    for _ in range(3):
+        (trial,) = search.ask()
+        search.tell(trial.number, Outcome.COMPLETED, [0.6] * trial.limit, trial.limit)
+    assert (trial.limit, search.spent, search.ask()) == (3, 10, [])
+    more = opened(budget=12)
+    (last,) = more.ask()
+    assert last.limit == 2
+
+
+def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(opened):
+    search = opened()
+    for outcome, accuracies in (
+        (Outcome.DIVERGED, [0.99]),
+        (Outcome.FAILED, [0.98]),
+        (Outcome.PRUNED, [0.9]),
+        (Outcome.COMPLETED, [0.3, 0.4, 0.5]),
+    ):
+        (trial,) = search.ask()
+        search.tell(trial.number, outcome, accuracies, len(accuracies))
+    assert search.best == (trial.values, 0.5)
+    assert [each.outcome for each in search.trials] == ["diverged", "failed", "pruned", "completed"]
+    assert [each.value for each in search._study.trials] == [None, None, 0.9, 0.5]
+
+
+def test_another_trial_is_asked_only_while_the_budget_has_room_for_all(opened):
+    search = opened(budget=7)
+    asked = [search.ask_another() for _ in range(3)]
+    assert [each and each.limit for each in asked] == [3, 3, None]
+    search.tell(0, Outcome.PRUNED, [0.5], 1)
+    assert search.ask_another().limit == 3
+    assert search.ask_another() is None
+    search.tell(1, Outcome.COMPLETED, [0.5] * 3, 3)
+    search.tell(2, Outcome.PRUNED, [0.5] * 2, 2)
+    assert search.ask_another().limit == 1
