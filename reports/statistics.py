@@ -115,8 +115,9 @@ def tiers(finals: Finals) -> list[tuple[str, ...]]:
     tied.add_nodes_from(means)
     told_apart = {frozenset((each.better, each.worse)) for each in compare(finals) if each.told_apart}
     tied.add_edges_from(pair for pair in itertools.combinations(means, 2) if frozenset(pair) not in told_apart)
-    groups = [tuple(sorted(group, key=means.__getitem__, reverse=True)) for group in nx.find_cliques(tied)]
-    return sorted(groups, key=lambda group: [-means[name] for name in group])
+    ranks = {name: rank for rank, name in enumerate(sorted(means, key=means.__getitem__, reverse=True))}
+    groups = [tuple(sorted(group, key=ranks.__getitem__)) for group in nx.find_cliques(tied)]
+    return sorted(groups, key=lambda group: [ranks[name] for name in group])
 
 
 def detectable_difference(finals: Finals) -> float | None:
