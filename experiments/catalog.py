@@ -4,29 +4,34 @@ import tomllib
 from importlib.resources import files
 from typing import Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from experiments.spaces import SHARED, SPACES
-from harness.config import FrozenModel, RunConfig
+from harness.config import FrozenModel, RunConfig, validated
 from harness.errors import BadInputError, unknown
 from studies.definition import SweepDefinition
 
 
 class RunExperiment(FrozenModel):
-    """A declared single run."""
+    """A declared single run. `result` is what was measured."""
 
     kind: Literal["run"]
     shows: str
     cost: str
+    result: str
     config: RunConfig
 
 
 class SweepExperiment(FrozenModel):
-    """A declared sweep. Spaces that its file leaves out are those of `experiments/spaces.py`."""
+    """A declared sweep. `result` is what was measured.
+
+    Spaces that its file leaves out are those of `experiments/spaces.py`.
+    """
 
     kind: Literal["sweep"]
     shows: str
     cost: str
+    result: str
     sweep: SweepDefinition
 
     @model_validator(mode="before")
@@ -91,12 +96,10 @@ def load_sweep(name: str) -> SweepDefinition:
 
 def parse(name: str, values: dict[str, Any]) -> Experiment:
     """A definition from the values of its TOML file."""
+    kinds: dict[str, type[Experiment]] = {"run": RunExperiment, "sweep": SweepExperiment}
+    if values.get("kind") not in kinds:
+        raise BadInputError(f"experiment {name!r}: kind {values.get('kind')!r}: run or sweep is allowed; correct it")
     try:
-        kinds: dict[str, type[Experiment]] = {"run": RunExperiment, "sweep": SweepExperiment}
-        return kinds[values["kind"]].model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise BadInputError(
-            f"experiment {name!r}: {'.'.join(map(str, problem['loc']))} {problem['input']!r}: {problem['msg']}; "
-            "correct its TOML file"
-        ) from None
+        return validated(kinds[values["kind"]], values)
+    except BadInputError as error:
+        raise BadInputError(f"experiment {name!r}: {error}") from None

@@ -47,13 +47,13 @@ def list_experiments(as_json: Json = False) -> None:
     if as_json:
         _print_json(
             [
-                {"name": name, "kind": each.kind, "cost": each.cost, "shows": each.shows}
+                {"name": name} | each.model_dump(include={"kind", "cost", "shows", "result"})
                 for name, each in experiments.items()
             ]
         )
         return
     for name, each in experiments.items():
-        typer.echo(f"{name:<12} {each.kind:<6} {each.cost}: {each.shows}")
+        typer.echo(f"{name:<16} {each.kind:<6} {each.cost}: {each.shows}")
 
 
 @app.command()

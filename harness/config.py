@@ -266,36 +266,40 @@ def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise BadInputError(_one_line(error)) from None
+        raise BadInputError(_one_line(kind, error)) from None
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(kind: type[BaseModel], error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_url=False):
         # a discriminated union puts its tag into the location: optimizer.adam.lr
-        location = [
-            str(part)
-            for index, part in enumerate(problem["loc"])
-            if not (index == 1 and problem["loc"][0] == "optimizer" and part in OPTIMIZER_CONFIGS)
-        ]
-        key = ".".join(location)
+        location = [str(part) for part in problem["loc"]]
+        key = ".".join(
+            part
+            for index, part in enumerate(location)
+            if not (index and location[index - 1] == "optimizer" and part in OPTIMIZER_CONFIGS)
+        )
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            message = f"unknown key; allowed: {', '.join(_allowed_keys(problem['loc']))}"
-            problems.append(f"{key}: {message}")
-        elif key:
-            problems.append(f"{key} {problem['input']!r}: {message[0].lower()}{message[1:]}")
-        else:
+            problems.append(f"{key}: unknown key{_allowed_keys(kind, location)}")
+        elif isinstance(problem["input"], Mapping):  # the fields of it don't go together, and the message names them
             problems.append(message)
+        else:
+            problems.append(f"{key} {problem['input']!r}: {message[0].lower()}{message[1:]}")
     return "; ".join(problems) + "; correct the value and run again"
 
 
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
-    if len(location) > 1 and location[0] == "optimizer":
-        return list(OPTIMIZER_CONFIGS[str(location[1])].model_fields)
-    parents: dict[str, type[BaseModel]] = {"dataset": DatasetConfig, "model": ModelConfig}
-    owner = parents.get(str(location[0]), RunConfig) if len(location) > 1 else RunConfig
-    return list(owner.model_fields)
+def _allowed_keys(kind: type[BaseModel], location: list[str]) -> str:
+    """The keys beside an unknown one, where the path to it leads through models alone."""
+    for part in location[:-1]:
+        field = kind.model_fields.get(part)
+        if part in OPTIMIZER_CONFIGS:
+            kind = OPTIMIZER_CONFIGS[part]
+        elif field is None:
+            return ""
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            kind = field.annotation
+    return f"; allowed: {', '.join(kind.model_fields)}"
 
 
 def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
@@ -306,8 +310,8 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """
     values = config.model_dump()
     name = settings.get("optimizer.name", config.optimizer.name)
-    if name != config.optimizer.name:
-        values["optimizer"] = {"name": name}
+    if name != config.optimizer.name and name in OPTIMIZER_CONFIGS:
+        values["optimizer"] = OPTIMIZER_CONFIGS[name]().model_dump()
     for key, value in settings.items():
         _set_leaf(values, key, value)
     return parse_config(values)

@@ -1,10 +1,12 @@
 """The trials of all studies of a sweep: which begins, which goes on, which is pruned, and when it is told."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 
 from harness.checkpoint import discard
 from harness.errors import WorkFailedError
+from harness.records import Outcome
 from harness.run import checkpoint_folder
 from studies.definition import SweepDefinition
 from studies.halving import goes_on
@@ -95,16 +97,27 @@ class Trials:
                 self._ready.append(job)
 
     def _at_rung(self, job: Job) -> dict[int, float] | None:
-        """The accuracies of the study's trials at the job's epoch; None where one of its round is still to come."""
+        """The accuracies of the study's trials at the job's epoch; None where one of its round is still to come.
+
+        What diverged or failed in an earlier round ranks last. In its own round it counts with what it had, so that a
+        decision is the same when it is taken again after a crash.
+        """
         rung = job.epochs
-        by_number = {trial.number: trial.accuracies for trial in self._searches[job.optimizer].trials}
         live = {number: each for (name, number), each in self._live.items() if name == job.optimizer}
-        if not self._definition.asynchronous:
-            to_come = self._asked[job.optimizer] or any(each.epochs < rung for each in live.values())
-            if to_come:
-                return None
-        by_number |= {number: _accuracies(each) for number, each in live.items()}
-        return {number: values[rung - 1] for number, values in by_number.items() if len(values) >= rung}
+        if not self._definition.asynchronous and (
+            self._asked[job.optimizer] or any(each.epochs < rung for each in live.values())
+        ):
+            return None
+        accuracies = {}
+        trials = self._searches[job.optimizer].trials
+        its_round = next(trial.round for trial in trials if trial.number == job.number)
+        for trial in trials:
+            until_now = _accuracies(live[trial.number]) if trial.number in live else trial.accuracies
+            if trial.round < its_round and trial.outcome in (Outcome.DIVERGED, Outcome.FAILED):
+                accuracies[trial.number] = -math.inf
+            elif len(until_now) >= rung:
+                accuracies[trial.number] = until_now[rung - 1]
+        return accuracies
 
     def _begun(self, name: str) -> int:
         live = sum(job.limit for (optimizer, _), job in self._live.items() if optimizer == name)

@@ -259,7 +259,7 @@ def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, proj
     assert [each.epochs_spent for each in result.values()] == [6, 6]
     failed = [run for run in tracker.runs.values() if run.outcome == "failed"]
     assert {run.tags["harness.error"] for run in failed} == {"ZeroDivisionError: once"}
-    assert all(len(each.finals) == 2 for each in result.values())
+    assert [len(each.finals) for each in result.values()] == [2, 2]
 
 
 def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(
