@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import BadInputError, unknown
 
+NEXT_STEP = "; correct the value and run again"
 Model = TypeVar("Model", bound=BaseModel)
 LearningRate = Annotated[float, Field(gt=0, le=1e6)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -279,14 +280,14 @@ def _one_line(kind: type[BaseModel], error: ValidationError) -> str:
             for index, part in enumerate(location)
             if not (index and location[index - 1] == "optimizer" and part in OPTIMIZER_CONFIGS)
         )
-        message = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ").removesuffix(NEXT_STEP)
         if problem["type"] == "extra_forbidden":
             problems.append(f"{key}: unknown key{_allowed_keys(kind, location)}")
         elif isinstance(problem["input"], Mapping):  # the fields of it don't go together, and the message names them
             problems.append(message)
         else:
             problems.append(f"{key} {problem['input']!r}: {message[0].lower()}{message[1:]}")
-    return "; ".join(problems) + "; correct the value and run again"
+    return "; ".join(problems) + NEXT_STEP
 
 
 def _allowed_keys(kind: type[BaseModel], location: list[str]) -> str:

@@ -77,9 +77,7 @@ class SweepDefinition(FrozenModel):
         if self.sampler != "grid":
             return self
         if self.pruning:
-            raise ValueError(
-                "sampler 'grid' with pruning: a whole grid is allowed; set pruning to false, or say --no-pruning"
-            )
+            raise ValueError("sampler 'grid' with pruning: a whole grid is allowed; say --no-pruning, or declare it")
         for name in self.optimizers:
             points = math.prod(len(each.grid()) for each in self.searched(name).values())
             if points * self.trial_epochs != self.budget:

@@ -75,6 +75,8 @@ def test_a_diverged_run_says_where_and_exits_1(harness, project):
         ["sweep", "smoke", "--data-dir", "missing"],
         ["sweep", "chapter"],
         ["sweep", "smoke", "--executor", "cluster"],
+        ["sweep", "smoke", "--sampler", "bayes"],
+        ["sweep", "smoke", "--sampler", "grid", "--no-pruning"],
         ["report"],
         ["report", "no-such-sweep"],
         ["predict", "no-such-run"],
@@ -129,6 +131,8 @@ def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(
     assert len(rows) == len(set(rows)) == 5 * (1 * 2 + 2 * 2)
     for name, each in result["optimizers"].items():
         assert (each["trials"], each["epochs_spent"], len(each["finals"])) == (1, 2, 2), name
+        assert each["ci"][0] < each["mean"] < each["ci"][1]
+    assert result["answer"][0] == "Undecided: 2 seeds are too few to tell optimizers apart."
     page = project / result["report"]
     assert page.read_bytes() == read_artifact(result["sweep_id"], "report/report.html")
     assert "Subset." in page.read_text(encoding="utf-8")
@@ -142,8 +146,12 @@ def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(
 def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
     result = harness("sweep", "optimizers", "--dry-run")
     assert result.returncode == 0, result.stderr
-    assert "70 epochs of 50,000 images" in result.stdout
+    assert "80 epochs of 50,000 images" in result.stdout
     assert "0.001 to 1, log-uniform" in result.stdout
+    assert "optimizer.betas.0" not in result.stdout
+    more = harness("sweep", "optimizers", "--dry-run", "--trials", "10", "--sampler", "sobol", "--no-pruning")
+    assert "20 epochs of trials of 2 epochs (sobol)" in more.stdout
+    assert "1 - value 0.02 to 0.5, log-uniform, from 0.9" in more.stdout
     assert list(project.iterdir()) == []
 
 

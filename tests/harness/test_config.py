@@ -73,6 +73,8 @@ def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
 def test_a_new_optimizer_starts_from_its_own_defaults():
     config = with_settings(RunConfig(), {"optimizer.name": "adam"})
     assert (config.optimizer.name, config.optimizer.lr) == ("adam", 1e-3)
+    config = with_settings(RunConfig(), {"optimizer.name": "adam", "optimizer.betas.0": 0.8})
+    assert config.optimizer.betas == (0.8, 0.999)
 
 
 def test_json_round_trip_is_the_same_config():

@@ -1,0 +1,119 @@
+"""The experiments that ship are declared whole, and the two with a known answer get it."""
+
+from importlib.resources import files
+
+import pytest
+
+from experiments import catalog
+from experiments.spaces import SPACES
+from harness.config import OPTIMIZER_CONFIGS, with_settings
+from harness.errors import BadInputError
+from harness.tracking import MlflowTracker
+from reports.page import write_report
+from studies.executors import InlineExecutor, WorkerPool
+from studies.sweep import run_sweep
+
+SWEEPS = [name for name in catalog.names() if catalog.load(name).kind == "sweep"]
+FIVE = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
+
+
+def test_what_ships():
+    assert set(catalog.names()) == {
+        "chapter",
+        "optimizers",
+        "optimizers-full",
+        "batch-size",
+        "dropout",
+        "activations",
+        "learning-rate",
+        "fashion",
+        "null",
+        "planted",
+        "smoke",
+    }
+    assert catalog.load_sweep("optimizers").optimizers == catalog.load_sweep("fashion").optimizers == FIVE
+    full = catalog.load_sweep("optimizers-full")
+    assert set(full.optimizers) == OPTIMIZER_CONFIGS.keys()
+    assert len(full.final_seeds) == 10
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_each_says_its_command_cost_and_measured_result(name):
+    experiment = catalog.load(name)
+    first = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
+    assert f"harness {experiment.kind} {name}" in first
+    assert experiment.shows
+    assert experiment.cost
+    assert experiment.result
+
+
+def test_a_space_grows_with_the_budget_as_the_tuning_playbook_advises():
+    few, some, many = (
+        set(catalog.load_sweep("optimizers").model_copy(update={"budget": 2 * trials}).searched("adam"))
+        for trials in (9, 10, 26)
+    )
+    assert few == {"optimizer.lr", "batch_size", "model.dropout.0", "model.dropout.1"}
+    assert some - few == {"optimizer.betas.0"}
+    assert many - some == {"optimizer.eps", "model.activation"}
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
+def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
+    base = catalog.load_sweep("optimizers").base
+    for key, dimension in SPACES[name].items():
+        for value in (dimension.start, dimension.value(dimension.low), dimension.value(dimension.high)):
+            with_settings(base, {"optimizer.name": name, key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"budgett": 3}, "experiment 'mine': sweep.budgett: unknown key; allowed: base, optimizers"),
+        ({"budget": 1}, "budget 1: 2 or more is allowed"),
+        (
+            {"space": {"learning_rate": {"kind": "range", "low": 0.1, "high": 1}}},
+            "learning_rate: unknown key; allowed: dataset, model, optimizer, batch_size",
+        ),
+        ({"space": {"seed": {"kind": "range", "low": 1, "high": 9}}}, "seed can't be searched"),
+        ({"space": {"batch_size": {"kind": "choice", "choices": [0]}}}, "batch_size 0: input should be greater"),
+        ({"final_seeds": [1, 1]}, "hold one twice"),
+        ({"sampler": "grid", "pruning": False}, "budget 6: 64 is allowed, the 32 points of sgd's grid at 2 epochs"),
+        ({"optimizers": ["sgdd"]}, "did you mean 'sgd'"),
+        ({"sampler": "bayes"}, "sweep.sampler 'bayes': input should be 'tpe', 'random', 'sobol' or 'grid'"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_in_one_line_that_names_it(change, message):
+    values = {
+        "kind": "sweep",
+        "shows": "",
+        "cost": "",
+        "result": "",
+        "sweep": {"optimizers": ["sgd"], "budget": 6, "trial_epochs": 2, "final_seeds": [1], "final_epochs": 2}
+        | {"base": {}}
+        | change,
+    }
+    with pytest.raises(BadInputError) as caught:
+        catalog.parse("mine", values)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("correct the") == 1
+
+
+def answer_on_a_subset(name: str) -> tuple[str, ...]:
+    definition = catalog.load_sweep(name)
+    small = with_settings(definition.base, {"dataset.train_size": 1_000, "dataset.validation_size": 500})
+    changes = {"base": small, "budget": 3, "trial_epochs": 1, "final_epochs": 1, "subset": True}
+    result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), WorkerPool(InlineExecutor(), 1))
+    _, report = write_report(result.sweep_id)
+    return report.answer
+
+
+def test_an_optimizer_is_tied_with_itself(project):
+    assert answer_on_a_subset("null")[0].startswith("Tied: ")
+
+
+def test_a_ruined_learning_rate_range_is_found(project):
+    first, *_, last = answer_on_a_subset("planted")
+    assert first.startswith("adam is the best, at ")
+    assert "points above ruined" in first
+    assert last
