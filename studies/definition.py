@@ -56,7 +56,9 @@ class SweepDefinition(FrozenModel):
     def _is_sound(self) -> Self:
         for name in self.optimizers:
             if name not in OPTIMIZER_CONFIGS and name not in self.variants:
-                raise unknown("optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct the definition")
+                raise unknown(
+                    "optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct the value and run again"
+                )
             searched = self.searched(name)
             for key in searched.keys() & NOT_SEARCHED.keys():
                 raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
