@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -63,10 +63,17 @@ def convergence(epochs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
     return figure
 
 
-def final_accuracy(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:
+def final_accuracy(runs: pd.DataFrame, optimizers: Sequence[str], not_fully_tuned: Collection[str] = ()) -> Figure:
     """Test accuracy of every final as a point, the mean and its 95% interval as lines."""
-    label = "test accuracy (%): each point a seed, the lines their mean and its 95% interval"
-    return _dots(runs, optimizers, "test_accuracy", 100, label, True)
+    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed")]
+    enough = finals["optimizer"].value_counts().max() >= LEAST_SEEDS
+    interval = ", below it its 95% interval" if enough else ""
+    label = f"test accuracy (%): each point a seed, the line their mean{interval}"
+    figure = _dots(runs, optimizers, "test_accuracy", 100, label, True)
+    for axis in figure.axes:
+        names = [text.get_text() for text in axis.get_yticklabels()]
+        axis.set_yticks(axis.get_yticks(), [f"{name}*" if name in not_fully_tuned else name for name in names])
+    return figure
 
 
 def training_time(runs: pd.DataFrame, optimizers: Sequence[str]) -> Figure:

@@ -1,6 +1,8 @@
 """Tidy tables of a sweep, from its MLflow runs."""
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -39,7 +41,7 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     searched or fixed config key.
     """
     last = epochs.groupby("run_id").last()
-    mean = epochs.groupby("run_id")["train_seconds"].mean()
+    seconds = epochs.groupby("run_id")["train_seconds"].mean()
     count = epochs.groupby("run_id").size()
     measured = epochs.dropna(subset=["validation_accuracy"])
     best = measured.loc[measured.groupby("run_id")["validation_accuracy"].idxmax()].set_index("run_id")
@@ -56,7 +58,7 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
             "selected_epoch": best["epoch"].get(run.run_id),
             "selected_test_accuracy": best["test_accuracy"].get(run.run_id),
             "selected_test_loss": best["test_loss"].get(run.run_id),
-            "train_seconds": mean.get(run.run_id),
+            "train_seconds": seconds.get(run.run_id),
         }
         | {f"config.{key}": value for key, value in run.params.items()}
         for run in runs
@@ -94,15 +96,16 @@ def searched(definition: Mapping[str, Any], optimizer: str) -> dict[str, dict[st
 
 
 def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
-    """Test accuracy (fraction) at the last epoch of the completed finals."""
+    """Test accuracy (fraction) at the last epoch of the completed finals, the optimizer with the best mean first."""
     finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed")]
-    return {
+    by_name = {
         name: {
             int(run["seed"]): float(run["test_accuracy"])
             for run in finals[finals["optimizer"] == name].to_dict("records")
         }
         for name in optimizers
     }
+    return dict(sorted(by_name.items(), key=lambda each: -mean(each[1].values()) if each[1] else math.inf))
 
 
 def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:

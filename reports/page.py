@@ -89,8 +89,9 @@ def build_report(sweep: TrackedRun, children: list[TrackedRun], definition: dict
         "runs": runs,
         "epochs": epochs,
     }
+    at_edge = tables["summary"].loc[tables["summary"]["edges"] != "", "optimizer"].tolist()
     drawn = {
-        "final-accuracy": figures.final_accuracy(runs, optimizers),
+        "final-accuracy": figures.final_accuracy(runs, optimizers, at_edge),
         "convergence": figures.convergence(epochs, optimizers),
         "training-time": figures.training_time(runs, optimizers),
     }

@@ -70,8 +70,8 @@ def summarize(values: Sequence[float]) -> Summary:
         median=float(np.median(values)),
         iqm=float(stats.trim_mean(values, 0.25)),
         sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        low=low,
-        high=high,
+        low=None if low is None else max(low, 0.0),
+        high=None if high is None else min(high, 1.0),
     )
 
 

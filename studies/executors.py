@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,34 +27,48 @@ class InlineExecutor(Executor):
         return future
 
 
-@dataclass(frozen=True)
+@dataclass
 class WorkerPool:
-    """An executor, how many slices it should have in flight, and where its workers find the data."""
+    """An executor, how many slices it can have in flight, where its workers find the data, and how to begin anew."""
 
     executor: Executor
     workers: int
     data_dir: Path | None = None
+    renew: Callable[[], Executor] = InlineExecutor
 
     def submit(self, run: OpenRun) -> Future[SliceResult]:
         """The run's next slice."""
         return self.executor.submit(train_slice, run.config, run.checkpoint.state, run.splits, self.data_dir)
 
+    def replace_workers(self) -> None:
+        """New workers for those of which one died: the others can't be used any more, whatever they are at."""
+        _kill_workers(self.executor)
+        self.executor = self.renew()
+
 
 @contextlib.contextmanager
 def open_pool(name: str, workers: int, data_dir: Path | None = None) -> Iterator[WorkerPool]:
     """`inline`, or `local`: `workers` spawned processes. An exception ends them at once."""
+
+    def spawn() -> Executor:
+        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
+
     if name == "inline":
         yield WorkerPool(InlineExecutor(), 1, data_dir)
         return
-    executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
+    pool = WorkerPool(spawn(), workers, data_dir, spawn)
     try:
-        yield WorkerPool(executor, workers, data_dir)
+        yield pool
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for worker in multiprocessing.active_children():
-            worker.kill()
+        _kill_workers(pool.executor)
         raise
-    executor.shutdown()
+    pool.executor.shutdown()
+
+
+def _kill_workers(executor: Executor) -> None:
+    executor.shutdown(wait=False, cancel_futures=True)
+    for worker in multiprocessing.active_children():  # they ignore the SIGTERM that the executor would send
+        worker.kill()
 
 
 def _prepare_worker() -> None:

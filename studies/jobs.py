@@ -1,6 +1,6 @@
 """Trials and finals under way: slices kept in flight on an executor, their results recorded as they come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from threading import Event
@@ -11,6 +11,8 @@ from harness.records import EpochMetrics, Outcome, Stage
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
 from harness.tracking import Tracker
 from studies.executors import WorkerPool
+
+MOST_DEATHS = 3
 
 
 @dataclass
@@ -82,17 +84,22 @@ class Queue(Protocol):
         """It has ended."""
 
 
-def run_jobs(queue: Queue, pool: WorkerPool, tracker: Tracker, observer: Observer, stop: Event) -> None:
-    """Keep the pool's workers busy until the queue has no more jobs.
+def run_jobs(
+    queue: Queue, pool: WorkerPool, at_a_time: int, tracker: Tracker, observer: Observer, stop: Event
+) -> None:
+    """Keep so many workers busy until the queue has no more jobs.
 
-    Once `stop` is set nothing more is submitted; what is in flight is finished and recorded.
+    A slice whose worker died is trained again. Once `stop` is set nothing more is submitted; what is in flight is
+    finished and recorded.
 
     Raises:
-        WorkFailedError: a final's slice raised, a worker died, or the queue gives up. The runs under way are closed.
+        WorkFailedError: a final's slice raised, workers die again and again, or the queue gives up. The runs
+            under way are closed.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came. The runs under way are closed as killed.
     """
     under_way: dict[str, Job] = {}
     in_flight: dict[Future[SliceResult], Job] = {}
+    deaths = 0
 
     def end(job: Job, failure: WorkFailedError | None = None) -> None:
         if failure is None:
@@ -108,7 +115,7 @@ def run_jobs(queue: Queue, pool: WorkerPool, tracker: Tracker, observer: Observe
 
     try:
         while True:
-            while len(in_flight) < pool.workers and not stop.is_set() and (job := queue.next()):
+            while len(in_flight) < at_a_time and not stop.is_set() and (job := queue.next()):
                 under_way[job.run.run_id] = job
                 if job.done:
                     end(job)
@@ -116,21 +123,29 @@ def run_jobs(queue: Queue, pool: WorkerPool, tracker: Tracker, observer: Observe
                     in_flight[pool.submit(job.run)] = job
             if not in_flight:
                 break
+            lost = []
             for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
                 job = in_flight.pop(future)
                 try:
                     result = _result(future, job)
                 except WorkFailedError as failure:
-                    if job.stage is not Stage.TRIAL or isinstance(failure.__cause__, BrokenExecutor):
+                    if isinstance(failure.__cause__, BrokenExecutor):
+                        lost.append(job)
+                    elif job.stage is Stage.TRIAL:
+                        end(job, failure)
+                    else:
                         raise
-                    end(job, failure)
                     continue
+                deaths = 0
                 for metrics in record_slice(tracker, job.run, result):
                     observer.trained(job, metrics)
                 if job.done:
                     end(job)
                 else:
                     queue.put(job)
+            if lost:
+                deaths += 1
+                _train_again([*lost, *in_flight.values()], deaths, pool, in_flight)
         if stop.is_set():
             raise KeyboardInterrupt
     except BaseException as error:
@@ -139,6 +154,26 @@ def run_jobs(queue: Queue, pool: WorkerPool, tracker: Tracker, observer: Observe
             outcome = Outcome.FAILED if run_id == failed else Outcome.KILLED
             close_broken_run(tracker, run_id, outcome, error)
         raise
+
+
+def _train_again(
+    jobs: Sequence[Job], deaths: int, pool: WorkerPool, in_flight: dict[Future[SliceResult], Job]
+) -> None:
+    """Submit once more, to new workers, the slices that were in flight when a worker died.
+
+    Raises:
+        WorkFailedError: workers die again and again, and no slice comes to its end between.
+    """
+    in_flight.clear()
+    if deaths >= MOST_DEATHS:
+        raise WorkFailedError(
+            jobs[0].run.run_id,
+            f"workers died {deaths} times before a slice came to its end; the system's log may say why "
+            "(out of memory, for example)",
+        )
+    pool.replace_workers()
+    for job in jobs:
+        in_flight[pool.submit(job.run)] = job
 
 
 def _result(future: Future[SliceResult], job: Job) -> SliceResult:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from threading import Event
@@ -66,9 +66,9 @@ class Sweep:
     searches: dict[str, Search]
     recorded: dict[tuple[str, ...], FoundRun]
 
-    def run(self, queue: Queue, pool: WorkerPool) -> None:
+    def run(self, queue: Queue, at_a_time: int) -> None:
         """The queue's jobs to their ends."""
-        run_jobs(queue, pool, self.tracker, self.observer, self.stop)
+        run_jobs(queue, self.pool, at_a_time, self.tracker, self.observer, self.stop)
 
     def config(self, optimizer: str, values: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
         """The full config of a trial or final."""
@@ -158,7 +158,7 @@ def run_sweep(
     """Search every optimizer under the same budget, then rerun each winner on the fresh seeds.
 
     Goes on with the last sweep of that name that was begun in this folder, unless `fresh`; one that has come to
-    its end has nothing left to do, unless there are more trials now.
+    its end has nothing left to do, unless there is more budget now.
 
     Raises:
         BadInputError: that sweep has another definition and has not ended, or another process is running it.
@@ -167,6 +167,9 @@ def run_sweep(
     """
     digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
     found = None if fresh else _find(name, definition, tracker)
+    if found is not None:  # what was spent stays spent, so a budget can only grow
+        then = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
+        definition = definition.model_copy(update={"budget": max(definition.budget, then["budget"])})
     sweep_id = found.run_id if found else _start(name, definition, tracker, digest)
     with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"):
         sweep = Sweep(
@@ -193,11 +196,11 @@ def _run_to_the_end(sweep: Sweep) -> None:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
         tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
         sweep.observer.opened(sweep_id, *_progress(sweep))
-        sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool)
+        sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool.workers)
         # the first seed's finals train one at a time, so that their durations are those of a quiet machine
         first, *others = definition.final_seeds
-        sweep.run(Finals(sweep, [first], quiet=True), replace(sweep.pool, workers=1))
-        sweep.run(Finals(sweep, others, quiet=False), sweep.pool)
+        sweep.run(Finals(sweep, [first], quiet=True), at_a_time=1)
+        sweep.run(Finals(sweep, others, quiet=False), sweep.pool.workers)
         tracker.log_metrics(sweep_id, _summary(_result(sweep)), step=definition.budget)
     except BaseException as error:
         close_broken_run(tracker, sweep_id, broken_outcome(error), error)

@@ -132,7 +132,7 @@ def test_a_full_disk_fails_the_run_in_one_line_and_it_goes_on_when_there_is_room
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_killed_and_says_how_to_go_on(harness_started, harness_json, data, number):
-    run = harness_started(*RUN, "--epochs", "12")
+    run = harness_started(*RUN, "--epochs", "40")
     run.wait_for("epoch 2/")
     run.process.send_signal(number)
     code, printed = run.end()

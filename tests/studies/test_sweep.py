@@ -1,6 +1,9 @@
 """A sweep gives every optimizer the same epochs, selects on validation, and goes on where it was stopped."""
 
 import itertools
+import multiprocessing
+import os
+import signal
 import statistics
 import threading
 from collections import Counter
@@ -204,6 +207,7 @@ def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(def
     assert more.sweep_id == first.sweep_id
     assert [each.epochs_spent for each in more.optimizers.values()] == [9, 9]
     assert sum(len(run.history) for run in trials) == 18
+    assert run_sweep("tiny", definition, tracker, INLINE) == more  # less adds nothing and takes nothing back
     again = run_sweep("tiny", definition, tracker, INLINE, fresh=True)
     assert again.sweep_id != first.sweep_id
     assert again.optimizers == first.optimizers
@@ -308,3 +312,43 @@ def test_variants_of_one_optimizer_are_studies_of_their_own(definition, project,
         ("tanh", "tanh"),
     }
     assert {run.params["optimizer.name"] for run in children} == {"adam"}
+
+
+class Killing(SilentObserver):
+    """Kills workers after these epochs of the sweep."""
+
+    def __init__(self, after: set[int], all_at_once: bool) -> None:
+        self.after = after
+        self.all_at_once = all_at_once
+        self.epochs = itertools.count(1)
+
+    def trained(self, job, metrics):
+        if next(self.epochs) in self.after:
+            workers = multiprocessing.active_children()
+            for worker in workers if self.all_at_once else workers[:1]:
+                worker.kill()
+
+
+@pytest.mark.parametrize("all_at_once", [False, True])
+def test_killed_workers_cost_a_slice_and_change_nothing(definition, project, all_at_once):
+    undisturbed, disturbed = MemoryTracker(), MemoryTracker()
+    run_sweep("tiny", definition, undisturbed, INLINE)
+    with open_pool("local", 2) as pool:
+        run_sweep("tiny", definition, disturbed, pool, Killing({1, 5, 13}, all_at_once))
+    assert numbers(disturbed) == numbers(undisturbed)
+    assert multiprocessing.active_children() == []
+
+
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition, project, monkeypatch):
+    monkeypatch.setattr("studies.executors.train_slice", die)
+    tracker = MemoryTracker()
+    with (
+        pytest.raises(WorkFailedError, match="workers died 3 times before a slice came to its end"),
+        open_pool("local", 2) as pool,
+    ):
+        run_sweep("tiny", definition, tracker, pool)
+    assert multiprocessing.active_children() == []
