@@ -181,6 +181,28 @@ def sweep(
 
 
 @app.command()
+def status(
+    sweep_id: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How far a sweep is, while it runs or after it was stopped: budgets spent, best so far, what runs now."""
+    from experiments.terminal import print_progress
+    from harness.lock import holder
+    from harness.tracking import latest_sweep, read_definition, read_sweep
+    from reports.progress import sweep_progress
+    from studies.sweep import sweep_folder
+
+    sweep, children = read_sweep(sweep_id or latest_sweep())
+    progress = sweep_progress(sweep, children, read_definition(sweep.run_id))
+    folder = sweep_folder(sweep.run_id)
+    process = holder(folder) if folder.exists() else None
+    if as_json:
+        _print_json(progress.model_dump(mode="json") | {"process": process, "resumable": folder.exists()})
+    else:
+        print_progress(progress, process, folder.exists())
+
+
+@app.command()
 def report(
     sweep_id: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the page, figures and tables.")] = None,

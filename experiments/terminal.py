@@ -15,6 +15,7 @@ from rich.text import Text
 from harness.diagnosis import Finding
 from harness.records import EpochMetrics, Outcome, Stage
 from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Reproduction
+from reports.progress import SweepProgress
 from reports.statistics import LEAST_SEEDS
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
@@ -152,6 +153,27 @@ def print_summary(summary: pd.DataFrame) -> None:
         edge = "not fully tuned" if row["edges"] else ""
         table.add_row(row["optimizer"], row["tiers"], accuracy, interval, str(row["seeds"]), str(row["trials"]), edge)
     Console().print(table)
+
+
+def print_progress(progress: SweepProgress, process: str | None, is_here: bool) -> None:
+    """A row per optimizer, then who runs it, or how to go on."""
+    console = Console()
+    table = Table("optimizer", "epochs of trials", "best validation", "finals", "running", box=None, pad_edge=False)
+    for each in progress.studies:
+        best = "" if each.best is None else f"{each.best:.2%}"
+        spent, finals = f"{each.epochs_spent}/{each.budget}", f"{each.finals}/{each.final_seeds}"
+        table.add_row(each.optimizer, spent, best, finals, ", ".join(each.running) if process else "")
+    console.print(table)
+    if process is not None:
+        state = f"run by {process}"
+    elif progress.outcome == Outcome.COMPLETED:
+        state = "completed"
+    elif is_here:
+        state = f"stopped; `harness sweep {progress.name}` goes on with it"
+    else:
+        state = "stopped, or running in another folder or on another machine"
+    line = f"sweep {progress.sweep_id} of {progress.name}: {progress.epochs_done} of {progress.total_epochs} epochs, "
+    console.print(line + state, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_reproduction(result: Reproduction) -> None:

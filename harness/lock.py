@@ -10,6 +10,17 @@ from filelock import FileLock, Timeout
 
 from harness.errors import BadInputError
 
+HOLDER = "holder"
+
+
+def holder(folder: Path) -> str | None:
+    """The process that is at the run or sweep of `folder`; None where there is none."""
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            return None
+    except Timeout:
+        return (folder / HOLDER).read_text(encoding="utf-8")
+
 
 @contextlib.contextmanager
 def only_process(folder: Path, what: str) -> Iterator[None]:
@@ -19,13 +30,12 @@ def only_process(folder: Path, what: str) -> Iterator[None]:
         BadInputError: another process holds it; named with its host.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    holder = folder / "holder"
     try:
         with FileLock(folder / "lock", timeout=0):
-            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+            (folder / HOLDER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
             yield
     except Timeout:
         raise BadInputError(
-            f"{what} is being run by {holder.read_text(encoding='utf-8')}: "
+            f"{what} is being run by {(folder / HOLDER).read_text(encoding='utf-8')}: "
             "one process at a time is allowed; wait for it, or end it and run again"
         ) from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import BadInputError
-from harness.records import METRIC_NAMES, Outcome, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -400,6 +400,16 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
     children = _search(client, [experiment], {Tag.SWEEP_ID: sweep_id}, "ASC")
     return sweep, [_tracked(client, child, sweep.experiment) for child in children]
+
+
+def read_definition(sweep_id: str) -> dict[str, Any]:
+    """The definition of a sweep, as plain values.
+
+    Raises:
+        BadInputError: there is no such sweep.
+    """
+    definition: dict[str, Any] = json.loads(read_artifact(sweep_id, DEFINITION_ARTIFACT))
+    return definition
 
 
 def _search(client: Any, experiments: list[str], tags: Mapping[str, str], order: str) -> Iterator[Any]:  # noqa: ANN401

@@ -1,6 +1,5 @@
 """The report of a sweep: one self-contained HTML page, its figures as SVG and PNG, its tables as CSV."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from harness.records import DEFINITION_ARTIFACT, REPORT_ARTIFACT, Tag
+from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking import (
     WORK_FOLDER,
     MlflowTracker,
     TrackedRun,
     latest_sweep,
-    read_artifact,
+    read_definition,
     read_sweep,
     writable_folder,
 )
@@ -65,7 +64,7 @@ def write_report(sweep_id: str | None = None, folder: Path | None = None) -> tup
         BadInputError: no such sweep, or the folder can't be written.
     """
     sweep, children = read_sweep(sweep_id or latest_sweep())
-    definition = json.loads(read_artifact(sweep.run_id, DEFINITION_ARTIFACT))
+    definition = read_definition(sweep.run_id)
     report = build_report(sweep, children, definition)
     target = writable_folder(folder or WORK_FOLDER / "reports" / sweep.run_id, "name another with --out")
     tracker = MlflowTracker()

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,12 @@ class Trial:
 
 
 def open_storage(path: Path) -> BaseStorage:
-    """The sweep's Optuna journal."""
+    """The sweep's Optuna journal, less a last line that a crash left unfinished. Nothing else may write to it."""
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
     return JournalStorage(JournalFileBackend(str(path)))
 
 
@@ -52,6 +58,7 @@ class Search:
         self.name = name
         self._definition = definition
         self._space = definition.searched(name)
+        self._ended: dict[int, Trial] = {}
         self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not _is_whole(trial):
@@ -108,7 +115,7 @@ class Search:
     @property
     def trials(self) -> list[Trial]:
         """All trials in the order in which they were asked."""
-        return [self._trial(trial) for trial in self._whole_trials()]
+        return [self._ended.get(trial.number) or self._trial(trial) for trial in self._whole_trials()]
 
     @property
     def spent(self) -> int:
@@ -166,10 +173,11 @@ class Search:
         return [trial for trial in self._study.get_trials(deepcopy=False) if _is_whole(trial)]
 
     def _trial(self, trial: FrozenTrial) -> Trial:
+        """Ours of Optuna's."""
         attributes = trial.user_attrs
         outcome = Outcome(attributes["outcome"]) if trial.state.is_finished() else None
         everything = self._definition.spaces.get(self.name, {}) | self._definition.space
-        return Trial(
+        read = Trial(
             number=attributes["number"],
             values={
                 key: each.value(trial.params[each.parameter(key)])
@@ -182,6 +190,9 @@ class Search:
             epochs=attributes["epochs"] if outcome else 0,
             accuracies=tuple(attributes["accuracies"]) if outcome else (),
         )
+        if outcome:  # it will not change any more, and long studies are read at every slice
+            self._ended[trial.number] = read
+        return read
 
 
 def _is_whole(trial: FrozenTrial) -> bool:

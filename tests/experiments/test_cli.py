@@ -108,15 +108,36 @@ def test_an_output_folder_that_cannot_be_written_is_bad_input_before_anything_ru
     assert not (project / "mlflow.db").exists()
 
 
-def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(
+def test_a_sweep_killed_and_interrupted_goes_on_to_exactly_its_budget_and_reports(
     harness, harness_started, harness_json, project
 ):
-    sweep = harness_started("sweep", "smoke", "--trials", "1", "--workers", "2")
+    command = ("sweep", "smoke", "--trials", "1", "--workers", "2")
+    sweep = harness_started(*command)
     sweep.wait_for("epoch 1/2")
+    running = harness_json("status")
+    assert running["process"].startswith(f"process {sweep.process.pid} on ")
+    workers = psutil.Process(sweep.process.pid).children(recursive=True)
+    sweep.process.kill()
+    sweep.end()
+    psutil.wait_procs(workers, timeout=60)
+    assert not any(worker.is_running() for worker in workers)
+    stopped = harness_json("status")
+    assert (stopped["process"], stopped["resumable"]) == (None, True)
+    assert "stopped; `harness sweep smoke` goes on with it" in harness("status").stdout
+
+    sweep = harness_started(*command)
+    sweep.wait_for("epoch ")
     os.killpg(sweep.process.pid, signal.SIGINT)  # as a terminal does it: the workers are in the same group
+    sweep.wait_for("again ends at once")
+    os.killpg(sweep.process.pid, signal.SIGINT)
     code, printed = sweep.end()
-    assert code == 130, printed
-    assert "Traceback" not in printed
+    assert (code, "Traceback" in printed) == (130, False), printed
+
+    sweep = harness_started(*command)
+    sweep.wait_for("epoch ")
+    sweep.process.send_signal(signal.SIGTERM)
+    code, printed = sweep.end()
+    assert (code, "Traceback" in printed) == (130, False), printed
     assert "the same command goes on" in printed
     assert {run.info.status for run in all_runs()} <= {"KILLED", "FINISHED"}
 
@@ -133,6 +154,7 @@ def test_a_sweep_stopped_by_ctrl_c_goes_on_to_exactly_its_budget_and_reports(
         assert (each["trials"], each["epochs_spent"], len(each["finals"])) == (1, 2, 2), name
         assert each["ci"][0] < each["mean"] < each["ci"][1]
     assert result["answer"][0] == "Undecided: 2 seeds are too few to tell optimizers apart."
+    assert harness_json("status")["outcome"] == "completed"
     page = project / result["report"]
     assert page.read_bytes() == read_artifact(result["sweep_id"], "report/report.html")
     assert "Subset." in page.read_text(encoding="utf-8")

@@ -73,6 +73,15 @@ def test_a_process_that_died_while_asking_leaves_no_trace(opened):
     assert finish(again) == alone
 
 
+@pytest.mark.parametrize("torn", [b'{"op_code', b"\x00\x00", b'{"op_code": 4, "worker_id": "x"'])
+def test_a_torn_last_line_of_the_journal_is_dropped(opened, tmp_path, torn):
+    alone = finish(opened())
+    opened("torn").ask()
+    with (tmp_path / "torn").open("ab") as journal:
+        journal.write(torn)
+    assert finish(opened("torn")) == alone
+
+
 def test_a_grid_is_searched_whole_point_by_point(opened):
     found = finish(opened(sampler="grid", pruning=False, budget=18))
     assert [(round(each["optimizer.lr"], 5), each["batch_size"]) for each in found] == [

@@ -1,0 +1,42 @@
+"""How far a sweep is can be told at any moment, from MLflow alone."""
+
+from harness.records import METRIC_NAMES
+from harness.tracking import TrackedRun
+from reports.progress import sweep_progress
+
+DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "final_seeds": [1, 2], "final_epochs": 2}
+
+
+def run(optimizer, stage, number, accuracies, outcome=None):
+    history = {METRIC_NAMES["train_loss"]: dict.fromkeys(range(1, len(accuracies) + 1), 0.5)}
+    history[METRIC_NAMES["validation_accuracy"]] = dict(enumerate(accuracies, 1))
+    tags = {"harness.optimizer": optimizer, "harness.stage": stage, "harness.number": str(number)}
+    tags |= {"harness.outcome": outcome} if outcome else {}
+    status = "FINISHED" if outcome else "RUNNING"
+    return TrackedRun(f"{optimizer}-{number}", "tiny", "", status, tags, {"epochs": "2"}, history)
+
+
+def sweep(status="RUNNING", **tags):
+    return TrackedRun("id", "tiny", "tiny", status, tags, {}, {})
+
+
+def test_budgets_best_and_what_runs():
+    children = [
+        run("sgd", "trial", 0, [0.5, 0.8], "completed"),
+        run("sgd", "trial", 1, [0.9], "pruned"),
+        run("sgd", "trial", 2, [], "diverged"),
+        run("sgd", "trial", 3, [0.7]),
+        run("sgd", "final", 1, [0.7, 0.8], "completed"),
+    ]
+    progress = sweep_progress(sweep(), children, DEFINITION)
+    assert (progress.outcome, progress.epochs_done, progress.total_epochs) == ("running", 6, 20)
+    sgd, adam = progress.studies
+    assert (sgd.epochs_spent, sgd.budget, sgd.best, sgd.finals) == (5, 6, 0.8, 1)
+    assert sgd.running == ("trial 3, epoch 2/2",)
+    assert (adam.epochs_spent, adam.best, adam.running) == (0, None, ())
+
+
+def test_a_sweep_that_goes_on_is_running_whatever_it_was_before():
+    killed = {"harness.outcome": "killed"}
+    assert sweep_progress(sweep("KILLED", **killed), [], DEFINITION).outcome == "killed"
+    assert sweep_progress(sweep("RUNNING", **killed), [], DEFINITION).outcome == "running"
