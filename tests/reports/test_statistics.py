@@ -78,6 +78,11 @@ def test_one_or_two_seeds_tell_nothing_apart(seeds):
     assert (summarize([0.9]).sd, summarize([0.9]).low) == (None, None)
 
 
+def test_equal_differences_are_no_certainty():
+    finals = {"a": {1: 0.9805, 2: 0.9812, 3: 0.9809}, "b": {1: 0.9802, 2: 0.9809, 3: 0.9806}}
+    assert tiers(finals) == [("a", "b")]
+
+
 def test_tied_with_both_ends_means_in_two_tiers():
     noise = np.array([0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005])
     values = {"high": 0.990 + noise, "middle": 0.985 + 8 * noise[::-1], "low": 0.980 + noise[[2, 3, 0, 1, 5, 4]]}
