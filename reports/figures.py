@@ -95,14 +95,14 @@ def _dots(
     order = sorted(optimizers, key=lambda name: means.get(name, -math.inf), reverse=best_is_highest)
     for row, name in enumerate(order):
         colour, marker = style[name]
-        values = finals.loc[finals["optimizer"] == name, measure].astype(float) * scale
-        axis.plot(values, [row] * len(values), marker, color=colour, markersize=7, alpha=0.8, clip_on=False)
+        values = finals.loc[finals["optimizer"] == name, measure].astype(float)
+        axis.plot(values * scale, [row] * len(values), marker, color=colour, markersize=7, alpha=0.8, clip_on=False)
         if len(values) > 1:
             summary = summarize(values.tolist())
-            axis.plot([summary.mean] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+            axis.plot([summary.mean * scale] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
             if len(values) >= LEAST_SEEDS:  # of two seeds the interval is so wide that it would hide the points
-                low, high = np.float64(summary.low), np.float64(summary.high)
-                axis.plot([low, high], [row + 0.3] * 2, color=colour, linewidth=2, alpha=0.5)
+                interval = np.array([summary.low, summary.high], dtype=float) * scale
+                axis.plot(interval, [row + 0.3] * 2, color=colour, linewidth=2, alpha=0.5)
     axis.set_yticks(range(len(order)), order)
     axis.set_ylim(len(optimizers) - 0.5, -0.5)
     axis.set_xlabel(label)

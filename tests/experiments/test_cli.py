@@ -168,7 +168,7 @@ def test_a_sweep_killed_and_interrupted_goes_on_to_exactly_its_budget_and_report
 def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
     result = harness("sweep", "optimizers", "--dry-run")
     assert result.returncode == 0, result.stderr
-    assert "80 epochs of 50,000 images" in result.stdout
+    assert "70 epochs of 50,000 images" in result.stdout
     assert "0.001 to 1, log-uniform" in result.stdout
     assert "optimizer.betas.0" not in result.stdout
     more = harness("sweep", "optimizers", "--dry-run", "--trials", "10", "--sampler", "sobol", "--no-pruning")
