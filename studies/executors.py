@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,13 @@ class WorkerPool:
     renew: Callable[[], Executor] = InlineExecutor
 
     def submit(self, run: OpenRun) -> Future[SliceResult]:
-        """The run's next slice."""
-        return self.executor.submit(train_slice, run.config, run.checkpoint.state, run.splits, self.data_dir)
+        """The run's next slice. Where a worker has died in the meantime, the future holds that."""
+        try:
+            return self.executor.submit(train_slice, run.config, run.checkpoint.state, run.splits, self.data_dir)
+        except BrokenExecutor as error:
+            future: Future[SliceResult] = Future()
+            future.set_exception(error)
+            return future
 
     def replace_workers(self) -> None:
         """New workers for those of which one died: the others can't be used any more, whatever they are at."""
@@ -67,8 +72,11 @@ def open_pool(name: str, workers: int, data_dir: Path | None = None) -> Iterator
 
 def _kill_workers(executor: Executor) -> None:
     executor.shutdown(wait=False, cancel_futures=True)
-    for worker in multiprocessing.active_children():  # they ignore the SIGTERM that the executor would send
+    workers = multiprocessing.active_children()
+    for worker in workers:  # they ignore the SIGTERM that the executor would send
         worker.kill()
+    for worker in workers:
+        worker.join()
 
 
 def _prepare_worker() -> None:

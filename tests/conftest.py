@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: real slices of the real data, an empty project folder, the command."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -74,7 +75,14 @@ def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
         printed = project / f"printed-{len(started)}.txt"
         with printed.open("w") as file:
             process = subprocess.Popen(
-                [*COMMAND, *arguments], cwd=project, stdout=file, stderr=file, text=True, start_new_session=True
+                [*COMMAND, *arguments],
+                cwd=project,
+                stdout=file,
+                stderr=file,
+                text=True,
+                start_new_session=True,
+                # as from a terminal: tests that a shell started with & would hand down that Ctrl-C is ignored
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         started.append(Started(process, printed))
         return started[-1]
