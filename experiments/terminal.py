@@ -173,7 +173,8 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool) 
     else:
         state = "stopped, or running in another folder or on another machine"
     line = f"sweep {progress.sweep_id} of {progress.name}: {progress.epochs_done} of {progress.total_epochs} epochs, "
-    console.print(line + state, highlight=False, markup=False, soft_wrap=True)
+    subset = "; on a subset of the data: its accuracies mean nothing" if progress.subset else ""
+    console.print(line + state + subset, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_reproduction(result: Reproduction) -> None:

@@ -283,8 +283,10 @@ def _one_line(kind: type[BaseModel], error: ValidationError) -> str:
         message = problem["msg"].removeprefix("Value error, ").removesuffix(NEXT_STEP)
         if problem["type"] == "extra_forbidden":
             problems.append(f"{key}: unknown key{_allowed_keys(kind, location)}")
-        elif isinstance(problem["input"], Mapping):  # the fields of it don't go together, and the message names them
+        elif problem["type"] == "value_error":  # from a validator of ours, whose message names what is wrong
             problems.append(message)
+        elif problem["type"] == "missing":
+            problems.append(f"{key}: missing; a value is required")
         else:
             problems.append(f"{key} {problem['input']!r}: {message[0].lower()}{message[1:]}")
     return "; ".join(problems) + NEXT_STEP

@@ -177,9 +177,8 @@ def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig
     now = environment()
     if config.device == "mps":
         return (Difference(what="determinism", then=determinism("mps"), now=determinism("mps")),)
-    keys = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
-    if config.device != "cpu":
-        keys = ["torch", "gpus"]
+    on_cpu = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
+    keys = on_cpu if config.device == "cpu" else ["torch", "gpus"]
     changed = differences(
         {"device": recorded.device} | {key: then.get(key) for key in keys},
         {"device": config.device} | {key: now[key] for key in keys},

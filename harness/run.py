@@ -195,10 +195,10 @@ def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
     divergence = run.checkpoint.divergence
     tracker.log_artifact(run.run_id, STATE_ARTIFACT, run.checkpoint.state)
     tracker.set_tags(run.run_id, {Tag.STATE_HASH: state.hash()})
+    outcome = Outcome.COMPLETED if run.trained else Outcome.PRUNED
     if divergence is not None:
         tracker.set_tags(run.run_id, {Tag.DIVERGENCE: divergence.model_dump_json()})
-    outcome = Outcome.COMPLETED if run.trained else Outcome.PRUNED
-    outcome = outcome if divergence is None else Outcome.DIVERGED
+        outcome = Outcome.DIVERGED
     tracker.end_run(run.run_id, outcome)
     return state, outcome
 

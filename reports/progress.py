@@ -28,6 +28,7 @@ class SweepProgress(FrozenModel):
     outcome: str
     epochs_done: int
     total_epochs: int
+    subset: bool
     studies: tuple[StudyProgress, ...]
 
 
@@ -44,6 +45,7 @@ def sweep_progress(sweep: TrackedRun, children: Sequence[TrackedRun], definition
         outcome=sweep.tags.get(Tag.OUTCOME, "running") if sweep.status != "RUNNING" else "running",
         epochs_done=sum(_epochs(run) for run in children),
         total_epochs=len(studies) * each,
+        subset=definition["subset"],
         studies=studies,
     )
 

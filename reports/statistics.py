@@ -83,25 +83,28 @@ def compare(finals: Finals) -> list[Difference]:
     pairs = []
     for one, other in itertools.combinations(finals, 2):
         seeds = sorted(finals[one].keys() & finals[other].keys())
+        differences = np.array([finals[one][seed] - finals[other][seed] for seed in seeds])
         if seeds:
-            differences = np.array([finals[one][seed] - finals[other][seed] for seed in seeds])
-            names = (one, other) if differences.mean() >= 0 else (other, one)
-            pairs.append((*names, np.abs(differences.mean()) / (differences.mean() or 1.0) * differences))
+            pairs.append((one, other, differences) if differences.mean() >= 0 else (other, one, -differences))
     corrected = _holm([_paired_p(differences) for _, _, differences in pairs])
     return [
-        Difference(
-            better=better,
-            worse=worse,
-            seeds=len(differences),
-            mean=float(differences.mean()),
-            low=interval[0],
-            high=interval[1],
-            p=p,
-            probability=_probability_above(list(finals[better].values()), list(finals[worse].values())),
-        )
+        _difference(finals, better, worse, differences, p)
         for (better, worse, differences), p in zip(pairs, corrected, strict=True)
-        if (interval := _interval(differences))
     ]
+
+
+def _difference(finals: Finals, better: str, worse: str, differences: Values, p: float) -> Difference:
+    low, high = _interval(differences)
+    return Difference(
+        better=better,
+        worse=worse,
+        seeds=len(differences),
+        mean=float(np.mean(differences)),
+        low=low,
+        high=high,
+        p=p,
+        probability=_probability_above(list(finals[better].values()), list(finals[worse].values())),
+    )
 
 
 def tiers(finals: Finals) -> list[tuple[str, ...]]:

@@ -70,6 +70,9 @@ class Search:
         The same round holds the same trials after the same past, whatever stopped the process that asked it.
         """
         trials = self.trials
+        running = [trial for trial in trials if trial.outcome is None]
+        if running and self._definition.asynchronous:  # each in a round of its own
+            return running
         last = max((trial.round for trial in trials), default=-1)
         current = [trial for trial in trials if trial.round == last]
         if not any(trial.outcome is None for trial in current):

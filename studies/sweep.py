@@ -166,10 +166,7 @@ def run_sweep(
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
     digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
-    found = None if fresh else _find(name, definition, tracker)
-    if found is not None:  # what was spent stays spent, so a budget can only grow
-        then = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
-        definition = definition.model_copy(update={"budget": max(definition.budget, then["budget"])})
+    found, definition = (None, definition) if fresh else _find(name, definition, tracker)
     sweep_id = found.run_id if found else _start(name, definition, tracker, digest)
     with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"):
         sweep = Sweep(
@@ -181,7 +178,7 @@ def run_sweep(
             pool,
             observer or SilentObserver(),
             stop or Event(),
-            open_searches(sweep_id, definition),
+            _open_searches(sweep_id, definition),
             _recorded(name, sweep_id, tracker),
         )
         if found is None or not _is_complete(found, definition):
@@ -223,8 +220,11 @@ def _is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
     return tags.get(Tag.OUTCOME) == Outcome.COMPLETED and tags[Tag.DEFINITION_HASH] == config_hash(definition)
 
 
-def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> FoundRun | None:
-    """The last sweep of that name with a journal here, if it is one to go on with."""
+def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> tuple[FoundRun | None, SweepDefinition]:
+    """The last sweep of that name with a journal here, if it is one to go on with; and what is to be done now.
+
+    What was spent stays spent, so a budget can only grow.
+    """
     for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
         if not (sweep_folder(found.run_id) / JOURNAL).exists():
             continue
@@ -232,15 +232,15 @@ def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> FoundRun 
         now = json.loads(canonical_json(definition))
         changed = differences(then | {"budget": 0}, now | {"budget": 0})
         if not changed:
-            return found
+            return found, definition.model_copy(update={"budget": max(definition.budget, then["budget"])})
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
-            return None
+            return None, definition
         key, was, is_now = changed[0]
         raise BadInputError(
             f"sweep {found.run_id!r} of {name!r} has not ended, and its {key} was {was!r}, now {is_now!r}: "
             "its own definition is allowed; restore it to go on, or say --fresh to begin anew"
         )
-    return None
+    return None, definition
 
 
 def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str) -> str:
@@ -259,7 +259,7 @@ def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str
     return sweep_id
 
 
-def open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:
+def _open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:
     """The studies of a sweep by optimizer, each where an earlier process left it."""
     storage = open_storage(sweep_folder(sweep_id) / JOURNAL)
     return {name: Search(storage, name, definition) for name in definition.optimizers}

@@ -123,7 +123,9 @@ def test_a_sweep_killed_and_interrupted_goes_on_to_exactly_its_budget_and_report
     assert not any(worker.is_running() for worker in workers)
     stopped = harness_json("status")
     assert (stopped["process"], stopped["resumable"]) == (None, True)
-    assert "stopped; `harness sweep smoke` goes on with it" in harness("status").stdout
+    on_terminal = harness("status").stdout
+    assert "stopped; `harness sweep smoke` goes on with it" in on_terminal
+    assert "on a subset of the data: its accuracies mean nothing" in on_terminal
 
     sweep = harness_started(*command)
     sweep.wait_for("epoch ")

@@ -69,6 +69,7 @@ def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
     ("change", "message"),
     [
         ({"budgett": 3}, "experiment 'mine': sweep.budgett: unknown key; allowed: base, optimizers"),
+        ({"trial_epochs": {}}, "sweep.trial_epochs {}: input should be a valid integer"),
         ({"budget": 1}, "budget 1: 2 or more is allowed"),
         (
             {"space": {"learning_rate": {"kind": "range", "low": 0.1, "high": 1}}},
@@ -97,6 +98,11 @@ def test_a_wrong_declaration_is_refused_in_one_line_that_names_it(change, messag
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(caught.value).count("correct the") == 1
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(BadInputError, match=r"sweep\.budget: missing; a value is required"):
+        catalog.parse("mine", {"kind": "sweep", "sweep": {"optimizers": ["sgd"]}})
 
 
 def answer_on_a_subset(name: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from harness.records import METRIC_NAMES
 from harness.tracking import TrackedRun
 from reports.progress import sweep_progress
 
-DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "final_seeds": [1, 2], "final_epochs": 2}
+DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "final_seeds": [1, 2], "final_epochs": 2, "subset": True}
 
 
 def run(optimizer, stage, number, accuracies, outcome=None):
@@ -30,6 +30,7 @@ def test_budgets_best_and_what_runs():
     ]
     progress = sweep_progress(sweep(), children, DEFINITION)
     assert (progress.outcome, progress.epochs_done, progress.total_epochs) == ("running", 6, 20)
+    assert progress.subset
     sgd, adam = progress.studies
     assert (sgd.epochs_spent, sgd.budget, sgd.best, sgd.finals) == (5, 6, 0.8, 1)
     assert sgd.running == ("trial 3, epoch 2/2",)

@@ -78,6 +78,13 @@ def test_one_or_two_seeds_tell_nothing_apart(seeds):
     assert (summarize([0.9]).sd, summarize([0.9]).low) == (None, None)
 
 
+def test_differences_that_cancel_out_keep_their_interval():
+    (pair,) = compare({"a": {1: 0.98, 2: 0.96, 3: 0.97}, "b": {1: 0.96, 2: 0.98, 3: 0.97}})
+    assert (round(pair.mean, 12), pair.p) == (0, pytest.approx(1))
+    assert pair.low == pytest.approx(-pair.high)
+    assert pair.high == pytest.approx(stats.t.isf(0.025, 2) * 0.02 / math.sqrt(3))
+
+
 def test_equal_differences_are_no_certainty():
     finals = {"a": {1: 0.9805, 2: 0.9812, 3: 0.9809}, "b": {1: 0.9802, 2: 0.9809, 3: 0.9806}}
     assert tiers(finals) == [("a", "b")]

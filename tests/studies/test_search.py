@@ -133,6 +133,18 @@ def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(o
     assert [each.value for each in search._study.trials] == [None, None, 0.9, 0.5]
 
 
+def test_what_ran_asynchronously_goes_on_in_another_process_within_the_budget(opened):
+    search = opened(budget=9, asynchronous=True)
+    asked = [search.ask_another() for _ in range(3)]
+    search.tell(2, Outcome.PRUNED, [0.5], 1)
+    again = opened(budget=9, asynchronous=True)
+    assert again.ask() == asked[:2]
+    for trial in asked[:2]:
+        again.tell(trial.number, Outcome.COMPLETED, [0.5] * 3, 3)
+    (last,) = again.ask()
+    assert (last.number, last.limit) == (3, 2)
+
+
 def test_another_trial_is_asked_only_while_the_budget_has_room_for_all(opened):
     search = opened(budget=7)
     asked = [search.ask_another() for _ in range(3)]
