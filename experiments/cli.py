@@ -164,7 +164,7 @@ def sweep(
     with open_pool(executor, workers, data_dir) as pool, watch(definition) as observer:
         try:
             result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh)
-        except (KeyboardInterrupt, WorkFailedError):
+        except (KeyboardInterrupt, WorkFailedError, OSError):
             typer.echo("harness: the same command goes on where this one stopped", err=True)
             raise
     page, report = write_report(result.sweep_id)
@@ -406,6 +406,12 @@ def main() -> None:
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
             _stop(f"harness: {error.format_message()}; `harness --help` shows what is allowed", 2)
+        if isinstance(error, OSError) and error.errno:
+            _stop(f"harness: {error}; what was done before is kept", 1)
+        from harness.tracking import is_away
+
+        if is_away(error):
+            _stop(f"harness: the tracking store is away ({type(error).__name__}); run again when it is back", 1)
         raise
     if code == INTERRUPTED:
         _stop("harness: interrupted; every finished epoch is kept", code)

@@ -14,6 +14,7 @@ class WorkFailedError(RuntimeError):
     def __init__(self, run_id: str, what: str) -> None:
         super().__init__(f"{what} (run {run_id})")
         self.run_id = run_id
+        self.what = what
 
 
 def unknown(thing: str, value: str, allowed: Iterable[str], next_step: str) -> BadInputError:

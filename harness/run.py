@@ -11,6 +11,7 @@ from harness.config import DatasetConfig, RunConfig, canonical_json, config_hash
 from harness.data import Splits, load_splits
 from harness.errors import BadInputError, WorkFailedError
 from harness.lock import only_process
+from harness.outbox import delivered
 from harness.records import (
     CONFIG_ARTIFACT,
     DIFF_ARTIFACT,
@@ -33,11 +34,15 @@ SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | None]
 
 @dataclass
 class OpenRun:
-    """A tracked run that has not ended, and how far it is. `logged`: its epochs up to here are in the tracker."""
+    """A tracked run that has not ended, and how far it is.
+
+    `folder` is where its checkpoints are; `logged`: its epochs up to here are in the tracker.
+    """
 
     run_id: str
     config: RunConfig
     splits: tuple[EvaluationSplit, ...]
+    folder: Path
     checkpoint: Checkpoint
     logged: int
 
@@ -88,22 +93,22 @@ def complete_run(
 
     Raises:
         BadInputError: another process is at it.
-        WorkFailedError: a file could not be written, for example because the disk is full.
+        WorkFailedError: a file could not be written, for example because the disk is full, or the store was away
+            for too long.
     """
-    folder = checkpoint_folder(run.run_id)
-    with only_process(folder, f"run {run.run_id!r}"):
+    with only_process(run.folder, f"run {run.run_id!r}"), delivered(tracker) as outbox:
         try:
             while not run.trained:
                 result = train_slice(run.config, run.checkpoint.state, run.splits, data_dir)
-                for metrics in record_slice(tracker, run, result):
+                for metrics in record_slice(outbox, run, result):
                     on_epoch(metrics)
-            state, outcome = close_run(tracker, run)
+            state, outcome = close_run(outbox, run)
         except BaseException as error:
-            close_broken_run(tracker, run.run_id, broken_outcome(error), error)
+            close_broken_run(outbox, run.run_id, broken_outcome(error), error)
             if isinstance(error, OSError):
                 raise WorkFailedError(run.run_id, f"run stopped after epoch {run.logged}, {error}") from error
             raise
-    discard(folder)
+    discard(run.folder)
     return RunRecord(
         run_id=run.run_id,
         config=run.config,
@@ -154,17 +159,23 @@ def open_run(
     splits: tuple[EvaluationSplit, ...],
     data_digest: str,
     run_id: str | None = None,
+    folder: Path | None = None,
 ) -> OpenRun:
-    """Start a run with its params, provenance tags, resolved config and environment; or go on with `run_id`."""
+    """Start a run with its params, provenance tags, resolved config and environment; or go on with `run_id`.
+
+    Its checkpoints are in `folder`, which for a single run is named after its id.
+    """
     logged = 0
     if run_id is None:
         tags = _config_tags(config, data_digest) | provenance_tags() | dict(tags)
         run_id = tracker.start_run(experiment, name, flatten(config), tags)
     else:
-        logged = tracker.reopen_run(run_id, flatten(config))
+        tracker.reopen_run(run_id, flatten(config))
+        logged = tracker.last_step(run_id)
     tracker.log_artifact(run_id, CONFIG_ARTIFACT, canonical_json(config).encode())
     log_provenance(tracker, run_id)
-    run = OpenRun(run_id, config, splits, load_latest(checkpoint_folder(run_id)), logged)
+    folder = folder or checkpoint_folder(run_id)
+    run = OpenRun(run_id, config, splits, folder, load_latest(folder), logged)
     _log_epochs(tracker, run)
     return run
 
@@ -176,7 +187,7 @@ def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> tuple[E
         run.checkpoint, state=state, epochs=run.checkpoint.epochs + metrics, divergence=divergence
     )
     if run.trained or len(run.checkpoint.epochs) % run.config.checkpoint_every == 0:
-        save(checkpoint_folder(run.run_id), run.checkpoint)
+        save(run.folder, run.checkpoint)
     _log_epochs(tracker, run)
     return metrics
 
@@ -215,7 +226,7 @@ def broken_outcome(error: BaseException) -> Outcome:
 
 
 def checkpoint_folder(run_id: str) -> Path:
-    """Where a run's checkpoints are while it has not ended."""
+    """Where a single run's checkpoints are while it has not ended."""
     return WORK_FOLDER / "runs" / run_id
 
 

@@ -17,7 +17,8 @@ from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, T
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+# a request that is sent again after its answer was lost would start a run twice; the outbox looks first
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 WORK_FOLDER = Path(".harness")
 STATUS = {
@@ -35,11 +36,11 @@ class Tracker(Protocol):
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
 
-    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> int:
-        """Mark a run as running again; return the last step of its metrics, 0 where it has none.
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
 
-        `params` are logged again, because a crash may have come before they were.
-        """
+    def last_step(self, run_id: str) -> int:
+        """The last step of a run's metrics, 0 where it has none."""
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
@@ -60,7 +61,10 @@ class Tracker(Protocol):
         """The run of that id; BadInputError where there is none."""
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list["FoundRun"]:
-        """The runs with all these tags, the newest first."""
+        """The runs with all these tags; of sweeps, the newest first."""
+
+    def latest_sequence(self) -> int:
+        """The sequence number of the sweep that was started last; 0 where there is none."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,13 @@ class MlflowTracker:
         self._log_params(run_id, params)
         return run_id
 
-    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> int:
-        """Mark a run as running again; return the last step of its metrics, 0 where it has none.
-
-        `params` are logged again, because a crash may have come before they were.
-        """
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
         self._client.update_run(run_id, status="RUNNING")
         self._log_params(run_id, params)
+
+    def last_step(self, run_id: str) -> int:
+        """The last step of a run's metrics, 0 where it has none."""
         history = self._client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
         return max((point.step for point in history), default=0)
 
@@ -133,11 +137,16 @@ class MlflowTracker:
         return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
-        """The runs with all these tags, the newest first."""
+        """The runs with all these tags; of sweeps, the newest first."""
         return [
             FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
-            for run in _search(self._client, [self._experiment_id(experiment)], tags, "DESC")
+            for run in _search(self._client, [self._experiment_id(experiment)], tags)
         ]
+
+    def latest_sequence(self) -> int:
+        """The sequence number of the sweep that was started last; 0 where there is none."""
+        latest = next(_sweeps(self._client), None)
+        return int(latest.data.tags.get(Tag.SEQUENCE, 0)) if latest else 0
 
     def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
@@ -183,13 +192,13 @@ class MemoryTracker:
         self.runs[run_id] = MemoryRun(experiment, name, dict(params), dict(tags))
         return run_id
 
-    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> int:
-        """Mark a run as running again; return the last step of its metrics, 0 where it has none.
-
-        `params` are logged again, because a crash may have come before they were.
-        """
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
         self.runs[run_id].outcome = None
         self.runs[run_id].params.update(params)
+
+    def last_step(self, run_id: str) -> int:
+        """The last step of a run's metrics, 0 where it has none."""
         return max(self.runs[run_id].history, default=0)
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
@@ -224,12 +233,26 @@ class MemoryTracker:
         return FoundRun(run_id, dict(run.tags), dict(ChainMap(*newest_first)))
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
-        """The runs with all these tags, the newest first."""
+        """The runs with all these tags; of sweeps, the newest first."""
         return [
             self.find_run(run_id)
-            for run_id, run in reversed(self.runs.items())
+            for run_id, run in list(self.runs.items())[::-1]  # a copy: an outbox may be writing
             if run.experiment == experiment and tags.items() <= run.tags.items()
         ]
+
+    def latest_sequence(self) -> int:
+        """The sequence number of the sweep that was started last; 0 where there is none."""
+        return max((int(run.tags.get(Tag.SEQUENCE, 0)) for run in self.runs.values()), default=0)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the store may answer later: it can't be reached, is locked or has no room now."""
+    import sqlalchemy
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+    return isinstance(error, OSError | sqlalchemy.exc.OperationalError)
 
 
 def tracking_uri() -> str:
@@ -375,9 +398,7 @@ def latest_sweep() -> str:
     Raises:
         BadInputError: there is none.
     """
-    client = connect(tracking_uri())
-    experiments = [each.experiment_id for each in client.search_experiments()]
-    found = next(_search(client, experiments, {Tag.STAGE: Stage.SWEEP}, "DESC"), None)
+    found = next(_sweeps(connect(tracking_uri())), None)
     if found is None:
         raise BadInputError(
             f"no sweep in {without_password(tracking_uri())!r}: a store with a sweep is allowed; "
@@ -388,7 +409,7 @@ def latest_sweep() -> str:
 
 
 def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
-    """A sweep's own run, and its trials and finals in the order in which they began.
+    """A sweep's own run, and its trials and finals, each by number.
 
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
@@ -398,8 +419,10 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
         raise BadInputError(f"run {sweep_id!r} is not a sweep: a sweep's id is allowed; `harness ui` shows them")
     client = connect(tracking_uri())
     experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
-    children = _search(client, [experiment], {Tag.SWEEP_ID: sweep_id}, "ASC")
-    return sweep, [_tracked(client, child, sweep.experiment) for child in children]
+    children = [
+        _tracked(client, child, sweep.experiment) for child in _search(client, [experiment], {Tag.SWEEP_ID: sweep_id})
+    ]
+    return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
 
 
 def read_definition(sweep_id: str) -> dict[str, Any]:
@@ -412,14 +435,18 @@ def read_definition(sweep_id: str) -> dict[str, Any]:
     return definition
 
 
-def _search(client: Any, experiments: list[str], tags: Mapping[str, str], order: str) -> Iterator[Any]:  # noqa: ANN401
-    """The runs with all these tags, by the time they began, page after page."""
+def _sweeps(client: Any) -> Iterator[Any]:  # noqa: ANN401
+    """The sweeps of all experiments, the newest first."""
+    return _search(client, [each.experiment_id for each in client.search_experiments()], {Tag.STAGE: Stage.SWEEP})
+
+
+def _search(client: Any, experiments: list[str], tags: Mapping[str, str]) -> Iterator[Any]:  # noqa: ANN401
+    """The runs with all these tags, the one of the highest sequence number first, page after page."""
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    order = [f"tags.`{Tag.SEQUENCE}` DESC"]  # not by time: a clock may be set back
     token = None
     while True:
-        page = client.search_runs(
-            experiments, condition, order_by=[f"attributes.start_time {order}"], page_token=token
-        )
+        page = client.search_runs(experiments, condition, order_by=order, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -1,15 +1,17 @@
 """Trials and finals under way: slices kept in flight on an executor, their results recorded as they come."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
+from harness.checkpoint import discard
 from harness.errors import WorkFailedError
+from harness.outbox import Outbox
 from harness.records import EpochMetrics, Outcome, Stage
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
-from harness.tracking import Tracker
 from studies.executors import WorkerPool
 
 MOST_DEATHS = 3
@@ -85,7 +87,7 @@ class Queue(Protocol):
 
 
 def run_jobs(
-    queue: Queue, pool: WorkerPool, at_a_time: int, tracker: Tracker, observer: Observer, stop: Event
+    queue: Queue, pool: WorkerPool, at_a_time: int, tracker: Outbox, observer: Observer, stop: Event
 ) -> None:
     """Keep so many workers busy until the queue has no more jobs.
 
@@ -93,11 +95,10 @@ def run_jobs(
     finished and recorded.
 
     Raises:
-        WorkFailedError: a final's slice raised, workers die again and again, or the queue gives up. The runs
-            under way are closed.
-        KeyboardInterrupt: `stop` was set, or Ctrl-C came. The runs under way are closed as killed.
+        WorkFailedError: a final's slice raised, workers die again and again, the queue gives up, or the tracking
+            store was away for too long.
+        KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
-    under_way: dict[str, Job] = {}
     in_flight: dict[Future[SliceResult], Job] = {}
     deaths = 0
 
@@ -109,51 +110,43 @@ def run_jobs(
             cause = failure.__cause__ or failure
             job.failure = f"{type(cause).__name__}: {cause}"
             close_broken_run(tracker, job.run.run_id, Outcome.FAILED, cause)
-        del under_way[job.run.run_id]
         observer.ended(job)
         queue.end(job)
+        tracker.when_delivered(functools.partial(discard, job.run.folder))
 
-    try:
-        while True:
-            while len(in_flight) < at_a_time and not stop.is_set() and (job := queue.next()):
-                under_way[job.run.run_id] = job
-                if job.done:
-                    end(job)
+    while True:
+        while len(in_flight) < at_a_time and not stop.is_set() and (job := queue.next()):
+            if job.done:
+                end(job)
+            else:
+                in_flight[pool.submit(job.run)] = job
+        if not in_flight:
+            break
+        lost = []
+        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+            job = in_flight.pop(future)
+            try:
+                result = _result(future, job)
+            except WorkFailedError as failure:
+                if isinstance(failure.__cause__, BrokenExecutor):
+                    lost.append(job)
+                elif job.stage is Stage.TRIAL:
+                    end(job, failure)
                 else:
-                    in_flight[pool.submit(job.run)] = job
-            if not in_flight:
-                break
-            lost = []
-            for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
-                job = in_flight.pop(future)
-                try:
-                    result = _result(future, job)
-                except WorkFailedError as failure:
-                    if isinstance(failure.__cause__, BrokenExecutor):
-                        lost.append(job)
-                    elif job.stage is Stage.TRIAL:
-                        end(job, failure)
-                    else:
-                        raise
-                    continue
-                deaths = 0
-                for metrics in record_slice(tracker, job.run, result):
-                    observer.trained(job, metrics)
-                if job.done:
-                    end(job)
-                else:
-                    queue.put(job)
-            if lost:
-                deaths += 1
-                _train_again([*lost, *in_flight.values()], deaths, pool, in_flight)
-        if stop.is_set():
-            raise KeyboardInterrupt
-    except BaseException as error:
-        failed = error.run_id if isinstance(error, WorkFailedError) else None
-        for run_id in under_way:
-            outcome = Outcome.FAILED if run_id == failed else Outcome.KILLED
-            close_broken_run(tracker, run_id, outcome, error)
-        raise
+                    raise
+                continue
+            deaths = 0
+            for metrics in record_slice(tracker, job.run, result):
+                observer.trained(job, metrics)
+            if job.done:
+                end(job)
+            else:
+                queue.put(job)
+        if lost:
+            deaths += 1
+            _train_again([*lost, *in_flight.values()], deaths, pool, in_flight)
+    if stop.is_set():
+        raise KeyboardInterrupt
 
 
 def _train_again(

@@ -1,9 +1,11 @@
 """The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
+import functools
+import hashlib
 import json
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from threading import Event
@@ -11,13 +13,14 @@ from typing import Any
 
 from harness.checkpoint import discard
 from harness.config import RunConfig, canonical_json, config_hash, differences, flatten
-from harness.errors import BadInputError
+from harness.errors import BadInputError, WorkFailedError
 from harness.lock import only_process
+from harness.outbox import Outbox, delivered
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, EpochMetrics, Outcome, Stage, Tag
 from harness.run import (
     broken_outcome,
-    checkpoint_folder,
     close_broken_run,
+    close_run,
     load_cached_splits,
     log_provenance,
     open_run,
@@ -59,12 +62,13 @@ class Sweep:
     definition: SweepDefinition
     sweep_id: str
     data_digest: str
-    tracker: Tracker
+    tracker: Outbox
     pool: WorkerPool
     observer: Observer
     stop: Event
     searches: dict[str, Search]
     recorded: dict[tuple[str, ...], FoundRun]
+    jobs: list[Job] = field(default_factory=list)
 
     def run(self, queue: Queue, at_a_time: int) -> None:
         """The queue's jobs to their ends."""
@@ -76,8 +80,8 @@ class Sweep:
 
     def trial(self, optimizer: str, trial: Trial) -> Job:
         """The trial's job."""
-        config = self.config(optimizer, trial.values, self.definition.trial_epochs, self.definition.base.seed)
-        return self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit)
+        config = self._trial_config(optimizer, trial)
+        return self._begin(self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit))
 
     def final(self, optimizer: str, seed: int, quiet: bool) -> Job | None:
         """The final's job; None where it has come to its end, or no trial has, so that there is no winner."""
@@ -88,7 +92,45 @@ class Sweep:
         found = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
         if found is not None and found.tags.get(Tag.OUTCOME) in (Outcome.COMPLETED, Outcome.DIVERGED):
             return None
-        return self._job(Stage.FINAL, optimizer, seed, config, config.epochs, {Tag.QUIET: "true"} if quiet else {})
+        tags = {Tag.QUIET: "true"} if quiet else {}
+        return self._begin(self._job(Stage.FINAL, optimizer, seed, config, config.epochs, tags))
+
+    def record_what_ended(self) -> None:
+        """Track to its end each trial that ended before the store had all of it: its checkpoint is still there."""
+        for optimizer, search in self.searches.items():
+            for trial in search.trials:
+                config = self._trial_config(optimizer, trial)
+                key = _key(Stage.TRIAL, optimizer, trial.number, config)
+                recorded = key in self.recorded and self.recorded[key].tags.get(Tag.OUTCOME) == trial.outcome
+                if trial.outcome is None or (recorded and not self._folder(key).exists()):
+                    continue
+                job = self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit)
+                if trial.outcome is Outcome.FAILED:
+                    self.tracker.end_run(job.run.run_id, Outcome.FAILED)
+                else:
+                    close_run(self.tracker, job.run)
+                self.tracker.when_delivered(functools.partial(discard, job.run.folder))
+
+    def break_off(self, error: BaseException) -> None:
+        """Close what is under way, and the sweep."""
+        failed = error.run_id if isinstance(error, WorkFailedError) else None
+        for job in self.jobs:
+            if job.outcome is None:
+                outcome = Outcome.FAILED if job.run.run_id == failed else Outcome.KILLED
+                close_broken_run(self.tracker, job.run.run_id, outcome, error)
+        close_broken_run(self.tracker, self.sweep_id, broken_outcome(error), error)
+
+    def _trial_config(self, optimizer: str, trial: Trial) -> RunConfig:
+        return self.config(optimizer, trial.values, self.definition.trial_epochs, self.definition.base.seed)
+
+    def _folder(self, key: tuple[str, ...]) -> Path:
+        """Where its checkpoints are, under a name that is known before the store has given the run an id."""
+        return sweep_folder(self.sweep_id) / "runs" / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+
+    def _begin(self, job: Job) -> Job:
+        self.jobs = [each for each in self.jobs if each.outcome is None] + [job]
+        self.observer.started(job)
+        return job
 
     def _job(
         self,
@@ -100,7 +142,8 @@ class Sweep:
         more_tags: Mapping[str, str] | None = None,
     ) -> Job:
         """The trial or final of that number: the recorded one, gone on with, or a new one."""
-        found = self.recorded.get(_key(stage, optimizer, number, config))
+        key = _key(stage, optimizer, number, config)
+        found = self.recorded.get(key)
         which = f"#{number}" if stage is Stage.TRIAL else f"seed {number}"
         label = f"{optimizer} lr={config.optimizer.lr:.2g} bs={config.batch_size} {which}"
         tags = {
@@ -114,10 +157,10 @@ class Sweep:
         }
         splits: tuple[EvaluationSplit, ...] = ("validation",) if stage is Stage.TRIAL else ("validation", "test")
         run_id = found.run_id if found else None
-        run = open_run(config, self.tracker, self.name, label, tags, splits, self.data_digest, run_id)
-        job = Job(stage, optimizer, number, run, limit)
-        self.observer.started(job)
-        return job
+        run = open_run(
+            config, self.tracker, self.name, label, tags, splits, self.data_digest, run_id, self._folder(key)
+        )
+        return Job(stage, optimizer, number, run, limit)
 
 
 class Finals:
@@ -142,8 +185,7 @@ class Finals:
         self._ready.append(job)
 
     def end(self, job: Job) -> None:
-        """Its state is tracked."""
-        discard(checkpoint_folder(job.run.run_id))
+        """Nothing waits for it."""
 
 
 def run_sweep(
@@ -162,24 +204,24 @@ def run_sweep(
 
     Raises:
         BadInputError: that sweep has another definition and has not ended, or another process is running it.
-        WorkFailedError: a trial or final failed.
+        WorkFailedError: trials or a final failed, or the tracking store was away for too long.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
     digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
     found, definition = (None, definition) if fresh else _find(name, definition, tracker)
     sweep_id = found.run_id if found else _start(name, definition, tracker, digest)
-    with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"):
+    with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"), delivered(tracker) as outbox:
         sweep = Sweep(
             name,
             definition,
             sweep_id,
             digest,
-            tracker,
+            outbox,
             pool,
             observer or SilentObserver(),
             stop or Event(),
             _open_searches(sweep_id, definition),
-            _recorded(name, sweep_id, tracker),
+            _recorded(name, sweep_id, outbox),
         )
         if found is None or not _is_complete(found, definition):
             _run_to_the_end(sweep)
@@ -192,6 +234,7 @@ def _run_to_the_end(sweep: Sweep) -> None:
     try:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
         tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
+        sweep.record_what_ended()
         sweep.observer.opened(sweep_id, *_progress(sweep))
         sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool.workers)
         # the first seed's finals train one at a time, so that their durations are those of a quiet machine
@@ -200,7 +243,7 @@ def _run_to_the_end(sweep: Sweep) -> None:
         sweep.run(Finals(sweep, others, quiet=False), sweep.pool.workers)
         tracker.log_metrics(sweep_id, _summary(_result(sweep)), step=definition.budget)
     except BaseException as error:
-        close_broken_run(tracker, sweep_id, broken_outcome(error), error)
+        sweep.break_off(error)
         raise
     tracker.end_run(sweep_id, Outcome.COMPLETED)
 
@@ -246,6 +289,7 @@ def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> tuple[Fou
 def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str) -> str:
     tags = {
         Tag.STAGE: Stage.SWEEP,
+        Tag.SEQUENCE: f"{tracker.latest_sequence() + 1:08}",
         Tag.DEFINITION_HASH: config_hash(definition),
         Tag.SUBSET: str(definition.subset).lower(),
         Tag.DATA_DIGEST: digest,
@@ -265,7 +309,7 @@ def _open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Sear
     return {name: Search(storage, name, definition) for name in definition.optimizers}
 
 
-def _recorded(name: str, sweep_id: str, tracker: Tracker) -> dict[tuple[str, ...], FoundRun]:
+def _recorded(name: str, sweep_id: str, tracker: Outbox) -> dict[tuple[str, ...], FoundRun]:
     """The sweep's trials and finals by stage, number and config hash."""
     return {
         tuple(run.tags.get(tag, "") for tag in (Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)): run

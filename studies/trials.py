@@ -4,10 +4,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from harness.checkpoint import discard
 from harness.errors import WorkFailedError
 from harness.records import Outcome
-from harness.run import checkpoint_folder
 from studies.definition import SweepDefinition
 from studies.halving import goes_on
 from studies.jobs import Job
@@ -56,7 +54,6 @@ class Trials:
         """
         assert job.outcome is not None, "it has ended"
         self._searches[job.optimizer].tell(job.number, job.outcome, _accuracies(job), job.spent)
-        discard(checkpoint_folder(job.run.run_id))
         del self._live[job.optimizer, job.number]
         self._decide()
         self._failures = [*self._failures, job.failure] if job.failure else []
