@@ -1,25 +1,19 @@
 """One optimizer's study: trials asked in rounds within a budget of epochs, and told. The only owner of Optuna's."""
 
-import hashlib
-import itertools
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from harness.records import Outcome
 from studies.definition import SweepDefinition
+from studies.journal import Journal
+from studies.sampling import Sampling, best_trials, first_seen, record_end
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-STARTUP_TRIALS = 3  # before TPE's model; Optuna's ten would leave a small budget all random
 
 
 @dataclass(frozen=True)
@@ -33,171 +27,164 @@ class Trial:
     values: dict[str, Any]
     round: int
     limit: int
-    outcome: Outcome | None
-    epochs: int
-    accuracies: tuple[float, ...]
+    outcome: Outcome | None = None
+    epochs: int = 0
+    accuracies: tuple[float, ...] = ()
 
 
-def open_storage(path: Path) -> BaseStorage:
+def open_storage(path: Path) -> Journal:
     """The sweep's Optuna journal, less a last line that a crash left unfinished. Nothing else may write to it."""
-    if path.exists():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(path, whole)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return Journal(path)
 
 
 class Search:
     """The search of one optimizer's hyperparameters by validation accuracy.
 
-    The first trial is the space's published starting point, where its dimensions name one.
+    The journal is what it is opened from; what it answers with is kept beside, so that no answer reads it all.
     """
 
-    def __init__(self, storage: BaseStorage, name: str, definition: SweepDefinition) -> None:
+    def __init__(self, storage: Journal, name: str, definition: SweepDefinition) -> None:
         self.name = name
         self._definition = definition
-        self._space = definition.searched(name)
-        self._ended: dict[int, Trial] = {}
-        self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if not _is_whole(trial):
-                self._study.tell(trial.number, state=TrialState.FAIL)
+        self._space = definition.spaces.get(name, {}) | definition.space
+        self._storage = storage
+        optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        self._study_id = storage.get_study_id_from_name(name)
+        self._trials: list[Trial] = []
+        self._running: dict[int, Trial] = {}
+        self._spent = 0
+        self._best: Trial | None = None
+        self._identities: list[int] = []
+        self._shown_from: int | None = None
+        recorded = storage.get_all_trials(self._study_id, deepcopy=False)
+        for frozen in recorded:
+            self._identities.append(frozen._trial_id)
+            self._add(self._read(frozen))
+        self._show_from(first_seen(self._last_round()[0].number if recorded else 0))
 
     def ask(self) -> list[Trial]:
         """The trials of the round under way, or of a new one; none where the budget is spent.
 
         The same round holds the same trials after the same past, whatever stopped the process that asked it.
         """
-        trials = self.trials
-        running = [trial for trial in trials if trial.outcome is None]
-        if running and self._definition.asynchronous:  # each in a round of its own
-            return running
-        last = max((trial.round for trial in trials), default=-1)
-        current = [trial for trial in trials if trial.round == last]
-        if not any(trial.outcome is None for trial in current):
-            current, last = [], last + 1
-        left = self._definition.budget - sum(trial.epochs for trial in trials if trial.round < last)
+        if self._running and self._definition.asynchronous:  # each in a round of its own
+            return list(self._running.values())
+        current = self._last_round() if self._running else []
+        left = self._definition.budget - self._spent + sum(trial.epochs for trial in current)
         whole = self._definition.trial_epochs
         size = min(self._definition.at_once, left // whole) or min(1, left)
-        for _ in range(size - len(current)):
-            current.append(self._ask(last, min(whole, left)))
+        of_round = current[0].round if current else self._next_round()
+        with self._storage.together():
+            current += [self._ask(of_round, min(whole, left)) for _ in range(size - len(current))]
         return [trial for trial in current if trial.outcome is None]
 
     def ask_another(self) -> Trial | None:
         """One more trial beside those under way, while the budget has room for all of them to the end."""
-        trials = self.trials
-        running = [trial for trial in trials if trial.outcome is None]
-        left = self._definition.budget - sum(
-            trial.limit if trial.outcome is None else trial.epochs for trial in trials
-        )
+        left = self._definition.budget - self._spent - sum(trial.limit for trial in self._running.values())
         whole = self._definition.trial_epochs
-        if left < whole and (running or left == 0):
+        if left < whole and (self._running or left == 0):
             return None
-        return self._ask(max((trial.round for trial in trials), default=-1) + 1, min(whole, left))
+        with self._storage.together():
+            return self._ask(self._next_round(), min(whole, left))
 
     def tell(self, number: int, outcome: Outcome, accuracies: Sequence[float], epochs: int) -> None:
-        """How a trial ended, its validation accuracy (fraction) after each epoch, and the epochs that it spent.
-
-        Of one that diverged or failed the sampler is told no accuracy, which ranks it last.
-        """
-        frozen = next(trial for trial in self._whole_trials() if trial.user_attrs["number"] == number)
-        trial = optuna.Trial(self._study, frozen._trial_id)
-        if outcome in (Outcome.COMPLETED, Outcome.PRUNED):
-            for epoch, accuracy in enumerate(accuracies, 1):
-                if epoch not in frozen.intermediate_values:
-                    trial.report(accuracy, epoch)
-        trial.set_user_attr("outcome", outcome)
-        trial.set_user_attr("epochs", epochs)
-        trial.set_user_attr("accuracies", list(accuracies))
-        if outcome is Outcome.COMPLETED:
-            self._study.tell(frozen.number, accuracies[-1])
-        else:
-            self._study.tell(frozen.number, state=TrialState.PRUNED)
+        """How a trial ended, its validation accuracy (fraction) after each epoch, and the epochs that it spent."""
+        identity = self._identities[number]
+        with self._storage.together():
+            for name, value in (("outcome", outcome), ("epochs", epochs), ("accuracies", list(accuracies))):
+                self._storage.set_trial_user_attr(identity, name, value)
+            record_end(self._storage, identity, outcome, accuracies)
+        self._sampling.tell(number, outcome, accuracies)
+        running = self._running.pop(number)
+        self._trials[number] = replace(running, outcome=outcome, epochs=epochs, accuracies=tuple(accuracies))
+        self._count(self._trials[number])
 
     @property
     def trials(self) -> list[Trial]:
         """All trials in the order in which they were asked."""
-        return [self._ended.get(trial.number) or self._trial(trial) for trial in self._whole_trials()]
+        return list(self._trials)
 
     @property
     def spent(self) -> int:
         """The epochs of the trials that have ended."""
-        return sum(trial.epochs for trial in self.trials)
+        return self._spent
 
     @property
     def best(self) -> tuple[dict[str, Any], float] | None:
         """The best values and their validation accuracy; None where no trial came to its end."""
-        completed = [trial for trial in self.trials if trial.outcome is Outcome.COMPLETED]
-        if not completed:
-            return None
-        best = max(completed, key=lambda trial: (trial.accuracies[-1], -trial.number))
-        return best.values, best.accuracies[-1]
+        return (self._best.values, self._best.accuracies[-1]) if self._best else None
 
     def _ask(self, of_round: int, limit: int) -> Trial:
-        number = len(self._whole_trials())
-        if not self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            self._study.enqueue_trial(self._chosen(number))
-        self._study.sampler = self._sampler(number)
-        distributions = {each.parameter(key): each.distribution() for key, each in self._space.items()}
-        asked = self._study.ask(distributions)
-        for name, value in (("round", of_round), ("limit", limit), ("number", number)):
-            asked.set_user_attr(name, value)
-        return self._trial(self._study.get_trials(deepcopy=False)[asked.number])
-
-    def _chosen(self, number: int) -> dict[str, Any]:
-        """What is not left to Optuna's sampler: the starting point, the points of a grid and of Sobol's sequence."""
-        if self._definition.sampler == "grid":
-            grids = [[(each.parameter(key), value) for value in each.grid()] for key, each in self._space.items()]
-            return dict(next(itertools.islice(itertools.product(*grids), number, None)))
-        if number == 0:
-            starts = {each.parameter(key): each.start_drawn() for key, each in self._space.items()}
-            return {parameter: start for parameter, start in starts.items() if start is not None}
-        if self._definition.sampler == "sobol" and self._space:
-            sequence = qmc.Sobol(len(self._space), rng=self._seed(None))
-            point = sequence.fast_forward(number).random(1)[0] if number else sequence.random(1)[0]
-            return {
-                each.parameter(key): each.at(float(position))
-                for (key, each), position in zip(self._space.items(), point, strict=True)
-            }
-        return {}
-
-    def _sampler(self, number: int) -> BaseSampler:
-        # a sampler restarted with one seed repeats its first draws, so each ask has its own
-        if self._definition.sampler == "tpe":
-            return TPESampler(n_startup_trials=STARTUP_TRIALS, seed=self._seed(number))
-        return RandomSampler(seed=self._seed(number))
-
-    def _seed(self, number: int | None) -> int:
-        text = f"{self._definition.seed} {self.name} {number}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-
-    def _whole_trials(self) -> list[FrozenTrial]:
-        return [trial for trial in self._study.get_trials(deepcopy=False) if _is_whole(trial)]
-
-    def _trial(self, trial: FrozenTrial) -> Trial:
-        """Ours of Optuna's."""
-        attributes = trial.user_attrs
-        outcome = Outcome(attributes["outcome"]) if trial.state.is_finished() else None
-        everything = self._definition.spaces.get(self.name, {}) | self._definition.space
-        read = Trial(
-            number=attributes["number"],
-            values={
-                key: each.value(trial.params[each.parameter(key)])
-                for key, each in everything.items()
-                if each.parameter(key) in trial.params
-            },
-            round=attributes["round"],
-            limit=attributes["limit"],
-            outcome=outcome,
-            epochs=attributes["epochs"] if outcome else 0,
-            accuracies=tuple(attributes["accuracies"]) if outcome else (),
+        number = len(self._trials)
+        asked = self._sampling.ask(number)
+        record = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=asked.params,
+            distributions=asked.distributions,
+            user_attrs={"round": of_round, "limit": limit},
         )
-        if outcome:  # it will not change any more, and long studies are read at every slice
-            self._ended[trial.number] = read
-        return read
+        self._identities.append(self._storage.create_new_trial(self._study_id, record))
+        trial = Trial(number, self._values(asked.params), of_round, limit)
+        self._add(trial)
+        return trial
+
+    def _next_round(self) -> int:
+        """Its number. What a sampler sees changes between rounds only, so that a crash within one changes nothing."""
+        self._show_from(first_seen(len(self._trials)))
+        return self._trials[-1].round + 1 if self._trials else 0
+
+    def _last_round(self) -> list[Trial]:
+        trials = self._trials
+        first = len(trials) - 1
+        while first > 0 and trials[first - 1].round == trials[-1].round:
+            first -= 1
+        return trials[first:]
+
+    def _show_from(self, first: int) -> None:
+        """Let the sampler see the trials from that number on, and the best of those before."""
+        if self._shown_from == first:
+            return
+        recorded = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        self._sampling = Sampling(
+            self.name, self._definition, [*best_trials(recorded[:first]), *recorded[first:]]
+        )
+        self._shown_from = first
+
+    def _add(self, trial: Trial) -> None:
+        """The next trial of the study."""
+        self._trials.append(trial)
+        if trial.outcome is None:
+            self._running[trial.number] = trial
+        else:
+            self._count(trial)
+
+    def _count(self, trial: Trial) -> None:
+        """It has ended."""
+        self._spent += trial.epochs
+        if trial.outcome is Outcome.COMPLETED and (self._best is None or _merit(trial) > _merit(self._best)):
+            self._best = trial
+
+    def _read(self, frozen: FrozenTrial) -> Trial:
+        """Ours of Optuna's."""
+        attributes = frozen.user_attrs
+        asked = Trial(frozen.number, self._values(frozen.params), attributes["round"], attributes["limit"])
+        if not frozen.state.is_finished():
+            return asked
+        return replace(
+            asked,
+            outcome=Outcome(attributes["outcome"]),
+            epochs=attributes["epochs"],
+            accuracies=tuple(attributes["accuracies"]),
+        )
+
+    def _values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """The config's values of what was drawn."""
+        return {
+            key: each.value(drawn[each.parameter(key)])
+            for key, each in self._space.items()
+            if each.parameter(key) in drawn
+        }
 
 
-def _is_whole(trial: FrozenTrial) -> bool:
-    """Whether it was asked to the end; a crash in the middle of an ask leaves one that counts for nothing."""
-    return "number" in trial.user_attrs
+def _merit(trial: Trial) -> tuple[float, int]:
+    return trial.accuracies[-1], -trial.number

@@ -1,13 +1,12 @@
 """The trials of all studies of a sweep: which begins, which goes on, which is pruned, and when it is told."""
 
-import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.errors import WorkFailedError
 from harness.records import Outcome
 from studies.definition import SweepDefinition
-from studies.halving import goes_on
+from studies.halving import Standings
 from studies.jobs import Job
 from studies.search import Search, Trial
 
@@ -27,9 +26,10 @@ class Trials:
         self._searches = searches
         self._open_job = open_job
         self._ready: deque[Job] = deque()
-        self._waiting: list[Job] = []
-        self._live: dict[tuple[str, int], Job] = {}
+        self._waiting: dict[str, list[Job]] = {name: [] for name in searches}
+        self._live: dict[str, dict[int, Job]] = {name: {} for name in searches}
         self._asked: dict[str, deque[Trial]] = {name: deque() for name in searches}
+        self._standings = {name: _standings(definition, search.trials) for name, search in searches.items()}
         self._failures: list[str] = []
 
     def next(self) -> Job | None:
@@ -40,11 +40,12 @@ class Trials:
 
     def put(self, job: Job) -> None:
         """It has trained one more epoch; at a rung it waits until its round has come there, and is decided upon."""
+        self._standings[job.optimizer].record(job.number, _accuracies(job))
         if job.epochs in self._definition.rungs:
-            self._waiting.append(job)
+            self._waiting[job.optimizer].append(job)
         else:
             self._ready.append(job)
-        self._decide()
+        self._decide(job.optimizer)
 
     def end(self, job: Job) -> None:
         """Tell its study. An epoch that was begun is spent, the one that diverged or failed too.
@@ -53,9 +54,11 @@ class Trials:
             WorkFailedError: trials fail one after the other for the same cause.
         """
         assert job.outcome is not None, "it has ended"
-        self._searches[job.optimizer].tell(job.number, job.outcome, _accuracies(job), job.spent)
-        del self._live[job.optimizer, job.number]
-        self._decide()
+        accuracies = _accuracies(job)
+        self._searches[job.optimizer].tell(job.number, job.outcome, accuracies, job.spent)
+        del self._live[job.optimizer][job.number]
+        _rank(self._standings[job.optimizer], job.number, job.outcome, accuracies)
+        self._decide(job.optimizer)
         self._failures = [*self._failures, job.failure] if job.failure else []
         if self._failures[-SAME_FAILURES:] == [job.failure] * SAME_FAILURES:
             raise WorkFailedError(
@@ -67,8 +70,10 @@ class Trials:
         for name in sorted(self._searches, key=self._begun):
             trial = self._next_trial(name)
             if trial is not None:
-                job = self._live[name, trial.number] = self._open_job(name, trial)
+                job = self._live[name][trial.number] = self._open_job(name, trial)
+                self._standings[name].begin(trial.round)
                 if job.done:
+                    self._standings[name].record(job.number, _accuracies(job))
                     self._ready.append(job)
                 else:  # an earlier process may have left it at a rung
                     self.put(job)
@@ -77,48 +82,42 @@ class Trials:
 
     def _next_trial(self, name: str) -> Trial | None:
         asked = self._asked[name]
-        live = any(optimizer == name for optimizer, _ in self._live)
-        if not asked and not live:
+        if not asked and not self._live[name]:
             asked.extend(self._searches[name].ask())
         if not asked and self._definition.asynchronous:
             return self._searches[name].ask_another()
         return asked.popleft() if asked else None
 
-    def _decide(self) -> None:
-        """Release the waiting trials whose round has come to their rung, as pruned or going on."""
-        for job in list(self._waiting):
-            accuracies = self._at_rung(job)
-            if accuracies is not None:
-                self._waiting.remove(job)
-                job.pruned = not goes_on(job.number, accuracies, self._definition.reduction_factor)
+    def _decide(self, name: str) -> None:
+        """Release the study's waiting trials whose round has come to their rung, as pruned or going on."""
+        for job in list(self._waiting[name]):
+            if self._definition.asynchronous or self._round_is_at(name, job.epochs):
+                self._waiting[name].remove(job)
+                job.pruned = not self._standings[name].goes_on(job.number, _accuracies(job))
                 self._ready.append(job)
 
-    def _at_rung(self, job: Job) -> dict[int, float] | None:
-        """The accuracies of the study's trials at the job's epoch; None where one of its round is still to come.
-
-        What diverged or failed in an earlier round ranks last. In its own round it counts with what it had, so that a
-        decision is the same when it is taken again after a crash.
-        """
-        rung = job.epochs
-        live = {number: each for (name, number), each in self._live.items() if name == job.optimizer}
-        if not self._definition.asynchronous and (
-            self._asked[job.optimizer] or any(each.epochs < rung for each in live.values())
-        ):
-            return None
-        accuracies = {}
-        trials = self._searches[job.optimizer].trials
-        its_round = next(trial.round for trial in trials if trial.number == job.number)
-        for trial in trials:
-            until_now = _accuracies(live[trial.number]) if trial.number in live else trial.accuracies
-            if trial.round < its_round and trial.outcome in (Outcome.DIVERGED, Outcome.FAILED):
-                accuracies[trial.number] = -math.inf
-            elif len(until_now) >= rung:
-                accuracies[trial.number] = until_now[rung - 1]
-        return accuracies
+    def _round_is_at(self, name: str, rung: int) -> bool:
+        """Whether no trial of the round is still to come there."""
+        return not self._asked[name] and all(each.epochs >= rung for each in self._live[name].values())
 
     def _begun(self, name: str) -> int:
-        live = sum(job.limit for (optimizer, _), job in self._live.items() if optimizer == name)
-        return self._searches[name].spent + live
+        return self._searches[name].spent + sum(job.limit for job in self._live[name].values())
+
+
+def _standings(definition: SweepDefinition, trials: Sequence[Trial]) -> Standings:
+    """Of the trials of a study that have ended."""
+    standings = Standings(definition.rungs, definition.reduction_factor)
+    for trial in trials:
+        standings.begin(trial.round)
+        if trial.outcome is not None:
+            _rank(standings, trial.number, trial.outcome, trial.accuracies)
+    return standings
+
+
+def _rank(standings: Standings, number: int, outcome: Outcome, accuracies: Sequence[float]) -> None:
+    standings.record(number, accuracies)
+    if outcome in (Outcome.DIVERGED, Outcome.FAILED):
+        standings.rank_last(number, accuracies)
 
 
 def _accuracies(job: Job) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.halving import goes_on, rungs
+from studies.halving import Standings, rungs
 
 
 @pytest.mark.parametrize(
@@ -15,15 +15,49 @@ def test_rungs_are_powers_of_the_factor_after_the_warm_up_before_the_last_epoch(
     assert rungs(warm_up, factor, epochs) == expected
 
 
+def kept(standings: Standings, accuracies: dict[int, float]) -> set[int]:
+    for number, accuracy in accuracies.items():
+        standings.record(number, [accuracy])
+    return {number for number, accuracy in accuracies.items() if standings.goes_on(number, [accuracy])}
+
+
 def test_the_first_trial_and_the_earlier_of_equals_go_on():
-    assert goes_on(0, {0: 0.1}, 2)
-    assert goes_on(0, {0: 0.5, 1: 0.5}, 2)
-    assert not goes_on(1, {0: 0.5, 1: 0.5}, 2)
+    assert kept(Standings([1], 2), {0: 0.1}) == {0}
+    assert kept(Standings([1], 2), {1: 0.5, 0: 0.5}) == {0}
 
 
 @given(st.dictionaries(st.integers(0, 50), st.floats(0, 1), min_size=1), st.integers(2, 5))
 def test_one_in_factor_goes_on_rounded_up_and_none_that_is_worse(accuracies, factor):
-    kept = {number for number in accuracies if goes_on(number, accuracies, factor)}
-    assert len(kept) == -(-len(accuracies) // factor)
-    pruned = accuracies.keys() - kept
-    assert max((accuracies[n] for n in pruned), default=0) <= min(accuracies[n] for n in kept)
+    going_on = kept(Standings([1], factor), accuracies)
+    assert len(going_on) == -(-len(accuracies) // factor)
+    pruned = accuracies.keys() - going_on
+    assert max((accuracies[n] for n in pruned), default=0) <= min(accuracies[n] for n in going_on)
+
+
+def test_a_trial_is_counted_once_at_each_rung_that_it_came_to():
+    standings = Standings([1, 2], 2)
+    for epochs in (1, 1, 2):
+        standings.record(0, [0.9, 0.1][:epochs])
+    standings.record(1, [0.8])
+    assert not standings.goes_on(1, [0.8])
+    standings.record(1, [0.8, 0.2])
+    assert standings.goes_on(1, [0.8, 0.2])
+    standings.record(2, [0.7])
+    assert [number for number in range(3) if standings.goes_on(number, [[0.9], [0.8], [0.7]][number])] == [0, 1]
+
+
+def test_what_diverged_or_failed_ranks_last_once_its_round_is_over():
+    standings = Standings([1, 2], 2)
+    standings.record(0, [0.9])
+    standings.rank_last(0, [0.9])
+    standings.rank_last(1, [])  # before the rung
+    standings.record(2, [0.5])
+    assert not standings.goes_on(2, [0.5])
+    standings.begin(1)
+    standings.record(3, [0.4])
+    assert standings.goes_on(2, [0.5])
+    assert standings.goes_on(3, [0.4])  # of four the second, for both that ended rank last
+    standings.record(4, [0.3])
+    assert standings.goes_on(4, [0.3])
+    standings.record(5, [0.2])
+    assert not standings.goes_on(5, [0.2])

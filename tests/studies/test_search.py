@@ -1,9 +1,10 @@
 """A study asks the same trials after the same past, within its budget, by any sampler."""
 
+import itertools
 import math
 
+import optuna
 import pytest
-from optuna.trial import TrialState
 
 from harness.config import RunConfig
 from harness.records import Outcome
@@ -62,15 +63,27 @@ def test_the_same_past_gives_the_same_trials_by_whatever_process(opened, sampler
     assert finish(opened("disturbed", **changes)) == alone
 
 
-def test_a_process_that_died_while_asking_leaves_no_trace(opened):
-    alone = finish(opened())
-    search = opened("disturbed")
-    half = search._study.ask()  # without its values and number
-    half.suggest_float("optimizer.lr", 1e-4, 1e-1, log=True)
-    again = opened("disturbed")
-    assert again.trials == []
-    assert again._study.trials[0].state is TrialState.FAIL
-    assert finish(again) == alone
+def test_a_journal_that_ends_anywhere_goes_on_to_the_same_trials(opened, tmp_path):
+    changes = {"at_once": 3, "budget": 15}
+    alone = finish(opened(**changes))
+    whole = (tmp_path / "study").read_bytes()
+    for end in range(0, len(whole), len(whole) // 25):
+        (tmp_path / "cut").write_bytes(whole[:end])
+        assert finish(opened("cut", **changes)) == alone, end
+
+
+def test_a_study_opened_from_its_journal_equals_the_one_in_memory(opened):
+    outcomes = itertools.cycle([*Outcome, None])
+    search = opened(at_once=3, budget=40)
+    for _ in range(12):
+        for trial, outcome in zip(search.ask(), outcomes, strict=False):
+            if outcome:
+                search.tell(trial.number, outcome, [0.5, trial.number / 100], 2)
+        again = opened(at_once=3, budget=40)
+        for name in ("trials", "spent", "best"):
+            assert getattr(again, name) == getattr(search, name)
+        search = again
+    assert search.ask() == []
 
 
 @pytest.mark.parametrize("torn", [b'{"op_code', b"\x00\x00", b'{"op_code": 4, "worker_id": "x"'])
@@ -118,7 +131,7 @@ def test_the_last_trial_gets_what_is_left_of_the_budget(opened):
     assert last.limit == 2
 
 
-def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(opened):
+def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(opened, tmp_path):
     search = opened()
     for outcome, accuracies in (
         (Outcome.DIVERGED, [0.99]),
@@ -130,7 +143,8 @@ def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(o
         search.tell(trial.number, outcome, accuracies, len(accuracies))
     assert search.best == (trial.values, 0.5)
     assert [each.outcome for each in search.trials] == ["diverged", "failed", "pruned", "completed"]
-    assert [each.value for each in search._study.trials] == [None, None, 0.9, 0.5]
+    study = optuna.load_study(study_name="adam", storage=open_storage(tmp_path / "study"))
+    assert [each.value for each in study.trials] == [None, None, 0.9, 0.5]
 
 
 def test_what_ran_asynchronously_goes_on_in_another_process_within_the_budget(opened):

@@ -1,0 +1,112 @@
+"""What a study tries next: drawn by a sampler from the best and the latest of its trials, or by a fixed plan."""
+
+import hashlib
+import heapq
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
+
+from harness.records import Outcome
+from studies.definition import SweepDefinition
+
+STARTUP_TRIALS = 3  # before TPE's model; Optuna's ten would leave a small budget all random
+LATEST = 500  # at least so many of the latest trials are seen
+BEST = 25  # and so many of the best before them, of which TPE never models more
+
+
+def first_seen(number: int) -> int:
+    """The first of the latest trials that a round sees which begins with that trial.
+
+    It moves by `LATEST` trials at a time, because to show a sampler others means to show it all of them anew.
+    """
+    return max(0, number // LATEST - 1) * LATEST
+
+
+def best_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The `BEST` trials by TPE's own order, and those that have not ended, as they were asked."""
+    kept = heapq.nsmallest(BEST, (trial for trial in trials if trial.state.is_finished()), key=_rank)
+    kept += [trial for trial in trials if not trial.state.is_finished()]
+    return sorted(kept, key=lambda trial: trial.number)
+
+
+def _rank(trial: FrozenTrial) -> tuple[float, ...]:
+    """Completed ones by accuracy, then those pruned after more epochs, then those without any accuracy."""
+    if trial.state is TrialState.COMPLETE:
+        assert trial.value is not None, "a completed trial has one"
+        return 0, 0, -trial.value
+    if not trial.intermediate_values:
+        return 2, 0, 0
+    epoch, accuracy = max(trial.intermediate_values.items())
+    return 1, -epoch, -accuracy
+
+
+def record_end(storage: BaseStorage, identity: int, outcome: Outcome, accuracies: Sequence[float]) -> None:
+    """End Optuna's trial of that id. One that diverged or failed is given no accuracy, which ranks it last."""
+    measured = accuracies if outcome in (Outcome.COMPLETED, Outcome.PRUNED) else ()
+    for epoch, accuracy in enumerate(measured, 1):
+        storage.set_trial_intermediate_value(identity, epoch, accuracy)
+    state = TrialState.COMPLETE if outcome is Outcome.COMPLETED else TrialState.PRUNED
+    storage.set_trial_state_values(identity, state, [measured[-1]] if measured else None)
+
+
+class Sampling:
+    """Draws one study's trials from those that it was shown or has drawn since: an Optuna study in memory.
+
+    The first trial is the space's published starting point, where its dimensions name one.
+    """
+
+    def __init__(self, name: str, definition: SweepDefinition, shown: Sequence[FrozenTrial]) -> None:
+        self._name = name
+        self._definition = definition
+        self._space = definition.searched(name)
+        self._storage = InMemoryStorage()
+        self._study = optuna.create_study(storage=self._storage, direction="maximize")
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._identities = {trial.number: self._storage.create_new_trial(study_id, trial) for trial in shown}
+
+    def ask(self, number: int) -> optuna.Trial:
+        """The study's trial of that number."""
+        chosen = self._chosen(number)
+        if chosen:
+            self._study.enqueue_trial(chosen)
+        self._study.sampler = self._sampler(number)
+        trial = self._study.ask({each.parameter(key): each.distribution() for key, each in self._space.items()})
+        self._identities[number] = trial._trial_id
+        return trial
+
+    def tell(self, number: int, outcome: Outcome, accuracies: Sequence[float]) -> None:
+        """How that trial ended."""
+        record_end(self._storage, self._identities[number], outcome, accuracies)
+
+    def _chosen(self, number: int) -> dict[str, Any]:
+        """What is not left to Optuna's sampler: the starting point, the points of a grid and of Sobol's sequence."""
+        if self._definition.sampler == "grid":
+            grids = [[(each.parameter(key), value) for value in each.grid()] for key, each in self._space.items()]
+            return dict(next(itertools.islice(itertools.product(*grids), number, None)))
+        if number == 0:
+            starts = {each.parameter(key): each.start_drawn() for key, each in self._space.items()}
+            return {parameter: start for parameter, start in starts.items() if start is not None}
+        if self._definition.sampler == "sobol" and self._space:
+            sequence = qmc.Sobol(len(self._space), rng=self._seed(None))
+            point = sequence.fast_forward(number).random(1)[0] if number else sequence.random(1)[0]
+            return {
+                each.parameter(key): each.at(float(position))
+                for (key, each), position in zip(self._space.items(), point, strict=True)
+            }
+        return {}
+
+    def _sampler(self, number: int) -> BaseSampler:
+        # a sampler restarted with one seed repeats its first draws, so each ask has its own
+        if self._definition.sampler == "tpe":
+            return TPESampler(n_startup_trials=STARTUP_TRIALS, seed=self._seed(number))
+        return RandomSampler(seed=self._seed(number))
+
+    def _seed(self, number: int | None) -> int:
+        text = f"{self._definition.seed} {self._name} {number}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
