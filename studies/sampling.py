@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
@@ -16,16 +18,14 @@ from harness.records import Outcome
 from studies.definition import SweepDefinition
 
 STARTUP_TRIALS = 3  # before TPE's model; Optuna's ten would leave a small budget all random
-LATEST = 500  # at least so many of the latest trials are seen
-BEST = 25  # and so many of the best before them, of which TPE never models more
+LATEST = 400  # at least so many of the latest trials are seen
+STEP = 100  # more of them at most: to show a sampler others, it is shown all of them anew
+BEST = 25  # of those before, as many as TPE's model of the good ones ever holds
 
 
 def first_seen(number: int) -> int:
-    """The first of the latest trials that a round sees which begins with that trial.
-
-    It moves by `LATEST` trials at a time, because to show a sampler others means to show it all of them anew.
-    """
-    return max(0, number // LATEST - 1) * LATEST
+    """The first of the latest trials that a round sees which begins with that trial."""
+    return max(0, number - LATEST) // STEP * STEP
 
 
 def best_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -55,6 +55,19 @@ def record_end(storage: BaseStorage, identity: int, outcome: Outcome, accuracies
     storage.set_trial_state_values(identity, state, [measured[-1]] if measured else None)
 
 
+class _Tpe(TPESampler):
+    """TPE that shares with the other asks of a study what its trials have in common; else each would find it anew."""
+
+    def __init__(self, common: IntersectionSearchSpace, seed: int) -> None:
+        super().__init__(n_startup_trials=STARTUP_TRIALS, seed=seed)
+        self._common = common
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The dimensions that all trials have and that are more than one value."""
+        common = self._common.calculate(study)
+        return {name: each for name, each in common.items() if not each.single()}
+
+
 class Sampling:
     """Draws one study's trials from those that it was shown or has drawn since: an Optuna study in memory.
 
@@ -67,6 +80,7 @@ class Sampling:
         self._space = definition.searched(name)
         self._storage = InMemoryStorage()
         self._study = optuna.create_study(storage=self._storage, direction="maximize")
+        self._common = IntersectionSearchSpace(include_pruned=True)
         study_id = self._storage.get_study_id_from_name(self._study.study_name)
         self._identities = {trial.number: self._storage.create_new_trial(study_id, trial) for trial in shown}
 
@@ -104,7 +118,7 @@ class Sampling:
     def _sampler(self, number: int) -> BaseSampler:
         # a sampler restarted with one seed repeats its first draws, so each ask has its own
         if self._definition.sampler == "tpe":
-            return TPESampler(n_startup_trials=STARTUP_TRIALS, seed=self._seed(number))
+            return _Tpe(self._common, self._seed(number))
         return RandomSampler(seed=self._seed(number))
 
     def _seed(self, number: int | None) -> int:
