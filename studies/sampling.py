@@ -62,7 +62,11 @@ class _Tpe(TPESampler):
         super().__init__(n_startup_trials=STARTUP_TRIALS, seed=seed)
         self._common = common
 
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
         """The dimensions that all trials have and that are more than one value."""
         common = self._common.calculate(study)
         return {name: each for name, each in common.items() if not each.single()}

@@ -145,9 +145,7 @@ class Search:
         if self._shown_from == first:
             return
         recorded = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        self._sampling = Sampling(
-            self.name, self._definition, [*best_trials(recorded[:first]), *recorded[first:]]
-        )
+        self._sampling = Sampling(self.name, self._definition, [*best_trials(recorded[:first]), *recorded[first:]])
         self._shown_from = first
 
     def _add(self, trial: Trial) -> None:

@@ -1,0 +1,93 @@
+"""A long sweep, trained by nobody, finds the same with any number of workers and however often it was stopped."""
+
+import contextlib
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from harness.config import RunConfig
+from harness.records import Tag
+from harness.tracking import MemoryTracker
+from studies import sampling
+from studies.definition import SweepDefinition
+from studies.executors import InlineExecutor, WorkerPool
+from studies.space import Range
+from studies.sweep import SilentObserver, run_sweep
+from tests.benchmarks.scale import NullWorkers, null_slice
+
+
+class Inline(InlineExecutor):
+    def submit(self, fn, config, state, splits, data_dir) -> Future:
+        return super().submit(null_slice, config, state)
+
+
+@pytest.fixture
+def definition(config: RunConfig, monkeypatch) -> SweepDefinition:
+    monkeypatch.setattr(sampling, "LATEST", 10)
+    monkeypatch.setattr(sampling, "STEP", 10)
+    return SweepDefinition(
+        base=config,
+        optimizers=("sgd", "adam"),
+        space={"model.dropout.0": Range(low=0, high=0.5)},
+        spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},
+        budget=60,
+        trial_epochs=3,
+        at_once=4,
+        final_seeds=(1,),
+        final_epochs=1,
+        subset=True,
+    )
+
+
+def runs(tracker: MemoryTracker) -> dict[tuple[str, ...], tuple[object, ...]]:
+    names = (Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)
+    return {
+        tuple(run.tags.get(name, "") for name in names): (run.outcome, len(run.history))
+        for run in tracker.runs.values()
+    }
+
+
+class StopEvery(SilentObserver):
+    """Asks the sweep to stop after so many epochs, again and again."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def trained(self, job, metrics):
+        self.left -= 1
+        if self.left == 0:
+            self.stop.set()
+
+    def begin(self) -> threading.Event:
+        self.left, self.stop = self.epochs, threading.Event()
+        return self.stop
+
+
+def test_many_workers_and_many_stops_change_nothing(definition, project):
+    alone, together, stopped = MemoryTracker(), MemoryTracker(), MemoryTracker()
+    result = run_sweep("null", definition, alone, WorkerPool(Inline(), 1))
+    assert min(each.trials for each in result.optimizers.values()) > 25
+    with NullWorkers(16) as workers:
+        run_sweep("null", definition, together, WorkerPool(workers, 16))
+        observer, done = StopEvery(17), False
+        while not done:
+            with contextlib.suppress(KeyboardInterrupt):
+                run_sweep("null", definition, stopped, WorkerPool(workers, 16), observer, observer.begin())
+                done = True
+    assert runs(together) == runs(alone)
+    assert runs(stopped) == runs(alone)
+
+
+def test_asynchronously_the_budget_is_exact_with_many_workers_and_many_stops(definition, project):
+    tracker, done = MemoryTracker(), False
+    definition = definition.model_copy(update={"asynchronous": True})
+    with NullWorkers(16) as workers:
+        observer = StopEvery(17)
+        while not done:
+            with contextlib.suppress(KeyboardInterrupt):
+                result = run_sweep("null", definition, tracker, WorkerPool(workers, 16), observer, observer.begin())
+                done = True
+    assert [each.epochs_spent for each in result.optimizers.values()] == [60, 60]
+    trials = [run for run in tracker.runs.values() if run.tags[Tag.STAGE] == "trial"]
+    assert sum(len(run.history) for run in trials) == 120
