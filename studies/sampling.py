@@ -18,8 +18,8 @@ from harness.records import Outcome
 from studies.definition import SweepDefinition
 
 STARTUP_TRIALS = 3  # before TPE's model; Optuna's ten would leave a small budget all random
-LATEST = 400  # at least so many of the latest trials are seen
-STEP = 100  # more of them at most: to show a sampler others, it is shown all of them anew
+LATEST = 250  # at least so many of the latest trials are seen: enough for TPE to tell as many good ones as ever
+STEP = 50  # more of them at most: to show a sampler others, it is shown all of them anew
 BEST = 25  # of those before, as many as TPE's model of the good ones ever holds
 
 
