@@ -1,5 +1,6 @@
 """The report of a sweep: one self-contained HTML page, its figures as SVG and PNG, its tables as CSV."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,13 @@ def write_report(sweep_id: str | None = None, folder: Path | None = None) -> tup
     definition = read_definition(sweep.run_id)
     report = build_report(sweep, children, definition)
     target = writable_folder(folder or WORK_FOLDER / "reports" / sweep.run_id, "name another with --out")
+    with tempfile.TemporaryDirectory(dir=target) as whole:  # a disk that gets full leaves the report that was there
+        for name, content in report.files.items():
+            (Path(whole) / name).write_bytes(content)
+        for name in report.files:
+            (Path(whole) / name).replace(target / name)
     tracker = MlflowTracker()
     for name, content in report.files.items():
-        (target / name).write_bytes(content)
         tracker.log_artifact(sweep.run_id, f"{REPORT_ARTIFACT}/{name}", content)
     return target / "report.html", report
 

@@ -7,51 +7,20 @@ import signal
 import statistics
 import threading
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
-from harness.config import RunConfig
-from harness.data import Split, load_splits
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import Outcome
-from harness.run import load_cached_splits, train_slice
+from harness.run import train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors import InlineExecutor, WorkerPool, open_pool
 from studies.space import Range
 from studies.sweep import SilentObserver, run_sweep
+from tests.metrics import sweep_numbers
 
 INLINE = WorkerPool(InlineExecutor(), 1)
-
-
-@pytest.fixture
-def definition(config: RunConfig) -> SweepDefinition:
-    return SweepDefinition(
-        base=config,
-        optimizers=("sgd", "adam"),
-        space={"model.dropout.0": Range(low=0, high=0.5)},
-        spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},
-        budget=6,
-        trial_epochs=2,
-        final_seeds=(1, 2),
-        final_epochs=1,
-        subset=True,
-    )
-
-
-@pytest.fixture
-def short_test_set(monkeypatch):
-    """The first 500 test images, for the sweeps of this process."""
-
-    def load(*arguments):
-        splits = load_splits(*arguments)
-        return replace(splits, test=Split(splits.test.images[:500], splits.test.labels[:500]))
-
-    monkeypatch.setattr("harness.run.load_splits", load)
-    load_cached_splits.cache_clear()
-    yield
-    load_cached_splits.cache_clear()
 
 
 class StopAfter(SilentObserver):
@@ -65,18 +34,6 @@ class StopAfter(SilentObserver):
         self.left -= 1
         if self.left == 0:
             self.stop.set()
-
-
-def numbers(tracker: MemoryTracker) -> dict[tuple[str, ...], list[dict[str, float]]]:
-    """Every run's metrics but the durations, by what the run is."""
-    names = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
-    return {
-        tuple(run.tags.get(name, "") for name in names): [
-            {name: value for name, value in step.items() if "/" in name and not name.startswith("seconds")}
-            for _, step in sorted(run.history.items())
-        ]
-        for run in tracker.runs.values()
-    }
 
 
 def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, project, short_test_set):
@@ -153,7 +110,7 @@ def test_two_workers_find_what_one_finds(definition, project, at_once):
     run_sweep("tiny", definition, serial, INLINE)
     with open_pool("local", 2) as pool:
         run_sweep("tiny", definition, parallel, pool)
-    assert numbers(parallel) == numbers(serial)
+    assert sweep_numbers(parallel) == sweep_numbers(serial)
 
 
 def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget(definition, project):
@@ -193,7 +150,7 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(
     assert Outcome.KILLED in {run.outcome for run in disturbed.runs.values()}
     assert None not in {run.outcome for run in disturbed.runs.values()}
     run_sweep("tiny", definition, disturbed, INLINE)
-    assert numbers(disturbed) == numbers(undisturbed)
+    assert sweep_numbers(disturbed) == sweep_numbers(undisturbed)
 
 
 def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, project, short_test_set):
@@ -335,7 +292,7 @@ def test_killed_workers_cost_a_slice_and_change_nothing(definition, project, all
     run_sweep("tiny", definition, undisturbed, INLINE)
     with open_pool("local", 2) as pool:
         run_sweep("tiny", definition, disturbed, pool, Killing({1, 5, 13}, all_at_once))
-    assert numbers(disturbed) == numbers(undisturbed)
+    assert sweep_numbers(disturbed) == sweep_numbers(undisturbed)
     assert multiprocessing.active_children() == []
 
 

@@ -1,0 +1,119 @@
+"""What is written arrives once and in order, however often the store is away and whatever answer was lost."""
+
+import pytest
+
+from harness import outbox
+from harness.errors import WorkFailedError
+from harness.outbox import delivered
+from harness.records import Outcome, Stage, Tag
+from harness.tracking import MemoryTracker
+
+TAGS = {Tag.SWEEP_ID: "s", Tag.STAGE: Stage.TRIAL, Tag.OPTIMIZER: "adam", Tag.NUMBER: "0", Tag.CONFIG_HASH: "c"}
+WRITES = ("start_run", "set_tags", "log_metrics", "log_artifact", "end_run")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(outbox, "PAUSE", 0.001)
+
+
+class Unreliable(MemoryTracker):
+    """Each kind of write fails this often: before it is made, or after it, so that only the answer is lost."""
+
+    def __init__(self, failures: int, after: bool) -> None:
+        super().__init__()
+        self.failures = dict.fromkeys(WRITES, failures)
+        self.after = after
+
+    def __getattribute__(self, name):
+        method = super().__getattribute__(name)
+        if name not in WRITES:
+            return method
+
+        def call(*arguments):
+            self.failures[name] -= 1
+            if self.failures[name] < 0:
+                return method(*arguments)
+            if self.after:
+                method(*arguments)
+            raise ConnectionError("away")
+
+        return call
+
+
+def write_all(tracker) -> str:
+    run_id = tracker.start_run("tiny", "a trial", {"lr": 1}, TAGS)
+    for step in (1, 2, 3):
+        tracker.log_metrics(run_id, {"train/loss": 1 / step}, step)
+    tracker.set_tags(run_id, {"more": "yes"})
+    tracker.log_artifact(run_id, "file", b"content")
+    tracker.end_run(run_id, Outcome.COMPLETED)
+    return run_id
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["not made", "answer lost"])
+@pytest.mark.parametrize("failures", [0, 1, 4])
+def test_everything_arrives_once_and_in_order(failures, after):
+    store = Unreliable(failures, after)
+    order = []
+    with delivered(store) as tracker:
+        own = write_all(tracker)
+        tracker.when_delivered(lambda: order.append(len(store.runs[tracker.stored_id(own)].history)))
+        assert tracker.last_step(own) == 3
+    (run,) = store.runs.values()
+    assert list(run.history) == [1, 2, 3]
+    assert (run.tags["more"], run.artifacts, run.outcome) == ("yes", {"file": b"content"}, Outcome.COMPLETED)
+    assert order == [3]
+
+
+def test_a_store_that_is_gone_for_good_fails_the_work_and_nothing_later_is_written(monkeypatch):
+    monkeypatch.setattr(outbox, "PATIENCE", 0.02)
+    store = Unreliable(0, after=False)
+    store.failures["log_metrics"] = 10**6
+    delivered_after = []
+
+    def work():
+        with delivered(store) as tracker:
+            write_all(tracker)
+            tracker.when_delivered(lambda: delivered_after.append(True))
+
+    with pytest.raises(WorkFailedError, match=r"was away for 0 s \(ConnectionError\).*same command"):
+        work()
+    (run,) = store.runs.values()
+    assert (run.history, run.outcome, delivered_after) == ({}, None, [])
+
+
+def test_after_an_exception_nobody_waits_for_a_store_that_is_away():
+    store = Unreliable(10**6, after=False)
+
+    def interrupted():
+        with delivered(store) as tracker:
+            write_all(tracker)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert store.runs == {}
+
+
+def test_what_the_store_refuses_is_raised_at_once():
+    class Refusing(MemoryTracker):
+        def set_tags(self, run_id, tags):
+            raise ValueError("no such run")
+
+    with pytest.raises(ValueError, match="no such run"), delivered(Refusing()) as tracker:
+        write_all(tracker)
+
+
+def test_a_failure_is_named_by_the_stores_own_run():
+    store = MemoryTracker()
+
+    def work():
+        with delivered(store) as tracker:
+            own = write_all(tracker)
+            tracker.last_step(own)
+            raise WorkFailedError(own, "it broke")
+
+    with pytest.raises(WorkFailedError) as caught:
+        work()
+    assert caught.value.run_id in store.runs
