@@ -71,12 +71,9 @@ def open_pool(name: str, workers: int, data_dir: Path | None = None) -> Iterator
 
 
 def _kill_workers(executor: Executor) -> None:
-    executor.shutdown(wait=False, cancel_futures=True)
-    workers = multiprocessing.active_children()
-    for worker in workers:  # they ignore the SIGTERM that the executor would send
+    for worker in multiprocessing.active_children():  # they ignore the SIGTERM that the executor would send
         worker.kill()
-    for worker in workers:
-        worker.join()
+    executor.shutdown(cancel_futures=True)  # its own thread waits for them; a second one to wait would race with it
 
 
 def _prepare_worker() -> None:
