@@ -10,6 +10,7 @@ from experiments.spaces import SHARED, SPACES
 from harness.config import FrozenModel, RunConfig, validated
 from harness.errors import BadInputError, unknown
 from studies.definition import SweepDefinition
+from studies.ray_executor import Resources
 
 
 class RunExperiment(FrozenModel):
@@ -25,7 +26,8 @@ class RunExperiment(FrozenModel):
 class SweepExperiment(FrozenModel):
     """A declared sweep. `result` is what was measured.
 
-    Spaces that its file leaves out are those of `experiments/spaces.py`.
+    Spaces that its file leaves out are those of `experiments/spaces.py`. `resources` are what a slice takes of a
+    cluster's node; left out, a CPU for each thread of a run, and a GPU where it trains on one.
     """
 
     kind: Literal["sweep"]
@@ -33,6 +35,13 @@ class SweepExperiment(FrozenModel):
     cost: str
     result: str
     sweep: SweepDefinition
+    resources: Resources | None = None
+
+    @property
+    def slice_resources(self) -> Resources:
+        """As declared, or by default."""
+        on_gpu = self.sweep.base.device.startswith("cuda")
+        return self.resources or Resources(cpus=self.sweep.base.threads, gpus=1.0 if on_gpu else 0.0)
 
     @model_validator(mode="before")
     @classmethod
@@ -82,8 +91,8 @@ def load_run(name: str) -> RunConfig:
     return experiment.config
 
 
-def load_sweep(name: str) -> SweepDefinition:
-    """The definition of a declared sweep.
+def load_sweep(name: str) -> SweepExperiment:
+    """A declared sweep.
 
     Raises:
         BadInputError: no such experiment, or it is a run.
@@ -91,7 +100,7 @@ def load_sweep(name: str) -> SweepDefinition:
     experiment = load(name)
     if isinstance(experiment, RunExperiment):
         raise BadInputError(f"experiment {name!r} is a run: a sweep is allowed here; say `harness run {name}`")
-    return experiment.sweep
+    return experiment
 
 
 def parse(name: str, values: dict[str, Any]) -> Experiment:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import BadInputError, WorkFailedError
+from harness.errors import BadInputError, WorkFailedError, without_password
 
 if TYPE_CHECKING:
     from threading import Event
@@ -121,8 +121,18 @@ def sweep(
     asynchronous: Annotated[
         bool, typer.Option("--async", help="No worker waits, and no second sweep finds the same.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Slices at a time; one per core by default.")] = None,
-    executor: Annotated[str, typer.Option(help="inline or local.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Slices at a time; by default one per core, or what a cluster holds.")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="inline, local or ray.")] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(envvar="RAY_ADDRESS", help="The Ray cluster's head, HOST:PORT; by default this machine's."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(envvar="OPTUNA_STORAGE", help="A database URL for Optuna's studies instead of a file."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew instead of going on.")] = False,
     data_dir: DataDir = None,
@@ -134,10 +144,10 @@ def sweep(
     """
     from experiments import catalog
     from harness.config import validated
-    from harness.errors import unknown
     from studies.definition import SweepDefinition
 
-    definition = catalog.load_sweep(experiment)
+    declared = catalog.load_sweep(experiment)
+    definition = declared.sweep
     said = {
         "budget": None if trials is None else trials * definition.trial_epochs,
         "sampler": sampler,
@@ -146,8 +156,6 @@ def sweep(
     }
     said = {key: value for key, value in said.items() if value is not None}
     definition = validated(SweepDefinition, definition.model_dump() | said)
-    if executor not in ("inline", "local"):
-        raise unknown("executor", executor, ("inline", "local"), "choose one with --executor")
     if dry_run:
         _print_plan(experiment, definition, as_json)
         return
@@ -157,13 +165,15 @@ def sweep(
     from studies.executors import open_pool
     from studies.sweep import run_sweep
 
-    workers = workers or os.cpu_count() or 1
-    _say_what_waits(definition, workers)
     tracker = MlflowTracker()
-    stop = _stop_on_signals()
-    with open_pool(executor, workers, data_dir) as pool, watch(definition) as observer:
+    with (
+        open_pool(executor, workers, data_dir, declared.slice_resources, ray_address) as pool,
+        watch(definition) as observer,
+    ):
+        _say_what_waits(definition, pool.workers)
+        stop = _stop_on_signals()  # after Ray, which sets its own
         try:
-            result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh)
+            result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh, storage)
         except (KeyboardInterrupt, WorkFailedError, OSError):
             typer.echo("harness: the same command goes on where this one stopped", err=True)
             raise
@@ -190,16 +200,19 @@ def status(
     from harness.lock import holder
     from harness.tracking import latest_sweep, read_definition, read_sweep
     from reports.progress import sweep_progress
+    from studies.progress import read_snapshot
     from studies.sweep import sweep_folder
 
     sweep, children = read_sweep(sweep_id or latest_sweep())
     progress = sweep_progress(sweep, children, read_definition(sweep.run_id))
     folder = sweep_folder(sweep.run_id)
     process = holder(folder) if folder.exists() else None
+    now = read_snapshot(folder) if process else None
     if as_json:
-        _print_json(progress.model_dump(mode="json") | {"process": process, "resumable": folder.exists()})
+        here = {"process": process, "resumable": folder.exists()}
+        _print_json(progress.model_dump(mode="json") | here | (now.model_dump(mode="json") if now else {}))
     else:
-        print_progress(progress, process, folder.exists())
+        print_progress(progress, process, folder.exists(), now)
 
 
 @app.command()
@@ -294,6 +307,11 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
 
     from harness.tracking import connect, tracking_uri
 
+    if tracking_uri().startswith("http"):
+        raise BadInputError(
+            f"tracking server {tracking_uri()!r} has a UI of its own at that address: a project's or database's "
+            "store is allowed here; open that address, or unset MLFLOW_TRACKING_URI"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -307,9 +325,10 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(),  # not an argument: a password in it is for nobody to see
     }
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    os.execve(sys.executable, [*command, "--workers", "1", "--backend-store-uri", tracking_uri()], environment)
+    os.execve(sys.executable, [*command, "--workers", "1"], environment)
 
 
 def _resolve(experiment: str, seed: str | None, epochs: str | None, device: str, settings: list[str]) -> "RunConfig":
@@ -419,5 +438,5 @@ def main() -> None:
 
 
 def _stop(message: str, code: int) -> None:
-    typer.echo(message, err=True)
+    typer.echo(without_password(message), err=True)
     sys.exit(code)

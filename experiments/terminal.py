@@ -1,24 +1,27 @@
 """What a person sees on the terminal: a live table, or plain lines where it is piped; results as tables."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import mean
 
 import pandas as pd
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
 from harness.diagnosis import Finding
-from harness.records import EpochMetrics, Outcome, Stage
+from harness.records import EpochMetrics, Outcome
 from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Reproduction
 from reports.progress import SweepProgress
 from reports.statistics import LEAST_SEEDS
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
+from studies.progress import Progress, Snapshot, describe
+
+SHOWN_WORKERS = 12
 
 
 def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
@@ -37,111 +40,93 @@ def watch(definition: SweepDefinition) -> Iterator[Observer]:
     """An observer of the sweep that shows it on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Lines(definition, console)
+        yield Lines(console)
         return
-    table = LiveTable(definition, console)
-    with Live(table, console=console, refresh_per_second=2):
-        yield table
+    screen = Screen(definition, console)
+    with Live(screen, console=console, refresh_per_second=2):
+        yield screen
 
 
-class Lines:
+class Lines(Observer):
     """A line per epoch."""
 
-    def __init__(self, definition: SweepDefinition, console: Console) -> None:
-        self.definition = definition
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.done = 0
 
-    def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:  # noqa: ARG002
+    def opened(self, sweep_id: str, progress: Progress) -> None:
         """Name the sweep, and how far it is."""
-        self.done = sum(spent.values())
-        subset = ", on a subset of the data: its accuracies mean nothing" if self.definition.subset else ""
-        self._line(f"sweep {sweep_id}{subset}: {self.done} of {self.definition.total_epochs} epochs done")
-
-    def started(self, job: Job) -> None:
-        """Count what an earlier process trained of it."""
-        self.done += job.epochs
+        self.progress = progress
+        definition = progress.definition
+        subset = ", on a subset of the data: its accuracies mean nothing" if definition.subset else ""
+        self._line(f"sweep {sweep_id}{subset}: {progress.epochs_done} of {definition.total_epochs} epochs done")
 
     def trained(self, job: Job, metrics: EpochMetrics) -> None:
         """One line."""
-        self.done += 1
-        self._print(job, epoch_line(metrics, job.run.config.epochs))
+        self._print(job, f"{epoch_line(metrics, job.run.config.epochs)}  {duration(self.progress.seconds_left)} left")
 
     def ended(self, job: Job) -> None:
         """One line where it did not complete."""
-        self.done += job.spent - job.epochs
         if job.outcome is not Outcome.COMPLETED:
             self._print(job, str(job.outcome))
 
     def _print(self, job: Job, text: str) -> None:
-        self._line(f"[{self.done}/{self.definition.total_epochs}] {_name(job)} of {job.optimizer}  {text}")
+        done, of = self.progress.epochs_done, self.progress.definition.total_epochs
+        self._line(f"[{done}/{of}] {describe(job)} of {job.optimizer}  {text}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-class LiveTable:
-    """A row per optimizer: epochs spent, best validation accuracy, what runs now, finals; below, the time left."""
+class Screen(Observer):
+    """A row per optimizer: epochs spent, best, what runs, finals; a row per worker; below, the time left."""
 
     def __init__(self, definition: SweepDefinition, console: Console) -> None:
-        self.definition = definition
-        self.spent: dict[str, int] = defaultdict(int)
-        self.best: dict[str, float] = {}
-        self.running: dict[str, Job] = {}
-        self.finals: dict[str, list[float]] = defaultdict(list)
-        self.progress = Progress(
-            TextColumn("epochs"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            speed_estimate_period=3600,
-        )
-        self.task = self.progress.add_task("epochs", total=definition.total_epochs)
+        self.progress: Progress | None = None
+        left = TextColumn("{task.fields[left]} left")
+        columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left)
+        self.bar = RichProgress(*columns, console=console)
+        self.task = self.bar.add_task("epochs", total=definition.total_epochs, left=duration(None))
 
-    def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:  # noqa: ARG002
-        """Begin where an earlier process ended."""
-        self.best = dict(best)
-        for optimizer, epochs in spent.items():
-            self._spend(optimizer, epochs)
-
-    def started(self, job: Job) -> None:
-        """Show it in its optimizer's row."""
-        self.running[job.run.run_id] = job
-        self._spend(job.optimizer, job.epochs)
-
-    def trained(self, job: Job, metrics: EpochMetrics) -> None:  # noqa: ARG002
-        """Count the epoch."""
-        self._spend(job.optimizer, 1)
-
-    def ended(self, job: Job) -> None:
-        """Keep its accuracy; an epoch that broke off was spent."""
-        del self.running[job.run.run_id]
-        self._spend(job.optimizer, job.spent - job.epochs)
-        if job.last is None or job.outcome is not Outcome.COMPLETED:
-            return
-        if job.stage is Stage.FINAL and job.last.test_accuracy is not None:
-            self.finals[job.optimizer].append(job.last.test_accuracy)
-        elif job.last.validation_accuracy is not None:
-            self.best[job.optimizer] = max(self.best.get(job.optimizer, 0.0), job.last.validation_accuracy)
-
-    def _spend(self, optimizer: str, epochs: int) -> None:
-        self.spent[optimizer] += epochs
-        self.progress.advance(self.task, epochs)
+    def opened(self, sweep_id: str, progress: Progress) -> None:  # noqa: ARG002
+        """Show what it counts."""
+        self.progress = progress
 
     def __rich__(self) -> Group:
-        """The table as it is now."""
+        """The screen as it is now."""
+        if self.progress is None:
+            return Group(self.bar)
+        progress, definition = self.progress, self.progress.definition
+        self.bar.update(self.task, completed=progress.epochs_done, left=duration(progress.seconds_left))
         table = Table("optimizer", "epochs", "best validation", "running", "mean test", box=None, pad_edge=False)
-        each = self.definition.total_epochs // len(self.definition.optimizers)
-        for name in self.definition.optimizers:
-            running = ", ".join(_describe(job) for job in self.running.values() if job.optimizer == name)
-            best = f"{self.best[name]:.2%}" if name in self.best else ""
-            finals = f"{mean(self.finals[name]):.2%}" if self.finals[name] else ""
-            table.add_row(name, f"{self.spent[name]}/{each}", best, running, finals)
-        subset = ["subset of the data: its accuracies mean nothing"] if self.definition.subset else []
-        return Group(*subset, table, self.progress)
+        each = definition.total_epochs // len(definition.optimizers)
+        for name in definition.optimizers:
+            running = ", ".join(_running(job) for job in list(progress.running.values()) if job.optimizer == name)
+            best = f"{progress.best[name]:.2%}" if name in progress.best else ""
+            finals = f"{mean(progress.finals[name]):.2%}" if progress.finals[name] else ""
+            spent = sum(of_stage[name] for of_stage in progress.spent.values())
+            table.add_row(Text(name), f"{spent}/{each}", best, Text(running), finals)
+        subset = ["subset of the data: its accuracies mean nothing"] if definition.subset else []
+        return Group(*subset, table, "", _workers(progress.workers), "", self.bar)
+
+
+def duration(seconds: float | None) -> str:
+    """As minutes and seconds, with hours where there are some."""
+    if seconds is None:
+        return "-:--"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _workers(workers: Sequence[str | None]) -> Table:
+    """A row each, of the first dozen."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for number, at in enumerate(workers[:SHOWN_WORKERS], 1):
+        table.add_row(f"worker {number}", Text(at or "waits", style="" if at else "dim"))
+    if len(workers) > SHOWN_WORKERS:
+        busy = sum(at is not None for at in workers[SHOWN_WORKERS:])
+        table.add_row("", f"and {len(workers) - SHOWN_WORKERS} more, {busy} of them busy")
+    return table
 
 
 def print_summary(summary: pd.DataFrame) -> None:
@@ -155,8 +140,8 @@ def print_summary(summary: pd.DataFrame) -> None:
     Console().print(table)
 
 
-def print_progress(progress: SweepProgress, process: str | None, is_here: bool) -> None:
-    """A row per optimizer, then who runs it, or how to go on."""
+def print_progress(progress: SweepProgress, process: str | None, is_here: bool, now: Snapshot | None) -> None:
+    """A row per optimizer, what each worker is at `now`, then who runs the sweep, or how to go on."""
     console = Console()
     table = Table("optimizer", "epochs of trials", "best validation", "finals", "running", box=None, pad_edge=False)
     for each in progress.studies:
@@ -166,6 +151,9 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool) 
     console.print(table)
     if process is not None:
         state = f"run by {process}"
+        if now is not None:
+            console.print("", _workers(now.workers), "", sep="\n")
+            state += f", {duration(now.seconds_left)} left"
     elif progress.outcome == Outcome.COMPLETED:
         state = "completed"
     elif is_here:
@@ -212,10 +200,6 @@ def print_findings(findings: Sequence[Finding]) -> None:
     Console().print(table)
 
 
-def _name(job: Job) -> str:
-    return f"trial {job.number}" if job.stage is Stage.TRIAL else f"final, seed {job.number}"
-
-
-def _describe(job: Job) -> str:
+def _running(job: Job) -> str:
     accuracy = "" if job.last is None else f" {job.last.validation_accuracy:.2%}"
-    return f"{_name(job)}, epoch {job.epochs + 1}/{job.limit}{accuracy}"
+    return f"{describe(job)}, epoch {job.epochs + 1}/{job.limit}{accuracy}"

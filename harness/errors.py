@@ -1,6 +1,7 @@
 """What can go wrong, for a person: bad input (exit code 2) and work that failed (exit code 1), a line each."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -23,3 +24,9 @@ def unknown(thing: str, value: str, allowed: Iterable[str], next_step: str) -> B
     close = difflib.get_close_matches(value, names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return BadInputError(f"{thing} {value!r} is unknown: {hint}allowed: {', '.join(names)}; {next_step}")
+
+
+def without_password(text: str) -> str:
+    """`text`, with the passwords of the addresses in it as stars."""
+    text = re.sub(r"(://[^:/@\s]*:)(?!\d+/)[^@\s]*@", r"\1***@", text)
+    return re.sub(r"([?&](?:password|passwd|pwd|sslpassword)=)[^&\s]*", r"\1***", text)

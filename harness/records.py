@@ -96,6 +96,7 @@ class Tag:
     SEED = "harness.seed"
     NUMBER = "harness.number"  # the trial's in its study, or the final's seed
     SEQUENCE = "harness.sequence"  # of sweeps in the order in which they were started
+    STORAGE = "harness.storage"  # where a sweep's Optuna studies are
     SUBSET = "harness.subset"
     QUIET = "harness.quiet"  # "true": it trained alone, so that its durations count
     DATA_DIGEST = "harness.data_digest"

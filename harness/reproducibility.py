@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from harness.config import RunConfig
-from harness.errors import BadInputError
+from harness.errors import BadInputError, without_password
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def determinism(device: str) -> str:
 def environment() -> dict[str, Any]:
     """Where a run executes, as plain values: machine, interpreter, torch build, every installed distribution."""
     return {
-        "argv": sys.argv,
+        "argv": [without_password(word) for word in sys.argv],
         "user": _user(),
         "python": sys.version,
         "platform": platform.platform(),

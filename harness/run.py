@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.checkpoint import Checkpoint, discard, load_latest, save
 from harness.config import DatasetConfig, RunConfig, canonical_json, config_hash, flatten, parse_config
 from harness.data import Splits, load_splits
-from harness.errors import BadInputError, WorkFailedError
+from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
 from harness.outbox import delivered
 from harness.records import (
@@ -26,7 +26,7 @@ from harness.records import (
 )
 from harness.reproducibility import determinism, environment, git_commit_and_diff
 from harness.state import RunState
-from harness.tracking import WORK_FOLDER, Tracker, json_bytes
+from harness.tracking import Tracker, json_bytes, work_folder
 from harness.training import EvaluationSplit, advance, initial_state
 
 SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | None]
@@ -216,7 +216,7 @@ def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
 
 def close_broken_run(tracker: Tracker, run_id: str, outcome: Outcome, error: BaseException) -> None:
     """End a run that an exception stopped, with the reason as a tag."""
-    tracker.set_tags(run_id, {Tag.ERROR: f"{type(error).__name__}: {error}"[:500]})
+    tracker.set_tags(run_id, {Tag.ERROR: without_password(f"{type(error).__name__}: {error}")[:500]})
     tracker.end_run(run_id, outcome)
 
 
@@ -227,7 +227,7 @@ def broken_outcome(error: BaseException) -> Outcome:
 
 def checkpoint_folder(run_id: str) -> Path:
     """Where a single run's checkpoints are while it has not ended."""
-    return WORK_FOLDER / "runs" / run_id
+    return work_folder("runs", run_id)
 
 
 def provenance_tags() -> dict[str, str]:

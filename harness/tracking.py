@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import tempfile
 import time
 import uuid
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import BadInputError
+from harness.errors import BadInputError, without_password
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -299,6 +300,19 @@ def connect(uri: str) -> Any:  # noqa: ANN401
         ) from None
 
 
+def work_folder(kind: str, run_id: str) -> Path:
+    """Where the current folder keeps what it has of a run, or of a sweep, besides MLflow.
+
+    Raises:
+        BadInputError: the store gave an id that is none of MLflow's, and would lead elsewhere.
+    """
+    if not re.fullmatch(r"[0-9A-Za-z_-]+", run_id):
+        raise BadInputError(
+            f"run id {run_id!r} is no name of a folder: letters and digits are allowed; see the store"
+        )
+    return WORK_FOLDER / kind / run_id
+
+
 def writable_folder(path: Path, next_step: str) -> Path:
     """The folder, made where it is not there.
 
@@ -314,17 +328,6 @@ def writable_folder(path: Path, next_step: str) -> Path:
             f"output folder {str(path)!r} can't be written ({error.strerror}): "
             f"a folder that you may write is allowed; {next_step}"
         ) from None
-
-
-def without_password(uri: str) -> str:
-    """`uri` with a password in it replaced by stars."""
-    from urllib.parse import urlsplit
-
-    try:
-        password = urlsplit(uri).password
-    except ValueError:
-        return "an unreadable address"
-    return uri.replace(f":{password}@", ":***@") if password else uri
 
 
 def read_run(run_id: str) -> Any:  # noqa: ANN401

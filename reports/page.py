@@ -10,12 +10,12 @@ import pandas as pd
 
 from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking import (
-    WORK_FOLDER,
     MlflowTracker,
     TrackedRun,
     latest_sweep,
     read_definition,
     read_sweep,
+    work_folder,
     writable_folder,
 )
 from reports import figures
@@ -67,7 +67,7 @@ def write_report(sweep_id: str | None = None, folder: Path | None = None) -> tup
     sweep, children = read_sweep(sweep_id or latest_sweep())
     definition = read_definition(sweep.run_id)
     report = build_report(sweep, children, definition)
-    target = writable_folder(folder or WORK_FOLDER / "reports" / sweep.run_id, "name another with --out")
+    target = writable_folder(folder or work_folder("reports", sweep.run_id), "name another with --out")
     with tempfile.TemporaryDirectory(dir=target) as whole:  # a disk that gets full leaves the report that was there
         for name, content in report.files.items():
             (Path(whole) / name).write_bytes(content)

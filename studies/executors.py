@@ -1,4 +1,4 @@
-"""Where slices execute, in this process or in workers: `concurrent.futures` executors, nothing of our own."""
+"""Where slices execute, in this process, in workers or on a cluster: `concurrent.futures` executors, no engine."""
 
 import contextlib
 import multiprocessing
@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import unknown
 from harness.run import OpenRun, SliceResult, train_slice
+from studies.ray_executor import RayExecutor, Resources, connect, slices_at_a_time
+
+EXECUTORS = ("inline", "local", "ray")
 
 
 class InlineExecutor(Executor):
@@ -25,6 +29,21 @@ class InlineExecutor(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+class LocalExecutor(ProcessPoolExecutor):
+    """Spawned processes on this machine, which end with the coordinator, however that ends."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, multiprocessing.get_context("spawn"), _prepare_worker)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for the slices in flight; with `cancel_futures`, kill the workers whatever they are at."""
+        if cancel_futures:
+            for worker in multiprocessing.active_children():  # they ignore the SIGTERM that the pool would send
+                worker.kill()
+        # the pool's own thread waits for them; a second one to wait would race with it
+        super().shutdown(wait, cancel_futures=cancel_futures)
 
 
 @dataclass
@@ -47,33 +66,45 @@ class WorkerPool:
 
     def replace_workers(self) -> None:
         """New workers for those of which one died: the others can't be used any more, whatever they are at."""
-        _kill_workers(self.executor)
+        self.executor.shutdown(cancel_futures=True)
         self.executor = self.renew()
 
 
 @contextlib.contextmanager
-def open_pool(name: str, workers: int, data_dir: Path | None = None) -> Iterator[WorkerPool]:
-    """`inline`, or `local`: `workers` spawned processes. An exception ends them at once."""
+def open_pool(
+    name: str,
+    workers: int | None = None,
+    data_dir: Path | None = None,
+    resources: Resources | None = None,
+    ray_address: str | None = None,
+) -> Iterator[WorkerPool]:
+    """A pool of so many workers: by default one a core, or as many as a Ray cluster has room for.
 
-    def spawn() -> Executor:
-        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
+    An exception ends what is in flight at once. `resources` and `ray_address` are of `ray` alone.
 
+    Raises:
+        BadInputError: no such executor, no such cluster, or a slice finds room on none of its nodes.
+    """
+    begin: Callable[[], Executor]
     if name == "inline":
-        yield WorkerPool(InlineExecutor(), 1, data_dir)
-        return
-    pool = WorkerPool(spawn(), workers, data_dir, spawn)
+        begin, workers = InlineExecutor, 1
+    elif name == "local":
+        count = workers = workers or os.cpu_count() or 1
+        begin = lambda: LocalExecutor(count)  # noqa: E731
+    elif name == "ray":
+        needed = resources or Resources()
+        connect(ray_address)
+        workers = workers or slices_at_a_time(needed)
+        begin = lambda: RayExecutor(needed)  # noqa: E731
+    else:
+        raise unknown("executor", name, EXECUTORS, "choose one with --executor")
+    pool = WorkerPool(begin(), workers, data_dir, begin)
     try:
         yield pool
     except BaseException:
-        _kill_workers(pool.executor)
+        pool.executor.shutdown(cancel_futures=True)
         raise
     pool.executor.shutdown()
-
-
-def _kill_workers(executor: Executor) -> None:
-    for worker in multiprocessing.active_children():  # they ignore the SIGTERM that the executor would send
-        worker.kill()
-    executor.shutdown(cancel_futures=True)  # its own thread waits for them; a second one to wait would race with it
 
 
 def _prepare_worker() -> None:

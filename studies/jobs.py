@@ -1,11 +1,11 @@
 """Trials and finals under way: slices kept in flight on an executor, their results recorded as they come."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.checkpoint import discard
 from harness.errors import WorkFailedError
@@ -13,6 +13,9 @@ from harness.outbox import Outbox
 from harness.records import EpochMetrics, Outcome, Stage
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
 from studies.executors import WorkerPool
+
+if TYPE_CHECKING:
+    from studies.progress import Progress
 
 MOST_DEATHS = 3
 
@@ -54,17 +57,17 @@ class Job:
         return self.run.checkpoint.epochs[-1] if self.run.checkpoint.epochs else None
 
 
-class Observer(Protocol):
-    """Who watches a sweep."""
+class Observer:
+    """Who watches a sweep. What a subclass leaves out, it does not look at."""
 
-    def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:
-        """The sweep began, or goes on.
-
-        By optimizer: `spent`, the epochs of what has ended; `best`, validation accuracy (fraction).
-        """
+    def opened(self, sweep_id: str, progress: "Progress") -> None:
+        """The sweep began, or goes on. `progress` counts what comes."""
 
     def started(self, job: Job) -> None:
         """A trial or final began, or goes on."""
+
+    def submitted(self, job: Job) -> None:
+        """A worker is given its next epoch."""
 
     def trained(self, job: Job, metrics: EpochMetrics) -> None:
         """It trained one more epoch."""
@@ -87,7 +90,7 @@ class Queue(Protocol):
 
 
 def run_jobs(
-    queue: Queue, pool: WorkerPool, at_a_time: int, tracker: Outbox, observer: Observer, stop: Event
+    queue: Queue, pool: WorkerPool, at_a_time: int, tracker: Outbox, observers: Sequence[Observer], stop: Event
 ) -> None:
     """Keep so many workers busy until the queue has no more jobs.
 
@@ -102,6 +105,11 @@ def run_jobs(
     in_flight: dict[Future[SliceResult], Job] = {}
     deaths = 0
 
+    def submit(job: Job) -> None:
+        in_flight[pool.submit(job.run)] = job
+        for observer in observers:
+            observer.submitted(job)
+
     def end(job: Job, failure: WorkFailedError | None = None) -> None:
         if failure is None:
             _, job.outcome = close_run(tracker, job.run)
@@ -110,7 +118,8 @@ def run_jobs(
             cause = failure.__cause__ or failure
             job.failure = f"{type(cause).__name__}: {cause}"
             close_broken_run(tracker, job.run.run_id, Outcome.FAILED, cause)
-        observer.ended(job)
+        for observer in observers:
+            observer.ended(job)
         queue.end(job)
         tracker.when_delivered(functools.partial(discard, job.run.folder))
 
@@ -119,7 +128,7 @@ def run_jobs(
             if job.done:
                 end(job)
             else:
-                in_flight[pool.submit(job.run)] = job
+                submit(job)
         if not in_flight:
             break
         lost = []
@@ -137,36 +146,36 @@ def run_jobs(
                 continue
             deaths = 0
             for metrics in record_slice(tracker, job.run, result):
-                observer.trained(job, metrics)
+                for observer in observers:
+                    observer.trained(job, metrics)
             if job.done:
                 end(job)
             else:
                 queue.put(job)
         if lost:
             deaths += 1
-            _train_again([*lost, *in_flight.values()], deaths, pool, in_flight)
+            lost += in_flight.values()
+            in_flight.clear()
+            _replace_workers(pool, lost, deaths)
+            for job in lost:
+                submit(job)
     if stop.is_set():
         raise KeyboardInterrupt
 
 
-def _train_again(
-    jobs: Sequence[Job], deaths: int, pool: WorkerPool, in_flight: dict[Future[SliceResult], Job]
-) -> None:
-    """Submit once more, to new workers, the slices that were in flight when a worker died.
+def _replace_workers(pool: WorkerPool, lost: Sequence[Job], deaths: int) -> None:
+    """New workers for the slices that were in flight when one died.
 
     Raises:
         WorkFailedError: workers die again and again, and no slice comes to its end between.
     """
-    in_flight.clear()
     if deaths >= MOST_DEATHS:
         raise WorkFailedError(
-            jobs[0].run.run_id,
+            lost[0].run.run_id,
             f"workers died {deaths} times before a slice came to its end; the system's log may say why "
             "(out of memory, for example)",
         )
     pool.replace_workers()
-    for job in jobs:
-        in_flight[pool.submit(job.run)] = job
 
 
 def _result(future: Future[SliceResult], job: Job) -> SliceResult:

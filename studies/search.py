@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -10,10 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.records import Outcome
 from studies.definition import SweepDefinition
-from studies.journal import Journal
 from studies.sampling import Sampling, best_trials, first_seen, record_end
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+from studies.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -32,24 +29,20 @@ class Trial:
     accuracies: tuple[float, ...] = ()
 
 
-def open_storage(path: Path) -> Journal:
-    """The sweep's Optuna journal, less a last line that a crash left unfinished. Nothing else may write to it."""
-    return Journal(path)
-
-
 class Search:
     """The search of one optimizer's hyperparameters by validation accuracy.
 
-    The journal is what it is opened from; what it answers with is kept beside, so that no answer reads it all.
+    The storage is what it is opened from; what it answers with is kept beside, so that no answer reads it all.
+    `study` is Optuna's name for it, which in a database that holds other sweeps must be its own.
     """
 
-    def __init__(self, storage: Journal, name: str, definition: SweepDefinition) -> None:
+    def __init__(self, storage: Storage, name: str, definition: SweepDefinition, study: str | None = None) -> None:
         self.name = name
         self._definition = definition
         self._space = definition.spaces.get(name, {}) | definition.space
         self._storage = storage
-        optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-        self._study_id = storage.get_study_id_from_name(name)
+        optuna.create_study(storage=storage, study_name=study or name, direction="maximize", load_if_exists=True)
+        self._study_id = storage.get_study_id_from_name(study or name)
         self._trials: list[Trial] = []
         self._running: dict[int, Trial] = {}
         self._spent = 0
@@ -73,8 +66,8 @@ class Search:
         left = self._definition.budget - self._spent + sum(trial.epochs for trial in current)
         whole = self._definition.trial_epochs
         size = min(self._definition.at_once, left // whole) or min(1, left)
-        of_round = current[0].round if current else self._next_round()
         with self._storage.together():
+            of_round = current[0].round if current else self._next_round()
             current += [self._ask(of_round, min(whole, left)) for _ in range(size - len(current))]
         return [trial for trial in current if trial.outcome is None]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from harness.checkpoint import discard
 from harness.config import RunConfig, canonical_json, config_hash, differences, flatten
-from harness.errors import BadInputError, WorkFailedError
+from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
 from harness.outbox import Outbox, delivered
-from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, EpochMetrics, Outcome, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
 from harness.run import (
     broken_outcome,
     close_broken_run,
@@ -26,32 +26,18 @@ from harness.run import (
     open_run,
     provenance_tags,
 )
-from harness.tracking import WORK_FOLDER, FoundRun, Tracker
+from harness.tracking import FoundRun, Tracker, work_folder
 from harness.training import EvaluationSplit
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
 from studies.executors import WorkerPool
 from studies.jobs import Job, Observer, Queue, run_jobs
-from studies.search import Search, Trial, open_storage
+from studies.progress import Progress, Publisher
+from studies.search import Search, Trial
 from studies.space import trial_config
+from studies.storage import Database, Journal, Storage
 from studies.trials import Trials
 
 JOURNAL = "optuna.journal"
-
-
-class SilentObserver:
-    """Watches nothing."""
-
-    def opened(self, sweep_id: str, spent: Mapping[str, int], best: Mapping[str, float]) -> None:
-        """Say nothing."""
-
-    def started(self, job: Job) -> None:
-        """Say nothing."""
-
-    def trained(self, job: Job, metrics: EpochMetrics) -> None:
-        """Say nothing."""
-
-    def ended(self, job: Job) -> None:
-        """Say nothing."""
 
 
 @dataclass
@@ -64,7 +50,7 @@ class Sweep:
     data_digest: str
     tracker: Outbox
     pool: WorkerPool
-    observer: Observer
+    observers: list[Observer]
     stop: Event
     searches: dict[str, Search]
     recorded: dict[tuple[str, ...], FoundRun]
@@ -72,7 +58,7 @@ class Sweep:
 
     def run(self, queue: Queue, at_a_time: int) -> None:
         """The queue's jobs to their ends."""
-        run_jobs(queue, self.pool, at_a_time, self.tracker, self.observer, self.stop)
+        run_jobs(queue, self.pool, at_a_time, self.tracker, self.observers, self.stop)
 
     def config(self, optimizer: str, values: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
         """The full config of a trial or final."""
@@ -129,7 +115,8 @@ class Sweep:
 
     def _begin(self, job: Job) -> Job:
         self.jobs = [each for each in self.jobs if each.outcome is None] + [job]
-        self.observer.started(job)
+        for observer in self.observers:
+            observer.started(job)
         return job
 
     def _job(
@@ -196,20 +183,26 @@ def run_sweep(
     observer: Observer | None = None,
     stop: Event | None = None,
     fresh: bool = False,
+    storage: str | None = None,
 ) -> SweepResult:
     """Search every optimizer under the same budget, then rerun each winner on the fresh seeds.
 
     Goes on with the last sweep of that name that was begun in this folder, unless `fresh`; one that has come to
-    its end has nothing left to do, unless there is more budget now.
+    its end has nothing left to do, unless there is more budget now. Its Optuna studies are in the database `storage`,
+    or in a file of its folder.
 
     Raises:
-        BadInputError: that sweep has another definition and has not ended, or another process is running it.
+        BadInputError: that sweep has another definition or storage and has not ended, another process is running it,
+            or the database can't be used.
         WorkFailedError: trials or a final failed, or the tracking store was away for too long.
+        ConnectionError: the database is away.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
+    database = Database(storage) if storage else None
     digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
-    found, definition = (None, definition) if fresh else _find(name, definition, tracker)
-    sweep_id = found.run_id if found else _start(name, definition, tracker, digest)
+    kept_in = without_password(storage) if storage else "file"
+    found, definition = (None, definition) if fresh else _find(name, definition, kept_in, tracker)
+    sweep_id = found.run_id if found else _start(name, definition, kept_in, tracker, digest)
     with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"), delivered(tracker) as outbox:
         sweep = Sweep(
             name,
@@ -218,9 +211,9 @@ def run_sweep(
             digest,
             outbox,
             pool,
-            observer or SilentObserver(),
+            [observer or Observer()],
             stop or Event(),
-            _open_searches(sweep_id, definition),
+            _open_searches(sweep_id, definition, database or Journal(sweep_folder(sweep_id) / JOURNAL)),
             _recorded(name, sweep_id, outbox),
         )
         if found is None or not _is_complete(found, definition):
@@ -235,7 +228,7 @@ def _run_to_the_end(sweep: Sweep) -> None:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
         tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
         sweep.record_what_ended()
-        sweep.observer.opened(sweep_id, *_progress(sweep))
+        _watch(sweep)
         sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool.workers)
         # the first seed's finals train one at a time, so that their durations are those of a quiet machine
         first, *others = definition.final_seeds
@@ -254,8 +247,8 @@ def _key(stage: Stage, optimizer: str, number: int, config: RunConfig) -> tuple[
 
 
 def sweep_folder(sweep_id: str) -> Path:
-    """Where a sweep's Optuna journal and lock are."""
-    return WORK_FOLDER / "sweeps" / sweep_id
+    """Where a sweep's lock, checkpoints and Optuna journal are."""
+    return work_folder("sweeps", sweep_id)
 
 
 def _is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
@@ -263,17 +256,22 @@ def _is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
     return tags.get(Tag.OUTCOME) == Outcome.COMPLETED and tags[Tag.DEFINITION_HASH] == config_hash(definition)
 
 
-def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> tuple[FoundRun | None, SweepDefinition]:
-    """The last sweep of that name with a journal here, if it is one to go on with; and what is to be done now.
+def _find(
+    name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker
+) -> tuple[FoundRun | None, SweepDefinition]:
+    """The last sweep of that name with a folder here, if it is one to go on with; and what is to be done now.
 
     What was spent stays spent, so a budget can only grow.
     """
     for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
-        if not (sweep_folder(found.run_id) / JOURNAL).exists():
+        if not sweep_folder(found.run_id).exists():
             continue
         then = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
         now = json.loads(canonical_json(definition))
-        changed = differences(then | {"budget": 0}, now | {"budget": 0})
+        storages = found.tags[Tag.STORAGE], kept_in
+        changed = differences(
+            *({**each, "budget": 0, "storage": of} for each, of in zip((then, now), storages, strict=True))
+        )
         if not changed:
             return found, definition.model_copy(update={"budget": max(definition.budget, then["budget"])})
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
@@ -286,8 +284,9 @@ def _find(name: str, definition: SweepDefinition, tracker: Tracker) -> tuple[Fou
     return None, definition
 
 
-def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str) -> str:
+def _start(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, digest: str) -> str:
     tags = {
+        Tag.STORAGE: kept_in,
         Tag.STAGE: Stage.SWEEP,
         Tag.SEQUENCE: f"{tracker.latest_sequence() + 1:08}",
         Tag.DEFINITION_HASH: config_hash(definition),
@@ -303,10 +302,9 @@ def _start(name: str, definition: SweepDefinition, tracker: Tracker, digest: str
     return sweep_id
 
 
-def _open_searches(sweep_id: str, definition: SweepDefinition) -> dict[str, Search]:
+def _open_searches(sweep_id: str, definition: SweepDefinition, storage: Storage) -> dict[str, Search]:
     """The studies of a sweep by optimizer, each where an earlier process left it."""
-    storage = open_storage(sweep_folder(sweep_id) / JOURNAL)
-    return {name: Search(storage, name, definition) for name in definition.optimizers}
+    return {name: Search(storage, name, definition, f"{name} of {sweep_id}") for name in definition.optimizers}
 
 
 def _recorded(name: str, sweep_id: str, tracker: Outbox) -> dict[tuple[str, ...], FoundRun]:
@@ -317,13 +315,23 @@ def _recorded(name: str, sweep_id: str, tracker: Outbox) -> dict[tuple[str, ...]
     }
 
 
-def _progress(sweep: Sweep) -> tuple[dict[str, int], dict[str, float]]:
-    """Epochs that earlier coordinators spent on what has ended, and the best validation accuracy, by optimizer."""
-    spent = {name: study.spent for name, study in sweep.searches.items()}
+def _watch(sweep: Sweep) -> None:
+    """Count what the sweep does for those who watch it, beginning with what earlier coordinators spent."""
+    searches = sweep.searches
+    finals = Counter(dict.fromkeys(searches, 0))
     for run in sweep.recorded.values():
         if run.tags[Tag.STAGE] == Stage.FINAL and run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
-            spent[run.tags[Tag.OPTIMIZER]] += sweep.definition.final_epochs
-    return spent, {name: study.best[1] for name, study in sweep.searches.items() if study.best}
+            finals[run.tags[Tag.OPTIMIZER]] += sweep.definition.final_epochs
+    progress = Progress(
+        sweep.definition,
+        sweep.pool.workers,
+        {name: study.spent for name, study in searches.items()},
+        finals,
+        {name: study.best[1] for name, study in searches.items() if study.best},
+    )
+    for observer in sweep.observers:
+        observer.opened(sweep.sweep_id, progress)
+    sweep.observers = [progress, Publisher(progress, sweep_folder(sweep.sweep_id)), *sweep.observers]
 
 
 def _params(definition: SweepDefinition) -> dict[str, Any]:

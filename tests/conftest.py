@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: real slices of the real data, an empty project folder, the command."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -34,15 +35,22 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-COMMAND = [sys.executable, "-c", "from experiments.cli import main; main()"]
+def command_line(*arguments: str, module: str = "experiments.cli") -> list[str]:
+    return [sys.executable, "-c", f"from {module} import main; main()", *arguments]
+
+
+def with_tests(**environment: str) -> dict[str, str]:
+    """An environment in which the package `tests` can be imported too."""
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | environment
 
 
 @pytest.fixture
 def harness(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments],
+            command_line(*arguments),
             cwd=project,
+            env=with_tests(**environment),
             capture_output=True,
             text=True,
             timeout=300,
@@ -58,8 +66,8 @@ class Started:
     process: subprocess.Popen[str]
     printed: Path
 
-    def wait_for(self, text: str) -> None:
-        while text not in self.printed.read_text():
+    def wait_for(self, text: str, times: int = 1) -> None:
+        while self.printed.read_text().count(text) < times:
             assert self.process.poll() is None, self.printed.read_text()
             time.sleep(0.02)
 
@@ -71,12 +79,13 @@ class Started:
 def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
     started: list[Started] = []
 
-    def command(*arguments: str) -> Started:
+    def command(*arguments: str, module: str = "experiments.cli", **environment: str) -> Started:
         printed = project / f"printed-{len(started)}.txt"
         with printed.open("w") as file:
             process = subprocess.Popen(
-                [*COMMAND, *arguments],
+                command_line(*arguments, module=module),
                 cwd=project,
+                env=with_tests(**environment),
                 stdout=file,
                 stderr=file,
                 text=True,
@@ -95,8 +104,8 @@ def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
 
 @pytest.fixture
 def harness_json(harness: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., object]:
-    def command(*arguments: str) -> object:
-        result = harness(*arguments, "--json")
+    def command(*arguments: str, **environment: str) -> object:
+        result = harness(*arguments, "--json", **environment)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 

@@ -19,7 +19,8 @@ from harness.state import RunState
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors import WorkerPool
-from studies.sweep import SilentObserver, run_sweep
+from studies.jobs import Observer
+from studies.sweep import run_sweep
 
 WORKERS = 64
 TRIALS = (100, 1_000, 10_000)
@@ -79,7 +80,7 @@ def measure(changes: dict[str, object]) -> tuple[list[Figures], float]:
 
 def null_sweep(changes: dict[str, object]) -> SweepDefinition:
     """The shipped sweep of five optimizers, on little data, with a budget that 2,000 trials of each do not spend."""
-    shipped = catalog.load_sweep("optimizers")
+    shipped = catalog.load_sweep("optimizers").sweep
     base = with_settings(shipped.base, {"dataset.train_size": 640, "dataset.validation_size": 320})
     return shipped.model_copy(update={"base": base, "budget": 10_000, "trial_epochs": EPOCHS, **changes})
 
@@ -95,7 +96,7 @@ def run(
     return watch.stopped - begun
 
 
-class Watch(SilentObserver):
+class Watch(Observer):
     """When each slice was recorded, and after how many of them each trial ended. Stops the sweep."""
 
     def __init__(self) -> None:

@@ -10,7 +10,8 @@ from experiments import catalog
 from harness.records import Outcome
 from studies import sampling
 from studies.definition import SweepDefinition
-from studies.search import Search, open_storage
+from studies.search import Search
+from studies.storage import Journal
 
 SEEDS = range(6)
 TRIALS = 2_000
@@ -20,7 +21,7 @@ LATER = slice(sampling.LATEST + sampling.STEP, None)  # where the window makes a
 
 def main() -> None:
     """how good are the best trial and the later trials of 2,000, of TPE with its window and seeing all"""
-    shipped = catalog.load_sweep("optimizers").model_copy(update={"budget": TRIALS, "trial_epochs": 1})
+    shipped = catalog.load_sweep("optimizers").sweep.model_copy(update={"budget": TRIALS, "trial_epochs": 1})
     found = {}
     for name, latest in (("window", sampling.LATEST), ("all", TRIALS)):
         with mock.patch.object(sampling, "LATEST", latest), mock.patch("os.fsync"):
@@ -37,7 +38,7 @@ def search(definition: SweepDefinition) -> tuple[float, float]:
     """The true merit of the trial that the study chooses, and the mean of the later trials'."""
     noise = np.random.default_rng(definition.seed)
     with tempfile.TemporaryDirectory() as folder:
-        study = Search(open_storage(Path(folder) / "journal"), "adam", definition)
+        study = Search(Journal(Path(folder) / "journal"), "adam", definition)
         while asked := study.ask():
             for trial in asked:
                 study.tell(trial.number, Outcome.COMPLETED, [merit(trial.values) + noise.normal(0, NOISE)], 1)

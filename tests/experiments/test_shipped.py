@@ -31,8 +31,8 @@ def test_what_ships():
         "planted",
         "smoke",
     }
-    assert catalog.load_sweep("optimizers").optimizers == catalog.load_sweep("fashion").optimizers == FIVE
-    full = catalog.load_sweep("optimizers-full")
+    assert catalog.load_sweep("optimizers").sweep.optimizers == catalog.load_sweep("fashion").optimizers == FIVE
+    full = catalog.load_sweep("optimizers-full").sweep
     assert set(full.optimizers) == OPTIMIZER_CONFIGS.keys()
     assert len(full.final_seeds) == 10
 
@@ -49,7 +49,7 @@ def test_each_says_its_command_cost_and_measured_result(name):
 
 def test_a_space_grows_with_the_budget_as_the_tuning_playbook_advises():
     few, some, many = (
-        set(catalog.load_sweep("optimizers").model_copy(update={"budget": 2 * trials}).searched("adam"))
+        set(catalog.load_sweep("optimizers").sweep.model_copy(update={"budget": 2 * trials}).searched("adam"))
         for trials in (9, 10, 26)
     )
     assert few == {"optimizer.lr", "batch_size", "model.dropout.0", "model.dropout.1"}
@@ -59,7 +59,7 @@ def test_a_space_grows_with_the_budget_as_the_tuning_playbook_advises():
 
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
 def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
-    base = catalog.load_sweep("optimizers").base
+    base = catalog.load_sweep("optimizers").sweep.base
     for key, dimension in SPACES[name].items():
         for value in (dimension.start, dimension.value(dimension.low), dimension.value(dimension.high)):
             with_settings(base, {"optimizer.name": name, key: value})
@@ -106,7 +106,7 @@ def test_a_missing_field_is_named():
 
 
 def answer_on_a_subset(name: str) -> tuple[str, ...]:
-    definition = catalog.load_sweep(name)
+    definition = catalog.load_sweep(name).sweep
     small = with_settings(definition.base, {"dataset.train_size": 1_000, "dataset.validation_size": 500})
     changes = {"base": small, "budget": 3, "trial_epochs": 1, "final_epochs": 1, "subset": True}
     result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), WorkerPool(InlineExecutor(), 1))

@@ -2,8 +2,9 @@
 
 import pytest
 
+from harness.errors import BadInputError, without_password
 from harness.records import Outcome
-from harness.tracking import MemoryTracker, MlflowTracker, read_tracked_run, without_password
+from harness.tracking import MemoryTracker, MlflowTracker, read_tracked_run, work_folder
 
 
 @pytest.fixture(params=[MlflowTracker, MemoryTracker])
@@ -61,12 +62,24 @@ def test_an_outcome_has_its_mlflow_status(project, outcome, status):
 
 
 @pytest.mark.parametrize(
-    ("uri", "shown"),
+    ("text", "shown"),
     [
         ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        (
+            "--storage=postgresql+psycopg://me:sec:ret@host/db is away",
+            "--storage=postgresql+psycopg://me:***@host/db is away",
+        ),
+        ("postgresql:///db?host=h&password=secret&user=me", "postgresql:///db?host=h&password=***&user=me"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
-        ("http://[broken", "an unreadable address"),
+        ("http://127.0.0.1:5000/a@b", "http://127.0.0.1:5000/a@b"),
+        ("http://[broken", "http://[broken"),
     ],
 )
-def test_a_password_is_never_shown(uri, shown):
-    assert without_password(uri) == shown
+def test_a_password_is_never_shown(text, shown):
+    assert without_password(text) == shown
+
+
+@pytest.mark.parametrize("run_id", ["../../etc", "/etc", "a/b", "..", "", "a b"])
+def test_an_id_that_would_lead_to_another_folder_is_no_path(run_id):
+    with pytest.raises(BadInputError, match="run id"):
+        work_folder("sweeps", run_id)

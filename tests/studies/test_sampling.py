@@ -11,8 +11,9 @@ from harness.config import RunConfig
 from harness.records import Outcome
 from studies import sampling
 from studies.definition import SweepDefinition
-from studies.search import Search, open_storage
+from studies.search import Search
 from studies.space import Choice, Range
+from studies.storage import Journal
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def finish(search: Search) -> list[dict[str, object]]:
 
 
 def test_a_small_study_is_sampled_as_optuna_samples_one_that_it_sees_whole(tmp_path, definition):
-    trials = Search(open_storage(tmp_path / "journal"), "adam", definition)
+    trials = Search(Journal(tmp_path / "journal"), "adam", definition)
     finish(trials)
     study = optuna.create_study(direction="maximize")
     dimensions = definition.searched("adam")
@@ -70,15 +71,15 @@ def test_a_small_study_is_sampled_as_optuna_samples_one_that_it_sees_whole(tmp_p
 
 
 def test_a_large_study_asks_the_same_trials_whatever_stopped_it(tmp_path, definition, monkeypatch):
-    whole = finish(Search(open_storage(tmp_path / "whole"), "adam", definition))
+    whole = finish(Search(Journal(tmp_path / "whole"), "adam", definition))
     monkeypatch.setattr(sampling, "LATEST", 20)
     monkeypatch.setattr(sampling, "STEP", 10)
-    alone = finish(Search(open_storage(tmp_path / "alone"), "adam", definition))
+    alone = finish(Search(Journal(tmp_path / "alone"), "adam", definition))
     assert alone[:30] == whole[:30]
     assert alone != whole
     count = 0
     while True:  # a process for every trial
-        search = Search(open_storage(tmp_path / "disturbed"), "adam", definition)
+        search = Search(Journal(tmp_path / "disturbed"), "adam", definition)
         asked = search.ask()
         if not asked:
             break
@@ -91,7 +92,7 @@ def test_a_large_study_asks_the_same_trials_whatever_stopped_it(tmp_path, defini
 
 @pytest.mark.parametrize("completed", [True, False])
 def test_the_best_trials_of_a_large_study_are_those_of_tpe_over_the_whole(tmp_path, definition, completed):
-    storage = open_storage(tmp_path / "journal")
+    storage = Journal(tmp_path / "journal")
     search = Search(storage, "adam", definition.model_copy(update={"budget": 1200}))
     for _ in range(100):
         for trial in search.ask():

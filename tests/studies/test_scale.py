@@ -12,8 +12,9 @@ from harness.tracking import MemoryTracker
 from studies import sampling
 from studies.definition import SweepDefinition
 from studies.executors import InlineExecutor, WorkerPool
+from studies.jobs import Observer
 from studies.space import Range
-from studies.sweep import SilentObserver, run_sweep
+from studies.sweep import run_sweep
 from tests.benchmarks.scale import NullWorkers, null_slice
 
 
@@ -48,7 +49,7 @@ def runs(tracker: MemoryTracker) -> dict[tuple[str, ...], tuple[object, ...]]:
     }
 
 
-class StopEvery(SilentObserver):
+class StopEvery(Observer):
     """Asks the sweep to stop after so many epochs, again and again."""
 
     def __init__(self, epochs: int) -> None:

@@ -9,8 +9,9 @@ import pytest
 from harness.config import RunConfig
 from harness.records import Outcome
 from studies.definition import SweepDefinition
-from studies.search import Search, open_storage
+from studies.search import Search
 from studies.space import Choice, Range
+from studies.storage import Journal
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def definition(config: RunConfig) -> SweepDefinition:
 @pytest.fixture
 def opened(tmp_path, definition):
     def search(name: str = "study", **changes) -> Search:
-        return Search(open_storage(tmp_path / name), "adam", definition.model_copy(update=changes))
+        return Search(Journal(tmp_path / name), "adam", definition.model_copy(update=changes))
 
     return search
 
@@ -143,7 +144,7 @@ def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(o
         search.tell(trial.number, outcome, accuracies, len(accuracies))
     assert search.best == (trial.values, 0.5)
     assert [each.outcome for each in search.trials] == ["diverged", "failed", "pruned", "completed"]
-    study = optuna.load_study(study_name="adam", storage=open_storage(tmp_path / "study"))
+    study = optuna.load_study(study_name="adam", storage=Journal(tmp_path / "study"))
     assert [each.value for each in study.trials] == [None, None, 0.9, 0.5]
 
 

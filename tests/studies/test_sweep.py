@@ -16,14 +16,15 @@ from harness.run import train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors import InlineExecutor, WorkerPool, open_pool
+from studies.jobs import Observer
 from studies.space import Range
-from studies.sweep import SilentObserver, run_sweep
+from studies.sweep import run_sweep
 from tests.metrics import sweep_numbers
 
 INLINE = WorkerPool(InlineExecutor(), 1)
 
 
-class StopAfter(SilentObserver):
+class StopAfter(Observer):
     """Asks the sweep to stop once so many epochs are trained."""
 
     def __init__(self, epochs: int) -> None:
@@ -83,7 +84,7 @@ def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, projec
     tracker = MemoryTracker()
     spent = Counter()
 
-    class Fair(SilentObserver):
+    class Fair(Observer):
         def started(self, job):
             if job.stage == "trial":
                 assert spent[job.optimizer] == min(spent["sgd"], spent["adam"])
@@ -118,7 +119,7 @@ def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget
     tracker = MemoryTracker()
     at_a_time = []
 
-    class Counting(SilentObserver):
+    class Counting(Observer):
         running = 0
 
         def started(self, job):
@@ -182,7 +183,7 @@ def test_going_on_under_another_definition_is_refused_by_the_fields_name(definit
 def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, project, short_test_set):
     tracker = MemoryTracker()
 
-    class Second(SilentObserver):
+    class Second(Observer):
         def trained(self, job, metrics):
             run_sweep("tiny", definition, tracker, INLINE)
 
@@ -271,7 +272,7 @@ def test_variants_of_one_optimizer_are_studies_of_their_own(definition, project,
     assert {run.params["optimizer.name"] for run in children} == {"adam"}
 
 
-class Killing(SilentObserver):
+class Killing(Observer):
     """Kills workers after these epochs of the sweep."""
 
     def __init__(self, after: set[int], all_at_once: bool) -> None:

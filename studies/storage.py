@@ -1,6 +1,7 @@
-"""A sweep's Optuna journal: every line of an ask or tell on the disk when it returns, and synced once."""
+"""Where a sweep's Optuna studies are kept: in a journal file of its own, or in a database that the user names."""
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -8,14 +9,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import JournalStorage
+import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
+
+from harness.errors import BadInputError, without_password
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Journal(JournalStorage):
     """Optuna's journal storage on a file that no other process writes to; the sweep's lock sees to that.
 
-    A last line that a crash left unfinished is dropped.
+    Every line of an ask or tell is on the disk when it returns, and synced once. A last line that a crash left
+    unfinished is dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,6 +40,40 @@ class Journal(JournalStorage):
         finally:
             held, self._lines.held = self._lines.held, None
             self._lines.write(held)
+
+
+class Database(RDBStorage):
+    """Optuna's storage in a database, such as one that a cluster shares: `url` is SQLAlchemy's.
+
+    Raises:
+        BadInputError: it can't be reached, or its driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._shown = without_password(url)
+        try:
+            # a connection that the server has dropped since is made anew
+            super().__init__(url, engine_kwargs={"pool_pre_ping": True})
+        except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, ImportError) as error:
+            raise BadInputError(
+                f"storage {self._shown!r} can't be used ({type(error).__name__}): a database URL of SQLAlchemy that "
+                "is up, with its driver installed, is allowed; correct --storage, or leave it out for a file"
+            ) from None
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Each call in this block is durable when it returns.
+
+        Raises:
+            ConnectionError: the database is away.
+        """
+        try:
+            yield
+        except (sqlalchemy.exc.OperationalError, StorageInternalError) as error:
+            raise ConnectionError(errno.ECONNREFUSED, "Optuna's storage is away", self._shown) from error
+
+
+Storage = Journal | Database
 
 
 class _Lines(BaseJournalBackend):

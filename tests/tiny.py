@@ -1,0 +1,56 @@
+"""The `harness` command with one more experiment: `tiny`, a sweep of seconds. Run as a process of its own.
+
+The environment says what else is other than usual: TINY_PATIENCE, seconds that the tracking store may be away;
+TINY_CLOCK, seconds by which the wall clock is off.
+"""
+
+import os
+import time
+from unittest import mock
+
+from harness.config import DatasetConfig, RunConfig
+from tests.mnist_folder import write_mnist
+
+BASE = RunConfig(dataset=DatasetConfig(train_size=640, validation_size=320), threads=1)
+ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
+
+
+def definition():
+    from studies.definition import SweepDefinition
+    from studies.space import Range
+
+    rate = Range(low=1e-4, high=1e-1, log=True, start=1e-2)
+    return SweepDefinition(
+        base=BASE,
+        optimizers=("sgd", "adam"),
+        space={"model.dropout.0": Range(low=0, high=0.5)},
+        spaces={name: {"optimizer.lr": rate} for name in ("sgd", "adam")},
+        budget=8,
+        trial_epochs=2,
+        final_seeds=(1, 2),
+        final_epochs=2,
+        subset=True,
+    )
+
+
+def write_data(folder):
+    """A small MNIST where the arguments say."""
+    return write_mnist(folder / "data", train=960, test=320)
+
+
+def main() -> None:
+    from experiments import catalog, cli
+    from harness import outbox
+
+    experiment = catalog.SweepExperiment(kind="sweep", shows="", cost="", result="", sweep=definition().model_dump())
+    wall_clock = time.time
+
+    def clock_that_is_off() -> float:
+        return wall_clock() + float(os.environ.get("TINY_CLOCK", "0"))
+
+    with (
+        mock.patch.object(catalog, "load_sweep", return_value=experiment),
+        mock.patch.object(outbox, "PATIENCE", float(os.environ.get("TINY_PATIENCE", outbox.PATIENCE))),
+        mock.patch.object(time, "time", clock_that_is_off),
+    ):
+        cli.main()
