@@ -272,31 +272,6 @@ def test_variants_of_one_optimizer_are_studies_of_their_own(definition, project,
     assert {run.params["optimizer.name"] for run in children} == {"adam"}
 
 
-class Killing(Observer):
-    """Kills workers after these epochs of the sweep."""
-
-    def __init__(self, after: set[int], all_at_once: bool) -> None:
-        self.after = after
-        self.all_at_once = all_at_once
-        self.epochs = itertools.count(1)
-
-    def trained(self, job, metrics):
-        if next(self.epochs) in self.after:
-            workers = multiprocessing.active_children()
-            for worker in workers if self.all_at_once else workers[:1]:
-                worker.kill()
-
-
-@pytest.mark.parametrize("all_at_once", [False, True])
-def test_killed_workers_cost_a_slice_and_change_nothing(definition, project, all_at_once):
-    undisturbed, disturbed = MemoryTracker(), MemoryTracker()
-    run_sweep("tiny", definition, undisturbed, INLINE)
-    with open_pool("local", 2) as pool:
-        run_sweep("tiny", definition, disturbed, pool, Killing({1, 5, 13}, all_at_once))
-    assert sweep_numbers(disturbed) == sweep_numbers(undisturbed)
-    assert multiprocessing.active_children() == []
-
-
 def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
