@@ -161,7 +161,6 @@ def sweep(
         return
     from experiments.terminal import print_summary, watch
     from harness.tracking import MlflowTracker
-    from reports.page import write_report
     from studies.executors import open_pool
     from studies.sweep import run_sweep
 
@@ -177,6 +176,8 @@ def sweep(
         except (KeyboardInterrupt, WorkFailedError, OSError):
             typer.echo("harness: the same command goes on where this one stopped", err=True)
             raise
+    from reports.page import write_report
+
     page, report = write_report(result.sweep_id)
     if as_json:
         document = result.model_dump(mode="json") | {"report": str(page.resolve()), "subset": definition.subset}

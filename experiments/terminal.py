@@ -16,7 +16,6 @@ from harness.diagnosis import Finding
 from harness.records import EpochMetrics, Outcome
 from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Reproduction
 from reports.progress import SweepProgress
-from reports.statistics import LEAST_SEEDS
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 from studies.progress import Progress, Snapshot, describe
@@ -131,6 +130,8 @@ def _workers(workers: Sequence[str | None]) -> Table:
 
 def print_summary(summary: pd.DataFrame) -> None:
     """A row per optimizer, the best first."""
+    from reports.statistics import LEAST_SEEDS  # scipy takes a second, which a sweep need not wait for
+
     table = Table("optimizer", "tier", "mean test", "95% interval", "seeds", "trials", "", box=None, pad_edge=False)
     for row in summary.to_dict("records"):
         accuracy = f"{row['mean']:.2%}" if row["seeds"] else "no final completed"

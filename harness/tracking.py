@@ -18,6 +18,7 @@ from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, T
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdout is for the result
 # a request that is sent again after its answer was lost would start a run twice; the outbox looks first
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 

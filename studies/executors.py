@@ -94,7 +94,8 @@ def open_pool(
     elif name == "ray":
         needed = resources or Resources()
         connect(ray_address)
-        workers = workers or slices_at_a_time(needed)
+        room = slices_at_a_time(needed)
+        workers = workers or room
         begin = lambda: RayExecutor(needed)  # noqa: E731
     else:
         raise unknown("executor", name, EXECUTORS, "choose one with --executor")

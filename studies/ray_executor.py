@@ -1,6 +1,7 @@
 """Slices as tasks of a Ray cluster, behind the interface of `concurrent.futures`. Ray comes with the extra `ray`."""
 
 import os
+import socket
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Annotated, Any
 
@@ -34,6 +35,9 @@ def connect(address: str | None) -> None:
             "pip install 'optimizer-harness[ray]'"
         ) from None
     try:
+        if address and address != "auto":  # Ray itself would go on trying
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address or "auto", log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise BadInputError(

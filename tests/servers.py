@@ -1,5 +1,6 @@
 """Real servers on 127.0.0.1, started and killed by tests."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -8,7 +9,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
+
+import psutil
 
 
 def free_port() -> int:
@@ -53,3 +57,51 @@ class MlflowServer:
                 return bool(response.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+
+class RayCluster:
+    """A Ray head without a CPU, and worker nodes with one each, every one of them processes of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder  # a short path: sockets are in it
+        self.address = f"127.0.0.1:{free_port()}"
+        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}  # as whoever joins needs it
+        self.nodes: list[subprocess.Popen[bytes]] = []
+        self._start("--head", "--port", self.address.split(":")[1], "--num-cpus", "0", "--include-dashboard", "false")
+
+    def add_node(self) -> None:
+        self._start("--address", self.address, "--num-cpus", "1")
+
+    def kill_node(self, number: int) -> None:
+        """All processes of that node at once; the head is number 0."""
+        node = self.nodes[number]
+        if node.poll() is not None:
+            return
+        family = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        node.wait()
+        psutil.wait_procs(family)
+
+    def kill(self) -> None:
+        for number in range(len(self.nodes) - 1, -1, -1):
+            self.kill_node(number)
+
+    def _start(self, *options: str) -> None:
+        command = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--node-ip-address", "127.0.0.1"]
+        limits = ["--object-store-memory", "100000000", "--disable-usage-stats"]
+        folder = ["--temp-dir", str(self.folder)] if "--head" in options else []
+        printed = self.folder / f"node-{len(self.nodes)}.log"
+        with printed.open("wb") as log:
+            node = subprocess.Popen(
+                [*command, *options, *limits, *folder],
+                env=os.environ | self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.nodes.append(node)
+        while "--block" not in printed.read_text():  # said when it is up
+            assert node.poll() is None, printed.read_text()
+            time.sleep(0.1)

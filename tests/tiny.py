@@ -1,7 +1,7 @@
 """The `harness` command with one more experiment: `tiny`, a sweep of seconds. Run as a process of its own.
 
 The environment says what else is other than usual: TINY_PATIENCE, seconds that the tracking store may be away;
-TINY_CLOCK, seconds by which the wall clock is off.
+TINY_CLOCK, seconds by which the wall clock is off; TINY_CPUS, what a slice needs of a cluster.
 """
 
 import os
@@ -42,7 +42,14 @@ def main() -> None:
     from experiments import catalog, cli
     from harness import outbox
 
-    experiment = catalog.SweepExperiment(kind="sweep", shows="", cost="", result="", sweep=definition().model_dump())
+    experiment = catalog.SweepExperiment(
+        kind="sweep",
+        shows="",
+        cost="",
+        result="",
+        sweep=definition().model_dump(),
+        resources={"cpus": os.environ.get("TINY_CPUS", "1")},
+    )
     wall_clock = time.time
 
     def clock_that_is_off() -> float:

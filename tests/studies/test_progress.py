@@ -1,0 +1,124 @@
+"""What a person sees of a sweep that runs: who is at what, and a time left that is right within a third."""
+
+import heapq
+import itertools
+
+import pytest
+
+from harness.checkpoint import Checkpoint
+from harness.config import with_settings
+from harness.records import EpochMetrics, Outcome, Stage
+from harness.run import OpenRun
+from studies.jobs import Job
+from studies.progress import Progress, Publisher, read_snapshot
+
+SECONDS = {"sgd": {32: 10.0, 256: 6.0}, "adam": {32: 13.0, 256: 7.0}}  # of an epoch, by batch size
+OVERHEAD = 0.2  # seconds between a slice and the next
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def job(definition, stage, optimizer, number, batch_size, limit):
+    settings = {"optimizer.name": optimizer, "batch_size": batch_size, "epochs": limit}
+    config = with_settings(definition.base, settings)
+    run = OpenRun(f"{stage} {optimizer} {number}", config, ("validation",), None, Checkpoint(), 0)
+    return Job(stage, optimizer, number, run, limit)
+
+
+def epoch(job):
+    """Its next one, after which it has trained one more."""
+    seconds = SECONDS[job.optimizer][job.run.config.batch_size]
+    accuracy = {"validation_accuracy": 0.9 + 0.05 * (job.run.config.batch_size == 256), "test_accuracy": 0.9}
+    metrics = EpochMetrics(
+        epoch=job.epochs + 1,
+        train_loss=1.0,
+        train_accuracy=0.9,
+        train_seconds=seconds * 0.9,
+        evaluate_seconds=seconds * 0.1,
+        images_per_second=1.0,
+        **accuracy,
+    )
+    job.run.checkpoint = Checkpoint(None, (*job.run.checkpoint.epochs, metrics))
+    return metrics
+
+
+def simulate(definition, workers):
+    """A sweep in simulated time. Yields the clock and the time left that is shown, after every epoch."""
+    clock = Clock()
+    names = definition.optimizers
+    progress = Progress(definition, workers, dict.fromkeys(names, 0), dict.fromkeys(names, 0), {}, clock)
+    batch_sizes = itertools.cycle((32, 256, 256))
+    trials = [
+        [job(definition, Stage.TRIAL, name, number, next(batch_sizes), 2) for number in range(definition.budget // 2)]
+        for name in names
+    ]
+    first, *others = (
+        [job(definition, Stage.FINAL, name, seed, 256, definition.final_epochs) for name in names]
+        for seed in definition.final_seeds
+    )
+    phases = [(trials, workers), ([first], 1), ([[each] for each in itertools.chain(*others)], workers)]
+    for chains, at_a_time in phases:
+        waiting, running = [iter(chain) for chain in chains], []
+        current = [next(chain) for chain in waiting]
+        ready = list(range(len(chains)))
+        while ready or running:
+            while ready and len(running) < at_a_time:
+                index = ready.pop(0)
+                each = current[index]
+                if not each.epochs:
+                    progress.started(each)
+                progress.submitted(each)
+                end = clock.now + SECONDS[each.optimizer][each.run.config.batch_size] + OVERHEAD
+                heapq.heappush(running, (end, index))
+            clock.now, index = heapq.heappop(running)
+            each = current[index]
+            progress.trained(each, epoch(each))
+            if each.epochs == each.limit:
+                each.outcome = Outcome.COMPLETED
+                progress.ended(each)
+                current[index] = next(waiting[index], None)
+            if current[index] is not None:
+                ready.append(index)
+            yield clock.now, progress.seconds_left
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_the_time_left_is_right_within_a_third(definition, workers):
+    longer = definition.model_copy(update={"budget": 20, "final_seeds": (1, 2, 3, 4), "final_epochs": 2})
+    shown = list(simulate(longer, workers))
+    end = shown[-1][0]
+    assert shown[-1][1] == 0
+    after_a_trial_of_each = shown[8:-1]
+    for now, left in after_a_trial_of_each:
+        actual = end - now
+        if actual > 15:  # seconds, about an epoch
+            assert 2 / 3 < left / actual < 4 / 3, (now, left, actual)
+
+
+def test_before_an_epoch_has_ended_nothing_is_known(definition):
+    assert Progress(definition, 2, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {}).seconds_left is None
+
+
+def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path):
+    progress = Progress(definition, 3, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {})
+    publisher = Publisher(progress, tmp_path)
+    assert read_snapshot(tmp_path) is None
+    trial, final = job(definition, Stage.TRIAL, "adam", 4, 32, 2), job(definition, Stage.FINAL, "sgd", 1, 32, 1)
+    for each in (trial, final):
+        progress.started(each)
+        progress.submitted(each)
+    publisher.submitted(final)
+    assert read_snapshot(tmp_path).workers == ("adam trial 4, epoch 1/2", "sgd final, seed 1, epoch 1/1", None)
+    progress.trained(trial, epoch(trial))
+    assert progress.workers == [None, "sgd final, seed 1, epoch 1/1", None]
+    progress.submitted(trial)
+    assert progress.workers[0] == "adam trial 4, epoch 2/2"
+    trial.outcome = Outcome.FAILED
+    progress.ended(trial)
+    assert progress.workers[0] is None
+    assert progress.spent[Stage.TRIAL] == {"sgd": 0, "adam": 2}
