@@ -1,5 +1,6 @@
 """MLflow at the edge: the only module that writes runs, and an in-memory tracker at the same seam."""
 
+import contextlib
 import functools
 import json
 import os
@@ -277,21 +278,23 @@ def connect(uri: str) -> Any:  # noqa: ANN401
     import sqlalchemy
     from filelock import FileLock
     from mlflow.exceptions import MlflowException
+    from mlflow.store.db.db_types import DATABASE_ENGINES
     from mlflow.tracking import MlflowClient
 
+    kind = uri.split(":")[0].split("+")[0]
+    lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     try:
-        if not uri.startswith("sqlite"):
+        if kind in DATABASE_ENGINES:
+            lock = FileLock(writable_folder(WORK_FOLDER, "run in another folder") / "mlflow.lock", timeout=120)
+        with lock:
+            if kind in DATABASE_ENGINES:  # MLflow itself would try again for a minute
+                engine = sqlalchemy.create_engine(uri)
+                with engine.connect() as connection:
+                    if kind == "sqlite":
+                        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                engine.dispose()
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
-            return client
-        writable_folder(WORK_FOLDER, "run in another folder")
-        with FileLock(WORK_FOLDER / "mlflow.lock", timeout=120):
-            client = MlflowClient(uri)
-            client.search_experiments(max_results=1)
-            engine = sqlalchemy.create_engine(uri)
-            with engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            engine.dispose()
         return client
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
         raise BadInputError(

@@ -31,7 +31,7 @@ def test_what_ships():
         "planted",
         "smoke",
     }
-    assert catalog.load_sweep("optimizers").sweep.optimizers == catalog.load_sweep("fashion").optimizers == FIVE
+    assert catalog.load_sweep("optimizers").sweep.optimizers == catalog.load_sweep("fashion").sweep.optimizers == FIVE
     full = catalog.load_sweep("optimizers-full").sweep
     assert set(full.optimizers) == OPTIMIZER_CONFIGS.keys()
     assert len(full.final_seeds) == 10
