@@ -38,6 +38,7 @@ from studies.storage import Database, Journal, Storage
 from studies.trials import Trials
 
 JOURNAL = "optuna.journal"
+FILE = "file"  # where studies are that are in no database
 
 
 @dataclass
@@ -200,7 +201,7 @@ def run_sweep(
     """
     database = Database(storage) if storage else None
     digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
-    kept_in = without_password(storage) if storage else "file"
+    kept_in = without_password(storage) if storage else FILE
     found, definition = (None, definition) if fresh else _find(name, definition, kept_in, tracker)
     sweep_id = found.run_id if found else _start(name, definition, kept_in, tracker, digest)
     with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"), delivered(tracker) as outbox:
@@ -304,7 +305,8 @@ def _start(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracke
 
 def _open_searches(sweep_id: str, definition: SweepDefinition, storage: Storage) -> dict[str, Search]:
     """The studies of a sweep by optimizer, each where an earlier process left it."""
-    return {name: Search(storage, name, definition, f"{name} of {sweep_id}") for name in definition.optimizers}
+    with storage.together():
+        return {name: Search(storage, name, definition, f"{name} of {sweep_id}") for name in definition.optimizers}
 
 
 def _recorded(name: str, sweep_id: str, tracker: Outbox) -> dict[tuple[str, ...], FoundRun]:

@@ -69,9 +69,14 @@ def test_summary_counts_finals_and_outcomes_best_first():
 
 
 def test_page_is_self_contained_escaped_and_labelled_a_subset():
-    files = build_report(sweep(), CHILDREN, DEFINITION).files
+    hostile = "<script>alert(1)</script>"
+    definition = DEFINITION | {"optimizers": ["sgd", "adam", hostile]}
+    tags = {"mlflow.source.git.commit": hostile, "harness.torch": hostile}
+    children = [*CHILDREN, run(hostile, "trial", 0, [0.6]), run(hostile, "final", 1, [0.5])]
+    files = build_report(sweep(**tags), children, definition).files
     page = files["report.html"].decode()
     assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 5
     assert "src=" not in page
     assert "Subset." in page
     tables = [content.decode().splitlines() for name, content in files.items() if name.endswith(".csv")]
