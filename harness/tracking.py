@@ -287,14 +287,15 @@ def connect(uri: str) -> Any:  # noqa: ANN401
         if kind in DATABASE_ENGINES:
             lock = FileLock(writable_folder(WORK_FOLDER, "run in another folder") / "mlflow.lock", timeout=120)
         with lock:
-            if kind in DATABASE_ENGINES:  # MLflow itself would try again for a minute
-                engine = sqlalchemy.create_engine(uri)
-                with engine.connect() as connection:
-                    if kind == "sqlite":
-                        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                engine.dispose()
+            if kind in DATABASE_ENGINES and kind != "sqlite":  # MLflow itself would try again for a minute
+                sqlalchemy.create_engine(uri).connect().close()
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
+            if kind == "sqlite":
+                engine = sqlalchemy.create_engine(uri)
+                with engine.connect() as connection:
+                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                engine.dispose()
         return client
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
         raise BadInputError(

@@ -15,6 +15,13 @@ import pytest
 from harness.config import DatasetConfig, RunConfig
 from harness.data import Splits, load_splits
 
+LONGEST_FIRST = ("test_cluster.py", "test_faults.py", "test_run.py")  # so that no worker is left alone with one
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST_FIRST)
+
+
 SMALL = DatasetConfig(train_size=640, validation_size=320)
 
 

@@ -9,6 +9,7 @@ import urllib.request
 import psutil
 import pytest
 
+from experiments import cli
 from harness.state import RunState
 from harness.tracking import connect, read_artifact, read_run, tracking_uri
 from tests import tiny
@@ -84,11 +85,15 @@ def test_a_diverged_run_says_where_and_exits_1(harness, project):
     ],
     ids=" ".join,
 )
-def test_bad_input_is_one_line_exit_2_and_no_run(harness, project, arguments):
-    result = harness(*arguments)
-    assert result.returncode == 2, result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    assert result.stdout == ""
+def test_bad_input_is_one_line_exit_2_and_no_run(project, monkeypatch, capfd, arguments):
+    monkeypatch.setattr("sys.argv", ["harness", *arguments])
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # those of this process stay
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed, said = capfd.readouterr()
+    assert ended.value.code == 2, said
+    assert len(said.strip().splitlines()) == 1, said
+    assert printed == ""
     assert not (project / "mlartifacts").exists()
 
 

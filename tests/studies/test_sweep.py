@@ -138,20 +138,18 @@ def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-@pytest.mark.parametrize("epochs", [1, 2, 4, 7, 12, 13])
-def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(
-    definition, project, short_test_set, epochs, at_once
-):
+def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, project, short_test_set, at_once):
     definition = definition.model_copy(update={"at_once": at_once})
-    undisturbed, disturbed = MemoryTracker(), MemoryTracker()
+    undisturbed = MemoryTracker()
     run_sweep("tiny", definition, undisturbed, INLINE)
-    observer = StopAfter(epochs)
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep("tiny", definition, disturbed, INLINE, observer, observer.stop)
-    assert Outcome.KILLED in {run.outcome for run in disturbed.runs.values()}
-    assert None not in {run.outcome for run in disturbed.runs.values()}
-    run_sweep("tiny", definition, disturbed, INLINE)
-    assert sweep_numbers(disturbed) == sweep_numbers(undisturbed)
+    for epochs in (1, 2, 4, 7, 12, 13):
+        disturbed, observer = MemoryTracker(), StopAfter(epochs)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep("tiny", definition, disturbed, INLINE, observer, observer.stop)
+        assert Outcome.KILLED in {run.outcome for run in disturbed.runs.values()}
+        assert None not in {run.outcome for run in disturbed.runs.values()}
+        run_sweep("tiny", definition, disturbed, INLINE)
+        assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), epochs
 
 
 def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, project, short_test_set):
