@@ -1,6 +1,7 @@
 """Where slices execute, in this process, in workers or on a cluster: `concurrent.futures` executors, no engine."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -89,14 +90,14 @@ def open_pool(
     if name == "inline":
         begin, workers = InlineExecutor, 1
     elif name == "local":
-        count = workers = workers or os.cpu_count() or 1
-        begin = lambda: LocalExecutor(count)  # noqa: E731
+        workers = workers or os.cpu_count() or 1
+        begin = functools.partial(LocalExecutor, workers)
     elif name == "ray":
         needed = resources or Resources()
         connect(ray_address)
         room = slices_at_a_time(needed)
         workers = workers or room
-        begin = lambda: RayExecutor(needed)  # noqa: E731
+        begin = functools.partial(RayExecutor, needed)
     else:
         raise unknown("executor", name, EXECUTORS, "choose one with --executor")
     pool = WorkerPool(begin(), workers, data_dir, begin)

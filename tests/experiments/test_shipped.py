@@ -11,6 +11,7 @@ from harness.errors import BadInputError
 from harness.tracking import MlflowTracker
 from reports.page import write_report
 from studies.executors import InlineExecutor, WorkerPool
+from studies.ray_executor import Resources
 from studies.sweep import run_sweep
 
 SWEEPS = [name for name in catalog.names() if catalog.load(name).kind == "sweep"]
@@ -98,6 +99,16 @@ def test_a_wrong_declaration_is_refused_in_one_line_that_names_it(change, messag
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert str(caught.value).count("correct the") == 1
+
+
+def test_a_slice_takes_a_cpu_for_each_thread_of_a_run_unless_its_file_says_otherwise():
+    sweep = {"optimizers": ["sgd"], "budget": 2, "trial_epochs": 2, "final_seeds": [1], "final_epochs": 2}
+    values = {"kind": "sweep", "shows": "", "cost": "", "result": "", "sweep": sweep | {"base": {"threads": 4}}}
+    assert catalog.parse("mine", values).slice_resources == Resources(cpus=4, gpus=0)
+    values["resources"] = {"cpus": 0.5, "gpus": 0.25}
+    assert catalog.parse("mine", values).slice_resources == Resources(cpus=0.5, gpus=0.25)
+    with pytest.raises(BadInputError, match=r"resources\.gpus -1: input should be greater than or equal to 0"):
+        catalog.parse("mine", values | {"resources": {"gpus": -1}})
 
 
 def test_a_missing_field_is_named():
