@@ -18,7 +18,7 @@ from studies.executors import InlineExecutor, WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.metrics import sweep_numbers, tracked_sweep_numbers
-from tests.servers import MlflowServer
+from tests.servers import MlflowServer, free_port
 
 
 @pytest.fixture(scope="session")
@@ -250,7 +250,7 @@ def test_wall_clock_set_back_an_hour(undisturbed, sweep, harness_json):
 
 
 def test_eight_workers_beside_the_ui_and_a_report_again_and_again(undisturbed, sweep, harness_started, harness):
-    ui = harness_started("ui", "--port", "5999")
+    ui = harness_started("ui", "--port", str(free_port()))
     ui.wait_for("Application startup complete")
     started = sweep("--workers", "8")
     started.wait_for("epoch ")
