@@ -159,7 +159,8 @@ def sweep(
     if dry_run:
         _print_plan(experiment, definition, as_json)
         return
-    from experiments.terminal import print_summary, watch
+    from experiments.live import watch
+    from experiments.terminal import print_summary
     from harness.tracking import MlflowTracker
     from studies.executors import open_pool
     from studies.sweep import run_sweep
@@ -201,8 +202,7 @@ def status(
     from harness.lock import holder
     from harness.tracking import latest_sweep, read_definition, read_sweep
     from reports.progress import sweep_progress
-    from studies.progress import read_snapshot
-    from studies.sweep import sweep_folder
+    from studies.snapshot import read_snapshot, sweep_folder
 
     sweep, children = read_sweep(sweep_id or latest_sweep())
     progress = sweep_progress(sweep, children, read_definition(sweep.run_id))

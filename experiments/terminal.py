@@ -1,24 +1,20 @@
-"""What a person sees on the terminal: a live table, or plain lines where it is piped; results as tables."""
+"""What a person reads on the terminal when a command has ended: results as tables."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from statistics import mean
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.diagnosis import Finding
 from harness.records import EpochMetrics, Outcome
-from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE, Reproduction
 from reports.progress import SweepProgress
-from studies.definition import SweepDefinition
-from studies.jobs import Job, Observer
-from studies.progress import Progress, Snapshot, describe
+from studies.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from harness.diagnosis import Finding
+    from harness.reproduction import Reproduction
 
 SHOWN_WORKERS = 12
 
@@ -34,80 +30,6 @@ def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
     )
 
 
-@contextmanager
-def watch(definition: SweepDefinition) -> Iterator[Observer]:
-    """An observer of the sweep that shows it on stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield Lines(console)
-        return
-    screen = Screen(definition, console)
-    with Live(screen, console=console, refresh_per_second=2):
-        yield screen
-
-
-class Lines(Observer):
-    """A line per epoch."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    def opened(self, sweep_id: str, progress: Progress) -> None:
-        """Name the sweep, and how far it is."""
-        self.progress = progress
-        definition = progress.definition
-        subset = ", on a subset of the data: its accuracies mean nothing" if definition.subset else ""
-        self._line(f"sweep {sweep_id}{subset}: {progress.epochs_done} of {definition.total_epochs} epochs done")
-
-    def trained(self, job: Job, metrics: EpochMetrics) -> None:
-        """One line."""
-        self._print(job, f"{epoch_line(metrics, job.run.config.epochs)}  {duration(self.progress.seconds_left)} left")
-
-    def ended(self, job: Job) -> None:
-        """One line where it did not complete."""
-        if job.outcome is not Outcome.COMPLETED:
-            self._print(job, str(job.outcome))
-
-    def _print(self, job: Job, text: str) -> None:
-        done, of = self.progress.epochs_done, self.progress.definition.total_epochs
-        self._line(f"[{done}/{of}] {describe(job)} of {job.optimizer}  {text}")
-
-    def _line(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-class Screen(Observer):
-    """A row per optimizer: epochs spent, best, what runs, finals; a row per worker; below, the time left."""
-
-    def __init__(self, definition: SweepDefinition, console: Console) -> None:
-        self.progress: Progress | None = None
-        left = TextColumn("{task.fields[left]} left")
-        columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left)
-        self.bar = RichProgress(*columns, console=console)
-        self.task = self.bar.add_task("epochs", total=definition.total_epochs, left=duration(None))
-
-    def opened(self, sweep_id: str, progress: Progress) -> None:  # noqa: ARG002
-        """Show what it counts."""
-        self.progress = progress
-
-    def __rich__(self) -> Group:
-        """The screen as it is now."""
-        if self.progress is None:
-            return Group(self.bar)
-        progress, definition = self.progress, self.progress.definition
-        self.bar.update(self.task, completed=progress.epochs_done, left=duration(progress.seconds_left))
-        table = Table("optimizer", "epochs", "best validation", "running", "mean test", box=None, pad_edge=False)
-        each = definition.total_epochs // len(definition.optimizers)
-        for name in definition.optimizers:
-            running = ", ".join(_running(job) for job in list(progress.running.values()) if job.optimizer == name)
-            best = f"{progress.best[name]:.2%}" if name in progress.best else ""
-            finals = f"{mean(progress.finals[name]):.2%}" if progress.finals[name] else ""
-            spent = sum(of_stage[name] for of_stage in progress.spent.values())
-            table.add_row(Text(name), f"{spent}/{each}", best, Text(running), finals)
-        subset = ["subset of the data: its accuracies mean nothing"] if definition.subset else []
-        return Group(*subset, table, "", _workers(progress.workers), "", self.bar)
-
-
 def duration(seconds: float | None) -> str:
     """As minutes and seconds, with hours where there are some."""
     if seconds is None:
@@ -117,7 +39,7 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def _workers(workers: Sequence[str | None]) -> Table:
+def workers_table(workers: Sequence[str | None]) -> Table:
     """A row each, of the first dozen."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for number, at in enumerate(workers[:SHOWN_WORKERS], 1):
@@ -153,7 +75,7 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool, 
     if process is not None:
         state = f"run by {process}"
         if now is not None:
-            console.print("", _workers(now.workers), "", sep="\n")
+            console.print("", workers_table(now.workers), "", sep="\n")
             state += f", {duration(now.seconds_left)} left"
     elif progress.outcome == Outcome.COMPLETED:
         state = "completed"
@@ -166,8 +88,10 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool, 
     console.print(line + state + subset, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_reproduction(result: Reproduction) -> None:
+def print_reproduction(result: "Reproduction") -> None:
     """A row per epoch and metric, what differs of environment and code, and the verdict."""
+    from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE
+
     console = Console()
     for kind, differences in (("environment", result.environment), ("code", result.code)):
         for changed in differences:
@@ -191,7 +115,7 @@ def print_reproduction(result: Reproduction) -> None:
     console.print(verdict, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: "Sequence[Finding]") -> None:
     """A row each, and below it what to do."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for each in findings:
@@ -199,8 +123,3 @@ def print_findings(findings: Sequence[Finding]) -> None:
         if each.advice is not None:
             table.add_row("", "", Text(each.advice))
     Console().print(table)
-
-
-def _running(job: Job) -> str:
-    accuracy = "" if job.last is None else f" {job.last.validation_accuracy:.2%}"
-    return f"{describe(job)}, epoch {job.epochs + 1}/{job.limit}{accuracy}"

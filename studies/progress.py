@@ -7,33 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import mean
 
-from pydantic import ValidationError
-
-from harness.config import FrozenModel
 from harness.records import EpochMetrics, Outcome, Stage
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
+from studies.snapshot import Snapshot, write_snapshot
 
-FILE = "progress.json"
 PAUSE = 0.5  # seconds between two writes of it at least
-
-
-class Snapshot(FrozenModel):
-    """What another process may see. `workers`: what each is at, in words, None where it waits.
-
-    `seconds_left` is None before the first epoch has ended.
-    """
-
-    workers: tuple[str | None, ...]
-    seconds_left: float | None
-
-
-def read_snapshot(folder: Path) -> Snapshot | None:
-    """The last one that the sweep of `folder` published; None where there is none."""
-    try:
-        return Snapshot.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
-        return None
 
 
 def describe(job: Job) -> str:
@@ -163,15 +142,13 @@ class Publisher(Observer):
 
     def __init__(self, progress: Progress, folder: Path) -> None:
         self._progress = progress
-        self._path = folder / FILE
+        self._folder = folder
         self._next = 0.0
 
     def submitted(self, job: Job) -> None:  # noqa: ARG002
         """Write, unless it was written just now."""
         if time.monotonic() < self._next:
             return
-        temporary = self._path.with_suffix(".partial")
         with contextlib.suppress(OSError):  # a sweep does not end because nobody can see how far it is
-            temporary.write_text(self._progress.snapshot().model_dump_json(), encoding="utf-8")
-            temporary.replace(self._path)
+            write_snapshot(self._folder, self._progress.snapshot())
         self._next = time.monotonic() + PAUSE

@@ -26,13 +26,14 @@ from harness.run import (
     open_run,
     provenance_tags,
 )
-from harness.tracking import FoundRun, Tracker, work_folder
+from harness.tracking import FoundRun, Tracker
 from harness.training import EvaluationSplit
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
 from studies.executors import WorkerPool
 from studies.jobs import Job, Observer, Queue, run_jobs
 from studies.progress import Progress, Publisher
 from studies.search import Search, Trial
+from studies.snapshot import sweep_folder
 from studies.space import trial_config
 from studies.storage import Database, Journal, Storage
 from studies.trials import Trials
@@ -245,11 +246,6 @@ def _run_to_the_end(sweep: Sweep) -> None:
 def _key(stage: Stage, optimizer: str, number: int, config: RunConfig) -> tuple[str, ...]:
     """What a trial or final is found by among those recorded."""
     return stage, optimizer, str(number), config_hash(config)
-
-
-def sweep_folder(sweep_id: str) -> Path:
-    """Where a sweep's lock, checkpoints and Optuna journal are."""
-    return work_folder("sweeps", sweep_id)
 
 
 def _is_complete(found: FoundRun, definition: SweepDefinition) -> bool:

@@ -10,7 +10,8 @@ from harness.config import with_settings
 from harness.records import EpochMetrics, Outcome, Stage
 from harness.run import OpenRun
 from studies.jobs import Job
-from studies.progress import Progress, Publisher, read_snapshot
+from studies.progress import Progress, Publisher
+from studies.snapshot import read_snapshot
 
 SECONDS = {"sgd": {32: 10.0, 256: 6.0}, "adam": {32: 13.0, 256: 7.0}}  # of an epoch, by batch size
 OVERHEAD = 0.2  # seconds between a slice and the next
