@@ -100,14 +100,14 @@ def as_mnist(image: Image.Image) -> np.ndarray[tuple[int, int], np.dtype[np.uint
     if grey.getextrema()[1] == grey.getextrema()[0]:
         return None
     if grey.size == (SIDE, SIDE):
-        return np.asarray(grey)
+        return np.array(grey)
     stretched = ImageOps.autocontrast(grey)
     box = stretched.point(lambda value: 255 if value > 64 else 0).getbbox()
     figure = ImageOps.contain(stretched.crop(box), (DIGIT_SIDE, DIGIT_SIDE), Image.Resampling.LANCZOS)
     row, column = ndimage.center_of_mass(np.asarray(figure))
     ground = Image.new("L", (SIDE, SIDE))
     ground.paste(figure, (_offset(column, figure.width), _offset(row, figure.height)))
-    return np.asarray(ground)
+    return np.array(ground)  # a copy, which torch may own
 
 
 def _on_contrasting_ground(image: Image.Image) -> Image.Image:

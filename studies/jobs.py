@@ -75,6 +75,9 @@ class Observer:
     def ended(self, job: Job) -> None:
         """It came to its end."""
 
+    def waiting(self) -> None:
+        """Nothing is left to do until a slice ends."""
+
 
 class Queue(Protocol):
     """Which job trains next."""
@@ -131,6 +134,8 @@ def run_jobs(
                 submit(job)
         if not in_flight:
             break
+        for observer in observers:
+            observer.waiting()
         lost = []
         for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
             job = in_flight.pop(future)

@@ -12,8 +12,6 @@ from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 from studies.snapshot import Snapshot, write_snapshot
 
-PAUSE = 0.5  # seconds between two writes of it at least
-
 
 def describe(job: Job) -> str:
     """A trial or final, in words."""
@@ -138,17 +136,13 @@ def _less(done: float, *parts: float) -> list[float]:
 
 
 class Publisher(Observer):
-    """Writes the snapshot of a progress where `read_snapshot` finds it: whole, and not too often."""
+    """Writes the snapshot of a progress where `read_snapshot` finds it."""
 
     def __init__(self, progress: Progress, folder: Path) -> None:
         self._progress = progress
         self._folder = folder
-        self._next = 0.0
 
-    def submitted(self, job: Job) -> None:  # noqa: ARG002
-        """Write, unless it was written just now."""
-        if time.monotonic() < self._next:
-            return
+    def waiting(self) -> None:
+        """Write it, now that all workers have what they are to do."""
         with contextlib.suppress(OSError):  # a sweep does not end because nobody can see how far it is
             write_snapshot(self._folder, self._progress.snapshot())
-        self._next = time.monotonic() + PAUSE

@@ -1,19 +1,22 @@
 """Fixtures shared by all tests: real slices of the real data, an empty project folder, the command."""
 
+import io
 import json
 import os
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from experiments import cli
 from harness.config import DatasetConfig, RunConfig
 from harness.data import Splits, load_splits
+from harness.reproducibility import environment, git_commit_and_diff
+from harness.run import load_cached_splits
+from tests.mnist_folder import write_small_mnist
+from tests.started import Started, start
 
 LONGEST_FIRST = ("test_cluster.py", "test_faults.py", "test_run.py")  # so that no worker is left alone with one
 
@@ -36,84 +39,60 @@ def config() -> RunConfig:
 
 
 @pytest.fixture
+def data(project: Path) -> Path:
+    """A small MNIST in the project's folder, relative to it."""
+    return write_small_mnist(Path("data"))
+
+
+@pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
 
 
-def command_line(*arguments: str, module: str = "experiments.cli") -> list[str]:
-    return [sys.executable, "-c", f"from {module} import main; main()", *arguments]
-
-
-def with_tests(**environment: str) -> dict[str, str]:
-    """An environment in which the package `tests` can be imported too."""
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | environment
+def ended(code: int | str | None, printed: str, said: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.CompletedProcess([], int(code or 0), printed, said)
 
 
 @pytest.fixture
-def harness(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command_line(*arguments),
-            cwd=project,
-            env=with_tests(**environment),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+def harness(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command in this process, with nothing left of what it knew from an earlier call."""
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        for remembered in (load_cached_splits, environment, git_commit_and_diff):
+            remembered.cache_clear()
+        printed, said = io.StringIO(), io.StringIO()
+        with monkeypatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
+            patch.setattr("sys.argv", ["harness", *arguments])
+            patch.setattr("signal.signal", lambda *_: None)  # those of this process stay
+            with pytest.raises(SystemExit) as exit_of_command:
+                cli.main()
+        return ended(exit_of_command.value.code, printed.getvalue(), said.getvalue())
 
     return command
-
-
-@dataclass
-class Started:
-    """The command in the background, in a process group of its own; what it prints goes to a file."""
-
-    process: subprocess.Popen[str]
-    printed: Path
-
-    def wait_for(self, text: str, times: int = 1) -> None:
-        while self.printed.read_text().count(text) < times:
-            assert self.process.poll() is None, self.printed.read_text()
-            time.sleep(0.02)
-
-    def end(self) -> tuple[int, str]:
-        return self.process.wait(timeout=300), self.printed.read_text()
-
-
-@pytest.fixture
-def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
-    started: list[Started] = []
-
-    def command(*arguments: str, module: str = "experiments.cli", **environment: str) -> Started:
-        printed = project / f"printed-{len(started)}.txt"
-        with printed.open("w") as file:
-            process = subprocess.Popen(
-                command_line(*arguments, module=module),
-                cwd=project,
-                env=with_tests(**environment),
-                stdout=file,
-                stderr=file,
-                text=True,
-                start_new_session=True,
-                # as from a terminal: tests that a shell started with & would hand down that Ctrl-C is ignored
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )
-        started.append(Started(process, printed))
-        return started[-1]
-
-    yield command
-    for each in started:
-        each.process.kill()
-        each.process.wait()
 
 
 @pytest.fixture
 def harness_json(harness: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., object]:
-    def command(*arguments: str, **environment: str) -> object:
-        result = harness(*arguments, "--json", **environment)
+    def command(*arguments: str) -> object:
+        result = harness(*arguments, "--json")
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
     return command
+
+
+@pytest.fixture
+def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
+    """The command in a process of its own."""
+    started: list[Started] = []
+
+    def command(*arguments: str, module: str = "experiments.cli", **environment: str) -> Started:
+        printed = project / f"printed-{len(started)}.txt"
+        started.append(start(module, arguments, project, os.environ | environment, printed))
+        return started[-1]
+
+    yield command
+    for each in started:
+        each.kill()

@@ -1,6 +1,6 @@
 """The part of metrics that must repeat bit by bit: all of it but the durations."""
 
-from harness.tracking import MemoryTracker, read_sweep
+from harness.tracking import MemoryTracker, connect, read_sweep, tracking_uri
 
 IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
 
@@ -26,6 +26,16 @@ def tracked_sweep_numbers(sweep_id: str):
     found = {_identity(run.tags): _repeatable(run.history) for run in children}
     assert len(found) == len(children), "one of them is tracked twice"
     return found
+
+
+def assert_whole(sweep_id: str, epochs: int):
+    """The sweep and all its runs ended well; each epoch of each of them is there once, so many altogether."""
+    parent, children = read_sweep(sweep_id)
+    assert {run.status for run in (parent, *children)} == {"FINISHED"}
+    client = connect(tracking_uri())
+    rows = [[row.step for row in client.get_metric_history(run.run_id, "train/loss")] for run in children]
+    assert all(sorted(steps) == list(range(1, len(steps) + 1)) for steps in rows)
+    assert sum(map(len, rows)) == epochs
 
 
 def _identity(tags):

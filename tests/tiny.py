@@ -9,7 +9,6 @@ import time
 from unittest import mock
 
 from harness.config import DatasetConfig, RunConfig
-from tests.mnist_folder import write_mnist
 
 BASE = RunConfig(dataset=DatasetConfig(train_size=640, validation_size=320), threads=1)
 ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
@@ -31,11 +30,6 @@ def definition():
         final_epochs=2,
         subset=True,
     )
-
-
-def write_data(folder):
-    """A small MNIST where the arguments say."""
-    return write_mnist(folder / "data", train=960, test=320)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """The command line: results as JSON, bad input as one line with exit code 2 and no run left behind."""
 
 import json
-import os
 import signal
 import socket
 import urllib.request
@@ -9,12 +8,11 @@ import urllib.request
 import psutil
 import pytest
 
-from experiments import cli
 from harness.state import RunState
 from harness.tracking import connect, read_artifact, read_run, tracking_uri
 from tests import tiny
 
-SMALL = ["--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
+SMALL = ["--data-dir", "data", "--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
 
 
 def all_runs():
@@ -26,7 +24,7 @@ def test_list_names_the_chapter(harness_json):
     assert "chapter" in [each["name"] for each in harness_json("list")]
 
 
-def test_run_is_tracked_epoch_by_epoch(harness_json, project):
+def test_run_is_tracked_epoch_by_epoch(harness_json, data):
     record = harness_json("run", "chapter", "--epochs", "2", "--device", "cpu", *SMALL)
     run = read_run(record["run_id"])
     assert run.info.status == "FINISHED"
@@ -38,7 +36,7 @@ def test_run_is_tracked_epoch_by_epoch(harness_json, project):
     assert RunState.from_bytes(read_artifact(record["run_id"], "state.pt")).hash() == record["state_hash"]
 
 
-def test_a_diverged_run_says_where_and_exits_1(harness, project):
+def test_a_diverged_run_says_where_and_exits_1(harness, data):
     exploding = ["optimizer.name=sgd", "optimizer.lr=1e6", "optimizer.weight_decay=1"]
     settings = [word for setting in exploding for word in ("--set", setting)]
     result = harness("run", "chapter", "--device", "cpu", *SMALL, *settings)
@@ -85,15 +83,11 @@ def test_a_diverged_run_says_where_and_exits_1(harness, project):
     ],
     ids=" ".join,
 )
-def test_bad_input_is_one_line_exit_2_and_no_run(project, monkeypatch, capfd, arguments):
-    monkeypatch.setattr("sys.argv", ["harness", *arguments])
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # those of this process stay
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    printed, said = capfd.readouterr()
-    assert ended.value.code == 2, said
-    assert len(said.strip().splitlines()) == 1, said
-    assert printed == ""
+def test_bad_input_is_one_line_exit_2_and_no_run(project, harness, arguments):
+    result = harness(*arguments)
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert result.stdout == ""
     assert not (project / "mlartifacts").exists()
 
 
@@ -114,11 +108,9 @@ def test_an_output_folder_that_cannot_be_written_is_bad_input_before_anything_ru
     assert not (project / "mlflow.db").exists()
 
 
-def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_started, harness_json, project):
-    tiny.write_data(project)
+def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_started, harness_json, project, data):
     started = harness_started(*tiny.ARGUMENTS, "--json", "--executor", "inline", module="tests.tiny")
-    code, printed = started.end()
-    assert code == 0, printed
+    printed = started.end_with(0)
     result = json.loads(printed[printed.index("\n{") :])
     for name, each in result["optimizers"].items():
         assert (each["epochs_spent"], len(each["finals"])) == (8, 2), name
@@ -149,7 +141,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
     assert list(project.iterdir()) == []
 
 
-def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harness_json, harness, project):
+def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harness_json, harness, data):
     record = harness_json("run", "chapter", "--epochs", "1", *SMALL)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -161,10 +153,9 @@ def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harne
     url = f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/get?run_id={record['run_id']}"
     with urllib.request.urlopen(url) as response:
         assert json.load(response)["run"]["info"]["status"] == "FINISHED"
-    connections = {f"{each.laddr.ip}:{each.laddr.port}" for each in listening(ui.process.pid)}
+    connections = {f"{each.laddr.ip}:{each.laddr.port}" for each in listening(ui.pid)}
     assert connections == {f"127.0.0.1:{port}"}
-    os.killpg(ui.process.pid, signal.SIGTERM)
-    ui.end()
+    ui.signal_group(signal.SIGTERM)
 
 
 def listening(pid: int):

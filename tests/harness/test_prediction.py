@@ -8,10 +8,12 @@ from harness.prediction import SIDE, as_mnist
 from harness.run import begin_run, complete_run
 from harness.tracking import MlflowTracker
 
+DATA = ["--data-dir", "data"]
 
-def tracked(config):
+
+def tracked(config, data):
     tracker = MlflowTracker()
-    return complete_run(begin_run(config, tracker, "tiny"), tracker)
+    return complete_run(begin_run(config, tracker, "tiny", data), tracker, data)
 
 
 def seven(mode: str, ground, ink, size=(300, 400)) -> Image.Image:
@@ -59,9 +61,9 @@ def test_a_blank_picture_has_no_figure(ground):
     assert as_mnist(Image.new("RGBA", (100, 100), (ground, ground, ground, 0))) is None
 
 
-def test_predict_shows_image_probabilities_and_ground_truth(config, project, harness, harness_json):
-    record = tracked(config)
-    seen = harness_json("predict", record.run_id, "--index", "3")
+def test_predict_shows_image_probabilities_and_ground_truth(config, project, data, harness, harness_json):
+    record = tracked(config, data)
+    seen = harness_json("predict", record.run_id, "--index", "3", *DATA)
     assert seen["ground_truth"] == 0
     assert seen["prediction"] == max(range(10), key=seen["probabilities"].__getitem__)
     assert abs(sum(seen["probabilities"]) - 1) < 1e-5
@@ -79,17 +81,17 @@ def test_predict_shows_image_probabilities_and_ground_truth(config, project, har
         (["--image", "text.png"], "can't be read as an image"),
         (["--image", "blank.png"], "is blank"),
         (["--image", "missing.png"], "FileNotFoundError"),
-        (["--index", "10000"], "0 to 9999 is allowed"),
+        (["--index", "320"], "0 to 319 is allowed"),
         (["--index", "1", "--image", "mine.jpg"], "one of the two"),
     ):
-        refused = harness("predict", record.run_id, *arguments)
+        refused = harness("predict", record.run_id, *arguments, *DATA)
         assert refused.returncode == 2
         assert message in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_damaged_state_is_refused_not_used(config, project, harness):
-    record = tracked(config)
+def test_a_damaged_state_is_refused_not_used(config, project, data, harness):
+    record = tracked(config, data)
     (path,) = (project / "mlartifacts").rglob("state.pt")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

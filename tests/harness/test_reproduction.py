@@ -16,13 +16,14 @@ from studies.definition import SweepDefinition
 from studies.executors import open_pool
 from studies.space import Range
 from studies.sweep import run_sweep
+from tests.started import run_anew
 
 
 @pytest.fixture
-def tracked(project):
+def tracked(project, data):
     def run(config):
         tracker = MlflowTracker()
-        record = complete_run(begin_run(config, tracker, "tiny"), tracker)
+        record = complete_run(begin_run(config, tracker, "tiny", data), tracker, data)
         shutil.rmtree(project / ".harness")  # nothing but MLflow's record may be read
         return record.run_id
 
@@ -33,64 +34,64 @@ def overwrite(run_id: str, metric: str, epoch: int, value: float):
     connect(tracking_uri()).log_metric(run_id, metric, value, int(time.time() * 1000), epoch)
 
 
-def test_a_run_is_identical_bit_by_bit(config, tracked):
-    result = reproduce(tracked(config))
+def test_a_run_is_identical_bit_by_bit(config, tracked, data):
+    result = reproduce(tracked(config), data)
     assert result.first_difference is None
     assert result.environment == result.code == ()
     assert len(result.comparisons) == 2 * 6
     assert all(each.recorded == each.reproduced for each in result.comparisons)
 
 
-def test_the_first_differing_epoch_and_metric_are_named_and_exit_1(config, tracked, harness):
+def test_the_first_differing_epoch_and_metric_are_named_and_exit_1(config, tracked, harness, data):
     run_id = tracked(config)
     overwrite(run_id, "validation/loss", 2, 0.125)
     overwrite(run_id, "test/accuracy", 2, 0.5)
-    result = harness("reproduce", run_id)
+    result = harness("reproduce", run_id, "--data-dir", "data")
     assert result.returncode == 1, result.stderr
     assert "not reproduced: epoch 2, validation/loss: recorded 0.125, now" in result.stdout.replace("\n", " ")
     assert result.stdout.count("DIFFERS") == 2
-    document = json.loads(harness("reproduce", run_id, "--json").stdout)
+    document = json.loads(harness("reproduce", run_id, "--data-dir", "data", "--json").stdout)
     assert document["first_difference"].startswith("epoch 2, validation/loss")
 
 
-def test_another_final_state_is_a_difference(config, tracked):
+def test_another_final_state_is_a_difference(config, tracked, data):
     run_id = tracked(config)
     connect(tracking_uri()).set_tag(run_id, Tag.STATE_HASH, "0" * 64)
-    assert reproduce(run_id).first_difference.startswith(f"state hash: recorded {'0' * 64}, now ")
+    assert reproduce(run_id, data).first_difference.startswith(f"state hash: recorded {'0' * 64}, now ")
 
 
-def test_another_instruction_set_is_said_and_compared_within_the_tolerance(config, tracked, harness, monkeypatch):
+def test_another_instruction_set_is_said_and_compared_within_the_tolerance(config, tracked, monkeypatch, data):
     run_id = tracked(config)
-    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
-    result = harness("reproduce", run_id)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")  # read once, when torch is imported
+    result = run_anew("reproduce", run_id, "--data-dir", "data")
     assert result.returncode == 0, result.stdout
     assert "environment differs: cpu_capability was" in result.stdout
     assert "losses within 25%" in result.stdout
     assert "bit by bit" not in result.stdout
     overwrite(run_id, "validation/accuracy", 1, 0.01)
-    refuted = harness("reproduce", run_id)
+    refuted = run_anew("reproduce", run_id, "--data-dir", "data")
     assert refuted.returncode == 1
     assert "not reproduced: epoch 1, validation/accuracy" in refuted.stdout
 
 
-def test_a_device_that_is_not_here_is_said_and_the_run_compared_on_what_is(config, tracked, project):
+def test_a_device_that_is_not_here_is_said_and_the_run_compared_on_what_is(config, tracked, project, data):
     run_id = tracked(config)
     (recorded,) = (project / "mlartifacts").rglob("config.json")
     recorded.write_text(with_settings(config, {"device": "cuda:77"}).model_dump_json())
-    result = reproduce(run_id)
+    result = reproduce(run_id, data)
     assert [(each.what, each.then) for each in result.environment if each.what == "device"] == [("device", "cuda:77")]
     assert result.first_difference is None
 
 
-def test_a_diverged_run_diverges_again_at_the_same_step(config, tracked):
+def test_a_diverged_run_diverges_again_at_the_same_step(config, tracked, data):
     wild = {"optimizer.name": "sgd", "optimizer.lr": 1e6, "optimizer.weight_decay": 1.0}
     run_id = tracked(with_settings(config, wild))
-    assert reproduce(run_id).first_difference is None
+    assert reproduce(run_id, data).first_difference is None
     connect(tracking_uri()).set_tag(run_id, Tag.DIVERGENCE, '{"epoch":1,"step":0,"split":"train"}')
-    assert reproduce(run_id).first_difference.startswith('divergence: recorded {"epoch":1,"step":0')
+    assert reproduce(run_id, data).first_difference.startswith('divergence: recorded {"epoch":1,"step":0')
 
 
-def test_trials_and_finals_of_a_parallel_sweep_reproduce_alone(config, project):
+def test_trials_and_finals_of_a_parallel_sweep_reproduce_alone(config, data):
     definition = SweepDefinition(
         base=config,
         optimizers=("rmsprop", "adam"),
@@ -101,25 +102,25 @@ def test_trials_and_finals_of_a_parallel_sweep_reproduce_alone(config, project):
         final_seeds=(1, 2),
         final_epochs=2,
     )
-    with open_pool("local", 2) as pool:
+    with open_pool("local", 2, data) as pool:
         sweep_id = run_sweep("tiny", definition, MlflowTracker(), pool).sweep_id
     _, children = read_sweep(sweep_id)
     for stage, metrics in ((Stage.TRIAL, 4), (Stage.FINAL, 6)):
         last = [each for each in children if each.tags[Tag.STAGE] == stage][-1]
-        result = reproduce(last.run_id)
+        result = reproduce(last.run_id, data)
         assert result.first_difference is None
         assert len(result.comparisons) == metrics * len(last.history["train/loss"])
     with pytest.raises(BadInputError, match="is a sweep: a run, trial or final is allowed"):
-        reproduce(sweep_id)
+        reproduce(sweep_id, data)
 
 
-def test_a_run_without_an_epoch_and_other_data_are_refused(config, tracked, project):
+def test_a_run_without_an_epoch_and_other_data_are_refused(config, tracked, project, data):
     tracker = MlflowTracker()
-    begun = begin_run(config, tracker, "tiny")
+    begun = begin_run(config, tracker, "tiny", data)
     with pytest.raises(BadInputError, match="has no whole epoch"):
-        reproduce(begun.run_id)
+        reproduce(begun.run_id, data)
     tracker.set_tags(begun.run_id, {Tag.DATA_DIGEST: "0" * 64})
     with pytest.raises(BadInputError, match="digest"):
-        reproduce(begun.run_id)
+        reproduce(begun.run_id, data)
     with pytest.raises(BadInputError, match="unknown"):
-        reproduce("missing")
+        reproduce("missing", data)

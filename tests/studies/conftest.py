@@ -1,13 +1,12 @@
 """A sweep that takes seconds."""
 
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from harness.config import RunConfig
-from harness.data import Split, load_splits
-from harness.run import load_cached_splits
 from studies.definition import SweepDefinition
+from studies.executors import InlineExecutor, WorkerPool
 from studies.space import Range
 
 
@@ -27,14 +26,6 @@ def definition(config: RunConfig) -> SweepDefinition:
 
 
 @pytest.fixture
-def short_test_set(monkeypatch):
-    """The first 500 test images, for the sweeps of this process."""
-
-    def load(*arguments):
-        splits = load_splits(*arguments)
-        return replace(splits, test=Split(splits.test.images[:500], splits.test.labels[:500]))
-
-    monkeypatch.setattr("harness.run.load_splits", load)
-    load_cached_splits.cache_clear()
-    yield
-    load_cached_splits.cache_clear()
+def inline(data: Path) -> WorkerPool:
+    """This process, on a small MNIST."""
+    return WorkerPool(InlineExecutor(), 1, data)

@@ -113,7 +113,7 @@ def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path)
     for each in (trial, final):
         progress.started(each)
         progress.submitted(each)
-    publisher.submitted(final)
+    publisher.waiting()
     assert read_snapshot(tmp_path).workers == ("adam trial 4, epoch 1/2", "sgd final, seed 1, epoch 1/1", None)
     progress.trained(trial, epoch(trial))
     assert progress.workers == [None, "sgd final, seed 1, epoch 1/1", None]

@@ -15,13 +15,11 @@ from harness.records import Outcome
 from harness.run import train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
-from studies.executors import InlineExecutor, WorkerPool, open_pool
+from studies.executors import open_pool
 from studies.jobs import Observer
 from studies.space import Range
 from studies.sweep import run_sweep
 from tests.metrics import sweep_numbers
-
-INLINE = WorkerPool(InlineExecutor(), 1)
 
 
 class StopAfter(Observer):
@@ -37,9 +35,9 @@ class StopAfter(Observer):
             self.stop.set()
 
 
-def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, project, short_test_set):
+def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, inline):
     tracker = MemoryTracker()
-    result = run_sweep("tiny", definition, tracker, INLINE)
+    result = run_sweep("tiny", definition, tracker, inline)
     children = [run for run in tracker.runs.values() if run.tags.get("mlflow.parentRunId") == result.sweep_id]
     assert sum(len(run.history) for run in children) == definition.total_epochs == 16
     for name, each in result.optimizers.items():
@@ -60,9 +58,9 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
     assert {run.outcome for run in tracker.runs.values()} <= {"completed", "pruned"}
 
 
-def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, project, short_test_set):
+def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inline):
     tracker = MemoryTracker()
-    run_sweep("tiny", definition.model_copy(update={"budget": 12}), tracker, INLINE)
+    run_sweep("tiny", definition.model_copy(update={"budget": 12}), tracker, inline)
     trials = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "trial"]
     last = {run.tags["harness.optimizer"]: int(run.tags["harness.number"]) for run in trials}
     pruned = [run for run in trials if run.outcome == "pruned"]
@@ -80,7 +78,7 @@ def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, proje
         assert run.history[1]["validation/accuracy"] <= statistics.median(until_then)
 
 
-def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, project, short_test_set):
+def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, inline):
     tracker = MemoryTracker()
     spent = Counter()
 
@@ -92,29 +90,29 @@ def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, projec
         def trained(self, job, metrics):
             spent[job.optimizer] += job.stage == "trial"
 
-    run_sweep("tiny", definition, tracker, INLINE, Fair())
+    run_sweep("tiny", definition, tracker, inline, Fair())
     assert spent == {"sgd": 6, "adam": 6}
 
 
-def test_a_study_begins_at_the_published_starting_point(definition, project, short_test_set):
+def test_a_study_begins_at_the_published_starting_point(definition, inline):
     tracker = MemoryTracker()
-    run_sweep("tiny", definition, tracker, INLINE)
+    run_sweep("tiny", definition, tracker, inline)
     first = [run for run in tracker.runs.values() if run.tags.get("harness.number") == "0"]
     assert [run.params["optimizer.lr"] for run in first] == [1e-2, 1e-2]
     assert all(run.params["model.dropout.0"] != 0.1 for run in first)
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_two_workers_find_what_one_finds(definition, project, at_once):
+def test_two_workers_find_what_one_finds(definition, inline, data, at_once):
     definition = definition.model_copy(update={"at_once": at_once})
     serial, parallel = MemoryTracker(), MemoryTracker()
-    run_sweep("tiny", definition, serial, INLINE)
-    with open_pool("local", 2) as pool:
+    run_sweep("tiny", definition, serial, inline)
+    with open_pool("local", 2, data) as pool:
         run_sweep("tiny", definition, parallel, pool)
     assert sweep_numbers(parallel) == sweep_numbers(serial)
 
 
-def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget(definition, project):
+def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget(definition, data):
     definition = definition.model_copy(update={"asynchronous": True, "optimizers": ("adam",), "budget": 9})
     tracker = MemoryTracker()
     at_a_time = []
@@ -129,7 +127,7 @@ def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget
         def ended(self, job):
             self.running -= 1
 
-    with open_pool("local", 2) as pool:
+    with open_pool("local", 2, data) as pool:
         result = run_sweep("tiny", definition, tracker, pool, Counting()).optimizers["adam"]
     assert max(at_a_time) >= 2
     assert result.epochs_spent == 9
@@ -138,55 +136,55 @@ def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, project, short_test_set, at_once):
+def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, inline, at_once):
     definition = definition.model_copy(update={"at_once": at_once})
     undisturbed = MemoryTracker()
-    run_sweep("tiny", definition, undisturbed, INLINE)
+    run_sweep("tiny", definition, undisturbed, inline)
     for epochs in (1, 2, 4, 7, 12, 13):
         disturbed, observer = MemoryTracker(), StopAfter(epochs)
         with pytest.raises(KeyboardInterrupt):
-            run_sweep("tiny", definition, disturbed, INLINE, observer, observer.stop)
+            run_sweep("tiny", definition, disturbed, inline, observer, observer.stop)
         assert Outcome.KILLED in {run.outcome for run in disturbed.runs.values()}
         assert None not in {run.outcome for run in disturbed.runs.values()}
-        run_sweep("tiny", definition, disturbed, INLINE)
+        run_sweep("tiny", definition, disturbed, inline)
         assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), epochs
 
 
-def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, project, short_test_set):
+def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, inline):
     tracker = MemoryTracker()
-    first = run_sweep("tiny", definition, tracker, INLINE)
+    first = run_sweep("tiny", definition, tracker, inline)
     runs = len(tracker.runs)
-    assert run_sweep("tiny", definition, tracker, INLINE) == first
+    assert run_sweep("tiny", definition, tracker, inline) == first
     assert len(tracker.runs) == runs
-    more = run_sweep("tiny", definition.model_copy(update={"budget": 9}), tracker, INLINE)
+    more = run_sweep("tiny", definition.model_copy(update={"budget": 9}), tracker, inline)
     trials = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "trial"]
     assert more.sweep_id == first.sweep_id
     assert [each.epochs_spent for each in more.optimizers.values()] == [9, 9]
     assert sum(len(run.history) for run in trials) == 18
-    assert run_sweep("tiny", definition, tracker, INLINE) == more  # less adds nothing and takes nothing back
-    again = run_sweep("tiny", definition, tracker, INLINE, fresh=True)
+    assert run_sweep("tiny", definition, tracker, inline) == more  # less adds nothing and takes nothing back
+    again = run_sweep("tiny", definition, tracker, inline, fresh=True)
     assert again.sweep_id != first.sweep_id
     assert again.optimizers == first.optimizers
 
 
-def test_going_on_under_another_definition_is_refused_by_the_fields_name(definition, project, short_test_set):
+def test_going_on_under_another_definition_is_refused_by_the_fields_name(definition, inline):
     tracker = MemoryTracker()
     observer = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
-        run_sweep("tiny", definition, tracker, INLINE, observer, observer.stop)
+        run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
     with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*--fresh"):
-        run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, INLINE)
+        run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
 
 
-def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, project, short_test_set):
+def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, inline):
     tracker = MemoryTracker()
 
     class Second(Observer):
         def trained(self, job, metrics):
-            run_sweep("tiny", definition, tracker, INLINE)
+            run_sweep("tiny", definition, tracker, inline)
 
     with pytest.raises(BadInputError, match=r"being run by process \d+ on "):
-        run_sweep("tiny", definition, tracker, INLINE, Second())
+        run_sweep("tiny", definition, tracker, inline, Second())
 
 
 def test_the_tuning_seed_is_refused_for_finals(definition):
@@ -211,10 +209,10 @@ def failing(numbers: set[int], error: Exception):
     return train
 
 
-def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, project, short_test_set, monkeypatch):
+def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.train_slice", failing({0, 4}, ZeroDivisionError("once")))
-    result = run_sweep("tiny", definition, tracker, INLINE).optimizers
+    result = run_sweep("tiny", definition, tracker, inline).optimizers
     assert sum(each.outcomes.get(Outcome.FAILED, 0) for each in result.values()) == 2
     assert [each.epochs_spent for each in result.values()] == [6, 6]
     failed = [run for run in tracker.runs.values() if run.outcome == "failed"]
@@ -222,26 +220,24 @@ def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, proj
     assert [len(each.finals) for each in result.values()] == [2, 2]
 
 
-def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(
-    definition, project, short_test_set, monkeypatch
-):
+def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.train_slice", failing(set(range(2, 99)), ZeroDivisionError("always")))
     with pytest.raises(WorkFailedError, match=r"3 trials in a row .* the same cause, ZeroDivisionError: always"):
-        run_sweep("tiny", definition, tracker, INLINE)
+        run_sweep("tiny", definition, tracker, inline)
     assert Counter(run.outcome for run in tracker.runs.values())["failed"] == 3 + 1  # and the sweep
 
 
-def test_a_final_that_fails_ends_the_sweep_and_names_the_run(definition, project, short_test_set, monkeypatch):
+def test_a_final_that_fails_ends_the_sweep_and_names_the_run(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.train_slice", failing({12}, ZeroDivisionError("a final")))
     with pytest.raises(WorkFailedError, match="final 1 of sgd failed, ZeroDivisionError") as caught:
-        run_sweep("tiny", definition, tracker, INLINE)
+        run_sweep("tiny", definition, tracker, inline)
     assert tracker.runs[caught.value.run_id].outcome == "failed"
-    assert [len(each.finals) for each in run_sweep("tiny", definition, tracker, INLINE).optimizers.values()] == [2, 2]
+    assert [len(each.finals) for each in run_sweep("tiny", definition, tracker, inline).optimizers.values()] == [2, 2]
 
 
-def test_a_diverged_trial_ranks_last_and_counts(definition, project, short_test_set):
+def test_a_diverged_trial_ranks_last_and_counts(definition, inline):
     wild = definition.model_copy(
         update={
             "optimizers": ("sgd",),
@@ -249,18 +245,18 @@ def test_a_diverged_trial_ranks_last_and_counts(definition, project, short_test_
             "space": {"optimizer.weight_decay": Range(low=1.0, high=2.0)},
         }
     )
-    result = run_sweep("tiny", wild, MemoryTracker(), INLINE).optimizers["sgd"]
+    result = run_sweep("tiny", wild, MemoryTracker(), inline).optimizers["sgd"]
     assert (result.trials, result.epochs_spent, result.finals, result.best) == (6, 6, (), None)
     assert result.outcomes == {Outcome.DIVERGED: 6}
 
 
-def test_variants_of_one_optimizer_are_studies_of_their_own(definition, project, short_test_set):
+def test_variants_of_one_optimizer_are_studies_of_their_own(definition, inline):
     variants = {name: {"optimizer.name": "adam", "model.activation": name} for name in ("relu", "tanh")}
     compared = definition.model_copy(
         update={"optimizers": ("relu", "tanh"), "variants": variants, "spaces": {}, "budget": 2}
     )
     tracker = MemoryTracker()
-    result = run_sweep("tiny", compared, tracker, INLINE)
+    result = run_sweep("tiny", compared, tracker, inline)
     assert result.optimizers.keys() == {"relu", "tanh"}
     children = [run for run in tracker.runs.values() if run.tags["harness.stage"] != "sweep"]
     assert {(run.tags["harness.optimizer"], run.params["model.activation"]) for run in children} == {
@@ -274,12 +270,12 @@ def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition, project, monkeypatch):
+def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition, data, monkeypatch):
     monkeypatch.setattr("studies.executors.train_slice", die)
     tracker = MemoryTracker()
     with (
         pytest.raises(WorkFailedError, match="workers died 3 times before a slice came to its end"),
-        open_pool("local", 2) as pool,
+        open_pool("local", 2, data) as pool,
     ):
         run_sweep("tiny", definition, tracker, pool)
     assert multiprocessing.active_children() == []
