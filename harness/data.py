@@ -142,7 +142,7 @@ def _read(name: str, data_dir: Path | None) -> tuple[Split, Split]:
         )
     if name == "mnist" and data_dir is None:
         return _read_shipped_mnist()
-    return _read_torchvision(name, data_dir)
+    return _read_torchvision(name, data_dir and data_dir.resolve())
 
 
 @functools.cache

@@ -27,6 +27,9 @@ def unknown(thing: str, value: str, allowed: Iterable[str], next_step: str) -> B
 
 
 def without_password(text: str) -> str:
-    """`text`, with the passwords of the addresses in it as stars."""
-    text = re.sub(r"(://[^:/@\s]*:)(?!\d+/)[^@\s]*@", r"\1***@", text)
+    """`text`, with the passwords of the addresses in it as stars.
+
+    Whatever is between a colon and an @ may be one: SQLAlchemy takes one with a slash in it, too.
+    """
+    text = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
     return re.sub(r"([?&](?:password|passwd|pwd|sslpassword)=)[^&\s]*", r"\1***", text)

@@ -272,9 +272,9 @@ def connect(uri: str) -> Any:  # noqa: ANN401
     """
     import logging
 
-    # MLflow's default registry logs a line for each of the migrations of a fresh database
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # MLflow logs a line for each of the migrations of a fresh database, and the traceback of an error that it raises
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     import sqlalchemy
     from filelock import FileLock
     from mlflow.exceptions import MlflowException

@@ -62,7 +62,7 @@ def _study(name: str, runs: Sequence[TrackedRun], definition: Mapping[str, Any])
         best=max((values[max(values)] for values in accuracies), default=None),
         finals=sum(run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED for run in finals),
         final_seeds=len(definition["final_seeds"]),
-        running=tuple(_describe(run) for run in runs if run.status == "RUNNING"),
+        running=tuple(_describe(run, definition) for run in runs if run.status == "RUNNING"),
     )
 
 
@@ -75,6 +75,6 @@ def _spent(run: TrackedRun) -> int:
     return _epochs(run) + (run.tags.get(Tag.OUTCOME) in (Outcome.DIVERGED, Outcome.FAILED))
 
 
-def _describe(run: TrackedRun) -> str:
-    which = "trial" if run.tags[Tag.STAGE] == Stage.TRIAL else "final, seed"
-    return f"{which} {run.tags[Tag.NUMBER]}, epoch {_epochs(run) + 1}/{run.params['epochs']}"
+def _describe(run: TrackedRun, definition: Mapping[str, Any]) -> str:
+    which, of = ("trial", "trial_epochs") if run.tags[Tag.STAGE] == Stage.TRIAL else ("final, seed", "final_epochs")
+    return f"{which} {run.tags[Tag.NUMBER]}, epoch {_epochs(run) + 1}/{definition[of]}"

@@ -71,7 +71,8 @@ def test_an_outcome_has_its_mlflow_status(project, outcome, status):
         ),
         ("postgresql:///db?host=h&password=secret&user=me", "postgresql:///db?host=h&password=***&user=me"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
-        ("http://127.0.0.1:5000/a@b", "http://127.0.0.1:5000/a@b"),
+        ("http://127.0.0.1:5000/a", "http://127.0.0.1:5000/a"),
+        ("postgresql://me:1234/5@host/db", "postgresql://me:***@host/db"),
         ("http://[broken", "http://[broken"),
     ],
 )

@@ -4,7 +4,8 @@ from harness.records import METRIC_NAMES
 from harness.tracking import TrackedRun
 from reports.progress import sweep_progress
 
-DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "final_seeds": [1, 2], "final_epochs": 2, "subset": True}
+DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "trial_epochs": 2, "final_seeds": [1, 2], "final_epochs": 2}
+DEFINITION |= {"subset": True}
 
 
 def run(optimizer, stage, number, accuracies, outcome=None):
@@ -13,7 +14,7 @@ def run(optimizer, stage, number, accuracies, outcome=None):
     tags = {"harness.optimizer": optimizer, "harness.stage": stage, "harness.number": str(number)}
     tags |= {"harness.outcome": outcome} if outcome else {}
     status = "FINISHED" if outcome else "RUNNING"
-    return TrackedRun(f"{optimizer}-{number}", "tiny", "", status, tags, {"epochs": "2"}, history)
+    return TrackedRun(f"{optimizer}-{number}", "tiny", "", status, tags, {}, history)  # params come a moment after
 
 
 def sweep(status="RUNNING", **tags):
