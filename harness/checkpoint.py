@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadInputError
-from harness.records import Divergence, EpochMetrics
+from harness.records import Divergence, EpochMetrics, Mistakes
 
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after its last whole epoch. `state` is `RunState.to_bytes`; None before the first epoch."""
+    """A run after its last whole epoch. `state` is `RunState.to_bytes`; None before the first epoch.
+
+    `mistakes` are there once a run that is measured on the test set has come to its end.
+    """
 
     state: bytes | None = None
     epochs: tuple[EpochMetrics, ...] = ()
     divergence: Divergence | None = None
+    mistakes: Mistakes | None = None
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -27,6 +31,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     metrics = {
         "epochs": [each.model_dump(mode="json") for each in checkpoint.epochs],
         "divergence": checkpoint.divergence and checkpoint.divergence.model_dump(mode="json"),
+        "mistakes": checkpoint.mistakes and checkpoint.mistakes.model_dump(mode="json"),
     }
     body = json.dumps(metrics).encode() + b"\n" + (checkpoint.state or b"")
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,6 +75,7 @@ def load(path: Path) -> Checkpoint:
         state=state or None,
         epochs=tuple(EpochMetrics.model_validate(each) for each in values["epochs"]),
         divergence=values["divergence"] and Divergence.model_validate(values["divergence"]),
+        mistakes=Mistakes.model_validate(values["mistakes"]) if values.get("mistakes") else None,  # older ones: none
     )
 
 

@@ -69,6 +69,32 @@ class Divergence(FrozenModel):
     split: str
 
 
+class Mistake(FrozenModel):
+    """A test image that the model got wrong.
+
+    `index` is the image's in the test set, `ground_truth` and `prediction` are of classes, `probability` is what the
+    model gave its prediction, `pixels` is base64 of the image's 784 bytes (0-255), row by row.
+    """
+
+    index: int
+    ground_truth: int
+    prediction: int
+    probability: float
+    pixels: str
+
+
+class Mistakes(FrozenModel):
+    """What a model gets wrong on the test set.
+
+    `confusion` counts images: a row a ground truth, a column a prediction. `most_confident` are the twenty wrong
+    predictions of highest probability (fewer where there are fewer), the highest first; of equal ones the first image.
+    """
+
+    class_names: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    most_confident: tuple[Mistake, ...]
+
+
 class RunRecord(FrozenModel):
     """One ended run, as `harness run --json` prints it."""
 
@@ -116,5 +142,6 @@ CONFIG_ARTIFACT = "config.json"
 ENVIRONMENT_ARTIFACT = "environment.json"
 DIFF_ARTIFACT = "git.diff"
 STATE_ARTIFACT = "state.pt"
+MISTAKES_ARTIFACT = "mistakes.json"
 DEFINITION_ARTIFACT = "definition.json"
 REPORT_ARTIFACT = "report"

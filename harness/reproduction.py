@@ -124,7 +124,8 @@ def _train_again(
     metrics: tuple[EpochMetrics, ...] = ()
     divergence: Divergence | None = None
     while divergence is None and len(metrics) < epochs + diverges:
-        state, trained, divergence = train_slice(config, state, splits, data_dir)
+        state, trained, ending = train_slice(config, state, splits, data_dir)
+        divergence = ending if isinstance(ending, Divergence) else None
         for each in trained:
             on_epoch(each)
         metrics += trained

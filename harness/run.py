@@ -16,9 +16,11 @@ from harness.records import (
     CONFIG_ARTIFACT,
     DIFF_ARTIFACT,
     ENVIRONMENT_ARTIFACT,
+    MISTAKES_ARTIFACT,
     STATE_ARTIFACT,
     Divergence,
     EpochMetrics,
+    Mistakes,
     Outcome,
     RunRecord,
     Stage,
@@ -29,7 +31,8 @@ from harness.state import RunState
 from harness.tracking import Tracker, json_bytes, work_folder
 from harness.training import EvaluationSplit, advance, initial_state
 
-SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | None]
+# the state, the metrics, and with what the run ended, if it did: a divergence, or its mistakes on the test set
+SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | Mistakes | None]
 
 
 @dataclass
@@ -126,7 +129,7 @@ def train_slice(
     """One more epoch of `config` from `state` (None: from the beginning), in this or any other process."""
     before = initial_state(config) if state is None else RunState.from_bytes(state)
     after = advance(config, before, load_cached_splits(config.dataset, config.device, data_dir), 1, splits)
-    return after.state.to_bytes(), after.metrics, after.divergence
+    return after.state.to_bytes(), after.metrics, after.divergence or after.mistakes
 
 
 @functools.lru_cache(maxsize=1)
@@ -182,9 +185,13 @@ def open_run(
 
 def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> tuple[EpochMetrics, ...]:
     """Keep a slice's state, then track its metrics; in this order a crash between the two loses neither."""
-    state, metrics, divergence = result
+    state, metrics, ending = result
     run.checkpoint = replace(
-        run.checkpoint, state=state, epochs=run.checkpoint.epochs + metrics, divergence=divergence
+        run.checkpoint,
+        state=state,
+        epochs=run.checkpoint.epochs + metrics,
+        divergence=ending if isinstance(ending, Divergence) else None,
+        mistakes=ending if isinstance(ending, Mistakes) else None,
     )
     if run.trained or len(run.checkpoint.epochs) % run.config.checkpoint_every == 0:
         save(run.folder, run.checkpoint)
@@ -200,11 +207,16 @@ def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
 
 
 def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
-    """Store the final state and end the run as completed or diverged, or as pruned where epochs are missing."""
+    """Store the final state, and the mistakes of a run that was measured on the test set; end it with its outcome.
+
+    It has completed or diverged, or is pruned where epochs are missing.
+    """
     assert run.checkpoint.state is not None, "a run is closed after its last slice"
     state = RunState.from_bytes(run.checkpoint.state)
     divergence = run.checkpoint.divergence
     tracker.log_artifact(run.run_id, STATE_ARTIFACT, run.checkpoint.state)
+    if run.checkpoint.mistakes is not None:
+        tracker.log_artifact(run.run_id, MISTAKES_ARTIFACT, run.checkpoint.mistakes.model_dump_json().encode())
     tracker.set_tags(run.run_id, {Tag.STATE_HASH: state.hash()})
     outcome = Outcome.COMPLETED if run.trained else Outcome.PRUNED
     if divergence is not None:

@@ -10,10 +10,11 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config import RunConfig
-from harness.data import Split, Splits, epoch_order, normalize, skip_evaluation_pass
+from harness.data import CLASS_NAMES, Split, Splits, epoch_order, normalize, skip_evaluation_pass
+from harness.mistakes import find_mistakes
 from harness.model import ConvNet
 from harness.optimizers import build_optimizer
-from harness.records import Divergence, EpochMetrics
+from harness.records import Divergence, EpochMetrics, Mistakes
 from harness.reproducibility import isolated
 from harness.state import RunState, capture, restore
 
@@ -22,11 +23,15 @@ EvaluationSplit = Literal["validation", "test"]
 
 @dataclass(frozen=True)
 class Slice:
-    """What `advance` returns. After a divergence `state` is that of the last whole epoch."""
+    """What `advance` returns. After a divergence `state` is that of the last whole epoch.
+
+    `mistakes` are those of the config's last epoch, where it was evaluated on the test set.
+    """
 
     state: RunState
     metrics: tuple[EpochMetrics, ...]
     divergence: Divergence | None = None
+    mistakes: Mistakes | None = None
 
 
 def initial_state(config: RunConfig) -> RunState:
@@ -45,22 +50,25 @@ def advance(
         model, optimizer = _build(config)
         restore(state, config, model, optimizer)
         metrics: list[EpochMetrics] = []
+        mistakes = None
         for epoch in range(state.epoch + 1, state.epoch + epochs + 1):
             started = time.perf_counter()
             losses, correct, sizes = train_epoch(model, optimizer, data.train, config)
             diverged = (~losses.isfinite()).nonzero()
             train_seconds = time.perf_counter() - started
             if len(diverged):
-                divergence = Divergence(epoch=epoch, step=int(diverged[0]), split="train")
-                return Slice(state, tuple(metrics), divergence)
+                return Slice(state, tuple(metrics), Divergence(epoch=epoch, step=int(diverged[0]), split="train"))
 
             started = time.perf_counter()
             evaluated: dict[str, float] = {}
             for name in evaluate_on:
-                loss, accuracy = evaluate(model, getattr(data, name), config)
+                split = getattr(data, name)
+                loss, accuracy, log_probabilities = evaluate(model, split, config)
                 if loss == float("inf") or loss != loss:
                     return Slice(state, tuple(metrics), Divergence(epoch=epoch, step=len(losses), split=name))
                 evaluated |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+                if name == "test" and epoch == config.epochs:
+                    mistakes = find_mistakes(log_probabilities, split, CLASS_NAMES[config.dataset.name])
             skip_evaluation_pass()
             metrics.append(
                 EpochMetrics(
@@ -74,7 +82,7 @@ def advance(
                 )
             )
             state = capture(config, epoch, model, optimizer)
-        return Slice(state, tuple(metrics))
+        return Slice(state, tuple(metrics), mistakes=mistakes)
 
 
 def train_epoch(
@@ -98,9 +106,13 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, float]:
-    """Mean loss (nats) and accuracy (fraction) over all images of `data`, the last, smaller batch included."""
+def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, float, Tensor]:
+    """Over all images of `data`, the last, smaller batch included: mean loss (nats), accuracy, log-probabilities.
+
+    The accuracy is a fraction, the log-probabilities are (n, 10).
+    """
     model.eval()
+    outputs = []
     loss = torch.zeros((), dtype=torch.float64)
     correct = 0
     for images, labels in zip(
@@ -109,9 +121,10 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
         strict=True,
     ):
         log_probabilities = _forward(model, images, config)
+        outputs.append(log_probabilities)
         loss += F.nll_loss(log_probabilities, labels, reduction="sum").cpu().double()
         correct += int((log_probabilities.argmax(dim=1) == labels).sum())
-    return float(loss) / len(data), correct / len(data)
+    return float(loss) / len(data), correct / len(data), torch.cat(outputs)
 
 
 def build_model(config: RunConfig, state: RunState) -> nn.Module:

@@ -4,7 +4,7 @@ import pytest
 
 from harness.checkpoint import Checkpoint, discard, load, load_latest, save
 from harness.errors import BadInputError
-from harness.records import Divergence, EpochMetrics
+from harness.records import Divergence, EpochMetrics, Mistake, Mistakes
 
 
 def metrics(epoch: int) -> EpochMetrics:
@@ -24,8 +24,13 @@ def checkpoint(epochs: int) -> Checkpoint:
 
 def test_what_was_saved_comes_back(tmp_path):
     diverged = Checkpoint(b"state", (metrics(1),), Divergence(epoch=2, step=7, split="train"))
-    save(tmp_path, diverged)
-    assert load_latest(tmp_path) == diverged
+    save(tmp_path / "diverged", diverged)
+    assert load_latest(tmp_path / "diverged") == diverged
+    worst = Mistake(index=3, ground_truth=0, prediction=1, probability=0.1 + 0.2, pixels="AAAA")
+    mistakes = Mistakes(class_names=("a", "b"), confusion=((5, 1), (0, 4)), most_confident=(worst,))
+    ended = Checkpoint(b"state", (metrics(1),), mistakes=mistakes)
+    save(tmp_path / "ended", ended)
+    assert load_latest(tmp_path / "ended") == ended
 
 
 def test_the_last_two_are_kept_until_they_are_discarded(tmp_path):

@@ -1,6 +1,7 @@
 """A sweep gives every optimizer the same epochs, selects on validation, and goes on where it was stopped."""
 
 import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,7 @@ from collections import Counter
 import pytest
 
 from harness.errors import BadInputError, WorkFailedError
-from harness.records import Outcome
+from harness.records import MISTAKES_ARTIFACT, Outcome
 from harness.run import train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
@@ -56,6 +57,17 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
         assert each.finals == tuple(run.history[1]["test/accuracy"] for run in finals)
         assert [run.tags.get("harness.quiet") for run in finals] == ["true", None]
     assert {run.outcome for run in tracker.runs.values()} <= {"completed", "pruned"}
+
+
+def test_every_final_has_its_mistakes_and_no_trial_has_any(definition, inline):
+    tracker = MemoryTracker()
+    run_sweep("tiny", definition, tracker, inline)
+    with_mistakes = [run for run in tracker.runs.values() if MISTAKES_ARTIFACT in run.artifacts]
+    assert [run.tags["harness.stage"] for run in with_mistakes] == ["final"] * 4
+    for run in with_mistakes:
+        confusion = json.loads(run.artifacts[MISTAKES_ARTIFACT])["confusion"]
+        right = sum(row[label] for label, row in enumerate(confusion))
+        assert right / sum(map(sum, confusion)) == run.history[1]["test/accuracy"]
 
 
 def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inline):
