@@ -87,7 +87,7 @@ class Mistakes(FrozenModel):
     """What a model gets wrong on the test set.
 
     `confusion` counts images: a row a ground truth, a column a prediction. `most_confident` are the twenty wrong
-    predictions of highest probability (fewer where there are fewer), the highest first; of equal ones the first image.
+    predictions of highest probability (fewer where there are fewer), the highest first; ties by index.
     """
 
     class_names: tuple[str, ...]
@@ -143,5 +143,6 @@ ENVIRONMENT_ARTIFACT = "environment.json"
 DIFF_ARTIFACT = "git.diff"
 STATE_ARTIFACT = "state.pt"
 MISTAKES_ARTIFACT = "mistakes.json"
+IMPORTANCES_ARTIFACT = "importances.json"
 DEFINITION_ARTIFACT = "definition.json"
 REPORT_ARTIFACT = "report"

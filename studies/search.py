@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.records import Outcome
 from studies.definition import SweepDefinition
+from studies.importance import importances
 from studies.sampling import Sampling, best_trials, first_seen, record_end
 from studies.storage import Storage
 
@@ -41,7 +42,9 @@ class Search:
         self._definition = definition
         self._space = definition.spaces.get(name, {}) | definition.space
         self._storage = storage
-        optuna.create_study(storage=storage, study_name=study or name, direction="maximize", load_if_exists=True)
+        self._study = optuna.create_study(
+            storage=storage, study_name=study or name, direction="maximize", load_if_exists=True
+        )
         self._study_id = storage.get_study_id_from_name(study or name)
         self._trials: list[Trial] = []
         self._running: dict[int, Trial] = {}
@@ -106,6 +109,11 @@ class Search:
     def best(self) -> tuple[dict[str, Any], float] | None:
         """The best values and their validation accuracy; None where no trial came to its end."""
         return (self._best.values, self._best.accuracies[-1]) if self._best else None
+
+    def importances(self) -> dict[str, float]:
+        """What each searched config key mattered, as a share of 1; empty where the trials don't say."""
+        with self._storage.together():
+            return importances(self._study, self._space)
 
     def _ask(self, of_round: int, limit: int) -> Trial:
         number = len(self._trials)

@@ -16,7 +16,7 @@ from harness.config import RunConfig, canonical_json, config_hash, differences, 
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
 from harness.outbox import Outbox, delivered
-from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, IMPORTANCES_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
 from harness.run import (
     broken_outcome,
     close_broken_run,
@@ -26,7 +26,7 @@ from harness.run import (
     open_run,
     provenance_tags,
 )
-from harness.tracking import FoundRun, Tracker
+from harness.tracking import FoundRun, Tracker, json_bytes
 from harness.training import EvaluationSplit
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
 from studies.executors import WorkerPool
@@ -236,6 +236,7 @@ def _run_to_the_end(sweep: Sweep) -> None:
         first, *others = definition.final_seeds
         sweep.run(Finals(sweep, [first], quiet=True), at_a_time=1)
         sweep.run(Finals(sweep, others, quiet=False), sweep.pool.workers)
+        tracker.log_artifact(sweep_id, IMPORTANCES_ARTIFACT, json_bytes(_importances(sweep)))
         tracker.log_metrics(sweep_id, _summary(_result(sweep)), step=definition.budget)
     except BaseException as error:
         sweep.break_off(error)
@@ -373,6 +374,12 @@ def _result(sweep: Sweep) -> SweepResult:
     return SweepResult(
         sweep_id=sweep.sweep_id, optimizers={name: of(name, study) for name, study in sweep.searches.items()}
     )
+
+
+def _importances(sweep: Sweep) -> dict[str, dict[str, float]]:
+    """What each config key mattered to each optimizer's search, for those of which the trials say it."""
+    found = {name: search.importances() for name, search in sweep.searches.items()}
+    return {name: shares for name, shares in found.items() if shares}
 
 
 def _summary(result: SweepResult) -> dict[str, float]:
