@@ -1,0 +1,222 @@
+"""In a real browser the report is readable at any width, by anyone, offline; and MLflow's own UI leads to it."""
+
+import os
+import re
+import signal
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import expect
+
+from harness.records import Tag
+from harness.tracking import MlflowTracker, read_run, read_sweep
+from reports.page import write_report
+from studies.executors import InlineExecutor, WorkerPool
+from studies.sweep import run_sweep
+from tests import tiny
+from tests.browser import PATIENCE, contrast, ground_of, installed_browser, launched, luminance, open_page
+from tests.mnist_folder import write_small_mnist
+from tests.servers import free_port
+from tests.started import start
+
+WIDTHS = (1440, 800, 390)  # a desktop, a tablet, a phone
+SHEET = 794  # of A4, in CSS pixels
+LEAST_TEXT = 9  # CSS pixels
+LEAST_CONTRAST = 4.5  # WCAG AA
+SENTENCE = re.compile(r"^\S+( \S+){5}")
+
+at_every_width = pytest.mark.parametrize("width", WIDTHS)
+in_both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@pytest.fixture(scope="module")
+def installed():
+    return installed_browser()
+
+
+@pytest.fixture(scope="module")
+def folder(installed, tmp_path_factory):
+    """A project with MLflow's store."""
+    folder = tmp_path_factory.mktemp("shown")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def sweep_id(folder):
+    data = write_small_mnist(folder / "data")
+    return run_sweep("tiny", tiny.definition(), MlflowTracker(), WorkerPool(InlineExecutor(), 1, data)).sweep_id
+
+
+@pytest.fixture(scope="module")
+def report(sweep_id):
+    page, _ = write_report(sweep_id)
+    return page.absolute().as_uri()
+
+
+@pytest.fixture(scope="module")
+def ui(report, folder):
+    """The address of `harness ui` on the store that has the sweep and its report."""
+    port, printed = free_port(), folder / "ui.txt"
+    started = start("experiments.cli", ("ui", "--port", str(port)), folder, os.environ, printed)
+    started.wait_for("Application startup complete")
+    yield f"http://127.0.0.1:{port}"
+    started.signal_group(signal.SIGTERM)
+    started.kill()
+
+
+@pytest.fixture(scope="module")
+def browser(installed, ui):
+    with launched(installed) as browser:
+        yield browser
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens an address, at most once a test."""
+    pages = []
+
+    def open_address(address, allowed, width, **options):
+        pages.append(open_page(browser, address, allowed, viewport={"width": width, "height": 1000}, **options))
+        return pages[-1]
+
+    yield open_address
+    for each in pages:
+        each.close()
+
+
+@pytest.fixture
+def shown(opened, report):
+    """Opens the report with all its sections unfolded."""
+
+    def open_report(width, **options):
+        page = opened(report, report, width, **options)
+        page.measure("openAll")
+        return page
+
+    return open_report
+
+
+@at_every_width
+def test_the_page_needs_nothing_but_its_file_and_the_browser_has_no_complaint(shown, report, width):
+    page = shown(width)
+    assert page.complaints == []
+    assert page.requests == [report]
+
+
+@at_every_width
+def test_every_figure_is_drawn_once_and_its_text_is_large_enough_to_read(shown, width):
+    figures = shown(width).measure("figures")
+    assert len(figures) >= 3
+    assert {figure["name"]: figure["drawings"] for figure in figures if figure["drawings"] != 1} == {}
+    smallest = {figure["name"]: min(figure["sizes"], default=0) for figure in figures}
+    assert {name: size for name, size in smallest.items() if size < LEAST_TEXT} == {}
+
+
+@at_every_width
+def test_every_figure_says_in_words_what_it_shows(shown, width):
+    page = shown(width).page
+    said = page.get_by_role("img", name=SENTENCE).evaluate_all(
+        "images => images.map(image => [...document.querySelectorAll('figure')].indexOf(image.closest('figure')))"
+    )
+    assert set(said) - {-1} == set(range(page.locator("figure").count()))
+
+
+@at_every_width
+def test_nothing_reaches_beyond_the_right_edge(shown, width):
+    page = shown(width)
+    assert page.page.evaluate("document.scrollingElement.scrollWidth") <= width
+    assert page.measure("beyondTheRightEdge") == []
+
+
+@at_every_width
+def test_what_scrolls_sideways_scrolls_by_keyboard_too(shown, width):
+    assert shown(width).measure("scrollersWithoutKeyboard") == []
+
+
+@in_both_schemes
+def test_the_page_is_light_or_dark_as_the_reader_has_it(shown, scheme):
+    ground = luminance(ground_of(shown(800, color_scheme=scheme).measure("ground")))
+    assert ground < 0.05 if scheme == "dark" else ground > 0.8
+
+
+@in_both_schemes
+def test_all_text_stands_out_from_what_is_behind_it(shown, scheme):
+    texts = shown(800, color_scheme=scheme).measure("colouredTexts")
+    assert len(texts) > 20
+    assert {text["name"]: contrast(text) for text in texts if contrast(text) < LEAST_CONTRAST} == {}
+
+
+@in_both_schemes
+@at_every_width
+def test_the_text_of_figures_stands_out_from_what_is_behind_it(shown, width, scheme):
+    page = shown(width, color_scheme=scheme)
+    whole = page.page.evaluate("document.documentElement.scrollHeight")
+    page.page.set_viewport_size({"width": width, "height": whole})  # what is behind a point is known inside it only
+    texts = page.measure("colouredTextsOfFigures")
+    assert len(texts) > 20
+    assert {text["name"]: contrast(text) for text in texts if contrast(text) < LEAST_CONTRAST} == {}
+
+
+def test_headings_and_language_tell_a_screen_reader_where_it_is(shown):
+    page = shown(800).page
+    levels = page.locator("h1, h2, h3, h4, h5, h6").evaluate_all("all => all.map(each => +each.tagName[1])")
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert max(later - level for level, later in pairwise(levels)) <= 1
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert "tiny" in page.title()
+
+
+def test_tables_have_names_and_say_which_cells_a_heading_is_for(shown):
+    page = shown(800).page
+    tables = page.locator("table").count()
+    assert tables >= 3
+    assert page.get_by_role("table", name=re.compile(r"\w")).count() == tables
+    unclear = page.locator("th:not([scope=col], [scope=row], [scope=colgroup], [scope=rowgroup]), th:empty")
+    assert unclear.evaluate_all("all => all.map(each => each.outerHTML)") == []
+
+
+def test_on_paper_every_figure_is_drawn_although_its_section_is_folded(opened, report):
+    page = opened(report, report, SHEET)
+    page.page.emulate_media(media="print")
+    figures = page.measure("figures")
+    assert len(figures) >= 3
+    assert {figure["name"]: figure["drawings"] for figure in figures if figure["drawings"] != 1} == {}
+
+
+@pytest.fixture
+def shown_in_ui(opened, ui, sweep_id):
+    """Opens a page of the UI, of those below the sweep's experiment."""
+    experiment = read_run(sweep_id).info.experiment_id
+    return lambda place: opened(f"{ui}/#/experiments/{experiment}/runs{place}", ui, WIDTHS[0]).page
+
+
+def test_the_ui_shows_the_report_among_the_sweeps_artifacts(shown_in_ui, shown, sweep_id):
+    page = shown_in_ui(f"/{sweep_id}/artifacts")
+    page.get_by_text("report", exact=True).click()
+    page.get_by_text("report.html", exact=True).click()
+    report = page.frame_locator("iframe")
+    expect(report.get_by_role("heading", level=1)).to_have_text(
+        shown(WIDTHS[0]).page.get_by_role("heading", level=1).inner_text(), timeout=PATIENCE
+    )
+    expect(report.locator("figure").first).to_be_visible()
+
+
+def test_the_ui_folds_the_runs_of_a_sweep_under_it(shown_in_ui, sweep_id):
+    sweep, children = read_sweep(sweep_id)
+    grid = shown_in_ui("").get_by_role("grid")
+    runs = grid.locator("a[href*='/runs/']")
+    expect(runs).to_have_text([sweep.name], timeout=PATIENCE)
+    grid.get_by_role("gridcell").filter(has_text=sweep.name).get_by_role("button").click()
+    expect(runs).to_have_count(1 + len(children), timeout=PATIENCE)
+    assert sorted(runs.all_inner_texts()) == sorted([sweep.name, *(child.name for child in children)])
+
+
+def test_the_ui_shows_the_sweeps_description_with_its_run(shown_in_ui, sweep_id):
+    note = read_sweep(sweep_id)[0].tags[Tag.NOTE]
+    words = re.compile(r"\W+".join(re.findall(r"\w+", note)))  # less the marks of its markdown
+    main = shown_in_ui(f"/{sweep_id}").get_by_role("main")
+    expect(main).to_contain_text(words, use_inner_text=True, timeout=PATIENCE)
