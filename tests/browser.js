@@ -21,7 +21,13 @@ window.measure = (() => {
 
   const everyElement = () => [...document.body.querySelectorAll("*")];
   const inDrawing = (element) => element.parentElement.closest("svg") !== null;
-  const scrollsSideways = (element) => ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
+  const scrolls = (overflow) => ["auto", "scroll"].includes(overflow);
+  const scrollsSideways = (element) => scrolls(getComputedStyle(element).overflowX);
+  const hasMoreThanItShows = (element) => {
+    const { overflowX, overflowY } = getComputedStyle(element);
+    const sideways = scrolls(overflowX) && element.scrollWidth > element.clientWidth + 1;
+    return sideways || (scrolls(overflowY) && element.scrollHeight > element.clientHeight + 1);
+  };
 
   const isInScroller = (element) => {
     for (let around = element.parentElement; around; around = around.parentElement) {
@@ -56,7 +62,7 @@ window.measure = (() => {
 
   const scrollersWithoutKeyboard = () =>
     everyElement()
-      .filter((element) => scrollsSideways(element) && element.scrollWidth > element.clientWidth)
+      .filter((element) => isSeen(element) && hasMoreThanItShows(element))
       .filter((element) => element.getAttribute("tabindex") !== "0")
       .map(named);
 

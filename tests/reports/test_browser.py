@@ -132,7 +132,7 @@ def test_nothing_reaches_beyond_the_right_edge(shown, width):
 
 
 @at_every_width
-def test_what_scrolls_sideways_scrolls_by_keyboard_too(shown, width):
+def test_what_scrolls_can_be_scrolled_by_keyboard(shown, width):
     assert shown(width).measure("scrollersWithoutKeyboard") == []
 
 
