@@ -218,14 +218,22 @@ def status(
 
 @app.command()
 def report(
-    sweep_id: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")] = None,
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP]", help="Or a single run; the latest sweep by default.")
+    ] = None,
+    other_id: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="A second one to compare with.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the page, figures and tables.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The report of a sweep, from MLflow alone."""
-    from reports.page import write_report
+    """The report of a sweep or single run, or of two of them beside each other, from MLflow alone."""
+    if run_id and other_id:
+        from reports.comparison import write_comparison
 
-    page = str(write_report(sweep_id, out)[0].resolve())
+        page = str(write_comparison(run_id, other_id, out).resolve())
+    else:
+        from reports.page import write_report
+
+        page = str(write_report(run_id, out)[0].resolve())
     if as_json:
         _print_json({"report": page})
     else:
@@ -245,17 +253,18 @@ def predict(
         raise BadInputError(f"--index {index} and --image {str(image)!r}: one of the two is allowed; leave one out")
     from harness.prediction import predict_image_file, predict_test_image
     from harness.tracking import WORK_FOLDER, writable_folder
-    from reports import figures
+    from reports.figures.prediction import prediction
+    from reports.figures.style import render
 
     result = predict_image_file(run_id, image) if image else predict_test_image(run_id, index or 0, data_dir)
     seen = result.class_names[result.prediction]
     truth = "" if result.ground_truth is None else f", ground truth {result.class_names[result.ground_truth]}"
     verdict = f"prediction {seen} ({result.probabilities[result.prediction]:.1%}){truth}"
-    figure = figures.prediction(result.pixels, result.probabilities, result.class_names, verdict)
+    figure = prediction(result.pixels, result.probabilities, result.class_names, verdict)
     folder = writable_folder(WORK_FOLDER / "predictions", "run in another folder")
     name = image.stem if image else f"test-{index or 0}"
     picture = (folder / f"{run_id[:8]}-{name}.png").resolve()
-    picture.write_bytes(figures.render(figure, "png", salt=name))
+    picture.write_bytes(render(figure, "png", salt=name))
     if as_json:
         _print_json(result.model_dump(mode="json") | {"picture": str(picture)})
         return

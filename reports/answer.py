@@ -23,12 +23,13 @@ class Sanity(FrozenModel):
 
 
 def answer(definition: Mapping[str, Any], finals: Finals, summary: pd.DataFrame) -> list[str]:
-    """The winner or the tie, what is behind it, and a sentence for each caveat that applies."""
+    """Two sentences: the winner or the tie; what is behind it, and each caveat that applies."""
     measured = {name: values for name, values in finals.items() if values}
     if not measured:
         return ["No final has ended yet, so there is no answer."]
     seeds = min(len(values) for values in measured.values())
-    return [_verdict(measured, seeds), _evidence(definition, measured, seeds), *_caveats(definition, summary, seeds)]
+    behind = "; ".join([_evidence(definition, measured, seeds), *_caveats(definition, summary, seeds)])
+    return [_verdict(measured, seeds), behind + "."]
 
 
 def sanity(finals: Finals) -> list[Sanity]:
@@ -69,8 +70,9 @@ def _verdict(finals: Finals, seeds: int) -> str:
 
 def _evidence(definition: Mapping[str, Any], finals: Finals, seeds: int) -> str:
     detectable = detectable_difference(finals)
-    seen = f"; a difference under {_points(detectable)} points would often go unseen" if detectable else ""
-    return f"Each had {definition['budget']} epochs of tuning and {seeds} fresh seed{'s' if seeds > 1 else ''}{seen}."
+    seen = f" (a difference under {_points(detectable)} points would often go unseen)" if detectable else ""
+    tuning = f"{definition['budget']} epochs of tuning and " if definition["budget"] else "no tuning and "
+    return f"Each had {tuning}{seeds} fresh seed{'s' if seeds > 1 else ''}{seen}"
 
 
 def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int) -> list[str]:
@@ -79,12 +81,12 @@ def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int) -
     failed = summary["failed"].sum()
     lost = summary.loc[summary["lost_finals"] > 0, "optimizer"].tolist()
     caveats = [
-        (definition["subset"], "Trained on a subset of the data: these accuracies mean nothing."),
-        (edged, f"Not fully tuned, its best at the edge of what was searched: {_list(edged)}."),
-        (LEAST_SEEDS <= seeds < ENOUGH_SEEDS, f"{seeds} seeds see only large differences."),
-        (lost, f"Finals that did not complete are left out: {_list(lost)}."),
-        (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged, at the cost of budget."),
-        (failed, f"{failed} trial{'s' if failed > 1 else ''} failed, at the cost of budget."),
+        (definition["subset"], "trained on a subset of the data, so these accuracies mean nothing"),
+        (edged, f"not fully tuned, its best at the edge of what was searched: {_list(edged)}"),
+        (LEAST_SEEDS <= seeds < ENOUGH_SEEDS, f"{seeds} seeds see only large differences"),
+        (lost, f"finals that did not complete are left out: {_list(lost)}"),
+        (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged, at the cost of budget"),
+        (failed, f"{failed} trial{'s' if failed > 1 else ''} failed, at the cost of budget"),
     ]
     return [sentence for applies, sentence in caveats if applies]
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from harness.records import METRIC_NAMES, Tag
+from harness.records import METRIC_NAMES, Mistakes, Tag
 from harness.tracking import TrackedRun
 from reports.edges import edges
 from reports.statistics import Difference, compare, summarize, tiers
@@ -74,6 +75,7 @@ def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataF
     no value is at the edge of its range).
     """
     completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
+    completed = completed[completed["validation_accuracy"].notna()]
     rows = []
     for optimizer in definition["optimizers"]:
         trials = completed[completed["optimizer"] == optimizer]
@@ -115,8 +117,8 @@ def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.
     def is_current(run: pd.Series) -> bool:
         name = run["optimizer"]
         return run["stage"] != "final" or (
-            name in winners.index
-            and all(run[f"config.{key}"] == winners.loc[name, key] for key in searched(definition, name))
+            name not in winners.index  # a run that stands alone
+            or all(run[f"config.{key}"] == winners.loc[name, key] for key in searched(definition, name))
         )
 
     return runs.loc[[is_current(run) for _, run in runs.iterrows()]]
@@ -161,6 +163,48 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]]) -> pd.DataFrame
     """One row per pair of optimizers: the fields of `reports.statistics.Difference`, and told_apart."""
     rows = [each.model_dump() | {"told_apart": each.told_apart} for each in compare(finals)]
     return pd.DataFrame(rows, columns=[*Difference.model_fields, "told_apart"])
+
+
+def targets_frame(
+    epochs: pd.DataFrame, seconds: Mapping[str, float], optimizers: Sequence[str], targets: Sequence[float]
+) -> pd.DataFrame:
+    """When the finals reached each target: one row per optimizer, seed and target.
+
+    Columns: optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was measured;
+    fraction), epochs (the first whose end is at the target or above; infinite where it never got there), seconds (of
+    training: these epochs at `seconds` an epoch, the optimizer's on a quiet machine).
+    """
+    finals = epochs[epochs["stage"] == "final"]
+    measure = measured_split(epochs) + "_accuracy"
+    rows = []
+    for optimizer in optimizers:
+        for seed, run in finals[finals["optimizer"] == optimizer].groupby("seed", sort=False):
+            for target in targets:
+                reached = run.loc[run[measure] >= target, "epoch"]
+                count = float(reached.min()) if len(reached) else math.inf
+                at = {"optimizer": optimizer, "seed": seed, "target": target}
+                rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
+    return pd.DataFrame(rows, columns=["optimizer", "seed", "target", "epochs", "seconds"])
+
+
+def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
+    """How well each optimizer's finals know each class: one row per class.
+
+    Columns: class, and for each optimizer the share of that class's test images that its finals got right (fraction,
+    mean over seeds).
+    """
+    columns: dict[str, Any] = {}
+    for optimizer, of_seeds in mistakes.items():
+        counts = np.sum([each.confusion for each in of_seeds], axis=0)
+        columns["class"] = of_seeds[0].class_names
+        columns[optimizer] = np.diag(counts) / counts.sum(axis=1).clip(min=1)
+    return pd.DataFrame(columns, columns=["class", *mistakes])
+
+
+def measured_split(epochs: pd.DataFrame) -> str:
+    """`validation`, or `test` where none of the finals has a validation split."""
+    finals = epochs[epochs["stage"] == "final"]
+    return "validation" if finals["validation_loss"].notna().any() or not len(finals) else "test"
 
 
 IDENTITY = ("run_id", "optimizer", "stage", "seed")

@@ -1,6 +1,9 @@
-"""The report of a sweep: one self-contained HTML page, its figures as SVG and PNG, its tables as CSV."""
+"""The report's files: a self-contained page, the same in Markdown and JSON, tables, figures in three formats."""
 
+import json
+import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,29 +12,16 @@ import jinja2
 import pandas as pd
 
 from harness.records import REPORT_ARTIFACT, Tag
-from harness.tracking import (
-    MlflowTracker,
-    TrackedRun,
-    latest_sweep,
-    read_definition,
-    read_sweep,
-    work_folder,
-    writable_folder,
-)
-from reports import figures
-from reports.answer import answer, sanity
-from reports.frames import (
-    differences_frame,
-    epochs_frame,
-    finals_by_seed,
-    runs_frame,
-    summary_frame,
-    winners_frame,
-    without_superseded,
-)
+from harness.tracking import MlflowTracker, work_folder, writable_folder
+from reports.contents import Contents, contents, targets_summary
+from reports.document import ReportDocument, document
+from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled
+from reports.sources import Source, read_source
 
 MADE_WITH = {
     "definition": Tag.DEFINITION_HASH,
+    "config": Tag.CONFIG_HASH,
+    "state": Tag.STATE_HASH,
     "data": Tag.DATA_DIGEST,
     "git commit": Tag.GIT_COMMIT,
     "uncommitted changes": Tag.GIT_DIRTY,
@@ -39,12 +29,24 @@ MADE_WITH = {
     "device": Tag.DEVICE,
     "threads per run": Tag.THREADS,
 }
+ENVIRONMENT = ("python", "platform", "processor", "cpu_capability", "gpus")
 NOT_HYPERPARAMETERS = ("optimizer", "validation_accuracy", "run_id", "edges")
-FIGURES = {
-    "final-accuracy": "Test accuracy of every final, by optimizer; the table below holds the numbers",
-    "convergence": "Validation loss and accuracy of the finals, against epochs and against training seconds",
-    "training-time": "Training seconds per epoch of the finals that trained alone, by optimizer",
+CAPTIONS = {
+    "final-accuracy": "Test accuracy of every final.",
+    "convergence": "The finals after each epoch: median, and a band from the lowest to the highest seed.",
+    "epoch-seconds": "Training seconds of an epoch, of the finals that trained alone.",
+    "time-to-target": "Training seconds to each target, at the speed of the finals that trained alone.",
+    "performance-profile": "How often each optimizer is within a factor of the fastest, over targets and seeds.",
+    "tuning-curves": "What a part of the budget would have found: median and middle 80% over orders of the trials.",
+    "learning-rates": "Every trial by its learning rate; hollow: pruned.",
+    "slices": "Every trial by what else was searched; hollow: pruned.",
+    "importances": "How much of the trials' differences each hyperparameter explains (PED-ANOVA).",
+    "outcomes": "How the trials ended.",
+    "confusion": "The winner's confusions on the test set, all seeds together.",
+    "mistakes": "The winner's most confident mistakes: ground truth → prediction and its probability.",
+    "classes": "Accuracy by class.",
 }
+LONGEST_CAPTION = 300  # characters; a longer finding is for those who can't see the figure
 
 
 @dataclass(frozen=True)
@@ -56,87 +58,133 @@ class Report:
     summary: pd.DataFrame
 
 
-def write_report(sweep_id: str | None = None, folder: Path | None = None) -> tuple[Path, Report]:
-    """Write the report of a sweep (the latest by default) from MLflow alone; log it to the sweep's run.
+def write_report(run_id: str | None = None, folder: Path | None = None) -> tuple[Path, Report]:
+    """Write the report of a sweep (the latest by default) or single run from MLflow alone; log it to its run.
 
     Returns the page's path and what it says.
 
     Raises:
-        BadInputError: no such sweep, or the folder can't be written.
+        BadInputError: no such run, or the folder can't be written.
     """
-    sweep, children = read_sweep(sweep_id or latest_sweep())
-    definition = read_definition(sweep.run_id)
-    report = build_report(sweep, children, definition)
-    target = writable_folder(folder or work_folder("reports", sweep.run_id), "name another with --out")
-    with tempfile.TemporaryDirectory(dir=target) as whole:  # a disk that gets full leaves the report that was there
-        for name, content in report.files.items():
-            (Path(whole) / name).write_bytes(content)
-        for name in report.files:
-            (Path(whole) / name).replace(target / name)
+    source = read_source(run_id)
+    report = build_report(source)
+    target = write_files(report.files, folder or work_folder("reports", source.sweep.run_id))
     tracker = MlflowTracker()
     for name, content in report.files.items():
-        tracker.log_artifact(sweep.run_id, f"{REPORT_ARTIFACT}/{name}", content)
+        tracker.log_artifact(source.sweep.run_id, f"{REPORT_ARTIFACT}/{name}", content)
+    tracker.set_tags(source.sweep.run_id, {Tag.NOTE: note(source.sweep.tags.get(Tag.NOTE, ""), report)})
     return target / "report.html", report
 
 
-def build_report(sweep: TrackedRun, children: list[TrackedRun], definition: dict[str, Any]) -> Report:
-    """The report of what is tracked of a sweep."""
-    epochs = epochs_frame(children)
-    runs = without_superseded(runs_frame(children, epochs), definition)
-    epochs = epochs[epochs["run_id"].isin(runs["run_id"])]
-    optimizers = list(definition["optimizers"])
-    finals = finals_by_seed(runs, optimizers)
-    tables = {
-        "summary": summary_frame(runs, definition),
-        "winners": winners_frame(runs, definition),
-        "differences": differences_frame(finals),
-        "runs": runs,
-        "epochs": epochs,
-    }
-    at_edge = tables["summary"].loc[tables["summary"]["edges"] != "", "optimizer"].tolist()
-    drawn = {
-        "final-accuracy": figures.final_accuracy(runs, optimizers, at_edge),
-        "convergence": figures.convergence(epochs, optimizers),
-        "training-time": figures.training_time(runs, optimizers),
-    }
-    if definition["subset"]:
-        for figure in drawn.values():
-            figure.supxlabel("subset of the data: these accuracies mean nothing", fontsize=10, color="#a66a00")
+def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Each under its name in the folder, which is made; a disk that gets full leaves those that were there."""
+    target = writable_folder(folder, "name another with --out")
+    with tempfile.TemporaryDirectory(dir=target) as whole:
+        for name, content in files.items():
+            path = Path(whole) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        for name in files:
+            (target / name).parent.mkdir(exist_ok=True)
+            (Path(whole) / name).replace(target / name)
+    return target
+
+
+def build_report(source: Source) -> Report:
+    """The report of what is tracked."""
+    said = contents(source)
     files = {
-        f"{name}.{kind}": figures.render(figure, kind, salt=name)
-        for name, figure in drawn.items()
-        for kind in ("svg", "png")
+        f"tables/{name}.csv": table.assign(subset=source.definition["subset"]).to_csv(index=False).encode()
+        for name, table in said.tables.items()
     }
-    for name, table in tables.items():
-        files[f"{name}.csv"] = table.assign(subset=definition["subset"]).to_csv(index=False).encode()
-    sentences = tuple(answer(definition, finals, tables["summary"]))
-    page = _page(sweep, definition, tables, sentences, [each.model_dump() for each in sanity(finals)], files)
-    return Report({"report.html": page.encode(), **files}, sentences, tables["summary"])
+    warning = "subset of the data: these accuracies mean nothing" if source.definition["subset"] else ""
+    files |= rendered_figures(said.pictures, warning)
+    described = document(said)
+    files["report.json"] = _json(described.model_dump(mode="json"))
+    files["report.schema.json"] = _json(ReportDocument.model_json_schema())
+    values = _template_values(said) | {"svg": inline_figures(files)}
+    files["report.md"] = render_template("report.md", values)
+    files["report.html"] = render_template("report.html", values)
+    return Report(files, said.answer, said.summary)
 
 
-def _page(
-    sweep: TrackedRun,
-    definition: dict[str, Any],
-    tables: dict[str, pd.DataFrame],
-    sentences: tuple[str, ...],
-    checks: list[dict[str, Any]],
-    files: dict[str, bytes],
-) -> str:
+def note(before: str, report: Report) -> str:
+    """The description of the run in MLflow: the answer and the leaderboard, above what it was before."""
+    begun = before.rpartition(NOTE_END)[2].lstrip("\n")
+    values = {"answer": report.answer, "summary": report.summary.to_dict("records")}
+    return f"{render_template('note.md', values).decode()}\n{NOTE_END}\n\n{begun}"
+
+
+NOTE_END = "<!-- end of what the report says -->"
+
+
+def rendered_figures(pictures: Mapping[str, Picture], warning: str) -> dict[str, bytes]:
+    """Each at both widths in all formats, by file name, under a warning where there is one."""
+    files = {}
+    with styled():
+        for name, picture in pictures.items():
+            for width in WIDTHS:
+                drawn = picture.draw(width)
+                lay_out(drawn, warning)
+                for kind in FORMATS:
+                    files[f"figures/{name}-{width}.{kind}"] = render(drawn, kind, salt=f"{name}-{width}")
+    return files
+
+
+def inline_figures(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+    """The SVGs by figure and width as they stand in a page: without prologue, in the page's own ink and grid."""
+    found: dict[str, dict[str, str]] = {}
+    for path, content in files.items():
+        if match := re.fullmatch(r"figures/(.+)-(column|page)\.svg", path):
+            svg = content.decode()
+            svg = svg[svg.index("<svg") :].replace(INK, "currentColor").replace(GRID, "var(--grid)")
+            found.setdefault(match[1], {})[match[2]] = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
+    return found
+
+
+def render_template(name: str, values: Mapping[str, Any]) -> bytes:
+    """A template of this package; HTML is escaped, and so are the marks of Markdown."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("reports"),
+        autoescape=lambda template: bool(template and template.endswith(".html")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    svg = {name: files[f"{name}.svg"].decode() for name in FIGURES}
-    return environment.get_template("report.html").render(
-        sweep=sweep,
-        outcome=sweep.tags.get(Tag.OUTCOME, "running"),
-        tags=[(name, sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in sweep.tags],
-        definition=definition,
-        sentences=sentences,
-        checks=checks,
-        summary=tables["summary"].to_dict("records"),
-        differences=tables["differences"].to_dict("records"),
-        winners=tables["winners"].to_dict("records"),
-        keys=[name for name in tables["winners"].columns if name not in NOT_HYPERPARAMETERS],
-        captions=FIGURES,
-        svg={name: text[text.index("<svg") :] for name, text in svg.items()},  # less the XML prologue
-    )
+    environment.filters["plain"] = lambda text: re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", " ".join(str(text).split()))
+    return environment.get_template(name).render(**values).encode()
+
+
+def _template_values(said: Contents) -> dict[str, Any]:
+    source = said.source
+    tables = {name: table.to_dict("records") for name, table in said.tables.items()}
+    runs = said.tables["runs"]
+    seconds = said.tables["epochs"][["train_seconds", "evaluate_seconds"]].sum().sum()
+    return {
+        "sweep": source.sweep,
+        "single": source.single,
+        "outcome": source.sweep.tags.get(Tag.OUTCOME, "running") if source.sweep.status != "RUNNING" else "running",
+        "facts": [(name, source.sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in source.sweep.tags],
+        "environment": [(name, source.environment[name]) for name in ENVIRONMENT if source.environment.get(name)],
+        "definition": source.definition,
+        "definition_json": json.dumps(source.definition, indent=2, sort_keys=True),
+        "compute": {"epochs": int(runs["epochs"].sum()), "minutes": float(seconds) / 60, "runs": len(runs)},
+        "answer": said.answer,
+        "checks": [each.model_dump() for each in said.sanity],
+        "summary": tables["summary"],
+        "differences": tables["differences"],
+        "winners": tables["winners"],
+        "keys": [name for name in said.tables["winners"].columns if name not in NOT_HYPERPARAMETERS],
+        "targets": targets_summary(said.tables["targets"]),
+        "classes": tables["classes"],
+        "finals": runs[runs["stage"] == "final"].to_dict("records"),
+        "trials": runs[runs["stage"] == "trial"].to_dict("records"),
+        "recipes": said.recipes,
+        "captions": CAPTIONS,
+        "findings": {name: picture.finding for name, picture in said.pictures.items()},
+        "longest": LONGEST_CAPTION,
+    }
+
+
+def _json(values: Any) -> bytes:  # noqa: ANN401
+    return json.dumps(values, indent=2, allow_nan=False).encode()

@@ -1,23 +1,176 @@
-"""A figure draws the numbers of the tables, on their scale."""
+"""Each figure holds the numbers of the tables, says its finding, and draws them on their scale."""
+
+import math
 
 import pandas as pd
 import pytest
 
-from reports.figures import final_accuracy
+from reports.contents import contents
+from reports.figures.final_accuracy import final_accuracy
+from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
+from reports.figures.time import profile, time_to_target
 from reports.statistics import summarize
+from tests.reports.sweeps import run, source
+
+OPTIMIZERS = [
+    "sgd",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "adam",
+    "momentum",
+    "nesterov",
+    "adamw",
+    "nadam",
+    "radam",
+    "adamax",
+]
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return contents(source()).pictures
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast ratio of two colours."""
+
+    def luminance(colour):
+        parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_colour_stands_out_on_white_and_on_the_dark_page():
+    assert all(contrast(colour, ground) >= 3 for colour in COLOURS for ground in ("#ffffff", "#16161a"))
+
+
+def test_an_optimizer_looks_the_same_in_every_company_and_like_no_other():
+    together = looks([*OPTIMIZERS, "mine"])
+    assert len({(each.colour, each.marker) for each in together.values()}) == 12
+    assert len({each.colour for name, each in looks(OPTIMIZERS[:5]).items()}) == 5
+    assert all(looks([name])[name] == together[name] for name in OPTIMIZERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"), [("adam", "adam"), ("a$b", r"a\$b"), ("\U0001f525", "□"), ("x" * 300, "x" * 19 + "…")]
+)
+def test_any_name_can_be_drawn(name, drawn):
+    assert drawable(name) == drawn
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_all_text_of_every_figure_is_inside_it(pictures, width):
+    with styled():
+        for name, picture in pictures.items():
+            drawn = picture.draw(width)
+            lay_out(drawn, "a warning")
+            frame = drawn.get_tightbbox()
+            assert frame.x0 >= -0.02, name
+            assert frame.y0 >= -0.02, name
+            assert frame.x1 <= drawn.get_figwidth() + 0.02, name
+            assert frame.y1 <= drawn.get_figheight() + 0.02, name
+
+
+def test_labels_of_lines_that_end_together_are_moved_apart_and_keep_their_order():
+    moved = spread({"low": 0.10, "middle": 0.11, "high": 0.5, "top": 0.9}, 0.1)
+    assert moved["middle"] - moved["low"] == pytest.approx(0.1)
+    assert (moved["low"] + moved["middle"]) / 2 == pytest.approx(0.105)
+    assert (moved["high"], moved["top"]) == (0.5, 0.9)
+
+
+def summary(accuracies, edges=""):
+    of = summarize(accuracies)
+    return pd.DataFrame([{"optimizer": "adam", "tiers": "1", "edges": edges, **of.model_dump()}])
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_points_mean_and_interval_are_drawn_in_percent(seeds):
     accuracies = [0.984, 0.985, 0.987, 0.986, 0.983][:seeds]
-    runs = pd.DataFrame({"test_accuracy": accuracies}).assign(optimizer="adam", stage="final", outcome="completed")
-    (axis,) = final_accuracy(runs, ["adam"], ["adam"]).axes
+    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, True)
+    strip, axis = record.draw("page").axes
     points, *lines = [list(line.get_xdata()) for line in axis.lines]
     assert points == pytest.approx([100 * each for each in accuracies])
-    summary = summarize(accuracies)
-    expected = [[summary.mean, summary.mean]] if seeds > 1 else []
-    expected += [[summary.low, summary.high]] if seeds > 2 else []
+    of = summarize(accuracies)
+    expected = [[of.mean, of.mean]] if seeds > 1 else []
+    expected += [[of.low, of.high]] if seeds > 2 else []
+    expected += [[0.9847, 0.9847]] if record.window[0] < 0.9847 < record.window[1] else []  # the chapter's run
     assert len(lines) == len(expected)
     for drawn, fractions in zip(lines, expected, strict=True):
-        assert drawn == pytest.approx([100 * each for each in fractions])
+        assert list(drawn) == pytest.approx([100 * each for each in fractions])
     assert [text.get_text() for text in axis.get_yticklabels()] == ["adam*"]
+    assert strip.get_xlim() == (0, 100)
+    low, high = axis.get_xlim()
+    assert low <= 100 * min(accuracies) <= 100 * max(accuracies) <= high
+
+
+def test_the_chapters_own_result_is_shown_only_where_it_is_comparable():
+    accuracies = [0.984, 0.985, 0.986]
+    finals = {"adam": dict(enumerate(accuracies))}
+    assert final_accuracy(summary(accuracies), finals, True).reference == 0.9847
+    assert final_accuracy(summary(accuracies), finals, False).reference is None
+
+
+def test_convergence_is_the_median_and_range_of_the_seeds(pictures):
+    adam = next(each for each in pictures["convergence"].courses if each.optimizer == "adam")
+    assert adam.epochs == (1, 2)
+    assert adam.accuracy == ((0.5, 0.5, 0.5), (pytest.approx(0.965), 0.96, 0.97))
+    assert adam.seconds == (0.5, 1.0)
+    assert "adam after the last, at 96.50%." in pictures["convergence"].finding
+
+
+def test_convergence_is_on_the_test_set_where_there_is_no_validation():
+    alone = run("adam", "final", 1, [0.9, 0.95])
+    for measure in ("validation/loss", "validation/accuracy"):
+        del alone.history[measure]
+    assert contents(source([alone])).pictures["convergence"].split == "test"
+
+
+def targets(rows):
+    return pd.DataFrame(rows, columns=["optimizer", "seed", "target", "epochs", "seconds"])
+
+
+def test_a_target_that_was_never_reached_is_shown_as_such_and_costs_the_profile():
+    frame = targets(
+        [
+            ("sgd", "1", 0.97, 1.0, 10.0),
+            ("sgd", "1", 0.98, math.inf, math.inf),
+            ("adam", "1", 0.97, 1.0, 15.0),
+            ("adam", "1", 0.98, 2.0, 30.0),
+        ]
+    )
+    record = time_to_target(frame, ["sgd", "adam"])
+    assert record.seconds == {0.97: {"sgd": (10.0,), "adam": (15.0,)}, 0.98: {"sgd": (math.inf,), "adam": (30.0,)}}
+    assert record.finding == "97%: sgd first, in a median of 10 s; 98%: adam first, in a median of 30 s."
+    steps = profile(frame, ["sgd", "adam"]).steps
+    assert steps == {"sgd": ((1.0, 0.5), (1.5, 0.5)), "adam": ((1.0, 0.5), (1.5, 1.0))}
+
+
+def test_a_learning_rate_at_the_edge_is_named_with_its_side(pictures):
+    record = pictures["learning-rates"]
+    assert record.at_edge == {"sgd": "", "adam": "widen above"}
+    assert record.ranges == {"sgd": (0.01, 1.0), "adam": (0.01, 0.11)}
+    assert [point.completed for point in record.points["adam"]] == [False, True]
+    assert "adam 0.1 (at the edge of its range)" in record.finding
+
+
+def test_confusions_are_summed_over_the_winners_seeds_and_the_worst_is_named(pictures):
+    record = pictures["confusion"]
+    assert (record.optimizer, record.seeds, record.counts[3][5], record.counts[3][3]) == ("adam", 2, 4, 16)
+    assert (
+        record.finding == "adam gets 4 of 200 test images wrong over 2 seeds; most often it takes 3 for 5, 4 times."
+    )
+
+
+def test_accuracy_by_class_is_of_all_seeds_together(pictures):
+    assert pictures["classes"].accuracies["3"] == {"adam": 0.8, "sgd": 0.7}
+    assert pictures["classes"].finding.startswith("Over all optimizers class 3 is the hardest, at 75.00%")
+
+
+def test_the_most_confident_mistakes_are_shown_with_truth_and_prediction(pictures):
+    with styled():
+        axes = pictures["mistakes"].draw("page").axes
+    assert [axis.get_title("center") for axis in axes if axis.images] == ["3 → 5\n90.0%", "3 → 5\n89.0%"]

@@ -2,112 +2,171 @@
 
 import csv
 import io
+import json
+import re
 
-from harness.records import METRIC_NAMES
-from harness.tracking import TrackedRun
-from reports.page import build_report
+import jsonschema
+import pytest
 
-DEFINITION = {
-    "optimizers": ["sgd", "adam"],
-    "budget": 2,
-    "trial_epochs": 1,
-    "final_epochs": 2,
-    "final_seeds": [1, 2],
-    "subset": True,
-    "base": {"dataset": {"name": "mnist", "train_size": 640}},
-    "spaces": {
-        name: {
-            "optimizer.lr": {"kind": "range", "low": 0.01, "high": high, "log": True, "complement": False}
-            | {"from_trials": 1},
-            "optimizer.eps": {"kind": "range", "from_trials": 26},
-        }
-        for name, high in (("sgd", 1.0), ("adam", 0.11))
-    },
-    "space": {},
-}
+from reports.contents import contents
+from reports.page import build_report, note
+from tests.reports.sweeps import CHILDREN, DEFINITION, run, source
 
 
-def run(optimizer: str, stage: str, seed: int, accuracies: list[float], outcome: str = "completed") -> TrackedRun:
-    measured = {name: dict.fromkeys(range(1, len(accuracies) + 1), 0.5) for name in METRIC_NAMES.values()}
-    measured["validation/accuracy"] = dict(enumerate(accuracies, 1))
-    measured["test/accuracy"] = dict(enumerate(accuracies, 1)) if stage == "final" else {}
-    tags = {"harness.optimizer": optimizer, "harness.stage": stage, "harness.seed": str(seed)}
-    tags |= {"harness.number": str(seed)} | ({"harness.quiet": "true"} if stage == "final" and seed == 1 else {})
-    return TrackedRun(
-        run_id=f"{optimizer}-{stage}-{seed}",
-        experiment="tiny",
-        name=optimizer,
-        status="FINISHED",
-        tags=tags | {"harness.outcome": outcome},
-        params={"optimizer.lr": "0.1"},
-        history=measured,
-    )
+@pytest.fixture
+def only_svg(monkeypatch):
+    """Of three formats the one that is on the page, for the tests that look at nothing else."""
+    monkeypatch.setattr("reports.page.FORMATS", ("svg",))
 
 
-def sweep(**tags: str) -> TrackedRun:
-    tags = {"harness.definition_hash": "d", "harness.data_digest": "e", "harness.outcome": "completed"} | tags
-    return TrackedRun("id", "<script>alert(1)</script>", "tiny", "FINISHED", tags, {}, {})
-
-
-CHILDREN = [
-    run("sgd", "trial", 0, [0.8]),
-    run("adam", "trial", 0, [0.9], "diverged"),
-    run("adam", "trial", 0, [0.7]),
-    *(run("sgd", "final", seed, [0.5, 0.90 + seed / 100]) for seed in (1, 2)),
-    *(run("adam", "final", seed, [0.5, 0.95 + seed / 100]) for seed in (1, 2)),
-]
+def rows(files, name):
+    return list(csv.DictReader(io.StringIO(files[f"tables/{name}.csv"].decode())))
 
 
 def test_summary_counts_finals_and_outcomes_best_first():
-    files = build_report(sweep(), CHILDREN, DEFINITION).files
-    rows = list(csv.DictReader(io.StringIO(files["summary.csv"].decode())))
-    assert [row["optimizer"] for row in rows] == ["adam", "sgd"]
-    assert [round(float(row["mean"]), 4) for row in rows] == [0.965, 0.915]
-    assert [row["diverged"] for row in rows] == ["1", "0"]
-    winners = list(csv.DictReader(io.StringIO(files["winners.csv"].decode())))
-    assert [float(row["validation_accuracy"]) for row in winners] == [0.8, 0.7]
+    said = contents(source())
+    assert said.summary["optimizer"].tolist() == ["adam", "sgd"]
+    assert said.summary["mean"].round(4).tolist() == [0.965, 0.915]
+    assert said.summary["diverged"].tolist() == [1, 0]
+    assert said.tables["winners"]["validation_accuracy"].tolist() == [0.8, 0.7]
 
 
-def test_page_is_self_contained_escaped_and_labelled_a_subset():
-    hostile = "<script>alert(1)</script>"
+def test_every_section_of_a_sweep_is_on_the_page_with_its_figures_in_words(only_svg):
+    report = build_report(source())
+    page = report.files["report.html"].decode()
+    sections = re.findall("<h2>(.*?)</h2>", page)
+    assert sections == [
+        "Final accuracy",
+        "Convergence",
+        "Training time",
+        "Tuning",
+        "Winners",
+        "What the models get wrong",
+        "How it was made",
+    ]
+    for name, picture in contents(source()).pictures.items():
+        assert len(picture.finding) > 30, name
+        assert picture.finding.replace("'", "&#39;") in page, name
+    assert page.count('role="img"') == len(contents(source()).pictures) == 13
+    assert page.count("<svg") == 2 * 13
+    for final in (each for each in CHILDREN if each.tags["harness.stage"] == "final"):
+        assert f"harness reproduce {final.run_id}" in page
+    markdown = report.files["report.md"].decode()
+    assert [line[3:] for line in markdown.splitlines() if line.startswith("## ")] == sections
+    for picture in re.findall(r"\(figures/(.*)-page\.png\)", markdown):
+        assert f"figures/{picture}-page.svg" in report.files
+
+
+def test_hostile_names_are_escaped_wherever_they_appear(only_svg):
+    hostile = '<script>alert("1")</script> | \U0001f525 `' + "x" * 300
     definition = DEFINITION | {"optimizers": ["sgd", "adam", hostile]}
     tags = {"mlflow.source.git.commit": hostile, "harness.torch": hostile}
     children = [*CHILDREN, run(hostile, "trial", 0, [0.6]), run(hostile, "final", 1, [0.5])]
-    files = build_report(sweep(**tags), children, definition).files
+    files = build_report(source(children, definition, **tags)).files
     page = files["report.html"].decode()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 5
     assert "src=" not in page
-    assert "Subset." in page
+    code = "    harness run "
+    text = [line for line in files["report.md"].decode().splitlines() if not line.startswith(code)]
+    assert not any("<script" in line.replace(r"\<script", "") for line in text)
+    assert not any("<script" in content.decode() for name, content in files.items() if name.endswith(".svg"))
+    assert all(re.fullmatch(r"[a-z/.-]+", name) for name in files)
+
+
+def test_a_subset_is_marked_on_page_figures_and_every_row(only_svg):
+    files = build_report(source()).files
+    assert "Subset." in files["report.html"].decode()
     tables = [content.decode().splitlines() for name, content in files.items() if name.endswith(".csv")]
     assert all(line.endswith(",True") for table in tables for line in table[1:])
-    assert "Not complete." not in page
-    assert page.count("<svg") == 3
+    assert len(tables) == 7
 
 
-def test_same_data_gives_the_same_bytes():
-    one, other = (build_report(sweep(), CHILDREN, DEFINITION) for _ in range(2))
+def test_same_data_gives_the_same_bytes_and_a_page_that_is_small():
+    one, other = (build_report(source()) for _ in range(2))
     assert one.files == other.files
+    assert {name.rpartition(".")[2] for name in one.files} == {"html", "md", "json", "csv", "svg", "png", "pdf"}
+    assert len(one.files["report.html"]) < 3e6
 
 
-def test_a_sweep_that_stopped_early_says_so():
-    page = (
-        build_report(sweep(**{"harness.outcome": "killed"}), CHILDREN[:2], DEFINITION).files["report.html"].decode()
-    )
+def test_the_json_document_keeps_to_its_schema_and_says_what_the_page_says(only_svg):
+    report = build_report(source())
+    document = json.loads(report.files["report.json"])
+    jsonschema.validate(document, json.loads(report.files["report.schema.json"]))
+    assert tuple(document["answer"]) == report.answer
+    adam, sgd = document["optimizers"]
+    assert (adam["optimizer"], round(adam["mean"], 4), adam["seeds"], adam["trials"]) == ("adam", 0.965, 2, 2)
+    assert adam["not_fully_tuned"] == "optimizer.lr 0.1, widen above"
+    assert sgd["finals"] == {"1": 0.91, "2": 0.92}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document | {"answer": None}, json.loads(report.files["report.schema.json"]))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [("killed", "It ended as killed"), ("failed", "It ended as failed"), (None, "It has not ended")],
+)
+def test_a_sweep_that_is_not_complete_says_so(only_svg, outcome, words):
+    unfinished = source(CHILDREN[:2])
+    tags = {key: value for key, value in unfinished.sweep.tags.items() if key != "harness.outcome"}
+    unfinished.sweep.tags.clear()
+    unfinished.sweep.tags.update(tags | ({"harness.outcome": outcome} if outcome else {}))
+    page = build_report(unfinished).files["report.html"].decode()
     assert "Not complete." in page
-    nothing = build_report(sweep(), [], DEFINITION)
-    assert nothing.answer == ("No final has ended yet, so there is no answer.",)
+    assert words in page
 
 
-def test_a_winner_at_the_edge_of_its_range_is_marked_wherever_its_result_appears():
-    report = build_report(sweep(), CHILDREN, DEFINITION)
+def without(measures, child):
+    return [name for name in list(child.history) if name.startswith(measures)]
+
+
+def missing_metrics():
+    children = [run("adam", "trial", 0, [0.7, 0.8]), run("adam", "final", 1, [0.9, 0.95])]
+    for child in children:
+        for name in [each for each in child.history if each.startswith(("validation", "seconds"))]:
+            del child.history[name]
+    return children
+
+
+@pytest.mark.parametrize(
+    "children",
+    [
+        [],
+        [run("adam", "trial", 0, [0.7])],
+        [run("adam", "trial", 0, [])],
+        [run("adam", "trial", 0, [0.7]), run("adam", "final", 1, [0.9])],
+        [run("adam", "trial", number, [], "diverged") for number in range(3)],
+        [run("adam", "trial", 0, [0.7]), run("adam", "final", 1, [], "diverged")],
+        [run(name, "final", 1, [0.9]) for name in ("adam", "sgd")],
+        missing_metrics(),
+    ],
+    ids=[
+        "nothing yet",
+        "one trial",
+        "no epoch",
+        "one optimizer, trial, epoch and seed",
+        "all diverged",
+        "diverged final",
+        "no trial",
+        "missing metrics",
+    ],
+)
+def test_whatever_is_there_gives_a_page(only_svg, children):
+    files = build_report(source(children)).files
+    assert "<h1>" in files["report.html"].decode()
+    assert files["report.md"].startswith(b"# ")
+    jsonschema.validate(json.loads(files["report.json"]), json.loads(files["report.schema.json"]))
+
+
+def test_a_winner_at_the_edge_of_its_range_is_marked_wherever_its_result_appears(only_svg):
+    report = build_report(source())
     by_name = report.summary.set_index("optimizer")
     assert by_name["edges"].to_dict() == {"adam": "optimizer.lr 0.1, widen above", "sgd": ""}
-    assert "Not fully tuned, its best at the edge of what was searched: adam." in report.answer
+    assert "not fully tuned, its best at the edge of what was searched: adam" in report.answer[1]
     page = report.files["report.html"].decode()
-    assert "<td>adam*</td>" in page
-    assert "<td>sgd</td>" in page
-    assert "optimizer.lr 0.1, widen above" in report.files["winners.csv"].decode()
+    assert '<th scope="row">adam*</th>' in page
+    assert '<th scope="row">sgd</th>' in page
+    assert rows(report.files, "winners")[1]["edges"] == "optimizer.lr 0.1, widen above"
 
 
 def test_last_and_selected_epoch_are_kept_apart_and_seconds_are_of_the_quiet_final():
@@ -116,10 +175,18 @@ def test_last_and_selected_epoch_are_kept_apart_and_seconds_are_of_the_quiet_fin
     loud = run("adam", "final", 4, [0.9, 0.9, 0.9])
     quiet = run("adam", "final", 1, [0.9, 0.9, 0.9])
     quiet.history["seconds/train"] = dict.fromkeys((1, 2, 3), 2.5)
-    report = build_report(sweep(), [run("adam", "trial", 0, [0.7]), sliding, loud, quiet], DEFINITION)
-    rows = list(csv.DictReader(io.StringIO(report.files["runs.csv"].decode())))
-    (kept,) = [row for row in rows if row["seed"] == "3"]
-    assert (kept["test_accuracy"], kept["selected_epoch"], kept["selected_test_accuracy"]) == ("0.6", "2", "0.85")
-    adam = report.summary.set_index("optimizer").loc["adam"]
+    said = contents(source([run("adam", "trial", 0, [0.7]), sliding, loud, quiet]))
+    (kept,) = said.tables["runs"][said.tables["runs"]["seed"] == "3"].to_dict("records")
+    assert (kept["test_accuracy"], kept["selected_epoch"], kept["selected_test_accuracy"]) == (0.6, 2, 0.85)
+    adam = said.summary.set_index("optimizer").loc["adam"]
     assert adam["train_seconds"] == 2.5
     assert round(adam["selected_mean"], 4) == round((0.85 + 0.9 + 0.9) / 3, 4)
+
+
+def test_the_description_in_mlflow_holds_the_answer_once_however_often_it_is_written(only_svg):
+    report = build_report(source())
+    once = note("what it was before", report)
+    assert report.answer[0] in once.replace("\\", "")
+    assert "| adam \\* | 1 | 96.50 |" in once
+    assert once.endswith("what it was before")
+    assert note(once, report) == once

@@ -1,0 +1,210 @@
+"""All that a report says, computed: sentences, tables and figures, each figure as its record."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.config import RunConfig, flatten
+from harness.records import Mistakes
+from reports.answer import Sanity, answer, sanity
+from reports.figures.convergence import convergence
+from reports.figures.final_accuracy import final_accuracy
+from reports.figures.mistakes import Classes, ConfidentMistakes, classes, confusion
+from reports.figures.style import Picture, looks
+from reports.figures.time import epoch_seconds, profile, time_to_target
+from reports.figures.tuning import Importances, learning_rates, outcomes, slices, tuning_curves
+from reports.frames import (
+    classes_frame,
+    differences_frame,
+    epochs_frame,
+    finals_by_seed,
+    runs_frame,
+    summary_frame,
+    targets_frame,
+    winners_frame,
+    without_superseded,
+)
+from reports.sources import Source
+from reports.statistics import median_or_never
+
+TARGETS = (0.97, 0.98, 0.985, 0.99)
+IMPORTS = "from harness.config import RunConfig, with_settings"
+NOT_TO_REPEAT = ("device", "threads")  # of the machine; they change the last bits only
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train with a winner's hyperparameters: as a command, and as Python."""
+
+    optimizer: str
+    command: str
+    python: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Of one sweep or single run. `finals` are test accuracies (fractions) by optimizer and seed, the best first."""
+
+    source: Source
+    answer: tuple[str, ...]
+    sanity: tuple[Sanity, ...]
+    finals: Mapping[str, Mapping[int, float]]
+    tables: Mapping[str, pd.DataFrame]
+    pictures: Mapping[str, Picture]
+    recipes: tuple[Recipe, ...]
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """The table of optimizers."""
+        return self.tables["summary"]
+
+
+def contents(source: Source) -> Contents:
+    """All that can be said of what is tracked."""
+    definition = source.definition
+    optimizers = list(definition["optimizers"])
+    epochs = epochs_frame(source.runs)
+    runs = without_superseded(runs_frame(source.runs, epochs), definition)
+    epochs = epochs[epochs["run_id"].isin(runs["run_id"])]
+    finals = finals_by_seed(runs, optimizers)
+    summary = summary_frame(runs, definition)
+    quiet = summary[summary["train_seconds"].notna()]
+    seconds = dict(zip(quiet["optimizer"], quiet["train_seconds"], strict=True))
+    mistakes = _by_optimizer(source.mistakes, runs, summary["optimizer"].tolist())
+    tables = {
+        "summary": summary,
+        "winners": winners_frame(runs, definition),
+        "differences": differences_frame(finals),
+        "targets": targets_frame(epochs, seconds, summary["optimizer"].tolist(), TARGETS),
+        "classes": classes_frame(mistakes),
+        "runs": runs,
+        "epochs": epochs,
+    }
+    comparable = definition["base"]["dataset"]["name"] == "mnist" and not definition["subset"]
+    pictures: dict[str, Picture | None] = {
+        "final-accuracy": final_accuracy(summary, finals, comparable),
+        "convergence": convergence(epochs, optimizers, seconds),
+        "epoch-seconds": epoch_seconds(runs, epochs, optimizers),
+        "time-to-target": time_to_target(tables["targets"], optimizers),
+        "performance-profile": profile(tables["targets"], optimizers),
+        "tuning-curves": tuning_curves(runs, optimizers),
+        "learning-rates": learning_rates(runs, tables["winners"], definition),
+        "slices": slices(runs, definition),
+        "importances": Importances(source.importances, looks(optimizers)) if source.importances else None,
+        "outcomes": outcomes(summary, optimizers),
+        **_mistaken(mistakes, runs, tables["classes"], optimizers),
+    }
+    return Contents(
+        source=source,
+        answer=tuple(answer(definition, finals, summary)),
+        sanity=tuple(sanity(finals)),
+        finals=finals,
+        tables=tables,
+        pictures={name: picture for name, picture in pictures.items() if picture is not None},
+        recipes=tuple(_recipes(runs, optimizers)),
+    )
+
+
+def targets_summary(targets: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per optimizer: for each target, how many seeds reached it, and the median epochs and seconds until then.
+
+    The median is None where half of the seeds or more never got there.
+    """
+    rows = []
+    for optimizer, mine in targets.groupby("optimizer", sort=False):
+        cells = []
+        for target, of in mine.groupby("target"):
+            reached = int(np.isfinite(of["epochs"]).sum())
+            epochs = median_or_never(of["epochs"].tolist())
+            seconds = median_or_never(of["seconds"].tolist()) if of["seconds"].notna().all() else None
+            cells.append(
+                {"target": target, "reached": reached, "seeds": len(of), "epochs": epochs, "seconds": seconds}
+            )
+        rows.append({"optimizer": optimizer, "targets": cells})
+    return rows
+
+
+def _by_optimizer(
+    mistakes: Mapping[str, Mistakes], runs: pd.DataFrame, optimizers: Sequence[str]
+) -> dict[str, list[Mistakes]]:
+    """Of the finals in `runs`, by optimizer in that order, each by seed."""
+    finals = runs[runs["run_id"].isin(mistakes.keys())]
+    found = {
+        name: [mistakes[run_id] for run_id in finals.loc[finals["optimizer"] == name, "run_id"]]
+        for name in optimizers
+    }
+    return {name: each for name, each in found.items() if each}
+
+
+def _mistaken(
+    mistakes: Mapping[str, Sequence[Mistakes]], runs: pd.DataFrame, by_class: pd.DataFrame, optimizers: Sequence[str]
+) -> dict[str, Picture]:
+    """The figures of section 7: of the best optimizer, and of all."""
+    if not mistakes:
+        return {}
+    best, of_seeds = next(iter(mistakes.items()))
+    finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == best)]
+    first = ConfidentMistakes(best, str(finals["seed"].iloc[0]), of_seeds[0].class_names, of_seeds[0].most_confident)
+    pictures: dict[str, Picture] = {"confusion": confusion(best, of_seeds)}
+    if first.mistakes:
+        pictures["mistakes"] = first
+    shown: Classes = classes(by_class, optimizers)
+    return pictures | {"classes": shown}
+
+
+def _recipes(runs: pd.DataFrame, optimizers: Sequence[str]) -> list[Recipe]:
+    """Of each optimizer's winner, from the config of its first final."""
+    recipes = []
+    for name in optimizers:
+        finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name)]
+        if len(finals):
+            recipes.append(_recipe(name, finals.iloc[0]))
+    return recipes
+
+
+def _recipe(name: str, final: "pd.Series[Any]") -> Recipe:
+    defaults = {key: str(value) for key, value in flatten(RunConfig()).items()}
+    config = {
+        str(key).removeprefix("config."): value
+        for key, value in final.items()
+        if str(key).startswith("config.") and isinstance(value, str)
+    }
+    # the chapter's own split is another one, and another optimizer begins from its own defaults
+    said = {
+        key: _literal(value)
+        for key, value in config.items()
+        if key not in NOT_TO_REPEAT and (defaults.get(key) != value or key.startswith(("optimizer.", "dataset.")))
+    }
+    first = {"optimizer.name": said.pop("optimizer.name", name)}
+    settings = first | said
+    words = [
+        "harness",
+        "run",
+        "chapter",
+        *(w for key, value in settings.items() for w in ("--set", f"{key}={value}")),
+    ]
+    python = "".join(f'    "{key}": {_python(value)},\n' for key, value in settings.items())
+    return Recipe(
+        optimizer=name,
+        command=shlex.join(words),
+        python=f"{IMPORTS}\n\nconfig = with_settings(RunConfig(), {{\n{python}}})",
+    )
+
+
+def _literal(text: str) -> str:
+    """A param of MLflow, as --set takes it."""
+    return {"True": "true", "False": "false"}.get(text, text)
+
+
+def _python(text: str) -> str:
+    if text in ("true", "false"):
+        return text.capitalize()
+    try:
+        float(text)
+    except ValueError:
+        return repr(text)
+    return text

@@ -1,0 +1,48 @@
+"""Two sweeps beside each other: final accuracy of each optimizer in both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from reports.figures.style import Look, Width, figure, looks
+from reports.statistics import Change
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How each optimizer changed from the first sweep to the second, and what these are called."""
+
+    changes: tuple[Change, ...]
+    names: tuple[str, str]
+    looks: Mapping[str, Look]
+
+    @property
+    def finding(self) -> str:
+        """Which changed beyond noise."""
+        changed = [each for each in self.changes if each.told_apart]
+        if not changed:
+            return f"No optimizer differs beyond noise between {self.names[0]} and {self.names[1]}."
+        words = ", ".join(f"{each.optimizer} by {100 * each.difference:+.2f} points" for each in changed)
+        return f"From {self.names[0]} to {self.names[1]} these differ beyond noise: {words}."
+
+    def draw(self, width: Width) -> Figure:
+        """A row an optimizer: hollow in the first sweep, filled in the second."""
+        drawn = figure(width, 0.75 + 0.26 * len(self.changes))
+        axis = drawn.subplots()
+        for row, each in enumerate(self.changes):
+            look = self.looks[each.optimizer]
+            axis.plot([100 * each.before, 100 * each.after], [row, row], color=look.colour, linewidth=0.8)
+            axis.plot(100 * each.before, row, look.marker, color=look.colour, markerfacecolor="none", markersize=6)
+            axis.plot(100 * each.after, row, look.marker, color=look.colour, markersize=6)
+        axis.set_yticks(range(len(self.changes)), [self.looks[each.optimizer].label for each in self.changes])
+        axis.set_ylim(len(self.changes) - 0.4, -0.6)
+        axis.set_xlabel("mean test accuracy (%): hollow the first sweep, filled the second")
+        axis.grid(visible=False, axis="y")
+        axis.grid(visible=True, axis="x")
+        return drawn
+
+
+def comparison(changes: Sequence[Change], names: tuple[str, str]) -> Comparison | None:
+    """None where the two have no optimizer in common."""
+    return Comparison(tuple(changes), names, looks([each.optimizer for each in changes])) if changes else None

@@ -1,0 +1,135 @@
+"""Final accuracy by optimizer: every seed, the mean, its interval, beside chance and the chapter's own result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from reports.figures.style import Look, Width, figure, looks
+from reports.statistics import LEAST_SEEDS
+
+# of the chapter's program on all 60,000 images after two epochs: `harness run chapter`
+CHAPTER = 0.9847
+CHANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Finals:
+    """One optimizer's: test accuracies by seed, their mean and its 95% interval, as fractions."""
+
+    optimizer: str
+    values: tuple[float, ...]
+    mean: float
+    low: float | None
+    high: float | None
+    tiers: str
+    fully_tuned: bool
+
+
+@dataclass(frozen=True)
+class FinalAccuracy:
+    """Of all optimizers with a final, the best first. `reference`: the chapter's result, where it is comparable."""
+
+    optimizers: tuple[Finals, ...]
+    reference: float | None
+    looks: Mapping[str, Look]
+
+    @property
+    def finding(self) -> str:
+        """Best and worst."""
+        best, worst = self.optimizers[0], self.optimizers[-1]
+        seeds = len(best.values)
+        text = f"{best.optimizer} has the highest mean test accuracy, {best.mean:.2%} over {_count(seeds, 'seed')}"
+        if best is not worst:
+            text += f"; {worst.optimizer} the lowest, {worst.mean:.2%}"
+        first = {rank for each in self.optimizers for rank in each.tiers.split(", ") if rank}
+        if len(self.optimizers) > 1 and len(best.values) >= LEAST_SEEDS:
+            text += ". None is told apart beyond noise" if len(first) == 1 else f". They are in {len(first)} tiers"
+        return text + "."
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """What the larger panel shows of the scale (fractions): all seeds, and the intervals that are drawn."""
+        values = [value for each in self.optimizers for value in each.values]
+        lows = [each.low for each in self.optimizers if each.low is not None and len(each.values) >= LEAST_SEEDS]
+        highs = [each.high for each in self.optimizers if each.high is not None and len(each.values) >= LEAST_SEEDS]
+        low, high = min(values + lows), max(values + highs)
+        margin = max(high - low, 0.001) * 0.08
+        return max(0.0, low - margin), min(1.0, high + margin)
+
+    def draw(self, width: Width) -> Figure:
+        """A strip of the whole scale above, and the part of it where the finals are."""
+        drawn = figure(width, 1.15 + 0.24 * len(self.optimizers))
+        strip, axis = drawn.subplots(2, 1, height_ratios=[0.3, 0.4 + 0.24 * len(self.optimizers)])
+        low, high = self.window
+        strip.axvspan(100 * low, 100 * high, alpha=0.18, color="#0072b2", linewidth=0)
+        strip.axvline(100 * CHANCE, linestyle=":", linewidth=1, color="#7f7f7f")
+        strip.text(100 * CHANCE, 0.5, " chance", va="center", transform=strip.get_xaxis_transform())
+        for each in self.optimizers:
+            strip.plot(
+                100 * each.mean, 0.5, self.looks[each.optimizer].marker, color=self.looks[each.optimizer].colour
+            )
+        strip.set(xlim=(0, 100), ylim=(0, 1), yticks=[], title="the whole scale (%); shaded: the part below")
+        strip.spines["left"].set_visible(False)
+        strip.grid(visible=False)
+        for row, each in enumerate(self.optimizers):
+            look = self.looks[each.optimizer]
+            axis.plot(
+                [100 * value for value in each.values],
+                [row] * len(each.values),
+                look.marker,
+                color=look.colour,
+                alpha=0.75,
+            )
+            if len(each.values) > 1:
+                axis.plot([100 * each.mean] * 2, [row - 0.28, row + 0.28], color=look.colour, linewidth=2)
+            if each.low is not None and each.high is not None and len(each.values) >= LEAST_SEEDS:
+                axis.plot([100 * each.low, 100 * each.high], [row + 0.28] * 2, color=look.colour, alpha=0.6)
+        if self.reference is not None and low < self.reference < high:
+            axis.axvline(100 * self.reference, linestyle="--", linewidth=1, color="#7f7f7f")
+            axis.annotate(
+                "the chapter's run",
+                (100 * self.reference, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(2, 1),
+                textcoords="offset points",
+                fontsize=7,
+            )
+        names = [self.looks[each.optimizer].label + ("" if each.fully_tuned else "*") for each in self.optimizers]
+        axis.set_yticks(range(len(names)), names)
+        axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(100 * low, 100 * high))
+        parts = ["test accuracy (%), zoomed: a point a seed", "the line their mean"]
+        if max(len(each.values) for each in self.optimizers) >= LEAST_SEEDS:
+            parts.append("below it its 95% interval")
+        axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
+        axis.grid(visible=False, axis="y")
+        axis.grid(visible=True, axis="x")
+        return drawn
+
+
+def final_accuracy(
+    summary: pd.DataFrame, finals: Mapping[str, Mapping[int, float]], comparable_with_chapter: bool
+) -> FinalAccuracy | None:
+    """Of the summary's optimizers with a completed final; None where there is none."""
+    rows = [row for row in summary.to_dict("records") if row["seeds"]]
+    if not rows:
+        return None
+    optimizers = tuple(
+        Finals(
+            optimizer=row["optimizer"],
+            values=tuple(finals[row["optimizer"]].values()),
+            mean=row["mean"],
+            low=None if pd.isna(row["low"]) else row["low"],
+            high=None if pd.isna(row["high"]) else row["high"],
+            tiers=row["tiers"],
+            fully_tuned=not row["edges"],
+        )
+        for row in rows
+    )
+    reference = CHAPTER if comparable_with_chapter else None
+    return FinalAccuracy(optimizers, reference, looks(summary["optimizer"].tolist()))
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,146 @@
+"""What the models get wrong: the winner's confusions, the most confident mistakes as images, accuracy by class."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from harness.records import Mistake, Mistakes
+from reports.figures.style import INK, Look, Width, figure, looks
+from reports.figures.tuning import legend
+
+SIDE = 28
+Counts = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Test images by ground truth (row) and prediction (column), summed over the finals of `optimizer`."""
+
+    optimizer: str
+    seeds: int
+    class_names: tuple[str, ...]
+    counts: Counts
+
+    @property
+    def finding(self) -> str:
+        """How many are wrong, and the most frequent confusion."""
+        counts = np.array(self.counts)
+        wrong = counts.sum() - np.trace(counts)
+        text = f"{self.optimizer} gets {wrong} of {counts.sum()} test images wrong over {self.seeds} seeds"
+        if not wrong:
+            return text + "."
+        np.fill_diagonal(counts, 0)
+        row, column = np.unravel_index(counts.argmax(), counts.shape)
+        return (
+            f"{text}; most often it takes {self.class_names[row]} for {self.class_names[column]}, "
+            f"{counts[row, column]} times."
+        )
+
+    def draw(self, width: Width) -> Figure:
+        """The matrix, coloured by the mistakes alone."""
+        counts = np.array(self.counts)
+        wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+        drawn = figure(width, 3.3)
+        axis = drawn.subplots()
+        axis.imshow(wrong, cmap="Oranges", vmax=max(1, 1.4 * wrong.max()), alpha=0.7)
+        for row, column in np.argwhere(counts > 0):
+            weight = "normal" if row == column else "bold"
+            axis.text(column, row, counts[row, column], ha="center", va="center", fontsize=5.5, fontweight=weight)
+        long = max(map(len, self.class_names)) > 2
+        axis.set_xticks(range(len(counts)), self.class_names, rotation=45 if long else 0, fontsize=7)
+        axis.set_yticks(range(len(counts)), self.class_names, fontsize=7)
+        axis.set(xlabel="prediction", ylabel="ground truth")
+        axis.grid(visible=False)
+        return drawn
+
+
+@dataclass(frozen=True)
+class ConfidentMistakes:
+    """The wrong predictions of highest probability of one final of `optimizer`."""
+
+    optimizer: str
+    seed: str
+    class_names: tuple[str, ...]
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def finding(self) -> str:
+        """Each in words."""
+        named = [
+            f"image {each.index}, {self.class_names[each.ground_truth]} taken for "
+            f"{self.class_names[each.prediction]} ({each.probability:.1%})"
+            for each in self.mistakes
+        ]
+        return f"The most confident mistakes of {self.optimizer}, seed {self.seed}: {'; '.join(named)}."
+
+    def draw(self, width: Width) -> Figure:
+        """The images, with ground truth, prediction and its probability."""
+        columns = 10 if width == "page" else 5
+        rows = -(-len(self.mistakes) // columns)
+        drawn = figure(width, 1.02 * rows)
+        axes = drawn.subplots(rows, columns, squeeze=False).flatten()
+        for axis in axes:
+            axis.set_axis_off()
+        for axis, each in zip(axes, self.mistakes, strict=False):
+            pixels = np.frombuffer(base64.b64decode(each.pixels), dtype=np.uint8).reshape(SIDE, SIDE)
+            axis.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+            truth, prediction = self.class_names[each.ground_truth], self.class_names[each.prediction]
+            axis.set_title(f"{truth} → {prediction}\n{each.probability:.1%}", fontsize=7, loc="center", pad=2)
+        return drawn
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The share of each class's test images that an optimizer's finals got right, by class and optimizer."""
+
+    accuracies: Mapping[str, Mapping[str, float]]
+    looks: Mapping[str, Look]
+
+    @property
+    def finding(self) -> str:
+        """The hardest class, and the easiest."""
+        means = {name: float(np.mean(list(each.values()))) for name, each in self.accuracies.items()}
+        hardest, easiest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+        return (
+            f"Over all optimizers class {hardest} is the hardest, at {means[hardest]:.2%}, "
+            f"and {easiest} the easiest, at {means[easiest]:.2%}."
+        )
+
+    def draw(self, width: Width) -> Figure:
+        """A row a class, a marker an optimizer."""
+        drawn = figure(width, 0.9 + 0.22 * len(self.accuracies))
+        axis = drawn.subplots()
+        names = list(next(iter(self.accuracies.values())))
+        for name in names:
+            values = [100 * each[name] for each in self.accuracies.values()]
+            axis.plot(values, range(len(values)), self.looks[name].marker, color=self.looks[name].colour, alpha=0.8)
+        for row, each in enumerate(self.accuracies.values()):
+            ends = [100 * min(each.values()), 100 * max(each.values())]
+            axis.plot(ends, [row, row], color=INK, linewidth=0.5, alpha=0.4, zorder=0)
+        axis.set_yticks(range(len(self.accuracies)), list(self.accuracies))
+        axis.invert_yaxis()
+        parts = ("test images of the class that are right (%)", "mean over seeds")
+        axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
+        axis.grid(visible=False, axis="y")
+        axis.grid(visible=True, axis="x")
+        legend(drawn, names, self.looks, width)
+        return drawn
+
+
+def confusion(optimizer: str, of_seeds: Sequence[Mistakes]) -> Confusion:
+    """Summed over the finals of one optimizer."""
+    counts = np.sum([each.confusion for each in of_seeds], axis=0)
+    return Confusion(optimizer, len(of_seeds), of_seeds[0].class_names, tuple(map(tuple, counts.tolist())))
+
+
+def classes(frame: pd.DataFrame, optimizers: Sequence[str]) -> Classes:
+    """Of the frame of classes."""
+    rows = frame.set_index("class").to_dict("index")
+    return Classes(
+        {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows.items()},
+        looks(optimizers),
+    )

@@ -1,0 +1,173 @@
+"""How all figures look: one colour and one marker per optimizer, two widths, the same bytes for the same data."""
+
+import functools
+import io
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple, Protocol
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+from matplotlib.ft2font import FT2Font
+from matplotlib.ticker import MaxNLocator
+
+from harness.config import OPTIMIZER_CONFIGS
+
+Width = Literal["column", "page"]
+WIDTHS: dict[Width, float] = {"column": 3.5, "page": 7.2}  # inches, of a journal's column and page
+FORMATS = ("svg", "png", "pdf")
+# the page gives these two its own colours, so that a figure is readable on a dark ground too
+INK = "#1b1b1f"
+GRID = "#d4d4d9"
+# after Okabe and Ito (2008), its light colours darkened until each has a contrast of 3:1 on white and on black
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", "#7f7f7f")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "legend.fontsize": 8,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "svg.fonttype": "path",
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+}
+LONGEST_NAME = 20
+MOST_VECTORS = 400  # points of one series; more are drawn as pixels, so that the page stays small
+
+
+class Look(NamedTuple):
+    """Of one optimizer, on every figure of every page."""
+
+    colour: str
+    marker: str
+    label: str
+
+
+class Picture(Protocol):
+    """A computed figure."""
+
+    @property
+    def finding(self) -> str:
+        """What it shows, in a sentence or two, for whoever can't see it."""
+
+    def draw(self, width: Width) -> Figure:
+        """It, that wide."""
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """By optimizer: of the registry's always the same one, of other names the next ones in turn."""
+    registered = list(OPTIMIZER_CONFIGS)
+    chapter = ["sgd", "adagrad", "adadelta", "rmsprop", "adam"]  # the most different colours for the chapter's five
+    order = chapter + [name for name in registered if name not in chapter]
+    order += [name for name in names if name not in order]
+    return {
+        name: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], drawable(name))
+        for name, index in ((name, order.index(name)) for name in names)
+    }
+
+
+def drawable(name: str) -> str:
+    """`name` as matplotlib can draw it: no formula, no sign that its font lacks, and short."""
+    signs = _signs()
+    text = "".join(sign if ord(sign) in signs else "\N{WHITE SQUARE}" for sign in name)
+    return (text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…").replace("$", r"\$")
+
+
+@functools.cache
+def _signs() -> Collection[int]:
+    """Code points of matplotlib's own font."""
+    return FT2Font(findfont("DejaVu Sans")).get_charmap().keys()
+
+
+def figure(width: Width, height: float) -> Figure:
+    """An empty one, so many inches high."""
+    return Figure(figsize=(WIDTHS[width], height), layout="constrained")
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Under which all figures are drawn, whatever the user's matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def label_ends(drawn: Figure, axis: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping[str, Look]) -> None:
+    """Names beside the ends of lines (x, y in data units), moved apart where they would overlap."""
+    if not ends:
+        return
+    drawn.draw_without_rendering()
+    to_axes = axis.transData + axis.transAxes.inverted()
+    heights = {name: float(to_axes.transform(end)[1]) for name, end in ends.items()}
+    line = 10 / 72 / (axis.get_position().height * drawn.get_figheight())
+    for name, height in spread(heights, line).items():
+        axis.annotate(
+            looks[name].label,
+            ends[name],
+            xytext=(1.03, height),
+            textcoords="axes fraction",
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": looks[name].colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3},
+        )
+
+
+def spread(positions: Mapping[str, float], least: float) -> dict[str, float]:
+    """`positions` moved as little as brings any two `least` apart, in their order (isotonic regression)."""
+    from scipy.optimize import isotonic_regression
+
+    names = sorted(positions, key=positions.__getitem__)
+    offsets = np.arange(len(names)) * least
+    fitted = isotonic_regression([positions[name] - offset for name, offset in zip(names, offsets, strict=True)])
+    return dict(zip(names, (fitted.x + offsets).tolist(), strict=True))
+
+
+def lay_out(drawn: Figure, warning: str) -> None:
+    """Find room for all labels, and for a warning above; once for all formats, since it takes as long as drawing."""
+    if warning:
+        drawn.set_figheight(drawn.get_figheight() + 0.2)
+        drawn.suptitle(warning, fontsize=7, color=COLOURS[3])
+    drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")
+
+
+def whole_numbers(axis: Axes) -> None:
+    """Ticks of x at integers alone."""
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def many(values: Sequence[object]) -> bool:
+    """Whether so many points are drawn as pixels."""
+    return len(values) > MOST_VECTORS
+
+
+def render(drawn: Figure, kind: str, salt: str) -> bytes:
+    """The figure as `svg`, `png` or `pdf`, the same bytes for the same data.
+
+    `salt` makes the ids of an SVG its own, so that several stand on one page.
+    """
+    buffer = io.BytesIO()
+    metadata = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
+    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
+        drawn.savefig(buffer, format=kind, dpi=200, metadata=metadata, transparent=kind != "png")
+    return buffer.getvalue()

@@ -1,0 +1,370 @@
+"""Tuning: what a part of the budget would have found, and how sensitive each optimizer is to what was searched."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from reports.figures.style import Look, Width, drawable, figure, label_ends, looks, many, whole_numbers
+from reports.frames import TRIAL_OUTCOMES, searched
+from reports.statistics import Curve, tuning_curve
+
+LEARNING_RATE = "optimizer.lr"
+OUTCOME_COLOURS = ("#009e73", "#5a7bd8", "#d55e00", "#7f7f7f")
+
+
+@dataclass(frozen=True)
+class TuningCurves:
+    """The best validation accuracy by epochs of trials spent, over orders of the trials, by optimizer."""
+
+    curves: Mapping[str, Curve]
+    looks: Mapping[str, Look]
+
+    @property
+    def finding(self) -> str:
+        """What half the budget would have lost, at most."""
+        lost = {}
+        for name, curve in self.curves.items():
+            half = max((at for at in curve.at if at <= curve.at[-1] / 2), default=curve.at[0])
+            lost[name] = curve.median[-1] - curve.median[curve.at.index(half)]
+        worst = max(lost, key=lost.__getitem__)
+        return (
+            f"With half the budget the median search would have lost at most {100 * lost[worst]:.2f} points of "
+            f"validation accuracy, that of {worst}."
+        )
+
+    def draw(self, width: Width) -> Figure:
+        """A line and a band each."""
+        drawn = figure(width, 2.5)
+        axis = drawn.subplots()
+        for name, curve in self.curves.items():
+            colour = self.looks[name].colour
+            low, median, high = (100 * np.array(values) for values in (curve.low, curve.median, curve.high))
+            axis.fill_between(curve.at, low, high, color=colour, alpha=0.14, linewidth=0, step="post")
+            axis.step(curve.at, median, color=colour, where="post")
+            axis.plot(curve.at[-1], 100 * curve.median[-1], self.looks[name].marker, color=colour)
+        _zoom(axis, [value for curve in self.curves.values() for value in curve.median])
+        whole_numbers(axis)
+        axis.set_xlabel("epochs of trials spent")
+        axis.set_ylabel("best validation accuracy (%)")
+        label_ends(
+            drawn,
+            axis,
+            {name: (each.at[-1], 100 * each.median[-1]) for name, each in self.curves.items()},
+            self.looks,
+        )
+        return drawn
+
+
+def tuning_curves(runs: pd.DataFrame, optimizers: Sequence[str]) -> TuningCurves | None:
+    """Of the trials; None where none completed."""
+    curves = {}
+    for name in optimizers:
+        trials = runs[(runs["optimizer"] == name) & (runs["stage"] == "trial")].to_dict("records")
+        curve = tuning_curve(
+            [(each["epochs"], each["validation_accuracy"] if _completed(each) else math.nan) for each in trials]
+        )
+        if curve is not None:
+            curves[name] = curve
+    return TuningCurves(curves, looks(optimizers)) if curves else None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial: the value of one hyperparameter, its last validation accuracy (fraction), whether it completed."""
+
+    value: Any
+    accuracy: float
+    completed: bool
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Every trial's learning rate and accuracy by optimizer, the range that was searched, and where the best is."""
+
+    points: Mapping[str, tuple[Point, ...]]
+    ranges: Mapping[str, tuple[float, float]]
+    at_edge: Mapping[str, str]
+    looks: Mapping[str, Look]
+
+    @property
+    def finding(self) -> str:
+        """The best learning rate of each, and which is at an edge."""
+        found = [
+            f"{name} {_best(points).value:.2g}" + (" (at the edge of its range)" if self.at_edge[name] else "")
+            for name, points in self.points.items()
+        ]
+        return f"The learning rate of the best trial: {', '.join(found)}."
+
+    def draw(self, width: Width) -> Figure:
+        """A panel an optimizer, its searched range shaded."""
+        columns = min(len(self.points), 3 if width == "page" else 2)
+        rows = math.ceil(len(self.points) / columns)
+        drawn = figure(width, 0.3 + 1.45 * rows)
+        axes = drawn.subplots(rows, columns, sharey=True, squeeze=False).flatten()
+        accuracies = [point.accuracy for points in self.points.values() for point in points if point.completed]
+        for axis, (name, points) in zip(axes, self.points.items(), strict=False):
+            low, high = self.ranges[name]
+            axis.axvspan(low, high, color="#7f7f7f", alpha=0.12, linewidth=0)
+            _scatter(axis, points, self.looks[name], _floor(accuracies))
+            best = _best(points)
+            axis.axvline(best.value, linewidth=0.8, linestyle="--", color=self.looks[name].colour)
+            axis.set_title(self.looks[name].label + (f": edge, {self.at_edge[name]}" if self.at_edge[name] else ""))
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_locator(NullLocator())
+        _zoom(axes[0], accuracies)
+        for axis in axes[len(self.points) :]:
+            axis.remove()
+        key = "shaded: what was searched; dashed: the best trial's"
+        drawn.supxlabel(("; " if width == "page" else "\n").join(("learning rate", key)), fontsize=8)
+        drawn.supylabel("validation accuracy (%)", fontsize=8)
+        return drawn
+
+
+def learning_rates(runs: pd.DataFrame, winners: pd.DataFrame, definition: Mapping[str, Any]) -> LearningRates | None:
+    """Of the optimizers whose learning rate was searched and of which a trial completed; None where there is none."""
+    edges = dict(zip(winners["optimizer"], winners["edges"], strict=True))
+    points = {}
+    ranges = {}
+    for name in definition["optimizers"]:
+        dimension = searched(definition, name).get(LEARNING_RATE)
+        mine = _points(runs, name, LEARNING_RATE)
+        if dimension is not None and dimension["kind"] == "range" and any(each.completed for each in mine):
+            points[name] = mine
+            ranges[name] = (dimension["low"], dimension["high"])
+    at_edge = {
+        name: next(
+            (text.split(", ")[1] for text in edges.get(name, "").split("; ") if text.startswith(LEARNING_RATE)), ""
+        )
+        for name in points
+    }
+    return LearningRates(points, ranges, at_edge, looks(definition["optimizers"])) if points else None
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Every trial's value of each other searched hyperparameter and its accuracy, by key and optimizer."""
+
+    points: Mapping[str, Mapping[str, tuple[Point, ...]]]
+    log: Mapping[str, bool]
+    looks: Mapping[str, Look]
+
+    @property
+    def finding(self) -> str:
+        """Of each, where the best trial of all is."""
+        best = {
+            key: max(
+                (each for points in by.values() for each in points if each.completed), key=lambda at: at.accuracy
+            )
+            for key, by in self.points.items()
+        }
+        return (
+            "The best trial of all: " + ", ".join(f"{key} {_short(each.value)}" for key, each in best.items()) + "."
+        )
+
+    def draw(self, width: Width) -> Figure:
+        """A panel a hyperparameter."""
+        columns = min(len(self.points), 3 if width == "page" else 2)
+        rows = math.ceil(len(self.points) / columns)
+        drawn = figure(width, 0.6 + 1.6 * rows)
+        axes = drawn.subplots(rows, columns, sharey=True, squeeze=False).flatten()
+        accuracies = [
+            each.accuracy
+            for by in self.points.values()
+            for points in by.values()
+            for each in points
+            if each.completed
+        ]
+        for axis, (key, by_name) in zip(axes, self.points.items(), strict=False):
+            values = {point.value for points in by_name.values() for point in points}
+            places = None
+            if self.log[key]:
+                axis.set_xscale("log")
+            elif any(isinstance(value, str) for value in values) or len(values) <= 5:
+                places = sorted(values, key=lambda value: (isinstance(value, str), value))
+                axis.set_xticks(range(len(places)), [_short(value) for value in places])
+            for index, (name, points) in enumerate(by_name.items()):
+                shift = 0.1 * (index - (len(by_name) - 1) / 2)
+                placed = (
+                    points
+                    if places is None
+                    else [Point(places.index(each.value) + shift, each.accuracy, each.completed) for each in points]
+                )
+                _scatter(axis, placed, self.looks[name], _floor(accuracies))
+            axis.set_xlabel(key)
+        _zoom(axes[0], accuracies)
+        for axis in axes[len(self.points) :]:
+            axis.remove()
+        drawn.supylabel("validation accuracy (%)", fontsize=8)
+        legend(drawn, next(iter(self.points.values())), self.looks, width)
+        return drawn
+
+
+def slices(runs: pd.DataFrame, definition: Mapping[str, Any]) -> Slices | None:
+    """Of every searched key but the learning rate; None where no trial of one completed."""
+    points: dict[str, dict[str, tuple[Point, ...]]] = {}
+    log = {}
+    for name in definition["optimizers"]:
+        for key, dimension in searched(definition, name).items():
+            mine = _points(runs, name, key)
+            if key != LEARNING_RATE and any(each.completed for each in mine):
+                points.setdefault(key, {})[name] = mine
+                log[key] = bool(dimension.get("log")) and not dimension.get("complement")
+    return Slices(points, log, looks(definition["optimizers"])) if points else None
+
+
+@dataclass(frozen=True)
+class Importances:
+    """The share (0 to 1) of each searched hyperparameter in how much an optimizer's accuracy varies, by PED-ANOVA."""
+
+    shares: Mapping[str, Mapping[str, float]]
+    looks: Mapping[str, Look]
+
+    @property
+    def finding(self) -> str:
+        """The most important one of each."""
+        most = {name: max(shares, key=shares.__getitem__) for name, shares in self.shares.items()}
+        found = ", ".join(f"{key} for {name} ({self.shares[name][key]:.0%})" for name, key in most.items())
+        return f"What matters most: {found}."
+
+    def draw(self, width: Width) -> Figure:
+        """A row an optimizer, a column a hyperparameter."""
+        keys = list(dict.fromkeys(key for shares in self.shares.values() for key in shares))
+        table = np.array([[shares.get(key, math.nan) for key in keys] for shares in self.shares.values()])
+        drawn = figure(width, 0.9 + 0.24 * len(self.shares))
+        axis = drawn.subplots()
+        axis.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto", alpha=0.6)
+        for row, column in np.argwhere(np.isfinite(table)):
+            axis.text(column, row, f"{table[row, column]:.0%}", ha="center", va="center")
+        axis.set_xticks(range(len(keys)), [key.replace(".", ".\n", 1) for key in keys], fontsize=7)
+        axis.set_yticks(range(len(self.shares)), [self.looks[name].label for name in self.shares])
+        axis.grid(visible=False)
+        return drawn
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Numbers of trials by how they ended, by optimizer."""
+
+    counts: Mapping[str, Mapping[str, int]]
+
+    @property
+    def finding(self) -> str:
+        """All together."""
+        total = {outcome: sum(each[outcome] for each in self.counts.values()) for outcome in TRIAL_OUTCOMES}
+        words = ", ".join(f"{count} {outcome}" for outcome, count in total.items() if count)
+        return f"Of {sum(total.values())} trials {words or 'none has ended'}."
+
+    def draw(self, width: Width) -> Figure:
+        """A bar an optimizer."""
+        drawn = figure(width, 0.85 + 0.22 * len(self.counts))
+        axis = drawn.subplots()
+        left = np.zeros(len(self.counts))
+        for outcome, colour in zip(TRIAL_OUTCOMES, OUTCOME_COLOURS, strict=True):
+            numbers = np.array([each[outcome] for each in self.counts.values()])
+            if numbers.any():
+                axis.barh(
+                    range(len(self.counts)),
+                    numbers,
+                    left=left,
+                    color=colour,
+                    label=outcome,
+                    height=0.7,
+                    alpha=0.75,
+                )
+                for row in np.flatnonzero(numbers):
+                    axis.text(left[row] + numbers[row] / 2, int(row), str(numbers[row]), ha="center", va="center")
+            left += numbers
+        axis.set_yticks(range(len(self.counts)), [drawable(name) for name in self.counts])
+        axis.invert_yaxis()
+        axis.set_xlabel("trials")
+        axis.grid(visible=False)
+        drawn.legend(loc="outside upper left", ncols=4, frameon=False)
+        return drawn
+
+
+def outcomes(summary: pd.DataFrame, optimizers: Sequence[str]) -> Outcomes | None:
+    """Of the summary; None where no trial has ended."""
+    rows = summary.set_index("optimizer")[TRIAL_OUTCOMES].to_dict("index")
+    counts = {name: {str(each): int(count) for each, count in rows[name].items()} for name in optimizers}
+    return Outcomes(counts) if any(sum(each.values()) for each in counts.values()) else None
+
+
+def legend(drawn: Figure, names: Sequence[str] | Mapping[str, Any], looks: Mapping[str, Look], width: Width) -> None:
+    """Marker and name of each, above all panels."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker=looks[name].marker, color=looks[name].colour, linestyle="", label=looks[name].label)
+        for name in names
+    ]
+    columns = len(handles) if width == "page" else 3
+    drawn.legend(handles=handles, loc="outside upper left", ncols=min(columns, 8), frameon=False, handletextpad=0.1)
+
+
+def _points(runs: pd.DataFrame, optimizer: str, key: str) -> tuple[Point, ...]:
+    column = f"config.{key}"
+    if column not in runs.columns:
+        return ()
+    trials = runs[(runs["optimizer"] == optimizer) & (runs["stage"] == "trial")]
+    measured = trials[trials["validation_accuracy"].notna() & trials[column].notna()]
+    return tuple(
+        Point(_number(each[column]), float(each["validation_accuracy"]), _completed(each))
+        for each in measured.to_dict("records")
+    )
+
+
+def _scatter(axis: Axes, points: Sequence[Point], look: Look, floor: float) -> None:
+    """Completed trials filled, the others hollow; those under the floor as arrows at it."""
+    for completed in (False, True):
+        mine = [each for each in points if each.completed == completed]
+        for below in (True, False):
+            shown = [each for each in mine if (each.accuracy < floor) == below]
+            axis.plot(
+                [each.value for each in shown],
+                [100 * max(each.accuracy, floor) for each in shown],
+                linestyle="",
+                marker=r"$\downarrow$" if below else look.marker,
+                color=look.colour,
+                markerfacecolor=look.colour if completed else "none",
+                alpha=0.8 if completed else 0.5,
+                rasterized=many(shown),
+            )
+
+
+def _zoom(axis: Axes, accuracies: Sequence[float]) -> None:
+    """Show the accuracies from their floor up."""
+    floor, top = _floor(accuracies), max(accuracies)
+    margin = max(0.06 * (top - floor), 1e-4)
+    axis.set_ylim(100 * (floor - margin), 100 * (top + margin))
+
+
+def _floor(accuracies: Sequence[float]) -> float:
+    """Where an axis of accuracies begins, so that a few very bad trials don't hide what the others differ in."""
+    middle = float(np.median(accuracies))
+    return max(0.0, min(min(accuracies), middle) if min(accuracies) > 2 * middle - 1 - 0.02 else 3 * middle - 2)
+
+
+def _best(points: Sequence[Point]) -> Point:
+    return max((each for each in points if each.completed), key=lambda each: each.accuracy)
+
+
+def _completed(run: Mapping[Any, Any]) -> bool:
+    return bool(run["outcome"] == "completed")
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

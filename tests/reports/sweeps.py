@@ -1,0 +1,85 @@
+"""A small sweep as MLflow would return it, for tests of what is made from it."""
+
+import base64
+
+from harness.records import METRIC_NAMES, Mistake, Mistakes
+from harness.tracking import TrackedRun
+from reports.sources import Source
+
+DEFINITION = {
+    "optimizers": ["sgd", "adam"],
+    "budget": 2,
+    "trial_epochs": 1,
+    "final_epochs": 2,
+    "final_seeds": [1, 2],
+    "subset": True,
+    "base": {"dataset": {"name": "mnist", "train_size": 640}},
+    "spaces": {
+        name: {
+            "optimizer.lr": {"kind": "range", "low": 0.01, "high": high, "log": True, "complement": False}
+            | {"from_trials": 1},
+            "optimizer.eps": {"kind": "range", "from_trials": 26},
+        }
+        for name, high in (("sgd", 1.0), ("adam", 0.11))
+    },
+    "space": {"batch_size": {"kind": "choice", "choices": [32, 64], "from_trials": 1}},
+}
+
+
+def run(optimizer: str, stage: str, seed: int, accuracies: list[float], outcome: str = "completed") -> TrackedRun:
+    measured = {name: dict.fromkeys(range(1, len(accuracies) + 1), 0.5) for name in METRIC_NAMES.values()}
+    measured["validation/accuracy"] = dict(enumerate(accuracies, 1))
+    measured["test/accuracy"] = dict(enumerate(accuracies, 1)) if stage == "final" else {}
+    tags = {"harness.optimizer": optimizer, "harness.stage": stage, "harness.seed": str(seed)}
+    tags |= {"harness.number": str(seed)} | ({"harness.quiet": "true"} if stage == "final" and seed == 1 else {})
+    return TrackedRun(
+        run_id=f"{optimizer}-{stage}-{seed}",
+        experiment="tiny",
+        name=optimizer,
+        status="FINISHED",
+        tags=tags | {"harness.outcome": outcome},
+        params={"optimizer.lr": "0.1", "batch_size": "32"},
+        history=measured,
+    )
+
+
+def sweep(**tags: str) -> TrackedRun:
+    tags = {"harness.definition_hash": "d", "harness.data_digest": "e", "harness.outcome": "completed"} | tags
+    return TrackedRun("id", "<script>alert(1)</script>", "tiny", "FINISHED", tags, {}, {})
+
+
+CHILDREN = [
+    run("sgd", "trial", 0, [0.8]),
+    run("adam", "trial", 0, [0.9], "diverged"),
+    run("adam", "trial", 0, [0.7]),
+    *(run("sgd", "final", seed, [0.5, 0.90 + seed / 100]) for seed in (1, 2)),
+    *(run("adam", "final", seed, [0.5, 0.95 + seed / 100]) for seed in (1, 2)),
+]
+
+
+def mistakes(wrong: int) -> Mistakes:
+    """Of ten classes with ten images each: so many threes taken for a five, the first the most confident."""
+    confusion = [[10 if row == column else 0 for column in range(10)] for row in range(10)]
+    confusion[3][3], confusion[3][5] = 10 - wrong, wrong
+    pixels = base64.b64encode(bytes(range(256)) * 3 + bytes(16)).decode()
+    return Mistakes(
+        class_names=tuple("0123456789"),
+        confusion=confusion,
+        most_confident=[
+            Mistake(index=index, ground_truth=3, prediction=5, probability=0.9 - index / 100, pixels=pixels)
+            for index in range(wrong)
+        ],
+    )
+
+
+def source(children=CHILDREN, definition=DEFINITION, **tags: str) -> Source:
+    """The sweep with these runs; the finals of Adam got two images wrong, those of SGD three."""
+    finals = [each.run_id for each in children if each.tags["harness.stage"] == "final"]
+    return Source(
+        sweep=sweep(**tags),
+        runs=children,
+        definition=definition,
+        mistakes={run_id: mistakes(2 if "adam" in run_id else 3) for run_id in finals},
+        importances={"adam": {"optimizer.lr": 0.75, "batch_size": 0.25}},
+        environment={"python": "3.11", "gpus": []},
+    )
