@@ -51,7 +51,8 @@ window.measure = (() => {
   const figures = () =>
     [...document.querySelectorAll("figure")].map((figure) => {
       const drawings = [...figure.querySelectorAll("svg, img")].filter((each) => !inDrawing(each) && isSeen(each));
-      return { name: named(figure), drawings: drawings.length, sizes: drawings.flatMap(textsOf).map(sizeOf) };
+      const name = named(figure.querySelector("[aria-label], figcaption") ?? figure);
+      return { name, drawings: drawings.length, sizes: drawings.flatMap(textsOf).map(sizeOf) };
     });
 
   const beyondTheRightEdge = () =>
