@@ -71,8 +71,9 @@ def _verdict(finals: Finals, seeds: int) -> str:
 def _evidence(definition: Mapping[str, Any], finals: Finals, seeds: int) -> str:
     detectable = detectable_difference(finals)
     seen = f" (a difference under {_points(detectable)} points would often go unseen)" if detectable else ""
-    tuning = f"{definition['budget']} epochs of tuning and " if definition["budget"] else "no tuning and "
-    return f"Each had {tuning}{seeds} fresh seed{'s' if seeds > 1 else ''}{seen}"
+    if not definition["budget"]:
+        return "It was not tuned, and one seed says nothing of the others"
+    return f"Each had {definition['budget']} epochs of tuning and {seeds} fresh seed{'s' if seeds > 1 else ''}{seen}"
 
 
 def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int) -> list[str]:

@@ -2,15 +2,16 @@
 
 import contextlib
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import mean
 
 from harness.records import EpochMetrics, Outcome, Stage
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 from studies.snapshot import Snapshot, write_snapshot
+
+RECENT = 6  # epochs a worker, whose pace is that of now
 
 
 def describe(job: Job) -> str:
@@ -40,8 +41,10 @@ class Progress(Observer):
         self._clock = clock
         self._at: list[tuple[Job, float] | None] = [None] * workers  # and since when
         self._epochs: Counter[str] = Counter()  # trained since, which took
-        self._seconds: dict[str, float] = defaultdict(float)
+        self._seconds: dict[str, float] = defaultdict(float)  # at the pace of the beginning
+        self._taken: dict[str, float] = defaultdict(float)  # by run
         self._winner_seconds: dict[str, float] = {}
+        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT * workers)  # took, and was expected to
 
     @property
     def epochs_done(self) -> int:
@@ -77,7 +80,7 @@ class Progress(Observer):
         begun = [min(self._clock() - at[1], self._epoch_seconds(at[0].optimizer)) for at in self._at if at]
         if begun:
             trials, alone, together = _less(sum(begun), trials, alone, together)
-        return trials / trials_at_a_time + alone + together / workers
+        return self._pace * (trials / trials_at_a_time + alone + together / workers)
 
     def snapshot(self) -> Snapshot:
         """As it is now."""
@@ -98,8 +101,13 @@ class Progress(Observer):
         """One more epoch, and a worker less that is at it."""
         self._free(job)
         self.spent[job.stage][job.optimizer] += 1
+        seconds = metrics.train_seconds + metrics.evaluate_seconds
+        if self._epochs:
+            final = self._winner_seconds.get(job.optimizer) if job.stage is Stage.FINAL else None
+            self._recent.append((seconds, final or self._epoch_seconds(job.optimizer)))
+        self._taken[job.run.run_id] += seconds / self._pace
         self._epochs[job.optimizer] += 1
-        self._seconds[job.optimizer] += metrics.train_seconds + metrics.evaluate_seconds
+        self._seconds[job.optimizer] += seconds / self._pace
 
     def ended(self, job: Job) -> None:
         """Keep its accuracy; an epoch that broke off was spent."""
@@ -113,8 +121,13 @@ class Progress(Observer):
             self.finals[job.optimizer].append(test)
         elif job.stage is Stage.TRIAL and validation is not None and validation > self.best.get(job.optimizer, -1.0):
             self.best[job.optimizer] = validation
-            epochs = job.run.checkpoint.epochs
-            self._winner_seconds[job.optimizer] = mean(each.train_seconds + each.evaluate_seconds for each in epochs)
+            self._winner_seconds[job.optimizer] = self._taken[job.run.run_id] / job.epochs
+
+    @property
+    def _pace(self) -> float:
+        """How much longer than expected epochs take lately: the machine may have more, or less, to do beside them."""
+        took, expected = (sum(each) for each in zip(*self._recent, strict=True)) if self._recent else (1.0, 1.0)
+        return took / expected
 
     def _free(self, job: Job) -> None:
         self._at = [None if at and at[0] is job else at for at in self._at]

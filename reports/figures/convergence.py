@@ -72,7 +72,7 @@ class Convergence:
             axis.set_yscale("log")
             axis.yaxis.set_major_formatter("{x:g}")
             axis.yaxis.set_minor_formatter("{x:g}")
-            axis.tick_params(axis="y", which="minor", labelsize=6)
+            axis.tick_params(axis="y", which="minor", labelsize=7)
 
     def _ends(self, measure: str, against: str) -> dict[str, tuple[float, float]]:
         scale = 100 if measure == "accuracy" else 1

@@ -49,7 +49,7 @@ class Confusion:
         axis.imshow(wrong, cmap="Oranges", vmax=max(1, 1.4 * wrong.max()), alpha=0.7)
         for row, column in np.argwhere(counts > 0):
             weight = "normal" if row == column else "bold"
-            axis.text(column, row, counts[row, column], ha="center", va="center", fontsize=5.5, fontweight=weight)
+            axis.text(column, row, counts[row, column], ha="center", va="center", fontsize=6.4, fontweight=weight)
         long = max(map(len, self.class_names)) > 2
         axis.set_xticks(range(len(counts)), self.class_names, rotation=45 if long else 0, fontsize=7)
         axis.set_yticks(range(len(counts)), self.class_names, fontsize=7)

@@ -146,7 +146,7 @@ def lay_out(drawn: Figure, warning: str) -> None:
     """Find room for all labels, and for a warning above; once for all formats, since it takes as long as drawing."""
     if warning:
         drawn.set_figheight(drawn.get_figheight() + 0.2)
-        drawn.suptitle(warning, fontsize=7, color=COLOURS[3])
+        drawn.suptitle(warning, fontsize=7.5, fontweight="bold")
     drawn.draw_without_rendering()
     drawn.set_layout_engine("none")
 

@@ -1,5 +1,6 @@
 """The statistics claim no more than the seeds can tell: proved on simulated sweeps."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.statistics import compare, detectable_difference, summarize, tiers
+from reports.statistics import (
+    compare,
+    detectable_difference,
+    median_or_never,
+    performance_profile,
+    summarize,
+    tiers,
+    tuning_curve,
+)
 from tests.null_sweeps import NOISES, TRUE_MEAN, sweeps
 
 
@@ -109,3 +118,40 @@ def test_summary_is_inside_its_interval_and_its_data(values):
     for middle in (summary.mean, summary.median, summary.iqm):
         assert min(values) - 1e-12 <= middle <= max(values) + 1e-12
     assert math.isclose(summary.sd, np.std(values, ddof=1), abs_tol=1e-12)
+
+
+def test_the_tuning_curve_is_the_median_over_all_orders_of_the_trials():
+    trials = [(1, math.nan), (2, 0.90), (2, 0.95), (1, math.nan), (2, 0.80)]
+    curve = tuning_curve(trials)
+    best_after = {budget: [] for budget in range(1, 9)}
+    for order in itertools.permutations(trials):
+        spent, best = 0, 0.0
+        ends = []
+        for epochs, accuracy in order:
+            spent += epochs
+            best = max(best, 0.0 if math.isnan(accuracy) else accuracy)
+            ends.append((spent, best))
+        for budget in best_after:
+            best_after[budget].append(max((value for end, value in ends if end <= budget), default=0.0))
+    exact = {budget: float(np.quantile(values, 0.5, method="inverted_cdf")) for budget, values in best_after.items()}
+    assert dict(zip(curve.at, curve.median, strict=True)) == {at: each for at, each in exact.items() if each > 0}
+    assert curve.median[-1] == curve.low[-1] == curve.high[-1] == 0.95
+    assert all(low <= middle <= high for low, middle, high in zip(curve.low, curve.median, curve.high, strict=True))
+
+
+@pytest.mark.parametrize("trials", [[], [(0, math.nan)], [(1, math.nan), (2, math.nan)]])
+def test_without_a_completed_trial_there_is_no_tuning_curve(trials):
+    assert tuning_curve(trials) is None
+
+
+def test_a_performance_profile_counts_what_is_within_a_factor_of_the_fastest():
+    steps = performance_profile({"a": [10, 10, math.inf, math.inf], "b": [20, 5, 8, math.inf]})
+    assert steps["a"] == [(1.0, 0.25), (2.0, 0.5)]
+    assert steps["b"] == [(1.0, 0.5), (2.0, 0.75)]
+
+
+@pytest.mark.parametrize(
+    ("values", "median"), [([1, 2, 3], 2), ([1, 2, math.inf], 2), ([1, math.inf], None), ([math.inf] * 3, None)]
+)
+def test_the_median_is_never_where_half_never_got_there(values, median):
+    assert median_or_never(values) == median

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 
 import pytest
 
@@ -31,9 +32,9 @@ def job(definition, stage, optimizer, number, batch_size, limit):
     return Job(stage, optimizer, number, run, limit)
 
 
-def epoch(job):
+def epoch(job, slower):
     """Its next one, after which it has trained one more."""
-    seconds = SECONDS[job.optimizer][job.run.config.batch_size]
+    seconds = SECONDS[job.optimizer][job.run.config.batch_size] * slower
     accuracy = {"validation_accuracy": 0.9 + 0.05 * (job.run.config.batch_size == 256), "test_accuracy": 0.9}
     metrics = EpochMetrics(
         epoch=job.epochs + 1,
@@ -48,8 +49,11 @@ def epoch(job):
     return metrics
 
 
-def simulate(definition, workers):
-    """A sweep in simulated time. Yields the clock and the time left that is shown, after every epoch."""
+def simulate(definition, workers, slower_after=math.inf):
+    """A sweep in simulated time. Yields the clock and the time left that is shown, after every epoch.
+
+    After that time all takes twice as long: the machine got other work.
+    """
     clock = Clock()
     names = definition.optimizers
     progress = Progress(definition, workers, dict.fromkeys(names, 0), dict.fromkeys(names, 0), {}, clock)
@@ -74,11 +78,12 @@ def simulate(definition, workers):
                 if not each.epochs:
                     progress.started(each)
                 progress.submitted(each)
-                end = clock.now + SECONDS[each.optimizer][each.run.config.batch_size] + OVERHEAD
+                slower = 2 if clock.now > slower_after else 1
+                end = clock.now + slower * SECONDS[each.optimizer][each.run.config.batch_size] + OVERHEAD
                 heapq.heappush(running, (end, index))
             clock.now, index = heapq.heappop(running)
             each = current[index]
-            progress.trained(each, epoch(each))
+            progress.trained(each, epoch(each, 2 if clock.now > slower_after else 1))
             if each.epochs == each.limit:
                 each.outcome = Outcome.COMPLETED
                 progress.ended(each)
@@ -101,6 +106,15 @@ def test_the_time_left_is_right_within_a_third(definition, workers):
             assert 2 / 3 < left / actual < 4 / 3, (now, left, actual)
 
 
+def test_the_time_left_follows_a_machine_that_gets_slower(definition):
+    longer = definition.model_copy(update={"budget": 20, "final_seeds": (1, 2, 3, 4), "final_epochs": 2})
+    shown = list(simulate(longer, 2, slower_after=60))
+    end = shown[-1][0]
+    for now, left in shown:
+        if now > 60 + 2 * 6 * 13 and end - now > 30:
+            assert 2 / 3 < left / (end - now) < 4 / 3, (now, left, end - now)
+
+
 def test_before_an_epoch_has_ended_nothing_is_known(definition):
     assert Progress(definition, 2, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {}).seconds_left is None
 
@@ -115,7 +129,7 @@ def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path)
         progress.submitted(each)
     publisher.waiting()
     assert read_snapshot(tmp_path).workers == ("adam trial 4, epoch 1/2", "sgd final, seed 1, epoch 1/1", None)
-    progress.trained(trial, epoch(trial))
+    progress.trained(trial, epoch(trial, 1))
     assert progress.workers == [None, "sgd final, seed 1, epoch 1/1", None]
     progress.submitted(trial)
     assert progress.workers[0] == "adam trial 4, epoch 2/2"

@@ -1,0 +1,70 @@
+"""Two sweeps beside each other: what changed beyond noise, and what was done differently."""
+
+from dataclasses import replace
+
+import pytest
+
+from reports.comparison import build_comparison
+from reports.statistics import changes
+from tests.reports.sweeps import CHILDREN, DEFINITION, run, source
+
+
+@pytest.fixture(autouse=True)
+def only_svg(monkeypatch):
+    monkeypatch.setattr("reports.page.FORMATS", ("svg",))
+
+
+def named(run_id, *arguments, **tags):
+    made = source(*arguments, **tags)
+    return replace(made, sweep=replace(made.sweep, run_id=run_id))
+
+
+def page(one, other):
+    return build_comparison(one, other)["report.html"].decode()
+
+
+def test_what_was_done_differently_is_named_with_both_values():
+    later = named("later", CHILDREN, DEFINITION | {"budget": 4}, **{"harness.torch": "2.15"})
+    files = build_comparison(named("earlier"), later)
+    text = files["report.html"].decode()
+    assert '<th scope="row">budget</th><td>2</td><td>4</td>' in text
+    assert '<th scope="row">torch</th><td>–</td><td>2.15</td>' in text
+    assert "No optimizer differs beyond noise" in text
+    assert "| budget | 2 | 4 |" in files["report.md"].decode()
+
+
+def test_the_same_done_twice_says_that_nothing_differs():
+    assert "Nothing: definition, data, commit, torch build and device are the same." in page(named("a"), named("b"))
+
+
+def test_other_data_are_said_to_make_accuracies_incomparable():
+    text = page(named("a"), named("b", **{"harness.data_digest": "other"}))
+    assert "They are of different data" in text
+    assert "They are of different data" not in page(named("a"), named("b"))
+
+
+def test_no_optimizer_in_common_still_gives_a_page():
+    other = named("b", [run("sgd", "final", 1, [0.9])], DEFINITION | {"optimizers": ["sgd"]})
+    one = named("a", [run("adam", "final", 1, [0.9])], DEFINITION | {"optimizers": ["adam"]})
+    assert "They have no optimizer in common." in page(one, other)
+
+
+def test_names_are_escaped():
+    assert "<script" not in page(named("a"), named("b"))
+
+
+def finals(*accuracies):
+    return {"adam": dict(enumerate(accuracies))}
+
+
+def test_a_change_is_told_apart_only_beyond_noise_and_with_enough_seeds():
+    before, after = finals(0.980, 0.981, 0.982), finals(0.990, 0.991, 0.992)
+    (change,) = changes(before, after)
+    assert change.told_apart
+    assert change.difference == pytest.approx(0.01)
+    assert change.low < 0.01 < change.high
+    assert not changes(before, finals(0.980, 0.982, 0.984))[0].told_apart
+    (few,) = changes(finals(0.98, 0.981), finals(0.99, 0.991))
+    assert not few.told_apart
+    assert few.low is not None
+    assert changes(before, {"sgd": {1: 0.9}}) == []
