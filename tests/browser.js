@@ -103,9 +103,10 @@ window.measure = (() => {
     return opacity;
   };
 
+  const seenThrough = ([red, green, blue, alpha], opacity) => [red, green, blue, alpha * opacity];
+
   const colouredText = (element, colour, grounds) => {
-    const [red, green, blue, alpha] = painted(colour);
-    return { name: named(element), colour: [red, green, blue, alpha * opacityOf(element)], grounds };
+    return { name: named(element), colour: seenThrough(painted(colour), opacityOf(element)), grounds };
   };
 
   const hasText = (element) =>
@@ -127,8 +128,9 @@ window.measure = (() => {
     textsOf(drawing).flatMap((text) => {
       const shapes = shapesBehind(text, drawing);
       if (shapes.some((shape) => shape.tagName === "image")) return [];
-      const fills = shapes.map((shape) => getComputedStyle(shape).fill).filter((fill) => fill !== "none");
-      const grounds = [...fills.map(painted), ...groundsOf(drawing)];
+      const filled = shapes.filter((shape) => getComputedStyle(shape).fill !== "none");
+      const fills = filled.map((shape) => seenThrough(painted(getComputedStyle(shape).fill), opacityOf(shape)));
+      const grounds = [...fills, ...groundsOf(drawing)];
       return [colouredText(text, getComputedStyle(text).fill, grounds)];
     });
 

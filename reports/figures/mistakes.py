@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.records import Mistake, Mistakes
-from reports.figures.style import INK, Look, Width, figure, looks
+from reports.figures.style import COLOURS, INK, Look, Width, figure, looks, tinted
 from reports.figures.tuning import legend
 
 SIDE = 28
@@ -46,7 +46,7 @@ class Confusion:
         wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
         drawn = figure(width, 3.3)
         axis = drawn.subplots()
-        axis.imshow(wrong, cmap="Oranges", vmax=max(1, 1.4 * wrong.max()), alpha=0.7)
+        axis.imshow(tinted(wrong / max(1, wrong.max()), COLOURS[1]))
         for row, column in np.argwhere(counts > 0):
             weight = "normal" if row == column else "bold"
             axis.text(column, row, counts[row, column], ha="center", va="center", fontsize=6.4, fontweight=weight)

@@ -9,10 +9,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from harness.config import OPTIMIZER_CONFIGS
 
@@ -149,6 +151,17 @@ def lay_out(drawn: Figure, warning: str) -> None:
         drawn.suptitle(warning, fontsize=7.5, fontweight="bold")
     drawn.draw_without_rendering()
     drawn.set_layout_engine("none")
+
+
+def tinted(shares: NDArray[np.float64], colour: str) -> NDArray[np.float64]:
+    """An image (rows, columns, RGBA) of `shares` (0 to 1): the more, the less of the ground is seen through `colour`.
+
+    So numbers on it are readable on a light ground and on a dark one.
+    """
+    image = np.empty((*shares.shape, 4))
+    image[..., :3] = to_rgb(colour)
+    image[..., 3] = 0.45 * shares
+    return image
 
 
 def whole_numbers(axis: Axes) -> None:

@@ -11,7 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from reports.figures.style import Look, Width, drawable, figure, label_ends, looks, many, whole_numbers
+from reports.figures.style import (
+    COLOURS,
+    Look,
+    Width,
+    drawable,
+    figure,
+    label_ends,
+    looks,
+    many,
+    tinted,
+    whole_numbers,
+)
 from reports.frames import TRIAL_OUTCOMES, searched
 from reports.statistics import Curve, tuning_curve
 
@@ -239,7 +250,7 @@ class Importances:
         table = np.array([[shares.get(key, math.nan) for key in keys] for shares in self.shares.values()])
         drawn = figure(width, 0.9 + 0.24 * len(self.shares))
         axis = drawn.subplots()
-        axis.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto", alpha=0.6)
+        axis.imshow(tinted(np.nan_to_num(table), COLOURS[0]), aspect="auto")
         for row, column in np.argwhere(np.isfinite(table)):
             axis.text(column, row, f"{table[row, column]:.0%}", ha="center", va="center")
         axis.set_xticks(range(len(keys)), [key.replace(".", ".\n", 1) for key in keys], fontsize=7)
@@ -276,7 +287,7 @@ class Outcomes:
                     color=colour,
                     label=outcome,
                     height=0.7,
-                    alpha=0.75,
+                    alpha=0.35,
                 )
                 for row in np.flatnonzero(numbers):
                     axis.text(left[row] + numbers[row] / 2, int(row), str(numbers[row]), ha="center", va="center")
