@@ -3,13 +3,14 @@
 import contextlib
 import functools
 import json
+import math
 import os
 import re
 import tempfile
 import time
 import uuid
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdou
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 WORK_FOLDER = Path(".harness")
+AT_ONCE = 50  # runs whose metrics are asked for together: their ids must fit into an address
+MOST_POINTS = 25_000  # that a server gives in one answer; it leaves out the others without a word
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
     Outcome.PRUNED: "FINISHED",
@@ -281,7 +284,7 @@ def connect(uri: str) -> Any:  # noqa: ANN401
     from mlflow.store.db.db_types import DATABASE_ENGINES
     from mlflow.tracking import MlflowClient
 
-    kind = uri.split(":")[0].split("+")[0]
+    kind = _kind(uri)
     lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     try:
         if kind in DATABASE_ENGINES:
@@ -303,6 +306,11 @@ def connect(uri: str) -> Any:  # noqa: ANN401
             "allowed: an MLflow server's address or a database URL that is up and writable; "
             "correct or unset MLFLOW_TRACKING_URI"
         ) from None
+
+
+def _kind(uri: str) -> str:
+    """Of a database's address its dialect, else the scheme."""
+    return uri.split(":")[0].split("+")[0]
 
 
 def work_folder(kind: str, run_id: str) -> Path:
@@ -371,9 +379,25 @@ def read_artifact(run_id: str, name: str) -> bytes:
             ) from None
 
 
+def find_artifact(run_id: str, name: str) -> bytes | None:
+    """The content of a run's artifact; None where the run has none of that name.
+
+    Raises:
+        BadInputError: there is no such run.
+    """
+    read_run(run_id)
+    client = connect(tracking_uri())
+    parent = Path(name).parent.as_posix()
+    beside = client.list_artifacts(run_id, None if parent == "." else parent)
+    return read_artifact(run_id, name) if any(each.path == name and not each.is_dir for each in beside) else None
+
+
 def json_bytes(value: Any) -> bytes:  # noqa: ANN401
     """Indented JSON for an artifact."""
     return json.dumps(value, indent=2, sort_keys=True).encode()
+
+
+Point = tuple[str, str, int, float]  # run id, name of the metric, step, value
 
 
 @dataclass(frozen=True)
@@ -397,7 +421,8 @@ def read_tracked_run(run_id: str) -> TrackedRun:
     """
     run = read_run(run_id)
     client = connect(tracking_uri())
-    return _tracked(client, run, client.get_experiment(run.info.experiment_id).name)
+    (tracked,) = _tracked(client, [run], client.get_experiment(run.info.experiment_id).name)
+    return tracked
 
 
 def latest_sweep() -> str:
@@ -427,9 +452,8 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
         raise BadInputError(f"run {sweep_id!r} is not a sweep: a sweep's id is allowed; `harness ui` shows them")
     client = connect(tracking_uri())
     experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
-    children = [
-        _tracked(client, child, sweep.experiment) for child in _search(client, [experiment], {Tag.SWEEP_ID: sweep_id})
-    ]
+    found = list(_search(client, [experiment], {Tag.SWEEP_ID: sweep_id}))
+    children = _tracked(client, found, sweep.experiment)
     return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
 
 
@@ -461,16 +485,79 @@ def _search(client: Any, experiments: list[str], tags: Mapping[str, str]) -> Ite
             return
 
 
-def _tracked(client: Any, run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
-    return TrackedRun(
-        run_id=run.info.run_id,
-        experiment=experiment,
-        name=run.info.run_name,
-        status=run.info.status,
-        tags=run.data.tags,
-        params=run.data.params,
-        history={
-            name: {point.step: point.value for point in client.get_metric_history(run.info.run_id, name)}
-            for name in run.data.metrics
-        },
+def _tracked(client: Any, runs: Sequence[Any], experiment: str) -> list[TrackedRun]:  # noqa: ANN401
+    histories: dict[str, dict[str, dict[int, float]]] = {
+        run.info.run_id: {name: {} for name in run.data.metrics} for run in runs
+    }
+    for run_id, name, step, value in _points(client, runs):
+        histories[run_id].setdefault(name, {})[step] = value
+    return [
+        TrackedRun(
+            run_id=run.info.run_id,
+            experiment=experiment,
+            name=run.info.run_name,
+            status=run.info.status,
+            tags=run.data.tags,
+            params=run.data.params,
+            history=histories[run.info.run_id],
+        )
+        for run in runs
+    ]
+
+
+def _points(client: Any, runs: Sequence[Any]) -> Iterator[Point]:  # noqa: ANN401
+    """All values of the runs' metrics, those of a run and metric in the order of MLflow's own history.
+
+    MLflow's client gives the history of one run and metric at a time, which for thousands of runs takes minutes. So a
+    database is asked itself, and a server as its own pages ask it.
+    """
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+
+    batches = [runs[first : first + AT_ONCE] for first in range(0, len(runs), AT_ONCE)]
+    if _kind(client.tracking_uri) in DATABASE_ENGINES:
+        yield from _points_in_database(client.tracking_uri, batches)
+        return
+    for batch in batches:
+        for name in sorted({name for run in batch for name in run.data.metrics}):
+            run_ids = [run.info.run_id for run in batch if name in run.data.metrics]
+            points = _points_from_server(client.tracking_uri, run_ids, name)
+            if points is None:
+                histories = ((run_id, client.get_metric_history(run_id, name)) for run_id in run_ids)
+                points = [(run_id, name, each.step, each.value) for run_id, history in histories for each in history]
+            yield from points
+
+
+def _points_in_database(uri: str, batches: Iterable[Sequence[Any]]) -> Iterator[Point]:
+    """The same from MLflow's table: a row of it made into MLflow's objects would take ten times as long."""
+    import sqlalchemy
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+    query = sqlalchemy.select(SqlMetric.run_uuid, SqlMetric.key, SqlMetric.step, SqlMetric.value, SqlMetric.is_nan)
+    query = query.order_by(SqlMetric.timestamp, SqlMetric.step, SqlMetric.value)
+    with sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect() as connection:
+        for batch in batches:
+            of_batch = query.where(SqlMetric.run_uuid.in_([run.info.run_id for run in batch]))
+            for run_id, name, step, value, is_nan in connection.execute(of_batch):
+                yield run_id, name, step, math.nan if is_nan else value
+
+
+def _points_from_server(uri: str, run_ids: Sequence[str], name: str) -> list[Point] | None:
+    """The runs' values of a metric in one answer; None where there is no such server, or its answer may lack some."""
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    if _kind(uri) not in ("http", "https"):
+        return None
+    response = http_request(
+        get_default_host_creds(uri),
+        "/ajax-api/2.0/mlflow/metrics/get-history-bulk",
+        "GET",
+        params={"run_id": run_ids, "metric_key": name, "max_results": MOST_POINTS},
+        raise_on_status=False,
     )
+    if response.status_code != 200:
+        return None
+    found = response.json()["metrics"]
+    if len(found) >= MOST_POINTS:
+        return None
+    return [(each["run_id"], name, each["step"], each["value"]) for each in found]

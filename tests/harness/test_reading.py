@@ -1,0 +1,123 @@
+"""Many runs are read together, from a database and through a server, and are what they are one by one."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+from mlflow.utils.rest_utils import http_request
+
+from harness import tracking
+from harness.errors import BadInputError
+from harness.records import IMPORTANCES_ARTIFACT, MISTAKES_ARTIFACT, Mistakes
+from harness.tracking import MlflowTracker, connect, find_artifact, read_sweep, read_tracked_run, tracking_uri
+from tests.many_runs import make_sweep
+from tests.servers import MlflowServer
+
+RUNS = 65
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """The folder of a store with a sweep, the sweep's id, and the address of a server on it."""
+    folder = tmp_path_factory.mktemp("store")
+    sweep_id = make_sweep(folder, RUNS, EPOCHS)
+    server = MlflowServer(folder, f"sqlite:///{folder}/mlflow.db")
+    server.start()
+    yield SimpleNamespace(folder=folder, sweep_id=sweep_id, url=server.url)
+    server.kill()
+
+
+@pytest.fixture(params=["database", "server"])
+def sweep_id(request, store, project, monkeypatch) -> str:
+    address = {"database": f"sqlite:///{store.folder}/mlflow.db", "server": store.url}[request.param]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    return store.sweep_id
+
+
+@pytest.fixture
+def server(store, project, monkeypatch) -> str:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.url)
+    return store.sweep_id
+
+
+def one_by_one(run_id: str):
+    """A run's history as MLflow's client gives it."""
+    client = connect(tracking_uri())
+    return {
+        name: {point.step: point.value for point in client.get_metric_history(run_id, name)}
+        for name in client.get_run(run_id).data.metrics
+    }
+
+
+def assert_whole(sweep_id: str):
+    """The sweep as it is read is what its runs are one by one."""
+    sweep, children = read_sweep(sweep_id)
+    assert sweep.run_id == sweep_id
+    assert len(children) == RUNS > tracking.AT_ONCE
+    assert {len(values) for run in children for values in run.history.values()} == {EPOCHS}
+    assert {len(run.history) for run in children} == {7, 9}
+    for run in children:
+        assert run.history == one_by_one(run.run_id)
+        stored = connect(tracking_uri()).get_run(run.run_id)
+        assert (run.tags, run.params) == (stored.data.tags, stored.data.params)
+        assert (run.name, run.status) == (stored.info.run_name, stored.info.status)
+
+
+def test_a_sweep_of_more_runs_than_are_read_at_once_is_what_its_runs_are_one_by_one(sweep_id):
+    assert_whole(sweep_id)
+
+
+def test_values_logged_again_and_those_that_are_no_number_are_as_one_by_one(sweep_id):
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("odd", "one", {}, {})
+    for step, value in ((1, 0.5), (2, 0.1 + 0.2), (1, 0.25), (3, math.nan), (4, math.inf)):
+        tracker.log_metrics(run_id, {"train/loss": value}, step)
+    history = read_tracked_run(run_id).history["train/loss"]
+    assert repr(history) == repr(one_by_one(run_id)["train/loss"])
+    assert history[2] == 0.1 + 0.2
+    assert math.isnan(history[3])
+
+
+def test_a_run_without_metrics_has_an_empty_history(sweep_id):
+    run_id = MlflowTracker().start_run("odd", "none", {}, {})
+    assert read_tracked_run(run_id).history == {}
+
+
+def test_an_answer_of_a_server_that_may_lack_rows_is_not_believed(server, monkeypatch):
+    monkeypatch.setattr(tracking, "MOST_POINTS", tracking.AT_ONCE * EPOCHS - 1)
+    assert_whole(server)
+
+
+def test_a_server_that_cannot_give_many_runs_at_once_is_asked_for_each(server, monkeypatch):
+    answers = []
+
+    def without_that_page(host_creds, endpoint, method, **options):
+        answer = http_request(host_creds, endpoint.replace("get-history-bulk", "no-such-page"), method, **options)
+        answers.append(answer.status_code)
+        return answer
+
+    monkeypatch.setattr("mlflow.utils.rest_utils.http_request", without_that_page)
+    assert_whole(server)
+    assert 404 in answers
+
+
+def test_an_artifact_is_found_or_is_none(sweep_id):
+    _, children = read_sweep(sweep_id)
+    found = {run.run_id: find_artifact(run.run_id, MISTAKES_ARTIFACT) for run in children}
+    with_mistakes = [run for run in children if found[run.run_id] is not None]
+    assert {run.tags["harness.stage"] for run in with_mistakes} == {"final"}
+    assert len(with_mistakes) == 25
+    assert all(len(Mistakes.model_validate_json(found[run.run_id]).most_confident) == 20 for run in with_mistakes)
+    assert json.loads(find_artifact(sweep_id, IMPORTANCES_ARTIFACT)).keys() >= {"adam", "sgd"}
+
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("odd", "with a file", {}, {})
+    assert find_artifact(run_id, "folder/file.bin") is None
+    tracker.log_artifact(run_id, "folder/file.bin", b"\x00\xff")
+    assert find_artifact(run_id, "folder/file.bin") == b"\x00\xff"
+    assert find_artifact(run_id, "folder/other.bin") is None
+    assert find_artifact(run_id, "folder") is None
+    with pytest.raises(BadInputError, match="unknown"):
+        find_artifact("0" * 32, "folder/file.bin")
