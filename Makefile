@@ -34,7 +34,7 @@ bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
 
 gallery: $(SETUP)  ## the README's picture, from the latest report (needs chromium)
 	mkdir -p reports/gallery
-	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,1420 \
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,2300 \
 		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness report)"
 
 check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers

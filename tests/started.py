@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", "harness.run", "studies.sweep"])
+SERVER.set_forkserver_preload(
+    ["mlflow.store.tracking.sqlalchemy_store", "harness.run", "studies.sweep", "reports.page"]
+)
 
 
 @dataclass

@@ -35,6 +35,7 @@ def definition():
 def main() -> None:
     from experiments import catalog, cli
     from harness import outbox
+    from reports import page
 
     experiment = catalog.SweepExperiment(
         kind="sweep",
@@ -53,5 +54,6 @@ def main() -> None:
         mock.patch.object(catalog, "load_sweep", return_value=experiment),
         mock.patch.object(outbox, "PATIENCE", float(os.environ.get("TINY_PATIENCE", outbox.PATIENCE))),
         mock.patch.object(time, "time", clock_that_is_off),
+        mock.patch.object(page, "FORMATS", ("svg",)),  # the others take seconds
     ):
         cli.main()

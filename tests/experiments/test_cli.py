@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -127,6 +128,18 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     refused = harness("report", "--out", "file/folder")
     assert refused.returncode == 2
     assert "output folder 'file/folder' can't be written" in refused.stderr
+
+
+def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harness_json, data, monkeypatch):
+    monkeypatch.setattr("reports.page.FORMATS", ("svg",))
+    one, other = (harness_json("run", "chapter", "--epochs", "1", "--seed", seed, *SMALL)["run_id"] for seed in "12")
+    alone = Path(harness_json("report", one)["report"])
+    assert alone.parent.name == one
+    assert "<h1>chapter: one run</h1>" in alone.read_text(encoding="utf-8")
+    together = Path(harness_json("report", one, other)["report"]).read_text(encoding="utf-8")
+    assert '<th scope="row">final_seeds.0</th><td>1</td><td>2</td>' in together
+    same = harness("report", one, one)
+    assert (same.returncode, len(same.stderr.splitlines())) == (2, 1)
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
