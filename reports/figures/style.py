@@ -53,7 +53,7 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.w_pad": 0.03,
 }
 LONGEST_NAME = 20
-MOST_VECTORS = 400  # points of one series; more are drawn as pixels, so that the page stays small
+MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, so that the page stays small
 
 
 class Look(NamedTuple):
@@ -182,5 +182,6 @@ def render(drawn: Figure, kind: str, salt: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
     with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
-        drawn.savefig(buffer, format=kind, dpi=200, metadata=metadata, transparent=kind != "png")
+        dots = 144 if kind == "svg" else 200  # an inch; of a page on a screen, and in print
+        drawn.savefig(buffer, format=kind, dpi=dots, metadata=metadata, transparent=kind != "png")
     return buffer.getvalue()

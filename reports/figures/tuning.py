@@ -123,7 +123,7 @@ class LearningRates:
         for axis, (name, points) in zip(axes, self.points.items(), strict=False):
             low, high = self.ranges[name]
             axis.axvspan(low, high, color="#7f7f7f", alpha=0.12, linewidth=0)
-            _scatter(axis, points, self.looks[name], _floor(accuracies))
+            _scatter(axis, points, self.looks[name], _floor(accuracies), many(accuracies))
             best = _best(points)
             axis.axvline(best.value, linewidth=0.8, linestyle="--", color=self.looks[name].colour)
             axis.set_title(self.looks[name].label + (f": edge, {self.at_edge[name]}" if self.at_edge[name] else ""))
@@ -207,7 +207,7 @@ class Slices:
                     if places is None
                     else [Point(places.index(each.value) + shift, each.accuracy, each.completed) for each in points]
                 )
-                _scatter(axis, placed, self.looks[name], _floor(accuracies))
+                _scatter(axis, placed, self.looks[name], _floor(accuracies), many(accuracies))
             axis.set_xlabel(key)
         _zoom(axes[0], accuracies)
         for axis in axes[len(self.points) :]:
@@ -331,7 +331,7 @@ def _points(runs: pd.DataFrame, optimizer: str, key: str) -> tuple[Point, ...]:
     )
 
 
-def _scatter(axis: Axes, points: Sequence[Point], look: Look, floor: float) -> None:
+def _scatter(axis: Axes, points: Sequence[Point], look: Look, floor: float, as_pixels: bool) -> None:
     """Completed trials filled, the others hollow; those under the floor as arrows at it."""
     for completed in (False, True):
         mine = [each for each in points if each.completed == completed]
@@ -345,7 +345,8 @@ def _scatter(axis: Axes, points: Sequence[Point], look: Look, floor: float) -> N
                 color=look.colour,
                 markerfacecolor=look.colour if completed else "none",
                 alpha=0.8 if completed else 0.5,
-                rasterized=many(shown),
+                markersize=2.5 if as_pixels else None,
+                rasterized=as_pixels,
             )
 
 
