@@ -1,6 +1,8 @@
 """Imports run one way, and each outside library has the one home that the design gives it."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,12 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
     return names
+
+
+def test_a_report_and_a_look_at_a_sweep_need_no_torch():
+    modules = "reports.page, reports.comparison, reports.progress, experiments.terminal, studies.snapshot"
+    check = f"import sys, {modules}; sys.exit('torch' in sys.modules or 'optuna' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import Look, Width, figure, looks
+from reports.figures.style import COLOURS, GREY, Look, Width, figure, looks
 from reports.statistics import LEAST_SEEDS
 
 # of the chapter's program on all 60,000 images after two epochs: `harness run chapter`
@@ -62,43 +63,18 @@ class FinalAccuracy:
         """A strip of the whole scale above, and the part of it where the finals are."""
         drawn = figure(width, 1.15 + 0.24 * len(self.optimizers))
         strip, axis = drawn.subplots(2, 1, height_ratios=[0.3, 0.4 + 0.24 * len(self.optimizers)])
-        low, high = self.window
-        strip.axvspan(100 * low, 100 * high, alpha=0.18, color="#0072b2", linewidth=0)
-        strip.axvline(100 * CHANCE, linestyle=":", linewidth=1, color="#7f7f7f")
-        strip.text(100 * CHANCE, 0.5, " chance", va="center", transform=strip.get_xaxis_transform())
-        for each in self.optimizers:
-            strip.plot(
-                100 * each.mean, 0.5, self.looks[each.optimizer].marker, color=self.looks[each.optimizer].colour
-            )
-        strip.set(xlim=(0, 100), ylim=(0, 1), yticks=[], title="the whole scale (%); shaded: the part below")
-        strip.spines["left"].set_visible(False)
-        strip.grid(visible=False)
+        self._draw_whole_scale(strip)
         for row, each in enumerate(self.optimizers):
-            look = self.looks[each.optimizer]
-            axis.plot(
-                [100 * value for value in each.values],
-                [row] * len(each.values),
-                look.marker,
-                color=look.colour,
-                alpha=0.75,
-            )
-            if len(each.values) > 1:
-                axis.plot([100 * each.mean] * 2, [row - 0.28, row + 0.28], color=look.colour, linewidth=2)
-            if each.low is not None and each.high is not None and len(each.values) >= LEAST_SEEDS:
-                axis.plot([100 * each.low, 100 * each.high], [row + 0.28] * 2, color=look.colour, alpha=0.6)
+            self._draw_finals(axis, row, each)
+        low, high = self.window
         if self.reference is not None and low < self.reference < high:
-            axis.axvline(100 * self.reference, linestyle="--", linewidth=1, color="#7f7f7f")
-            axis.annotate(
-                "the chapter's run",
-                (100 * self.reference, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(2, 1),
-                textcoords="offset points",
-                fontsize=7,
-            )
+            self._draw_reference(axis, 100 * self.reference)
         names = [self.looks[each.optimizer].label + ("" if each.fully_tuned else "*") for each in self.optimizers]
         axis.set_yticks(range(len(names)), names)
         axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(100 * low, 100 * high))
+        if len(self.optimizers) > 1:
+            for row, text in enumerate(["tier", *(each.tiers for each in self.optimizers)], -1):
+                axis.text(1.02, max(row, -0.75), text, va="center", transform=axis.get_yaxis_transform())
         parts = ["test accuracy (%), zoomed: a point a seed", "the line their mean"]
         if max(len(each.values) for each in self.optimizers) >= LEAST_SEEDS:
             parts.append("below it its 95% interval")
@@ -106,6 +82,38 @@ class FinalAccuracy:
         axis.grid(visible=False, axis="y")
         axis.grid(visible=True, axis="x")
         return drawn
+
+    def _draw_reference(self, axis: Axes, percent: float) -> None:
+        axis.axvline(percent, linestyle="--", linewidth=1, color=GREY)
+        axis.annotate(
+            "the chapter's run",
+            (percent, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, 1),
+            textcoords="offset points",
+            fontsize=7,
+        )
+
+    def _draw_whole_scale(self, strip: Axes) -> None:
+        low, high = self.window
+        strip.axvspan(100 * low, 100 * high, alpha=0.18, color=COLOURS[0], linewidth=0)
+        strip.axvline(100 * CHANCE, linestyle=":", linewidth=1, color=GREY)
+        strip.text(100 * CHANCE, 0.5, " chance", va="center", transform=strip.get_xaxis_transform())
+        for each in self.optimizers:
+            look = self.looks[each.optimizer]
+            strip.plot(100 * each.mean, 0.5, look.marker, color=look.colour)
+        strip.set(xlim=(0, 100), ylim=(0, 1), yticks=[], title="the whole scale (%); shaded: the part below")
+        strip.spines["left"].set_visible(False)
+        strip.grid(visible=False)
+
+    def _draw_finals(self, axis: Axes, row: int, finals: Finals) -> None:
+        look = self.looks[finals.optimizer]
+        values = [100 * value for value in finals.values]
+        axis.plot(values, [row] * len(values), look.marker, color=look.colour, alpha=0.75)
+        if len(values) > 1:
+            axis.plot([100 * finals.mean] * 2, [row - 0.28, row + 0.28], color=look.colour, linewidth=2)
+        if finals.low is not None and finals.high is not None and len(values) >= LEAST_SEEDS:
+            axis.plot([100 * finals.low, 100 * finals.high], [row + 0.28] * 2, color=look.colour, alpha=0.6)
 
 
 def final_accuracy(

@@ -25,7 +25,8 @@ FORMATS = ("svg", "png", "pdf")
 INK = "#1b1b1f"
 GRID = "#d4d4d9"
 # after Okabe and Ito (2008), its light colours darkened until each has a contrast of 3:1 on white and on black
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", "#7f7f7f")
+GREY = "#7f7f7f"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 STYLE: dict[Any, Any] = {
     "font.size": 8,

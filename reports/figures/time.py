@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.style import Look, Width, figure, label_ends, looks
+from reports.figures.style import GREY, Look, Width, figure, label_ends, looks
 from reports.statistics import median_or_never, performance_profile
 
 NEVER = "never"
@@ -97,7 +97,7 @@ class TimeToTarget:
                     if count > 1 or value == math.inf:
                         offset = (5, 0) if value < math.inf else (-4, 0)
                         axis.annotate(f"{count}×", at, offset, textcoords="offset points", va="center", fontsize=7)
-            axis.axvline(0.93 * end, color="#7f7f7f", linewidth=0.6, linestyle=":")
+            axis.axvline(0.93 * end, color=GREY, linewidth=0.6, linestyle=":")
             axis.set_title(f"{100 * target:g}%")
             axis.set_xlim(0, 1.06 * end)
             ticks = [tick for tick in MaxNLocator(3).tick_values(0, end) if 0 <= tick < 0.8 * end]

@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 
 from reports.figures.style import (
     COLOURS,
+    GREY,
     Look,
     Width,
     drawable,
@@ -27,7 +28,7 @@ from reports.frames import TRIAL_OUTCOMES, searched
 from reports.statistics import Curve, tuning_curve
 
 LEARNING_RATE = "optimizer.lr"
-OUTCOME_COLOURS = ("#009e73", "#5a7bd8", "#d55e00", "#7f7f7f")
+OUTCOME_COLOURS = ("#009e73", "#5a7bd8", "#d55e00", GREY)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class LearningRates:
         accuracies = [point.accuracy for points in self.points.values() for point in points if point.completed]
         for axis, (name, points) in zip(axes, self.points.items(), strict=False):
             low, high = self.ranges[name]
-            axis.axvspan(low, high, color="#7f7f7f", alpha=0.12, linewidth=0)
+            axis.axvspan(low, high, color=GREY, alpha=0.12, linewidth=0)
             _scatter(axis, points, self.looks[name], _floor(accuracies), many(accuracies))
             best = _best(points)
             axis.axvline(best.value, linewidth=0.8, linestyle="--", color=self.looks[name].colour)
