@@ -1,17 +1,20 @@
 """How far a sweep is while it runs: epochs spent, best so far, what each worker is at, how long it still takes."""
 
 import contextlib
+import heapq
+import itertools
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 
 from harness.records import EpochMetrics, Outcome, Stage
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 from studies.snapshot import Snapshot, write_snapshot
 
-RECENT = 6  # epochs a worker, whose pace is that of now
+LATEST = 8  # epochs, of which the next ones are expected to be: a machine may get slower, or faster
 
 
 def describe(job: Job) -> str:
@@ -40,11 +43,9 @@ class Progress(Observer):
         self.running: dict[str, Job] = {}
         self._clock = clock
         self._at: list[tuple[Job, float] | None] = [None] * workers  # and since when
-        self._epochs: Counter[str] = Counter()  # trained since, which took
-        self._seconds: dict[str, float] = defaultdict(float)  # at the pace of the beginning
-        self._taken: dict[str, float] = defaultdict(float)  # by run
-        self._winner_seconds: dict[str, float] = {}
-        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT * workers)  # took, and was expected to
+        # of the latest epochs, by stage and optimizer
+        self._seconds: dict[tuple[Stage, str], deque[float]] = defaultdict(lambda: deque(maxlen=LATEST))
+        self._winner: dict[str, float] = {}  # how long an epoch of it took, of those of the optimizer's trials then
 
     @property
     def epochs_done(self) -> int:
@@ -62,25 +63,45 @@ class Progress(Observer):
     def seconds_left(self) -> float | None:
         """Until the last final ends, as epochs have taken until now; None before one has ended.
 
-        Trials wait for each other within a study, finals of the first seed train one at a time.
+        Trials wait for each other within a study; finals of the first seed train one at a time, the others side by
+        side, each from its beginning to its end.
         """
-        if not self._epochs:
+        if not self._seconds:
             return None
         definition, workers = self.definition, len(self._at)
+        trials = sum(
+            max(0, definition.budget - self.spent[Stage.TRIAL][name]) * self._trial_seconds(name)
+            for name in definition.optimizers
+        )
+        trials -= sum(self._begun(job) for job in list(self.running.values()) if job.stage is Stage.TRIAL)
         rounds = len(definition.optimizers) * definition.at_once
-        trials_at_a_time = workers if definition.asynchronous else min(workers, rounds)
-        trials = alone = together = 0.0
+        alone, together = self._finals_left()
+        side_by_side = workers if definition.asynchronous else min(workers, rounds)
+        return max(0.0, trials) / side_by_side + sum(alone) + _makespan(together, workers)
+
+    def _finals_left(self) -> tuple[list[float], list[float]]:
+        """Seconds that each final still takes, of the first seed and of the others: what runs, then what is to begin.
+
+        One that an earlier process began, and that does not run yet, counts as one of the others.
+        """
+        definition = self.definition
+        running = [job for job in list(self.running.values()) if job.stage is Stage.FINAL]
+        first: list[float] = []
+        others: list[float] = []
+        for job in running:
+            left = (job.limit - job.epochs) * self._final_seconds(job.optimizer) - self._begun(job)
+            (first if job.number == definition.final_seeds[0] else others).append(max(0.0, left))
+        waiting = []
         for name in definition.optimizers:
-            final = self._winner_seconds.get(name, self._epoch_seconds(name))
-            trials += max(0, definition.budget - self.spent[Stage.TRIAL][name]) * self._epoch_seconds(name)
-            first = max(0, definition.final_epochs - self.spent[Stage.FINAL][name])
-            alone += first * final
-            all_finals = definition.final_epochs * len(definition.final_seeds) - self.spent[Stage.FINAL][name]
-            together += max(0, all_finals - first) * final
-        begun = [min(self._clock() - at[1], self._epoch_seconds(at[0].optimizer)) for at in self._at if at]
-        if begun:
-            trials, alone, together = _less(sum(begun), trials, alone, together)
-        return self._pace * (trials / trials_at_a_time + alone + together / workers)
+            whole, seconds = definition.final_epochs, self._final_seconds(name)
+            begun = self.spent[Stage.FINAL][name]
+            begun += sum(job.limit - job.epochs for job in running if job.optimizer == name)
+            alone = max(0, whole - begun)
+            first.append(alone * seconds)
+            finals, epochs = divmod(max(0, whole * len(definition.final_seeds) - begun - alone), whole)
+            waiting.append([epochs * seconds, *([whole * seconds] * finals)])
+        in_turn = (each for of_seed in itertools.zip_longest(*waiting, fillvalue=0.0) for each in of_seed)
+        return first, [*others, *in_turn]
 
     def snapshot(self) -> Snapshot:
         """As it is now."""
@@ -101,13 +122,7 @@ class Progress(Observer):
         """One more epoch, and a worker less that is at it."""
         self._free(job)
         self.spent[job.stage][job.optimizer] += 1
-        seconds = metrics.train_seconds + metrics.evaluate_seconds
-        if self._epochs:
-            final = self._winner_seconds.get(job.optimizer) if job.stage is Stage.FINAL else None
-            self._recent.append((seconds, final or self._epoch_seconds(job.optimizer)))
-        self._taken[job.run.run_id] += seconds / self._pace
-        self._epochs[job.optimizer] += 1
-        self._seconds[job.optimizer] += seconds / self._pace
+        self._seconds[job.stage, job.optimizer].append(metrics.train_seconds + metrics.evaluate_seconds)
 
     def ended(self, job: Job) -> None:
         """Keep its accuracy; an epoch that broke off was spent."""
@@ -121,31 +136,35 @@ class Progress(Observer):
             self.finals[job.optimizer].append(test)
         elif job.stage is Stage.TRIAL and validation is not None and validation > self.best.get(job.optimizer, -1.0):
             self.best[job.optimizer] = validation
-            self._winner_seconds[job.optimizer] = self._taken[job.run.run_id] / job.epochs
-
-    @property
-    def _pace(self) -> float:
-        """How much longer than expected epochs take lately: the machine may have more, or less, to do beside them."""
-        took, expected = (sum(each) for each in zip(*self._recent, strict=True)) if self._recent else (1.0, 1.0)
-        return took / expected
+            seconds = mean(each.train_seconds + each.evaluate_seconds for each in job.run.checkpoint.epochs)
+            self._winner[job.optimizer] = seconds / self._trial_seconds(job.optimizer)
 
     def _free(self, job: Job) -> None:
         self._at = [None if at and at[0] is job else at for at in self._at]
 
-    def _epoch_seconds(self, optimizer: str) -> float:
-        """Of its epochs until now; where it has none, of all optimizers'."""
-        if self._epochs[optimizer]:
-            return self._seconds[optimizer] / self._epochs[optimizer]
-        return sum(self._seconds.values()) / self._epochs.total()
+    def _final_seconds(self, optimizer: str) -> float:
+        """Of an epoch of its finals; before one has ended, as its winner was beside its other trials."""
+        latest = self._seconds.get((Stage.FINAL, optimizer))
+        return mean(latest) if latest else self._winner.get(optimizer, 1.0) * self._trial_seconds(optimizer)
+
+    def _trial_seconds(self, optimizer: str) -> float:
+        """Of an epoch of its trials; before one has ended, as of all optimizers'."""
+        latest = self._seconds.get((Stage.TRIAL, optimizer))
+        return mean(latest or itertools.chain.from_iterable(self._seconds.values()))
+
+    def _begun(self, job: Job) -> float:
+        """Seconds since a worker is at its epoch, but no more than the epoch is expected to take."""
+        since = next((self._clock() - at[1] for at in self._at if at and at[0] is job), 0.0)
+        expected = self._final_seconds if job.stage is Stage.FINAL else self._trial_seconds
+        return min(since, expected(job.optimizer))
 
 
-def _less(done: float, *parts: float) -> list[float]:
-    """`parts` less what is done, the first of them first."""
-    left = []
-    for part in parts:
-        left.append(max(0.0, part - done))
-        done = max(0.0, done - part)
-    return left
+def _makespan(seconds: Sequence[float], workers: int) -> float:
+    """How long so many workers take for these, each begun by the first that is free."""
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)
 
 
 class Publisher(Observer):

@@ -84,12 +84,14 @@ def simulate(definition, workers, slower_after=math.inf):
             clock.now, index = heapq.heappop(running)
             each = current[index]
             progress.trained(each, epoch(each, 2 if clock.now > slower_after else 1))
-            if each.epochs == each.limit:
+            if each.epochs < each.limit:
+                ready.insert(0, index)  # one that goes on comes before one that has not begun
+            else:
                 each.outcome = Outcome.COMPLETED
                 progress.ended(each)
                 current[index] = next(waiting[index], None)
-            if current[index] is not None:
-                ready.append(index)
+                if current[index] is not None:
+                    ready.append(index)
             yield clock.now, progress.seconds_left
 
 
