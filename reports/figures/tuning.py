@@ -41,15 +41,20 @@ class TuningCurves:
     @property
     def finding(self) -> str:
         """What half the budget would have lost, at most."""
-        lost = {}
-        for name, curve in self.curves.items():
-            half = max((at for at in curve.at if at <= curve.at[-1] / 2), default=curve.at[0])
-            lost[name] = curve.median[-1] - curve.median[curve.at.index(half)]
-        worst = max(lost, key=lost.__getitem__)
-        return (
-            f"With half the budget the median search would have lost at most {100 * lost[worst]:.2f} points of "
-            f"validation accuracy, that of {worst}."
-        )
+        lost = {
+            name: curve.median[-1]
+            - max(value for at, value in zip(curve.at, curve.median, strict=True) if at <= half)
+            for name, curve in self.curves.items()
+            if curve.at[0] <= (half := curve.at[-1] / 2)
+        }
+        nothing = [name for name in self.curves if name not in lost]
+        parts = [f"most searches of {', '.join(nothing)} would have found nothing"] if nothing else []
+        if lost:
+            worst = max(lost, key=lost.__getitem__)
+            parts.append(
+                f"the median search loses at most {100 * lost[worst]:.2f} points of validation accuracy ({worst})"
+            )
+        return f"With half the budget {'; '.join(parts)}."
 
     def draw(self, width: Width) -> Figure:
         """A line and a band each."""
