@@ -10,7 +10,7 @@ from harness.config import FrozenModel
 from reports.statistics import LEAST_SEEDS, Difference, Finals, compare, detectable_difference, tiers
 
 ENOUGH_SEEDS = 5
-# the second is a special case of the first, so tuned well the first can't be worse (Choi et al. 2019)
+# the first generalises the second, so where it is tuned as widely it should not be worse (Choi et al. 2019)
 SANITY = (("momentum", "sgd"), ("nesterov", "sgd"), ("adam", "momentum"), ("adam", "sgd"))
 
 
@@ -22,14 +22,20 @@ class Sanity(FrozenModel):
     held: bool
 
 
-def answer(definition: Mapping[str, Any], finals: Finals, summary: pd.DataFrame) -> list[str]:
+def answer(definition: Mapping[str, Any], finals: Finals, summary: pd.DataFrame, ended: bool = True) -> list[str]:
     """Two sentences: the winner or the tie; what is behind it, and each caveat that applies."""
     measured = {name: values for name, values in finals.items() if values}
+    unmeasured = [name for name, values in finals.items() if not values]
+    seeds = sorted(len(values) for values in measured.values()) or [0]
+    caveats = _caveats(definition, summary, seeds[0])
+    if not ended:
+        caveats.insert(0, "it has not ended")
     if not measured:
-        return ["No final has ended yet, so there is no answer."]
-    seeds = min(len(values) for values in measured.values())
-    behind = "; ".join([_evidence(definition, measured, seeds), *_caveats(definition, summary, seeds)])
-    return [_verdict(measured, seeds), behind + "."]
+        none = f"No final has completed{' yet' if not ended else ''}, so there is no answer."
+        return [none, _sentence(caveats)] if caveats else [none]
+    if unmeasured:
+        caveats.append(f"no final has completed of {_list(unmeasured)}")
+    return [_verdict(measured, seeds[0]), _sentence([_evidence(measured, summary, seeds), *caveats])]
 
 
 def sanity(finals: Finals) -> list[Sanity]:
@@ -38,7 +44,7 @@ def sanity(finals: Finals) -> list[Sanity]:
     return [
         Sanity(general=general, special=special, held=(general, special) not in worse)
         for general, special in SANITY
-        if finals.get(general) and finals.get(special)
+        if min(len(finals.get(general, ())), len(finals.get(special, ()))) >= LEAST_SEEDS
     ]
 
 
@@ -68,12 +74,24 @@ def _verdict(finals: Finals, seeds: int) -> str:
     )
 
 
-def _evidence(definition: Mapping[str, Any], finals: Finals, seeds: int) -> str:
+def _evidence(finals: Finals, summary: pd.DataFrame, seeds: Sequence[int]) -> str:
+    spent = summary.loc[summary["optimizer"].isin(list(finals)), "epochs_spent"]
+    if not spent.sum():
+        return "it was not tuned, and one seed says nothing of the others"
     detectable = detectable_difference(finals)
     seen = f" (a difference under {_points(detectable)} points would often go unseen)" if detectable else ""
-    if not definition["budget"]:
-        return "It was not tuned, and one seed says nothing of the others"
-    return f"Each had {definition['budget']} epochs of tuning and {seeds} fresh seed{'s' if seeds > 1 else ''}{seen}"
+    tuning = _range(int(spent.min()), int(spent.max()))
+    fresh = f"{_range(seeds[0], seeds[-1])} fresh seed{'s' if seeds[-1] > 1 else ''}"
+    return f"each had {tuning} epochs of tuning and {fresh}{seen}"
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _sentence(clauses: Sequence[str]) -> str:
+    text = "; ".join(clauses)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int) -> list[str]:

@@ -11,7 +11,8 @@ from harness.records import Tag
 from harness.tracking import work_folder
 from reports.contents import Contents, contents
 from reports.figures.comparison import comparison
-from reports.page import inline_figures, render_template, rendered_figures, write_files
+from reports.frames import outcome_of
+from reports.page import SUBSET, inline_figures, render_template, rendered_figures, write_files
 from reports.sources import Source, read_source
 from reports.statistics import Change, changes
 
@@ -35,11 +36,13 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
     first, second = contents(one), contents(other)
     found = changes(first.finals, second.finals)
     names = _name(one), _name(other)
-    picture = comparison(found, names)
+    optimizers = list(dict.fromkeys([*one.definition["optimizers"], *other.definition["optimizers"]]))
+    picture = comparison(found, names, optimizers)
+    subset = bool(one.definition["subset"] or other.definition["subset"])
     rows = [each.model_dump() | {"told_apart": each.told_apart} for each in found]
     table = pd.DataFrame(rows, columns=[*Change.model_fields, "told_apart"])
-    files = {"tables/changes.csv": table.to_csv(index=False).encode()}
-    files |= rendered_figures({"comparison": picture} if picture else {}, "")
+    files = {"tables/changes.csv": table.assign(subset=subset).to_csv(index=False).encode()}
+    files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "")
     values: dict[str, Any] = {
         "names": names,
         "answer": _answer(first, second, picture.finding if picture else "They have no optimizer in common."),
@@ -59,7 +62,9 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
 def _answer(first: Contents, second: Contents, finding: str) -> list[str]:
     digests = {each.source.sweep.tags.get(Tag.DATA_DIGEST) for each in (first, second)}
     subset = any(each.source.definition["subset"] for each in (first, second))
+    unfinished = [_name(each.source) for each in (first, second) if outcome_of(each.source.sweep) != "completed"]
     caveats = [
+        (unfinished, f"Not complete: {' and '.join(unfinished)}."),
         (len(digests) > 1, "They are of different data, so a difference says nothing of the optimizers."),
         (subset, "At least one trained on a subset of the data, so its accuracies mean nothing."),
     ]

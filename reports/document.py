@@ -7,6 +7,7 @@ import pandas as pd
 from harness.config import FrozenModel
 from harness.records import Tag
 from reports.contents import Contents
+from reports.frames import outcome_of
 from reports.statistics import Difference
 
 
@@ -66,7 +67,7 @@ def document(contents: Contents) -> ReportDocument:
         kind="run" if contents.source.single else "sweep",
         run_id=sweep.run_id,
         experiment=sweep.experiment,
-        outcome=sweep.tags.get(Tag.OUTCOME, "running"),
+        outcome=outcome_of(sweep),
         subset=contents.source.definition["subset"],
         answer=contents.answer,
         optimizers=tuple(_optimizer(contents, row, winners, commands) for row in contents.summary.to_dict("records")),

@@ -17,8 +17,8 @@ from reports.statistics import Difference, compare, summarize, tiers
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
     """One row per run and epoch.
 
-    Columns: run_id, optimizer, stage, seed, epoch; the fields of EpochMetrics (losses in nats, accuracies as
-    fractions, durations in seconds); trained_seconds: training time since the run's beginning.
+    Columns: run_id, optimizer, stage, seed, outcome (of the run), epoch; the fields of EpochMetrics (losses in nats,
+    accuracies as fractions, durations in seconds); trained_seconds: training time since the run's beginning.
     """
     rows = []
     for run in runs:
@@ -26,8 +26,10 @@ def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
         for epoch in sorted(run.history.get(METRIC_NAMES["train_loss"], {})):
             values = {field: run.history.get(name, {}).get(epoch) for field, name in METRIC_NAMES.items()}
             trained += values["train_seconds"] or 0.0
-            rows.append(_identity(run) | {"epoch": epoch} | values | {"trained_seconds": trained})
-    columns = [*IDENTITY, "epoch", *METRIC_NAMES, "trained_seconds"]
+            rows.append(
+                _identity(run) | {"outcome": outcome_of(run), "epoch": epoch} | values | {"trained_seconds": trained}
+            )
+    columns = [*IDENTITY, "outcome", "epoch", *METRIC_NAMES, "trained_seconds"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.astype(dict.fromkeys([*METRIC_NAMES, "trained_seconds"], "float64"))
 
@@ -50,7 +52,7 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
         _identity(run)
         | {
             "number": int(run.tags.get(Tag.NUMBER, 0)),
-            "outcome": run.tags.get(Tag.OUTCOME, "running"),
+            "outcome": outcome_of(run),
             "epochs": int(count.get(run.run_id, 0)),
             "quiet": run.tags.get(Tag.QUIET) == "true",
             "validation_accuracy": last["validation_accuracy"].get(run.run_id),
@@ -99,7 +101,7 @@ def searched(definition: Mapping[str, Any], optimizer: str) -> dict[str, dict[st
 
 def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
     """Test accuracy (fraction) at the last epoch of the completed finals, the optimizer with the best mean first."""
-    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed")]
+    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed") & runs["test_accuracy"].notna()]
     by_name = {
         name: {
             int(run["seed"]): float(run["test_accuracy"])
@@ -140,13 +142,14 @@ def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataF
     for name, values in finals.items():
         mine = runs[runs["optimizer"] == name]
         trials, measured = mine[mine["stage"] == "trial"], mine[mine["stage"] == "final"]
+        completed = measured[measured["outcome"] == "completed"]
         outcomes = trials["outcome"].value_counts()
         rows.append(
             {
                 "optimizer": name,
                 "tiers": ", ".join(str(rank) for rank, group in enumerate(groups, 1) if name in group),
                 **(summarize(list(values.values())).model_dump() if values else {"seeds": 0}),
-                "selected_mean": measured["selected_test_accuracy"].astype(float).mean(),
+                "selected_mean": completed["selected_test_accuracy"].astype(float).mean(),
                 "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
                 "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
                 "edges": at_edge.get(name, ""),
@@ -166,39 +169,50 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]]) -> pd.DataFrame
 
 
 def targets_frame(
-    epochs: pd.DataFrame, seconds: Mapping[str, float], optimizers: Sequence[str], targets: Sequence[float]
+    runs: pd.DataFrame,
+    epochs: pd.DataFrame,
+    seconds: Mapping[str, float],
+    optimizers: Sequence[str],
+    targets: Sequence[float],
 ) -> pd.DataFrame:
-    """When the finals reached each target: one row per optimizer, seed and target.
+    """When the finals that completed or diverged reached each target: one row per optimizer, seed and target.
 
     Columns: optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was measured;
     fraction), epochs (the first whose end is at the target or above; infinite where it never got there), seconds (of
     training: these epochs at `seconds` an epoch, the optimizer's on a quiet machine).
     """
-    finals = epochs[epochs["stage"] == "final"]
-    measure = measured_split(epochs) + "_accuracy"
+    ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
+    accuracies = epochs[["run_id", "epoch"]].assign(accuracy=epochs[measured_split(epochs) + "_accuracy"])
     rows = []
     for optimizer in optimizers:
-        for seed, run in finals[finals["optimizer"] == optimizer].groupby("seed", sort=False):
+        for final in ended[ended["optimizer"] == optimizer].to_dict("records"):
+            course = accuracies[accuracies["run_id"] == final["run_id"]]
             for target in targets:
-                reached = run.loc[run[measure] >= target, "epoch"]
-                count = float(reached.min()) if len(reached) else math.inf
-                at = {"optimizer": optimizer, "seed": seed, "target": target}
+                count = float(course.loc[course["accuracy"] >= target, "epoch"].min())
+                count = math.inf if math.isnan(count) else count
+                at = {"optimizer": optimizer, "seed": final["seed"], "target": target}
                 rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
     return pd.DataFrame(rows, columns=["optimizer", "seed", "target", "epochs", "seconds"])
 
 
 def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
-    """How well each optimizer's finals know each class: one row per class.
+    """How well each optimizer's finals know each class: one row per optimizer and class.
 
-    Columns: class, and for each optimizer the share of that class's test images that its finals got right (fraction,
-    mean over seeds).
+    Columns: optimizer, class, accuracy (the share of that class's test images that its finals got right, of all seeds
+    together; fraction).
     """
-    columns: dict[str, Any] = {}
+    rows = []
     for optimizer, of_seeds in mistakes.items():
         counts = np.sum([each.confusion for each in of_seeds], axis=0)
-        columns["class"] = of_seeds[0].class_names
-        columns[optimizer] = np.diag(counts) / counts.sum(axis=1).clip(min=1)
-    return pd.DataFrame(columns, columns=["class", *mistakes])
+        accuracies = np.diag(counts) / counts.sum(axis=1).clip(min=1)
+        for name, accuracy in zip(of_seeds[0].class_names, accuracies.tolist(), strict=True):
+            rows.append({"optimizer": optimizer, "class": name, "accuracy": accuracy})
+    return pd.DataFrame(rows, columns=["optimizer", "class", "accuracy"])
+
+
+def outcome_of(run: TrackedRun) -> str:
+    """How a run ended, or `running`: one that goes on has the tag of its earlier end."""
+    return "running" if run.status == "RUNNING" else run.tags.get(Tag.OUTCOME, "running")
 
 
 def measured_split(epochs: pd.DataFrame) -> str:

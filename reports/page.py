@@ -16,7 +16,9 @@ from harness.tracking import MlflowTracker, work_folder, writable_folder
 from reports.contents import Contents, contents, targets_summary
 from reports.document import ReportDocument, document
 from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled
+from reports.frames import outcome_of
 from reports.sources import Source, read_source
+from reports.statistics import LEAST_SEEDS
 
 MADE_WITH = {
     "definition": Tag.DEFINITION_HASH,
@@ -35,17 +37,18 @@ CAPTIONS = {
     "final-accuracy": "Test accuracy of every final.",
     "convergence": "The finals after each epoch: median, and a band from the lowest to the highest seed.",
     "epoch-seconds": "Training seconds of an epoch, of the finals that trained alone.",
-    "time-to-target": "Training seconds to each target, at the speed of the finals that trained alone.",
+    "time-to-target": "Training seconds until each validation accuracy, at the pace of finals that trained alone.",
     "performance-profile": "How often each optimizer is within a factor of the fastest, over targets and seeds.",
     "tuning-curves": "What a part of the budget would have found: median and middle 80% over orders of the trials.",
-    "learning-rates": "Every trial by its learning rate; hollow: pruned.",
-    "slices": "Every trial by what else was searched; hollow: pruned.",
+    "learning-rates": "Every trial by its learning rate; hollow: not completed, an arrow: too bad for the scale.",
+    "slices": "Every trial by what else was searched; hollow: not completed, an arrow: too bad for the scale.",
     "importances": "How much of the trials' differences each hyperparameter explains (PED-ANOVA).",
     "outcomes": "How the trials ended.",
-    "confusion": "The winner's confusions on the test set, all seeds together.",
-    "mistakes": "The winner's most confident mistakes: ground truth → prediction and its probability.",
+    "confusion": "Confusions on the test set of the optimizer with the highest mean, all seeds together.",
+    "mistakes": "Its most confident mistakes: ground truth → prediction and its probability.",
     "classes": "Accuracy by class.",
 }
+SUBSET = "subset of the data: these accuracies mean nothing"
 LONGEST_CAPTION = 300  # characters; a longer finding is for those who can't see the figure
 
 
@@ -97,7 +100,7 @@ def build_report(source: Source) -> Report:
         f"tables/{name}.csv": table.assign(subset=source.definition["subset"]).to_csv(index=False).encode()
         for name, table in said.tables.items()
     }
-    warning = "subset of the data: these accuracies mean nothing" if source.definition["subset"] else ""
+    warning = SUBSET if source.definition["subset"] else ""
     files |= rendered_figures(said.pictures, warning)
     described = document(said)
     files["report.json"] = _json(described.model_dump(mode="json"))
@@ -151,7 +154,7 @@ def render_template(name: str, values: Mapping[str, Any]) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = lambda text: re.sub(r"([\\`*_|<>\[\]#])", r"\\\1", " ".join(str(text).split()))
+    environment.filters["plain"] = lambda text: re.sub(r"([\\`*_|<>\[\]#~$])", r"\\\1", " ".join(str(text).split()))
     return environment.get_template(name).render(**values).encode()
 
 
@@ -159,16 +162,15 @@ def _template_values(said: Contents) -> dict[str, Any]:
     source = said.source
     tables = {name: table.to_dict("records") for name, table in said.tables.items()}
     runs = said.tables["runs"]
-    seconds = said.tables["epochs"][["train_seconds", "evaluate_seconds"]].sum().sum()
     return {
         "sweep": source.sweep,
         "single": source.single,
-        "outcome": source.sweep.tags.get(Tag.OUTCOME, "running") if source.sweep.status != "RUNNING" else "running",
+        "outcome": outcome_of(source.sweep),
         "facts": [(name, source.sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in source.sweep.tags],
         "environment": [(name, source.environment[name]) for name in ENVIRONMENT if source.environment.get(name)],
         "definition": source.definition,
         "definition_json": json.dumps(source.definition, indent=2, sort_keys=True),
-        "compute": {"epochs": int(runs["epochs"].sum()), "minutes": float(seconds) / 60, "runs": len(runs)},
+        "compute": said.compute,
         "answer": said.answer,
         "checks": [each.model_dump() for each in said.sanity],
         "summary": tables["summary"],
@@ -183,6 +185,7 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "captions": CAPTIONS,
         "findings": {name: picture.finding for name, picture in said.pictures.items()},
         "longest": LONGEST_CAPTION,
+        "least_seeds": LEAST_SEEDS,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from harness.config import FrozenModel
 from harness.records import METRIC_NAMES, Outcome, Stage, Tag
 from harness.tracking import TrackedRun
+from reports.frames import outcome_of
 
 
 class StudyProgress(FrozenModel):
@@ -42,7 +43,7 @@ def sweep_progress(sweep: TrackedRun, children: Sequence[TrackedRun], definition
     return SweepProgress(
         sweep_id=sweep.run_id,
         name=sweep.experiment,
-        outcome=sweep.tags.get(Tag.OUTCOME, "running") if sweep.status != "RUNNING" else "running",
+        outcome=outcome_of(sweep),
         epochs_done=sum(_epochs(run) for run in children),
         total_epochs=len(studies) * each,
         subset=definition["subset"],

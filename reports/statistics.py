@@ -116,7 +116,12 @@ def tiers(finals: Finals) -> list[tuple[str, ...]]:
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items() if values}
     tied: nx.Graph[str] = nx.Graph()
     tied.add_nodes_from(means)
-    told_apart = {frozenset((each.better, each.worse)) for each in compare(finals) if each.told_apart}
+    # with unequal seeds an optimizer may be better on those that both have, and have the lower mean: then it is tied
+    told_apart = {
+        frozenset((each.better, each.worse))
+        for each in compare(finals)
+        if each.told_apart and means[each.better] > means[each.worse]
+    }
     tied.add_edges_from(pair for pair in itertools.combinations(means, 2) if frozenset(pair) not in told_apart)
     ranks = {name: rank for rank, name in enumerate(sorted(means, key=means.__getitem__, reverse=True))}
     groups = [tuple(sorted(group, key=ranks.__getitem__)) for group in nx.find_cliques(tied)]
@@ -223,6 +228,7 @@ class Change(FrozenModel):
     low: float | None
     high: float | None
     p: float
+    tested: bool
 
     @property
     def told_apart(self) -> bool:
@@ -244,6 +250,7 @@ def changes(before: Finals, after: Finals) -> list[Change]:
             low=low,
             high=high,
             p=p,
+            tested=min(len(before[name]), len(after[name])) >= LEAST_SEEDS,
         )
         for name, (low, high, _), p in zip(shared, tests, corrected, strict=True)
     ]

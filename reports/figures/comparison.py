@@ -21,6 +21,8 @@ class Comparison:
     def finding(self) -> str:
         """Which changed beyond noise."""
         changed = [each for each in self.changes if each.told_apart]
+        if not any(each.tested for each in self.changes):
+            return "There are too few seeds to tell the two apart."
         if not changed:
             return f"No optimizer differs beyond noise between {self.names[0]} and {self.names[1]}."
         words = ", ".join(f"{each.optimizer} by {100 * each.difference:+.2f} points" for each in changed)
@@ -43,6 +45,6 @@ class Comparison:
         return drawn
 
 
-def comparison(changes: Sequence[Change], names: tuple[str, str]) -> Comparison | None:
+def comparison(changes: Sequence[Change], names: tuple[str, str], optimizers: Sequence[str]) -> Comparison | None:
     """None where the two have no optimizer in common."""
-    return Comparison(tuple(changes), names, looks([each.optimizer for each in changes])) if changes else None
+    return Comparison(tuple(changes), names, looks(optimizers)) if changes else None

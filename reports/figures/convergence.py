@@ -45,8 +45,7 @@ class Convergence:
     def draw(self, width: Width) -> Figure:
         """Loss above accuracy; epochs beside seconds, or below each other where there is no room."""
         drawn = figure(width, 4.4 if width == "page" else 7.2)
-        shape = (2, 2) if width == "page" else (4, 1)
-        axes = drawn.subplots(*shape, squeeze=False).T.flatten() if width == "page" else drawn.subplots(4, 1)
+        axes = drawn.subplots(2, 2).T.flatten() if width == "page" else drawn.subplots(4, 1)
         panels = [(measure, against) for against in ("epochs", "seconds") for measure in ("loss", "accuracy")]
         for axis, (measure, against) in zip(axes, panels, strict=True):
             self._panel(axis, measure, against)
@@ -85,7 +84,9 @@ class Convergence:
 def convergence(epochs: pd.DataFrame, optimizers: Sequence[str], seconds: Mapping[str, float]) -> Convergence | None:
     """Of the finals in the tidy frame; None where none has an epoch. `seconds` are an epoch's, by optimizer."""
     split = measured_split(epochs)
-    finals = epochs[(epochs["stage"] == "final")].dropna(subset=[f"{split}_loss", f"{split}_accuracy"])
+    finals = epochs[(epochs["stage"] == "final") & ~epochs["outcome"].isin(["diverged", "failed"])].dropna(
+        subset=[f"{split}_loss", f"{split}_accuracy"]
+    )
     courses = tuple(
         _course(name, mine, split, seconds.get(name))
         for name in optimizers

@@ -1,6 +1,6 @@
 """Final accuracy by optimizer: every seed, the mean, its interval, beside chance and the chapter's own result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -99,6 +99,8 @@ class FinalAccuracy:
         strip.axvspan(100 * low, 100 * high, alpha=0.18, color=COLOURS[0], linewidth=0)
         strip.axvline(100 * CHANCE, linestyle=":", linewidth=1, color=GREY)
         strip.text(100 * CHANCE, 0.5, " chance", va="center", transform=strip.get_xaxis_transform())
+        if self.reference is not None:
+            strip.axvline(100 * self.reference, linestyle="--", linewidth=1, color=GREY)
         for each in self.optimizers:
             look = self.looks[each.optimizer]
             strip.plot(100 * each.mean, 0.5, look.marker, color=look.colour)
@@ -117,13 +119,16 @@ class FinalAccuracy:
 
 
 def final_accuracy(
-    summary: pd.DataFrame, finals: Mapping[str, Mapping[int, float]], comparable_with_chapter: bool
+    summary: pd.DataFrame,
+    finals: Mapping[str, Mapping[int, float]],
+    optimizers: Sequence[str],
+    comparable_with_chapter: bool,
 ) -> FinalAccuracy | None:
     """Of the summary's optimizers with a completed final; None where there is none."""
     rows = [row for row in summary.to_dict("records") if row["seeds"]]
     if not rows:
         return None
-    optimizers = tuple(
+    measured = tuple(
         Finals(
             optimizer=row["optimizer"],
             values=tuple(finals[row["optimizer"]].values()),
@@ -136,7 +141,7 @@ def final_accuracy(
         for row in rows
     )
     reference = CHAPTER if comparable_with_chapter else None
-    return FinalAccuracy(optimizers, reference, looks(summary["optimizer"].tolist()))
+    return FinalAccuracy(measured, reference, looks(optimizers))
 
 
 def _count(number: int, thing: str) -> str:

@@ -79,9 +79,10 @@ class ConfidentMistakes:
 
     def draw(self, width: Width) -> Figure:
         """The images, with ground truth, prediction and its probability."""
-        columns = 10 if width == "page" else 5
+        long = max(map(len, self.class_names)) > 2
+        columns = (5 if long else 10) if width == "page" else (3 if long else 5)
         rows = -(-len(self.mistakes) // columns)
-        drawn = figure(width, 1.02 * rows)
+        drawn = figure(width, (1.3 if long else 1.02) * rows)
         axes = drawn.subplots(rows, columns, squeeze=False).flatten()
         for axis in axes:
             axis.set_axis_off()
@@ -89,7 +90,8 @@ class ConfidentMistakes:
             pixels = np.frombuffer(base64.b64decode(each.pixels), dtype=np.uint8).reshape(SIDE, SIDE)
             axis.imshow(pixels, cmap="gray", vmin=0, vmax=255)
             truth, prediction = self.class_names[each.ground_truth], self.class_names[each.prediction]
-            axis.set_title(f"{truth} → {prediction}\n{each.probability:.1%}", fontsize=7, loc="center", pad=2)
+            arrow = " →\n" if long else " → "
+            axis.set_title(f"{truth}{arrow}{prediction}\n{each.probability:.1%}", fontsize=7, loc="center", pad=2)
         return drawn
 
 
@@ -139,7 +141,7 @@ def confusion(optimizer: str, of_seeds: Sequence[Mistakes]) -> Confusion:
 
 def classes(frame: pd.DataFrame, optimizers: Sequence[str]) -> Classes:
     """Of the frame of classes."""
-    rows = frame.set_index("class").to_dict("index")
+    rows = frame.pivot(index="class", columns="optimizer", values="accuracy").to_dict("index")
     return Classes(
         {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows.items()},
         looks(optimizers),

@@ -27,8 +27,8 @@ class EpochSeconds:
         """Fastest and slowest."""
         means = {name: sum(each) / len(each) for name, each in self.seconds.items()}
         fastest, slowest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        text = f"An epoch of {fastest} as tuned takes {means[fastest]:.1f} s"
-        return f"{text}, the least; of {slowest} {means[slowest]:.1f} s, the most." if len(means) > 1 else text + "."
+        text = f"An epoch of {fastest} as tuned takes {means[fastest]:.3g} s"
+        return f"{text}, the least; of {slowest} {means[slowest]:.3g} s, the most." if len(means) > 1 else text + "."
 
     def draw(self, width: Width) -> Figure:
         """A point each epoch."""
@@ -73,7 +73,7 @@ class TimeToTarget:
             there = {name: value for name, value in medians.items() if value is not None}
             if there:
                 first = min(there, key=there.__getitem__)
-                sentences.append(f"{100 * target:g}%: {first} first, in a median of {there[first]:.0f} s")
+                sentences.append(f"{100 * target:g}%: {first} first, in a median of {there[first]:.3g} s")
             else:
                 sentences.append(f"{100 * target:g}%: reached by none in the median")
         return "; ".join(sentences) + "."

@@ -85,7 +85,7 @@ def tuning_curves(runs: pd.DataFrame, optimizers: Sequence[str]) -> TuningCurves
     for name in optimizers:
         trials = runs[(runs["optimizer"] == name) & (runs["stage"] == "trial")].to_dict("records")
         curve = tuning_curve(
-            [(each["epochs"], each["validation_accuracy"] if _completed(each) else math.nan) for each in trials]
+            [(_spent(each), each["validation_accuracy"] if _completed(each) else math.nan) for each in trials]
         )
         if curve is not None:
             curves[name] = curve
@@ -157,7 +157,8 @@ def learning_rates(runs: pd.DataFrame, winners: pd.DataFrame, definition: Mappin
             ranges[name] = (dimension["low"], dimension["high"])
     at_edge = {
         name: next(
-            (text.split(", ")[1] for text in edges.get(name, "").split("; ") if text.startswith(LEARNING_RATE)), ""
+            (text.split(", ")[1] for text in edges.get(name, "").split("; ") if text.startswith(f"{LEARNING_RATE} ")),
+            "",
         )
         for name in points
     }
@@ -174,7 +175,7 @@ class Slices:
 
     @property
     def finding(self) -> str:
-        """Of each, where the best trial of all is."""
+        """The best value of each."""
         best = {
             key: max(
                 (each for points in by.values() for each in points if each.completed), key=lambda at: at.accuracy
@@ -182,7 +183,7 @@ class Slices:
             for key, by in self.points.items()
         }
         return (
-            "The best trial of all: " + ", ".join(f"{key} {_short(each.value)}" for key, each in best.items()) + "."
+            "The best value of each: " + ", ".join(f"{key} {_short(each.value)}" for key, each in best.items()) + "."
         )
 
     def draw(self, width: Width) -> Figure:
@@ -276,7 +277,7 @@ class Outcomes:
         """All together."""
         total = {outcome: sum(each[outcome] for each in self.counts.values()) for outcome in TRIAL_OUTCOMES}
         words = ", ".join(f"{count} {outcome}" for outcome, count in total.items() if count)
-        return f"Of {sum(total.values())} trials {words or 'none has ended'}."
+        return f"Of {sum(total.values())} trials {words}."
 
     def draw(self, width: Width) -> Figure:
         """A bar an optimizer."""
@@ -330,9 +331,10 @@ def _points(runs: pd.DataFrame, optimizer: str, key: str) -> tuple[Point, ...]:
     if column not in runs.columns:
         return ()
     trials = runs[(runs["optimizer"] == optimizer) & (runs["stage"] == "trial")]
-    measured = trials[trials["validation_accuracy"].notna() & trials[column].notna()]
+    trials = trials.assign(accuracy=trials["validation_accuracy"].where(trials["outcome"] != "diverged", 0.0))
+    measured = trials[trials["accuracy"].notna() & trials[column].notna()]
     return tuple(
-        Point(_number(each[column]), float(each["validation_accuracy"]), _completed(each))
+        Point(_number(each[column]), float(each["accuracy"]), _completed(each))
         for each in measured.to_dict("records")
     )
 
@@ -373,6 +375,11 @@ def _best(points: Sequence[Point]) -> Point:
     return max((each for each in points if each.completed), key=lambda each: each.accuracy)
 
 
+def _spent(run: Mapping[Any, Any]) -> int:
+    """Epochs begun: the one in which it diverged or failed counts."""
+    return int(run["epochs"]) + (run["outcome"] in ("diverged", "failed"))
+
+
 def _completed(run: Mapping[Any, Any]) -> bool:
     return bool(run["outcome"] == "completed")
 
@@ -385,4 +392,6 @@ def _number(text: str) -> float | str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value.is_integer() and value < 1e6 else f"{value:.3g}"

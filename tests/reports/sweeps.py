@@ -51,7 +51,7 @@ def sweep(**tags: str) -> TrackedRun:
 CHILDREN = [
     run("sgd", "trial", 0, [0.8]),
     run("adam", "trial", 0, [0.9], "diverged"),
-    run("adam", "trial", 0, [0.7]),
+    run("adam", "trial", 1, [0.7]),
     *(run("sgd", "final", seed, [0.5, 0.90 + seed / 100]) for seed in (1, 2)),
     *(run("adam", "final", seed, [0.5, 0.95 + seed / 100]) for seed in (1, 2)),
 ]

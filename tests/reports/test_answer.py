@@ -14,7 +14,7 @@ DEFINITION = {"budget": 8, "subset": False}
 
 def summary(finals, **columns):
     frame = pd.DataFrame({"optimizer": list(finals)})
-    return frame.assign(**({"edges": "", "diverged": 0, "failed": 0, "lost_finals": 0} | columns))
+    return frame.assign(**({"edges": "", "diverged": 0, "failed": 0, "lost_finals": 0, "epochs_spent": 8} | columns))
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
@@ -63,6 +63,37 @@ def test_sanity_says_whether_the_general_optimizer_was_not_worse():
     worse = {seed: value - 0.05 - seed / 1000 for seed, value in better.items()}
     held = {(each.general, each.special): each.held for each in sanity({"momentum": better, "sgd": worse})}
     assert held == {("momentum", "sgd"): True}
+    few = {name: dict(list(values.items())[:2]) for name, values in {"adam": worse, "sgd": better}.items()}
+    assert sanity(few) == []
     held = {(each.general, each.special): each.held for each in sanity({"adam": worse, "sgd": better})}
     assert held == {("adam", "sgd"): False}
     assert sanity({"adagrad": better, "sgd": worse}) == []
+
+
+def test_what_is_not_there_yet_is_said():
+    finals = next(iter(sweeps(1, 5))) | {"f": {}, "g": {}}
+    said = answer(DEFINITION, finals, summary(finals), ended=False)[1]
+    assert "; it has not ended;" in said
+    assert said.endswith("no final has completed of f and g.")
+
+
+@pytest.mark.parametrize(
+    ("ended", "first"), [(False, "No final has completed yet, so"), (True, "No final has completed, so")]
+)
+def test_without_a_completed_final_there_is_no_answer_and_the_caveats_stay(ended, first):
+    finals = {"a": {}, "b": {}}
+    said = answer(DEFINITION, finals, summary(finals, diverged=[3, 0]), ended)
+    assert said[0].startswith(first)
+    assert "3 trials diverged" in said[1]
+
+
+def test_seeds_and_budgets_that_differ_are_given_as_ranges():
+    finals = {"a": {1: 0.98, 2: 0.99, 3: 0.985}, "b": {1: 0.98, 2: 0.99, 3: 0.985, 4: 0.99}}
+    said = answer(DEFINITION, finals, summary(finals, epochs_spent=[6, 8]))[1]
+    assert said.startswith("Each had 6 to 8 epochs of tuning and 3 to 4 fresh seeds")
+
+
+def test_an_optimizer_that_is_better_on_shared_seeds_alone_is_not_named_the_best():
+    shared = {1: 0.990, 2: 0.9901, 3: 0.9899}
+    finals = {"a": shared | {4: 0.95, 5: 0.95}, "b": {seed: value - 0.01 for seed, value in shared.items()}}
+    assert answer(DEFINITION, finals, summary(finals))[0].startswith("Tied: b and a can't be told apart")

@@ -90,7 +90,7 @@ def summary(accuracies, edges=""):
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_points_mean_and_interval_are_drawn_in_percent(seeds):
     accuracies = [0.984, 0.985, 0.987, 0.986, 0.983][:seeds]
-    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, True)
+    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, ["adam"], True)
     strip, axis = record.draw("page").axes
     points, *lines = [list(line.get_xdata()) for line in axis.lines]
     assert points == pytest.approx([100 * each for each in accuracies])
@@ -110,8 +110,8 @@ def test_points_mean_and_interval_are_drawn_in_percent(seeds):
 def test_the_chapters_own_result_is_shown_only_where_it_is_comparable():
     accuracies = [0.984, 0.985, 0.986]
     finals = {"adam": dict(enumerate(accuracies))}
-    assert final_accuracy(summary(accuracies), finals, True).reference == 0.9847
-    assert final_accuracy(summary(accuracies), finals, False).reference is None
+    assert final_accuracy(summary(accuracies), finals, ["adam"], True).reference == 0.9847
+    assert final_accuracy(summary(accuracies), finals, ["adam"], False).reference is None
 
 
 def test_convergence_is_the_median_and_range_of_the_seeds(pictures):
@@ -153,7 +153,7 @@ def test_a_learning_rate_at_the_edge_is_named_with_its_side(pictures):
     record = pictures["learning-rates"]
     assert record.at_edge == {"sgd": "", "adam": "widen above"}
     assert record.ranges == {"sgd": (0.01, 1.0), "adam": (0.01, 0.11)}
-    assert [point.completed for point in record.points["adam"]] == [False, True]
+    assert [(point.accuracy, point.completed) for point in record.points["adam"]] == [(0.0, False), (0.7, True)]
     assert "adam 0.1 (at the edge of its range)" in record.finding
 
 

@@ -3,7 +3,12 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -11,6 +16,8 @@ import pytest
 from reports.contents import contents
 from reports.page import build_report, note
 from tests.reports.sweeps import CHILDREN, DEFINITION, run, source
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -67,8 +74,7 @@ def test_hostile_names_are_escaped_wherever_they_appear(only_svg):
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 5
     assert "src=" not in page
-    code = "    harness run "
-    text = [line for line in files["report.md"].decode().splitlines() if not line.startswith(code)]
+    text = [line for line in files["report.md"].decode().splitlines() if not line.startswith("    ")]  # less code
     assert not any("<script" in line.replace(r"\<script", "") for line in text)
     assert not any("<script" in content.decode() for name, content in files.items() if name.endswith(".svg"))
     assert all(re.fullmatch(r"[a-z/.-]+", name) for name in files)
@@ -82,11 +88,28 @@ def test_a_subset_is_marked_on_page_figures_and_every_row(only_svg):
     assert len(tables) == 7
 
 
-def test_same_data_gives_the_same_bytes_and_a_page_that_is_small():
-    one, other = (build_report(source()) for _ in range(2))
-    assert one.files == other.files
-    assert {name.rpartition(".")[2] for name in one.files} == {"html", "md", "json", "csv", "svg", "png", "pdf"}
-    assert len(one.files["report.html"]) < 3e6
+PRINT_DIGESTS = """
+import hashlib, json
+from reports.page import build_report
+from tests.reports.sweeps import source
+files = build_report(source()).files
+print(json.dumps({name: [len(content), hashlib.sha256(content).hexdigest()] for name, content in files.items()}))
+"""
+
+
+def test_same_data_give_the_same_bytes_in_any_process_and_a_page_that_is_small():
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", PRINT_DIGESTS],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+        )
+        for seed in ("1", "2")
+    ]
+    one, other = (json.loads(process.communicate()[0]) for process in started)
+    assert one == other
+    assert {name.rpartition(".")[2] for name in one} == {"html", "md", "json", "csv", "svg", "png", "pdf"}
+    assert one["report.html"][0] < 3e6
 
 
 def test_the_json_document_keeps_to_its_schema_and_says_what_the_page_says(only_svg):
@@ -120,10 +143,10 @@ def without(measures, child):
     return [name for name in list(child.history) if name.startswith(measures)]
 
 
-def missing_metrics():
+def missing(*measures):
     children = [run("adam", "trial", 0, [0.7, 0.8]), run("adam", "final", 1, [0.9, 0.95])]
     for child in children:
-        for name in [each for each in child.history if each.startswith(("validation", "seconds"))]:
+        for name in [each for each in child.history if each.startswith(measures)]:
             del child.history[name]
     return children
 
@@ -138,7 +161,9 @@ def missing_metrics():
         [run("adam", "trial", number, [], "diverged") for number in range(3)],
         [run("adam", "trial", 0, [0.7]), run("adam", "final", 1, [], "diverged")],
         [run(name, "final", 1, [0.9]) for name in ("adam", "sgd")],
-        missing_metrics(),
+        missing("validation", "seconds"),
+        missing("test"),
+        missing("train", "validation", "test", "seconds"),
     ],
     ids=[
         "nothing yet",
@@ -148,7 +173,9 @@ def missing_metrics():
         "all diverged",
         "diverged final",
         "no trial",
-        "missing metrics",
+        "no validation, no durations",
+        "no test accuracy",
+        "no metric at all",
     ],
 )
 def test_whatever_is_there_gives_a_page(only_svg, children):
@@ -156,6 +183,30 @@ def test_whatever_is_there_gives_a_page(only_svg, children):
     assert "<h1>" in files["report.html"].decode()
     assert files["report.md"].startswith(b"# ")
     jsonschema.validate(json.loads(files["report.json"]), json.loads(files["report.schema.json"]))
+
+
+def test_a_sweep_that_goes_on_after_it_was_stopped_is_running_everywhere(only_svg):
+    stopped = source(CHILDREN, **{"harness.outcome": "killed"})
+    files = build_report(replace(stopped, sweep=replace(stopped.sweep, status="RUNNING"))).files
+    assert "It has not ended" in files["report.html"].decode()
+    assert json.loads(files["report.json"])["outcome"] == "running"
+    assert "; it has not ended;" in json.loads(files["report.json"])["answer"][1]
+
+
+def test_the_finals_of_an_earlier_winner_count_as_compute_alone():
+    superseded = run("adam", "final", 1, [0.99, 0.99])
+    superseded.params["optimizer.lr"] = "0.05"
+    earlier = replace(superseded, run_id="earlier")
+    said = contents(source([*CHILDREN, earlier]))
+    assert said.finals == contents(source()).finals
+    assert (said.compute.runs, said.compute.epochs) == (len(CHILDREN) + 1, contents(source()).compute.epochs + 2)
+
+
+def test_a_final_that_runs_is_in_no_mean_and_reaches_no_target_yet():
+    running = replace(run("adam", "final", 3, [0.99]), status="RUNNING")
+    said = contents(source([*CHILDREN, running]))
+    assert said.finals == contents(source()).finals
+    assert "3" not in said.tables["targets"]["seed"].tolist()
 
 
 def test_a_winner_at_the_edge_of_its_range_is_marked_wherever_its_result_appears(only_svg):
