@@ -136,8 +136,9 @@ class Progress(Observer):
             self.finals[job.optimizer].append(test)
         elif job.stage is Stage.TRIAL and validation is not None and validation > self.best.get(job.optimizer, -1.0):
             self.best[job.optimizer] = validation
-            seconds = mean(each.train_seconds + each.evaluate_seconds for each in job.run.checkpoint.epochs)
-            self._winner[job.optimizer] = seconds / self._trial_seconds(job.optimizer)
+            if self._seconds:  # or an earlier process trained it
+                seconds = mean(each.train_seconds + each.evaluate_seconds for each in job.run.checkpoint.epochs)
+                self._winner[job.optimizer] = seconds / self._trial_seconds(job.optimizer)
 
     def _free(self, job: Job) -> None:
         self._at = [None if at and at[0] is job else at for at in self._at]

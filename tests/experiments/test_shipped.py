@@ -9,7 +9,8 @@ from experiments.spaces import SPACES
 from harness.config import OPTIMIZER_CONFIGS, with_settings
 from harness.errors import BadInputError
 from harness.tracking import MlflowTracker
-from reports.page import write_report
+from reports.contents import contents
+from reports.sources import read_source
 from studies.executors import InlineExecutor, WorkerPool
 from studies.ray_executor import Resources
 from studies.sweep import run_sweep
@@ -121,8 +122,7 @@ def answer_on_a_subset(name: str) -> tuple[str, ...]:
     small = with_settings(definition.base, {"dataset.train_size": 1_000, "dataset.validation_size": 500})
     changes = {"base": small, "budget": 3, "trial_epochs": 1, "final_epochs": 1, "subset": True}
     result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), WorkerPool(InlineExecutor(), 1))
-    _, report = write_report(result.sweep_id)
-    return report.answer
+    return contents(read_source(result.sweep_id)).answer
 
 
 def test_an_optimizer_is_tied_with_itself(project):

@@ -117,6 +117,17 @@ def test_the_time_left_follows_a_machine_that_gets_slower(definition):
             assert 2 / 3 < left / (end - now) < 4 / 3, (now, left, end - now)
 
 
+def test_a_trial_that_an_earlier_process_trained_ends_without_a_guess_of_its_pace(definition):
+    progress = Progress(definition, 1, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {})
+    trained = job(definition, Stage.TRIAL, "adam", 0, 32, 1)
+    epoch(trained, 1)
+    progress.started(trained)
+    trained.outcome = Outcome.COMPLETED
+    progress.ended(trained)
+    assert progress.seconds_left is None
+    assert progress.best == {"adam": 0.9}
+
+
 def test_before_an_epoch_has_ended_nothing_is_known(definition):
     assert Progress(definition, 2, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {}).seconds_left is None
 
