@@ -1,7 +1,6 @@
 """The experiments that ship are declared whole, and the two with a known answer get it."""
 
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,6 @@ from reports.sources import read_source
 from studies.executors import InlineExecutor, WorkerPool
 from studies.ray_executor import Resources
 from studies.sweep import run_sweep
-from tests.mnist_folder import write_mnist
 
 SWEEPS = [name for name in catalog.names() if catalog.load(name).kind == "sweep"]
 FIVE = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
@@ -119,23 +117,20 @@ def test_a_missing_field_is_named():
         catalog.parse("mine", {"kind": "sweep", "sweep": {"optimizers": ["sgd"]}})
 
 
-def answer_on_a_subset(name: str, folder: Path) -> tuple[str, ...]:
-    data = write_mnist(folder / "data", train=1_500, test=500)
+def answer_on_a_subset(name: str) -> tuple[str, ...]:
     definition = catalog.load_sweep(name).sweep
     small = with_settings(definition.base, {"dataset.train_size": 1_000, "dataset.validation_size": 500})
     changes = {"base": small, "budget": 3, "trial_epochs": 1, "final_epochs": 1, "subset": True}
-    result = run_sweep(
-        name, definition.model_copy(update=changes), MlflowTracker(), WorkerPool(InlineExecutor(), 1, data)
-    )
+    result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), WorkerPool(InlineExecutor(), 1))
     return contents(read_source(result.sweep_id)).answer
 
 
 def test_an_optimizer_is_tied_with_itself(project):
-    assert answer_on_a_subset("null", project)[0].startswith("Tied: ")
+    assert answer_on_a_subset("null")[0].startswith("Tied: ")
 
 
 def test_a_ruined_learning_rate_range_is_found(project):
-    first, *_, last = answer_on_a_subset("planted", project)
+    first, *_, last = answer_on_a_subset("planted")
     assert first.startswith("adam is the best, at ")
     assert "points above ruined" in first
     assert last
