@@ -84,8 +84,9 @@ def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataF
         if len(trials):
             best = trials.loc[trials["validation_accuracy"].astype(float).idxmax()]
             dimensions = searched(definition, optimizer)
-            values = {key: best[f"config.{key}"] for key in dimensions}
-            at_edge = "; ".join(edges(values, dimensions))
+            values = {key: best.get(f"config.{key}") for key in dimensions}
+            known = {key: dimensions[key] for key, value in values.items() if isinstance(value, str)}
+            at_edge = "; ".join(edges(values, known))
             rows.append(
                 {"optimizer": optimizer, **values, **best[["validation_accuracy", "run_id"]], "edges": at_edge}
             )
@@ -120,7 +121,7 @@ def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.
         name = run["optimizer"]
         return run["stage"] != "final" or (
             name not in winners.index  # a run that stands alone
-            or all(run[f"config.{key}"] == winners.loc[name, key] for key in searched(definition, name))
+            or all(run.get(f"config.{key}") == winners.loc[name, key] for key in searched(definition, name))
         )
 
     return runs.loc[[is_current(run) for _, run in runs.iterrows()]]

@@ -6,7 +6,7 @@ from typing import Any
 from harness.config import FrozenModel
 from harness.records import METRIC_NAMES, Outcome, Stage, Tag
 from harness.tracking import TrackedRun
-from reports.frames import outcome_of
+from reports.frames import epochs_frame, outcome_of, runs_frame, without_superseded
 
 
 class StudyProgress(FrozenModel):
@@ -34,7 +34,9 @@ class SweepProgress(FrozenModel):
 
 
 def sweep_progress(sweep: TrackedRun, children: Sequence[TrackedRun], definition: Mapping[str, Any]) -> SweepProgress:
-    """How far it is."""
+    """How far it is. The finals of a winner that more trials have replaced don't count."""
+    runs = without_superseded(runs_frame(children, epochs_frame(children)), definition)
+    children = [run for run in children if run.run_id in set(runs["run_id"])]
     studies = tuple(
         _study(name, [run for run in children if run.tags.get(Tag.OPTIMIZER) == name], definition)
         for name in definition["optimizers"]
@@ -78,4 +80,4 @@ def _spent(run: TrackedRun) -> int:
 
 def _describe(run: TrackedRun, definition: Mapping[str, Any]) -> str:
     which, of = ("trial", "trial_epochs") if run.tags[Tag.STAGE] == Stage.TRIAL else ("final, seed", "final_epochs")
-    return f"{which} {run.tags[Tag.NUMBER]}, epoch {_epochs(run) + 1}/{definition[of]}"
+    return f"{which} {run.tags[Tag.NUMBER]}, epoch {min(_epochs(run) + 1, definition[of])}/{definition[of]}"

@@ -5,16 +5,18 @@ from harness.tracking import TrackedRun
 from reports.progress import sweep_progress
 
 DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "trial_epochs": 2, "final_seeds": [1, 2], "final_epochs": 2}
-DEFINITION |= {"subset": True}
+DEFINITION |= {"subset": True, "space": {}, "spaces": {"sgd": {"optimizer.lr": {"kind": "choice", "from_trials": 1}}}}
 
 
-def run(optimizer, stage, number, accuracies, outcome=None):
+def run(optimizer, stage, number, accuracies, outcome=None, params=None):
     history = {METRIC_NAMES["train_loss"]: dict.fromkeys(range(1, len(accuracies) + 1), 0.5)}
     history[METRIC_NAMES["validation_accuracy"]] = dict(enumerate(accuracies, 1))
     tags = {"harness.optimizer": optimizer, "harness.stage": stage, "harness.number": str(number)}
     tags |= {"harness.outcome": outcome} if outcome else {}
     status = "FINISHED" if outcome else "RUNNING"
-    return TrackedRun(f"{optimizer}-{number}", "tiny", "", status, tags, {}, history)  # params come a moment after
+    return TrackedRun(
+        f"{optimizer}-{stage}-{number}-{params}", "tiny", "", status, tags, params or {}, history
+    )  # params may come a moment after
 
 
 def sweep(status="RUNNING", **tags):
@@ -42,3 +44,14 @@ def test_a_sweep_that_goes_on_is_running_whatever_it_was_before():
     killed = {"harness.outcome": "killed"}
     assert sweep_progress(sweep("KILLED", **killed), [], DEFINITION).outcome == "killed"
     assert sweep_progress(sweep("RUNNING", **killed), [], DEFINITION).outcome == "running"
+
+
+def test_the_finals_of_a_replaced_winner_do_not_count():
+    winner, replaced = {"optimizer.lr": "0.1"}, {"optimizer.lr": "0.2"}
+    children = [
+        run("sgd", "trial", 0, [0.5, 0.8], "completed", winner),
+        *(run("sgd", "final", seed, [0.7, 0.8], "completed", replaced) for seed in (1, 2)),
+        run("sgd", "final", 1, [0.7, 0.8], "completed", winner),
+    ]
+    progress = sweep_progress(sweep(), children, DEFINITION)
+    assert (progress.studies[0].finals, progress.studies[0].final_seeds, progress.epochs_done) == (1, 2, 4)
