@@ -255,12 +255,14 @@ class Importances:
         """A row an optimizer, a column a hyperparameter."""
         keys = list(dict.fromkeys(key for shares in self.shares.values() for key in shares))
         table = np.array([[shares.get(key, math.nan) for key in keys] for shares in self.shares.values()])
-        drawn = figure(width, 0.9 + 0.24 * len(self.shares))
+        upright = len(keys) > (4 if width == "column" else 9)  # or their names would overlap
+        drawn = figure(width, (1.6 if upright else 0.9) + 0.24 * len(self.shares))
         axis = drawn.subplots()
         axis.imshow(tinted(np.nan_to_num(table), COLOURS[0]), aspect="auto")
         for row, column in np.argwhere(np.isfinite(table)):
             axis.text(column, row, f"{table[row, column]:.0%}", ha="center", va="center")
-        axis.set_xticks(range(len(keys)), [key.replace(".", ".\n", 1) for key in keys], fontsize=7)
+        names = keys if upright else [key.replace(".", ".\n", 1) for key in keys]
+        axis.set_xticks(range(len(keys)), names, fontsize=7, rotation=90 if upright else 0)
         axis.set_yticks(range(len(self.shares)), [self.looks[name].label for name in self.shares])
         axis.grid(visible=False)
         return drawn
