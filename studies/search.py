@@ -9,7 +9,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.records import Outcome
 from studies.definition import SweepDefinition
-from studies.importance import importances
 from studies.sampling import Sampling, best_trials, first_seen, record_end
 from studies.storage import Storage
 
@@ -112,6 +111,9 @@ class Search:
 
     def importances(self) -> dict[str, float]:
         """What each searched config key mattered, as a share of 1; empty where the trials don't say."""
+        # imported here: Optuna's evaluators bring scikit-learn, 90 MiB that only the end of a sweep needs
+        from studies.importance import importances
+
         with self._storage.together():
             return importances(self._study, self._space)
 
