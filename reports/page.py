@@ -49,6 +49,7 @@ CAPTIONS = {
     "classes": "Accuracy by class.",
 }
 SUBSET = "subset of the data: these accuracies mean nothing"
+NOTE_END = "<!-- end of what the report says -->"  # in the description of a run
 LONGEST_CAPTION = 300  # characters; a longer finding is for those who can't see the figure
 
 
@@ -116,9 +117,6 @@ def note(before: str, report: Report) -> str:
     begun = before.rpartition(NOTE_END)[2].lstrip("\n")
     values = {"answer": report.answer, "summary": report.summary.to_dict("records")}
     return f"{render_template('note.md', values).decode()}\n{NOTE_END}\n\n{begun}"
-
-
-NOTE_END = "<!-- end of what the report says -->"
 
 
 def rendered_figures(pictures: Mapping[str, Picture], warning: str) -> dict[str, bytes]:

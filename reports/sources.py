@@ -25,6 +25,7 @@ from harness.tracking import (
     read_sweep,
     read_tracked_run,
 )
+from reports.frames import outcome_of
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _single(run: TrackedRun) -> Source:
 
 
 def _completed(run: TrackedRun) -> bool:
-    return run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED
+    return outcome_of(run) == Outcome.COMPLETED
 
 
 def _mistakes(run_ids: Sequence[str]) -> dict[str, Mistakes]:

@@ -39,7 +39,8 @@ class Comparison:
             axis.plot(100 * each.after, row, look.marker, color=look.colour, markersize=6)
         axis.set_yticks(range(len(self.changes)), [self.looks[each.optimizer].label for each in self.changes])
         axis.set_ylim(len(self.changes) - 0.4, -0.6)
-        axis.set_xlabel("mean test accuracy (%): hollow the first sweep, filled the second")
+        parts = ("mean test accuracy (%)", "hollow in the first, filled in the second")
+        axis.set_xlabel((": " if width == "page" else ":\n").join(parts))
         axis.grid(visible=False, axis="y")
         axis.grid(visible=True, axis="x")
         return drawn

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import Look, Width, figure, label_ends, looks, whole_numbers
+from reports.figures.style import Look, Width, figure, label_ends, logarithmic, looks, whole_numbers
 from reports.frames import measured_split
 
 
@@ -68,10 +68,7 @@ class Convergence:
         if against == "epochs":
             whole_numbers(axis)
         if measure == "loss":
-            axis.set_yscale("log")
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter("{x:g}")
-            axis.tick_params(axis="y", which="minor", labelsize=7)
+            logarithmic(axis)
 
     def _ends(self, measure: str, against: str) -> dict[str, tuple[float, float]]:
         scale = 100 if measure == "accuracy" else 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reports.figures.style import COLOURS, GREY, Look, Width, figure, looks
 from reports.statistics import LEAST_SEEDS
@@ -78,6 +79,7 @@ class FinalAccuracy:
         parts = ["test accuracy (%), zoomed: a point a seed", "the line their mean"]
         if max(len(each.values) for each in self.optimizers) >= LEAST_SEEDS:
             parts.append("below it its 95% interval")
+        axis.xaxis.set_major_locator(MaxNLocator(8 if width == "page" else 4))
         axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
         axis.grid(visible=False, axis="y")
         axis.grid(visible=True, axis="x")

@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.records import Mistake, Mistakes
-from reports.figures.style import COLOURS, INK, Look, Width, figure, looks, tinted
-from reports.figures.tuning import legend
+from reports.figures.style import COLOURS, INK, Look, Width, figure, legend, looks, tinted
 
 SIDE = 28
 Counts = tuple[tuple[int, ...], ...]
@@ -30,7 +29,8 @@ class Confusion:
         """How many are wrong, and the most frequent confusion."""
         counts = np.array(self.counts)
         wrong = counts.sum() - np.trace(counts)
-        text = f"{self.optimizer} gets {wrong} of {counts.sum()} test images wrong over {self.seeds} seeds"
+        seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
+        text = f"{self.optimizer} gets {wrong} of {counts.sum()} test images wrong over {seeds}"
         if not wrong:
             return text + "."
         np.fill_diagonal(counts, 0)

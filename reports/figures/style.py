@@ -13,7 +13,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from harness.config import OPTIMIZER_CONFIGS
@@ -49,7 +50,6 @@ STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
-    "svg.fonttype": "path",
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
 }
@@ -145,6 +145,16 @@ def spread(positions: Mapping[str, float], least: float) -> dict[str, float]:
     return dict(zip(names, (fitted.x + offsets).tolist(), strict=True))
 
 
+def legend(drawn: Figure, names: Iterable[str], looks: Mapping[str, Look], width: Width) -> None:
+    """Marker and name of each, above all panels."""
+    handles = [
+        Line2D([], [], marker=looks[name].marker, color=looks[name].colour, linestyle="", label=looks[name].label)
+        for name in names
+    ]
+    columns = 8 if width == "page" else 3
+    drawn.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, handletextpad=0.1)
+
+
 def lay_out(drawn: Figure, warning: str) -> None:
     """Find room for all labels, and for a warning above; once for all formats, since it takes as long as drawing."""
     if warning:
@@ -167,7 +177,18 @@ def tinted(shares: NDArray[np.float64], colour: str) -> NDArray[np.float64]:
 
 def whole_numbers(axis: Axes) -> None:
     """Ticks of x at integers alone."""
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def logarithmic(axis: Axes) -> None:
+    """A logarithmic y, with as many labels as there is room for: matplotlib's own are too few within a decade."""
+    low, high = axis.dataLim.intervaly
+    axis.set_yscale("log")
+    axis.set_ylim(low / 1.05, high * 1.05)
+    within_a_decade = high < 5 * low
+    axis.yaxis.set_major_locator(MaxNLocator(5) if within_a_decade else LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter("{x:g}")
 
 
 def many(values: Sequence[object]) -> bool:

@@ -27,7 +27,7 @@ class EpochSeconds:
         """Fastest and slowest."""
         means = {name: sum(each) / len(each) for name, each in self.seconds.items()}
         fastest, slowest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        text = f"An epoch of {fastest} as tuned takes {means[fastest]:.3g} s"
+        text = f"An epoch of {fastest} takes {means[fastest]:.3g} s"
         return f"{text}, the least; of {slowest} {means[slowest]:.3g} s, the most." if len(means) > 1 else text + "."
 
     def draw(self, width: Width) -> Figure:

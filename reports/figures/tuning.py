@@ -19,6 +19,7 @@ from reports.figures.style import (
     drawable,
     figure,
     label_ends,
+    legend,
     looks,
     many,
     tinted,
@@ -314,18 +315,6 @@ def outcomes(summary: pd.DataFrame, optimizers: Sequence[str]) -> Outcomes | Non
     rows = summary.set_index("optimizer")[TRIAL_OUTCOMES].to_dict("index")
     counts = {name: {str(each): int(count) for each, count in rows[name].items()} for name in optimizers}
     return Outcomes(counts) if any(sum(each.values()) for each in counts.values()) else None
-
-
-def legend(drawn: Figure, names: Sequence[str] | Mapping[str, Any], looks: Mapping[str, Look], width: Width) -> None:
-    """Marker and name of each, above all panels."""
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], marker=looks[name].marker, color=looks[name].colour, linestyle="", label=looks[name].label)
-        for name in names
-    ]
-    columns = len(handles) if width == "page" else 3
-    drawn.legend(handles=handles, loc="outside upper left", ncols=min(columns, 8), frameon=False, handletextpad=0.1)
 
 
 def _points(runs: pd.DataFrame, optimizer: str, key: str) -> tuple[Point, ...]:

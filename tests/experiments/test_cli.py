@@ -137,7 +137,7 @@ def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harn
     assert alone.parent.name == one
     assert "<h1>chapter: one run</h1>" in alone.read_text(encoding="utf-8")
     together = Path(harness_json("report", one, other)["report"]).read_text(encoding="utf-8")
-    assert '<th scope="row">final_seeds.0</th><td>1</td><td>2</td>' in together
+    assert '<th scope="row">final_seeds.<wbr>0</th><td>1</td><td>2</td>' in together
     same = harness("report", one, one)
     assert (same.returncode, len(same.stderr.splitlines())) == (2, 1)
 

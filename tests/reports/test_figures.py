@@ -1,15 +1,17 @@
 """Each figure holds the numbers of the tables, says its finding, and draws them on their scale."""
 
+import itertools
 import math
 
 import pandas as pd
 import pytest
 
 from reports.contents import contents
+from reports.figures.comparison import comparison
 from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
-from reports.statistics import summarize
+from reports.statistics import changes, summarize
 from tests.reports.sweeps import run, source
 
 OPTIMIZERS = [
@@ -29,7 +31,9 @@ OPTIMIZERS = [
 
 @pytest.fixture(scope="module")
 def pictures():
-    return contents(source()).pictures
+    said = contents(source())
+    both = comparison(changes(said.finals, said.finals), ("earlier", "later"), OPTIMIZERS)
+    return said.pictures | {"comparison": both}
 
 
 def contrast(one: str, other: str) -> float:
@@ -174,3 +178,23 @@ def test_the_most_confident_mistakes_are_shown_with_truth_and_prediction(picture
     with styled():
         axes = pictures["mistakes"].draw("page").axes
     assert [axis.get_title("center") for axis in axes if axis.images] == ["3 → 5\n90.0%", "3 → 5\n89.0%"]
+
+
+def test_one_epoch_has_one_tick_and_losses_have_labels_that_do_not_touch():
+    for losses in ([0.5], [0.055, 0.1], [0.05, 2.3]):
+        final = run("adam", "final", 1, [0.9] * len(losses))
+        final.history["validation/loss"] = dict(enumerate(losses, 1))
+        with styled():
+            drawn = contents(source([final])).pictures["convergence"].draw("page")
+            lay_out(drawn, "")
+            loss = drawn.axes[0]
+            assert all(tick == round(tick) for tick in visible(loss.get_xticks(), loss.get_xlim()))
+            low, high = loss.get_ylim()
+            labels = [label for label in loss.get_yticklabels() if low <= label.get_position()[1] <= high]
+            boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
+            assert len(boxes) >= 2
+            assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
+
+
+def visible(ticks, limits):
+    return [tick for tick in ticks if limits[0] <= tick <= limits[1]]
