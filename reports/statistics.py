@@ -184,7 +184,7 @@ def tuning_curve(trials: Sequence[tuple[int, float]], resamplings: int = 1000) -
     # of each order, the best among the trials that had ended by then
     ended = np.stack([np.searchsorted(row, budgets, side="right") for row in spent])
     values = np.where(ended > 0, np.take_along_axis(best, np.maximum(ended - 1, 0), axis=1), 0.0)
-    low, median, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0, method="inverted_cdf")
+    low, median, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
     there = median > 0
     if not there.any():
         return None

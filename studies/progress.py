@@ -68,16 +68,22 @@ class Progress(Observer):
         """
         if not self._seconds:
             return None
-        definition, workers = self.definition, len(self._at)
-        trials = sum(
-            max(0, definition.budget - self.spent[Stage.TRIAL][name]) * self._trial_seconds(name)
-            for name in definition.optimizers
-        )
-        trials -= sum(self._begun(job) for job in list(self.running.values()) if job.stage is Stage.TRIAL)
-        rounds = len(definition.optimizers) * definition.at_once
         alone, together = self._finals_left()
-        side_by_side = workers if definition.asynchronous else min(workers, rounds)
-        return max(0.0, trials) / side_by_side + sum(alone) + _makespan(together, workers)
+        return self._trials_left() + sum(alone) + _makespan(together, len(self._at))
+
+    def _trials_left(self) -> float:
+        """Seconds until the last trial ends: by what all workers have to do, or by the study that takes longest."""
+        definition = self.definition
+        begun: dict[str, float] = defaultdict(float)
+        for job in list(self.running.values()):
+            if job.stage is Stage.TRIAL:
+                begun[job.optimizer] += self._begun(job)
+        studies = [
+            max(0.0, (definition.budget - self.spent[Stage.TRIAL][name]) * self._trial_seconds(name) - begun[name])
+            for name in definition.optimizers
+        ]
+        of_all = sum(studies) / len(self._at)
+        return of_all if definition.asynchronous else max(of_all, max(studies) / definition.at_once)
 
     def _finals_left(self) -> tuple[list[float], list[float]]:
         """Seconds that each final still takes, of the first seed and of the others: what runs, then what is to begin.

@@ -12,7 +12,7 @@ from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
 from reports.statistics import changes, summarize
-from tests.reports.sweeps import run, source
+from tests.reports.sweeps import DEFINITION, run, source
 
 OPTIMIZERS = [
     "sgd",
@@ -116,6 +116,10 @@ def test_the_chapters_own_result_is_shown_only_where_it_is_comparable():
     finals = {"adam": dict(enumerate(accuracies))}
     assert final_accuracy(summary(accuracies), finals, ["adam"], True).reference == 0.9847
     assert final_accuracy(summary(accuracies), finals, ["adam"], False).reference is None
+    for images, reference in ((640, None), (50_000, 0.9847)):
+        base = {"dataset": {"name": "mnist", "train_size": images}}
+        said = contents(source(definition=DEFINITION | {"base": base}))
+        assert said.pictures["final-accuracy"].reference == reference
 
 
 def test_convergence_is_the_median_and_range_of_the_seeds(pictures):
@@ -159,6 +163,11 @@ def test_a_learning_rate_at_the_edge_is_named_with_its_side(pictures):
     assert record.ranges == {"sgd": (0.01, 1.0), "adam": (0.01, 0.11)}
     assert [(point.accuracy, point.completed) for point in record.points["adam"]] == [(0.0, False), (0.7, True)]
     assert "adam 0.1 (at the edge of its range)" in record.finding
+
+
+def test_a_trial_that_diverged_costs_the_epoch_in_which_it_did(pictures):
+    assert pictures["tuning-curves"].curves["adam"].at[-1] == 1 + 1 + 1
+    assert pictures["tuning-curves"].curves["sgd"].at[-1] == 1
 
 
 def test_confusions_are_summed_over_the_winners_seeds_and_the_worst_is_named(pictures):

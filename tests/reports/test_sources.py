@@ -2,41 +2,29 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import pytest
 
 from experiments import catalog
-from harness.config import with_settings
+from harness.config import RunConfig, flatten, with_settings
 from harness.errors import BadInputError
 from harness.run import begin_run, complete_run
 from harness.tracking import MlflowTracker
 from reports.contents import contents
 from reports.sources import read_source
+from tests.reports.sweeps import DEFINITION, run, source
 
 
 @pytest.fixture
 def recorded(config, project, data):
-    """A run that differs from the chapter's in whatever a sweep may search."""
-    settings = {
-        "optimizer.name": "adam",
-        "optimizer.lr": 0.00123456789,
-        "optimizer.betas.0": 0.87,
-        "optimizer.amsgrad": True,
-        "model.dropout.1": 0.0,
-        "model.activation": "tanh",
-        "batch_size": 64,
-        "memory_format": "channels_last",
-        "epochs": 1,
-        "seed": 5,
-    }
-    config = with_settings(config, settings)
+    config = with_settings(config, {"optimizer.name": "adam", "epochs": 1})
     tracker = MlflowTracker()
-    return config, complete_run(begin_run(config, tracker, "mine", data), tracker, data).run_id
+    return complete_run(begin_run(config, tracker, "mine", data), tracker, data).run_id
 
 
 def test_a_single_run_is_told_as_one(recorded):
-    _, run_id = recorded
-    said = contents(read_source(run_id))
+    said = contents(read_source(recorded))
     accuracy = said.summary["mean"].iloc[0]
     assert said.answer == (
         f"adam reaches {accuracy:.2%} mean test accuracy; there is nothing to compare it with.",
@@ -53,20 +41,33 @@ def test_a_single_run_is_told_as_one(recorded):
     assert not {"tuning-curves", "learning-rates", "outcomes"} & said.pictures.keys()
 
 
-def test_command_and_python_of_a_recipe_give_the_config_that_was_trained(recorded):
-    config, run_id = recorded
-    (recipe,) = contents(read_source(run_id)).recipes
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"optimizer.name": "adamw", "optimizer.weight_decay": 0.0, "optimizer.lr": 0.00123456789},
+        {"optimizer.name": "adam", "optimizer.betas.0": 0.87, "optimizer.amsgrad": True, "model.activation": "tanh"},
+        {"dataset.train_size": 640, "dataset.validation_size": 0, "model.dropout.1": 0.0, "batch_size": 64},
+        {"memory_format": "channels_last", "precision": "bfloat16", "epochs": 1, "seed": 5, "threads": 1},
+    ],
+)
+def test_command_and_python_of_a_recipe_give_the_config_that_was_trained(settings):
+    config = with_settings(RunConfig(), settings)
+    name = config.optimizer.name
+    params = {key: str(value) for key, value in flatten(config).items()}
+    children = [replace(run(name, "final", config.seed, [0.9]), params=params)]
+    (recipe,) = contents(source(children, DEFINITION | {"optimizers": [name]})).recipes
     words = shlex.split(recipe.command)
     assert words[:3] == ["harness", "run", "chapter"]
-    settings = {}
+    said = {}
     for setting in words[4::2]:
         key, _, text = setting.partition("=")
         try:
-            settings[key] = json.loads(text)
+            said[key] = json.loads(text)
         except json.JSONDecodeError:
-            settings[key] = text
-    machine = {"device": config.device, "threads": config.threads}
-    assert with_settings(catalog.load_run("chapter"), settings | machine) == config
+            said[key] = text
+    machine = {"threads": config.threads}
+    assert with_settings(catalog.load_run("chapter"), said | machine) == config
     names = {}
     exec(recipe.python, names)
     assert with_settings(names["config"], machine) == config
