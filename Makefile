@@ -32,10 +32,11 @@ test: $(SETUP)  ## all tests
 bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
 	$(BIN)/python -m tests.benchmarks
 
-gallery: $(SETUP)  ## the README's picture, from the latest report (needs chromium)
+gallery: $(SETUP)  ## the README's picture, of the default sweep (needs chromium)
 	mkdir -p reports/gallery
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,2300 \
-		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness report)"
+		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness sweep optimizers --json \
+		| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["report"])')"
 
 check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers
 	$(BIN)/ruff check
