@@ -4,7 +4,9 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import pickle
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -33,10 +35,22 @@ class InlineExecutor(Executor):
 
 
 class LocalExecutor(ProcessPoolExecutor):
-    """Spawned processes on this machine, which end with the coordinator, however that ends."""
+    """Spawned processes on this machine, which end with the coordinator, however that ends.
+
+    Results come through files, and only their paths through the pool's pipe: a worker that is killed while it sends
+    more than a pipe takes at once leaves half a message there, for the rest of which the pool would wait for ever.
+    """
 
     def __init__(self, workers: int) -> None:
         super().__init__(workers, multiprocessing.get_context("spawn"), _prepare_worker)
+        self._folder = tempfile.TemporaryDirectory(prefix="harness-results-")
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        """The call's future. It raises what the function raised, and BrokenExecutor where a worker died."""
+        future: Future[Any] = Future()
+        done = super().submit(_call_into_file, Path(self._folder.name), fn, *args, **kwargs)
+        done.add_done_callback(functools.partial(_pass_on, to=future))
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for the slices in flight; with `cancel_futures`, kill the workers whatever they are at."""
@@ -45,6 +59,8 @@ class LocalExecutor(ProcessPoolExecutor):
                 worker.kill()
         # the pool's own thread waits for them; a second one to wait would race with it
         super().shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            self._folder.cleanup()
 
 
 @dataclass
@@ -107,6 +123,29 @@ def open_pool(
         pool.executor.shutdown(cancel_futures=True)
         raise
     pool.executor.shutdown()
+
+
+def _call_into_file(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Path | None, Any]:  # noqa: ANN401
+    """Where the pickled result is; or the result itself where no file can be written: a full disk loses no slice."""
+    result = fn(*args, **kwargs)
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            pickle.dump(result, file)
+    except OSError:
+        return None, result
+    return Path(file.name), None
+
+
+def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:
+    try:
+        path, result = done.result()
+        if path is not None:
+            result = pickle.loads(path.read_bytes())  # in a folder that only this user's processes can write to
+            path.unlink()
+    except Exception as error:
+        to.set_exception(error)
+    else:
+        to.set_result(result)
 
 
 def _prepare_worker() -> None:
