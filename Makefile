@@ -30,7 +30,7 @@ test: $(SETUP)  ## all tests
 	$(BIN)/python -m pytest
 
 bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
-	BASELINE=$(BASELINE) $(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks
 
 gallery: $(SETUP)  ## the README's picture, of the default sweep (needs chromium)
 	mkdir -p reports/gallery

@@ -8,6 +8,7 @@ import pickle
 import signal
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -128,12 +129,13 @@ def open_pool(
 def _call_into_file(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Path | None, Any]:  # noqa: ANN401
     """Where the pickled result is; or the result itself where no file can be written: a full disk loses no slice."""
     result = fn(*args, **kwargs)
+    path = folder / uuid.uuid4().hex
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            pickle.dump(result, file)
+        path.write_bytes(pickle.dumps(result))
     except OSError:
+        path.unlink(missing_ok=True)
         return None, result
-    return Path(file.name), None
+    return path, None
 
 
 def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:

@@ -49,7 +49,7 @@ def main() -> None:
 def measure() -> dict[str, Any]:
     """The epochs of every contender, each in a process of its own, all of them once a round."""
     seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    accuracies: dict[str, float] = {}
+    accuracies: dict[str, float | None] = {}
     with tempfile.TemporaryDirectory() as folder:
         write_mnist(Path(folder))
         for _ in range(ROUNDS):
@@ -85,7 +85,8 @@ def table(result: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, times in result["seconds"].items():
-        right = f"{result['accuracies'][name] * 10_000:.0f}" if result["accuracies"][name] else ""
+        accuracy = result["accuracies"][name]
+        right = "" if accuracy is None else f"{accuracy * 10_000:.0f}"
         lines.append(
             f"| {name} | {statistics.median(times):.1f} | {min(times):.1f} to {max(times):.1f} "
             f"| {result['ratios'][name]:.2f} | {right} |"

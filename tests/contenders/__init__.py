@@ -11,7 +11,10 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Timed:
-    """An epoch: seconds of training and evaluation together, and the fraction of the test images that is right."""
+    """An epoch: seconds of training and evaluation together, and the fraction of the test images that is right.
+
+    None where nothing is learned.
+    """
 
     seconds: float
-    accuracy: float
+    accuracy: float | None
