@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config import ModelConfig
+from harness.pooling import max_pool
 
 CLASSES = 10
 
@@ -32,7 +33,7 @@ class ConvNet(nn.Module):
         """Log-probabilities (n, 10) of the classes."""
         x = self.activation(self.conv1(images))
         x = self.conv2(x)
-        x = self.activation(F.max_pool2d(x, 2)) if self.pool_first else F.max_pool2d(self.activation(x), 2)
+        x = self.activation(max_pool(x)) if self.pool_first else max_pool(self.activation(x))
         x = torch.flatten(self.dropout1(x), 1)
         x = self.dropout2(self.activation(self.linear1(x)))
         return F.log_softmax(self.linear2(x), dim=1)
