@@ -29,6 +29,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="A folder with the dataset in torchvision's layout.")
 ]
+Fast = Annotated[
+    bool, typer.Option("--fast", help="channels_last, and bfloat16 where the device has it: sooner, other last bits.")
+]
 INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 CONFIG_KEYS = (
     "dataset.name, dataset.train_size, dataset.validation_size, dataset.split_seed, model.activation, "
@@ -65,17 +68,18 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help=f"KEY=VALUE, as often as you like. Keys: {CONFIG_KEYS}.")
     ] = None,
+    fast: Fast = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Go on with a run that was stopped.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """One run of a declared experiment, tracked in MLflow."""
-    if (experiment is None) == (resume is None) or (resume and (seed or epochs or device or settings)):
+    if (experiment is None) == (resume is None) or (resume and (seed or epochs or device or settings or fast)):
         raise BadInputError(
             f"experiment {experiment!r}, --resume {resume!r}: either an experiment with its settings or --resume "
             "alone is allowed; a run goes on with the config that it has"
         )
-    config = _resolve(experiment, seed, epochs, device or "auto", settings or []) if experiment else None
+    config = _resolve(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
     from experiments.terminal import epoch_line
     from harness.run import begin_run, complete_run, resume_run
     from harness.tracking import MlflowTracker
@@ -121,6 +125,7 @@ def sweep(
     asynchronous: Annotated[
         bool, typer.Option("--async", help="No worker waits, and no second sweep finds the same.")
     ] = False,
+    fast: Fast = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Slices at a time; by default one per core, or what a cluster holds.")
     ] = None,
@@ -143,18 +148,22 @@ def sweep(
     The same command goes on where an earlier one stopped.
     """
     from experiments import catalog
-    from harness.config import validated
+    from harness.config import validated, with_settings
     from studies.definition import SweepDefinition
 
     declared = catalog.load_sweep(experiment)
     definition = declared.sweep
-    said = {
+    said: dict[str, Any] = {
         "budget": None if trials is None else trials * definition.trial_epochs,
         "sampler": sampler,
         "pruning": False if no_pruning else None,
         "asynchronous": asynchronous or None,
     }
     said = {key: value for key, value in said.items() if value is not None}
+    if fast:
+        from harness.reproducibility import fast_settings
+
+        said["base"] = with_settings(definition.base, fast_settings(definition.base.device))
     definition = validated(SweepDefinition, definition.model_dump() | said)
     if dry_run:
         _print_plan(experiment, definition, as_json)
@@ -341,7 +350,9 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
     os.execve(sys.executable, [*command, "--workers", "1"], environment)
 
 
-def _resolve(experiment: str, seed: str | None, epochs: str | None, device: str, settings: list[str]) -> "RunConfig":
+def _resolve(
+    experiment: str, seed: str | None, epochs: str | None, device: str, settings: list[str], fast: bool
+) -> "RunConfig":
     """The experiment's config with the command line's settings, on a device that is there."""
     from experiments import catalog
     from harness.config import with_settings
@@ -350,9 +361,11 @@ def _resolve(experiment: str, seed: str | None, epochs: str | None, device: str,
     values = dict(_parse_setting(setting) for setting in settings)
     values |= {key: _parse_value(text) for key, text in (("seed", seed), ("epochs", epochs)) if text is not None}
     config = with_settings(base, values | ({} if "device" in values else {"device": "cpu"}))
-    from harness.reproducibility import resolve_device
+    from harness.reproducibility import fast_settings, resolve_device
 
-    return with_settings(config, {"device": resolve_device(str(values.get("device", device)))})
+    resolved = resolve_device(str(values.get("device", device)))
+    profile = {key: value for key, value in fast_settings(resolved).items() if key not in values} if fast else {}
+    return with_settings(config, {"device": resolved} | profile)
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:

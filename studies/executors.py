@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +38,14 @@ class InlineExecutor(Executor):
 
 
 class LocalExecutor(ProcessPoolExecutor):
-    """Spawned processes on this machine, which end with the coordinator, however that ends.
+    """Processes on this machine, which end with the coordinator, however that ends.
 
     Results come through files, and only their paths through the pool's pipe: a worker that is killed while it sends
     more than a pipe takes at once leaves half a message there, for the rest of which the pool would wait for ever.
     """
 
     def __init__(self, workers: int) -> None:
-        super().__init__(workers, multiprocessing.get_context("spawn"), _prepare_worker)
+        super().__init__(workers, _context(), _prepare_worker)
         self._folder = tempfile.TemporaryDirectory(prefix="harness-results-")
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
@@ -124,6 +126,15 @@ def open_pool(
         pool.executor.shutdown(cancel_futures=True)
         raise
     pool.executor.shutdown()
+
+
+def _context() -> BaseContext:
+    """How workers begin. On Linux they share the memory of a process that has imported what they need, once."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.run", "torch._dynamo"])  # the latter comes with the first optimizer
+    return context
 
 
 def _call_into_file(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Path | None, Any]:  # noqa: ANN401

@@ -1,7 +1,8 @@
 """The chapter's run as different people would have it, and ours: each timed in a process of its own.
 
-A module here has `run(folder, epochs, variant) -> list[Timed]`: the chapter's network, optimizer, batch sizes and
-images, two threads, each epoch evaluated on the test set.
+A module here has `run(folder, epochs, variant)`, on the MNIST in `folder`. Of a single run of the chapter's network,
+optimizer and batch sizes on two threads it returns each epoch, evaluated on the test set, as `Timed`; of a sweep with
+trials of so many epochs, on two cores, one `Swept`.
 """
 
 from dataclasses import dataclass
@@ -18,3 +19,18 @@ class Timed:
 
     seconds: float
     accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep: seconds until every trial has ended, how many configurations it tried, and its winner's finals.
+
+    `finals` are fractions of the test images that are right, one of each seed; `busy`, how much of those seconds the
+    workers trained and evaluated; `worker_bytes`, the most memory that one of them took. 0 where it isn't known.
+    """
+
+    seconds: float
+    configurations: int
+    finals: tuple[float, ...]
+    busy: float = 0.0
+    worker_bytes: int = 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.reproducibility import fast_settings
 from harness.state import RunState
 from harness.tracking import connect, read_artifact, read_run, tracking_uri
 from tests import tiny
@@ -152,6 +153,17 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
     assert "20 epochs of trials of 2 epochs (sobol)" in more.stdout
     assert "1 - value 0.02 to 0.5, log-uniform, from 0.9" in more.stdout
     assert list(project.iterdir()) == []
+
+
+def test_the_fast_profile_is_in_the_config_and_gives_way_to_what_is_set(harness_json, data):
+    profile = fast_settings("cpu")
+    assert profile["memory_format"] == "channels_last"
+    config = harness_json("run", "chapter", "--epochs", "1", "--device", "cpu", "--fast", *SMALL)["config"]
+    assert {key: config[key] for key in profile} == profile
+    slower = harness_json("run", "chapter", "--epochs", "1", "--fast", "--set", "precision=float32", *SMALL)["config"]
+    assert (slower["precision"], slower["memory_format"]) == ("float32", "channels_last")
+    base = harness_json("sweep", "optimizers", "--dry-run", "--fast")["base"]
+    assert {key: base[key] for key in profile} == profile
 
 
 def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harness_json, harness, data):

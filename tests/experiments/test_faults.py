@@ -70,12 +70,20 @@ def test_workers_killed_one_and_then_all(assert_nothing_lost, sweep):
     started = sweep()
     for epochs, count in ((2, 1), (6, 2)):
         started.wait_for("epoch ", times=epochs)
-        children = psutil.Process(started.pid).children()
-        workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        for worker in workers[:count]:
+        for worker in workers_of(started.pid)[:count]:
             worker.kill()
     started.end_with(0)
     assert_nothing_lost()
+
+
+def workers_of(pid):
+    """Its children, or those of the server that forks them."""
+    children = {child: " ".join(child.cmdline()) for child in psutil.Process(pid).children()}
+    servers = [child for child, command in children.items() if "forkserver" in command]
+    spawned = [child for child, command in children.items() if "spawn_main" in command]
+    workers = [*spawned, *(worker for server in servers for worker in server.children())]
+    assert len(workers) == 2
+    return workers
 
 
 @pytest.fixture
