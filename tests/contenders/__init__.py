@@ -5,7 +5,10 @@ optimizer and batch sizes on two threads it returns each epoch, evaluated on the
 trials of so many epochs, on two cores, one `Swept`.
 """
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 THREADS = 2
 
@@ -34,3 +37,8 @@ class Swept:
     finals: tuple[float, ...]
     busy: float = 0.0
     worker_bytes: int = 0
+
+
+def settings(words: Iterable[str]) -> dict[str, Any]:
+    """Settings of a config, each as KEY=JSON."""
+    return {key: json.loads(value) for key, value in (word.split("=") for word in words)}

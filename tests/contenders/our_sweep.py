@@ -1,4 +1,7 @@
-"""Our sweep. Variant: `fixed` or `default`, `float32` or `fast`, and the workers or `inline`: `fixed fast 2`."""
+"""Our sweep.
+
+Variant: `fixed` or `default`, `float32` or `fast`, how many workers or `inline`, then settings; `fixed fast 2`.
+"""
 
 import contextlib
 import os
@@ -16,7 +19,7 @@ from harness.tracking import MlflowTracker
 from studies.executors import open_pool
 from studies.jobs import Job, Observer
 from studies.sweep import run_sweep
-from tests.contenders import Swept
+from tests.contenders import Swept, settings
 from tests.contenders.sweeps import FIXED, FIXED_TRIALS, default_sweep, fixed_sweep
 
 
@@ -48,11 +51,11 @@ class Watch(Observer):
 
 
 def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
-    which, precision, workers = variant.split()
+    which, precision, workers, *more = variant.split()
     definition = fixed_sweep(epochs) if which == FIXED else default_sweep()
-    if precision == "fast":
-        base = with_settings(definition.base, fast_settings("cpu"))
-        definition = definition.model_copy(update={"base": base})
+    profile = fast_settings("cpu") if precision == "fast" else {}
+    base = with_settings(definition.base, {**profile, **settings(more)})
+    definition = definition.model_copy(update={"base": base})
     stop = Event()
     watch = Watch(stop if which == FIXED else None)
     finals: tuple[float, ...] = ()

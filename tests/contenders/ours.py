@@ -1,4 +1,4 @@
-"""Our own run. Variant: `float32`, bit by bit the chapter's, or `fast`: that profile."""
+"""Our own run. Variant: `float32`, bit by bit the chapter's, or `fast`: that profile; then settings."""
 
 from pathlib import Path
 
@@ -7,13 +7,14 @@ from harness.config import with_settings
 from harness.data import load_splits
 from harness.reproducibility import fast_settings
 from harness.training import advance, initial_state
-from tests.contenders import THREADS, Timed
+from tests.contenders import THREADS, Timed, settings
 
 
 def run(folder: Path, epochs: int, variant: str) -> list[Timed]:
-    profile = fast_settings("cpu") if variant == "fast" else {}
-    settings = {"device": "cpu", "threads": THREADS, "epochs": epochs, **profile}
-    config = with_settings(catalog.load_run("chapter"), settings)
+    precision, *more = variant.split()
+    profile = fast_settings("cpu") if precision == "fast" else {}
+    said = {"device": "cpu", "threads": THREADS, "epochs": epochs, **profile, **settings(more)}
+    config = with_settings(catalog.load_run("chapter"), said)
     splits = load_splits(config.dataset, config.device, folder)
     metrics = advance(config, initial_state(config), splits, epochs, ["test"]).metrics
     return [Timed(epoch.train_seconds + epoch.evaluate_seconds, epoch.test_accuracy) for epoch in metrics]
