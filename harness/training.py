@@ -90,19 +90,21 @@ def train_epoch(
 ) -> tuple[Tensor, int, Tensor]:
     """One pass over `data`. Returns the loss of every step (steps,), images right, and batch sizes (steps,)."""
     model.train()
-    losses, correct, sizes = [], [], []
-    for batch in epoch_order(len(data)).to(data.images.device).split(config.batch_size):
+    batches = epoch_order(len(data)).to(data.images.device).split(config.batch_size)
+    # filled in place: a small tensor kept of every step would keep the allocator from joining what it frees
+    losses = torch.empty(len(batches), device=data.images.device)
+    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
+    for step, batch in enumerate(batches):
         labels = data.labels[batch]
         log_probabilities = _forward(model, data.images[batch], config)
         loss = F.nll_loss(log_probabilities, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(loss.detach())
-        correct.append((log_probabilities.detach().argmax(dim=1) == labels).sum())
-        sizes.append(len(batch))
-    # stacked once an epoch, so that a GPU is not made to wait for the host at every step
-    return torch.stack(losses).cpu(), int(torch.stack(correct).sum()), torch.tensor(sizes)
+        losses[step] = loss.detach()
+        correct += (log_probabilities.detach().argmax(dim=1) == labels).sum()
+    # read once an epoch, so that a GPU is not made to wait for the host at every step
+    return losses.cpu(), int(correct), torch.tensor([len(batch) for batch in batches])
 
 
 @torch.no_grad()
