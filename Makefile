@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.made-from-lock
+EXPERIMENT ?= optimizers
+RESULTS := mlflow.db* mlartifacts mlruns .harness
 
 help:  ## print the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 setup: $(SETUP)  ## make .venv from the lock file
 
@@ -14,8 +16,8 @@ $(SETUP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-sweep: $(SETUP)  ## compare the optimizers on full MNIST
-	$(BIN)/harness sweep optimizers
+sweep: $(SETUP)  ## compare the optimizers on full MNIST, or EXPERIMENT=fashion WORKERS=2
+	$(BIN)/harness sweep $(EXPERIMENT) $(if $(WORKERS),--workers $(WORKERS))
 
 report: $(SETUP)  ## the latest sweep's report
 	$(BIN)/harness report
@@ -44,4 +46,12 @@ check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_layers.py
 
-.PHONY: help setup sweep report run ui test bench gallery check
+clean:  ## remove .venv, builds and caches; results stay
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+clean-results:  ## remove every run, study and report of this folder, after asking
+	@printf 'Remove $(RESULTS), with every run, study and report? [y/N] '; \
+	read -r answer; [ "$$answer" = y ] && rm -rf $(RESULTS) || echo 'nothing was removed'
+
+.PHONY: help setup sweep report run ui test bench gallery check clean clean-results

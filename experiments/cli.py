@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="harness",
-    help="Which optimizer, learning rate, batch size and dropout should I train this network with?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -39,6 +37,23 @@ CONFIG_KEYS = (
     "hyperparameters, batch_size, evaluation_batch_size, epochs, checkpoint_every, seed, device, threads, precision, "
     "memory_format"
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("optimizer-harness"))
+        raise typer.Exit
+
+
+@app.callback()
+def harness(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Which optimizer, learning rate, batch size and dropout should I train this network with?"""
 
 
 @app.command("list")
@@ -447,6 +462,8 @@ def main() -> None:
         _stop(f"harness: {error}; what was done before is kept", 1)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
+            if not error.format_message():  # no command at all: the help is printed
+                sys.exit(2)
             _stop(f"harness: {error.format_message()}; `harness --help` shows what is allowed", 2)
         if isinstance(error, OSError) and error.errno:
             _stop(f"harness: {error}; what was done before is kept", 1)

@@ -114,19 +114,16 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
     The accuracy is a fraction, the log-probabilities are (n, 10).
     """
     model.eval()
+    images = data.images.split(config.evaluation_batch_size)
+    losses = torch.empty(len(images), device=data.images.device)
+    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
     outputs = []
-    loss = torch.zeros((), dtype=torch.float64)
-    correct = 0
-    for images, labels in zip(
-        data.images.split(config.evaluation_batch_size),
-        data.labels.split(config.evaluation_batch_size),
-        strict=True,
-    ):
-        log_probabilities = _forward(model, images, config)
+    for batch, labels in enumerate(data.labels.split(config.evaluation_batch_size)):
+        log_probabilities = _forward(model, images[batch], config)
+        losses[batch] = F.nll_loss(log_probabilities, labels, reduction="sum")
+        correct += (log_probabilities.argmax(dim=1) == labels).sum()
         outputs.append(log_probabilities)
-        loss += F.nll_loss(log_probabilities, labels, reduction="sum").cpu().double()
-        correct += int((log_probabilities.argmax(dim=1) == labels).sum())
-    return float(loss) / len(data), correct / len(data), torch.cat(outputs)
+    return sum(losses.tolist()) / len(data), int(correct) / len(data), torch.cat(outputs)
 
 
 def build_model(config: RunConfig, state: RunState) -> nn.Module:

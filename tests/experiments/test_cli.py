@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,16 @@ SMALL = ["--data-dir", "data", "--set", "dataset.train_size=640", "--set", "data
 def all_runs():
     client = connect(tracking_uri())
     return client.search_runs([each.experiment_id for each in client.search_experiments()])
+
+
+def test_version_is_the_packages(harness):
+    assert harness("--version").stdout == version("optimizer-harness") + "\n"
+
+
+def test_without_a_command_it_prints_its_help(harness):
+    result = harness()
+    assert (result.returncode, result.stderr) == (2, "")
+    assert "Usage: harness" in result.stdout
 
 
 def test_list_names_the_chapter(harness_json):

@@ -1,0 +1,55 @@
+"""The Makefile: what it prints, what it passes on, and that no result goes without a yes."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RESULTS = ("mlflow.db", "mlflow.db-wal", "mlartifacts/run/state.pt", ".harness/sweeps/optuna.journal")
+
+
+@pytest.fixture
+def make(tmp_path):
+    shutil.copy(Path(__file__).parents[1] / "Makefile", tmp_path)
+    for name in (
+        *RESULTS,
+        "requirements.lock",
+        "pyproject.toml",
+        "build/lib/module.py",
+        "harness/__pycache__/module.pyc",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def run(*arguments, answer=""):
+        return subprocess.run(
+            ["make", *arguments], cwd=tmp_path, input=answer, capture_output=True, text=True, check=True
+        ).stdout
+
+    return run
+
+
+def test_alone_it_prints_each_target_with_a_line(make):
+    lines = [line.split(maxsplit=1) for line in make().splitlines()]
+    assert {"sweep", "report", "test", "clean"} <= {line[0] for line in lines}
+    assert all(len(line) == 2 for line in lines)
+
+
+def test_sweep_takes_an_experiment_and_workers(make):
+    assert "harness sweep fashion --workers 2\n" in make("-n", "sweep", "EXPERIMENT=fashion", "WORKERS=2")
+    assert "harness sweep optimizers" in make("-n", "sweep")
+
+
+def test_clean_leaves_every_result(make, tmp_path):
+    make("clean")
+    assert all((tmp_path / name).exists() for name in RESULTS)
+    assert not (tmp_path / "build").exists()
+    assert not (tmp_path / "harness" / "__pycache__").exists()
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("\n", True), ("n\n", True), ("", True), ("y\n", False)])
+def test_clean_results_asks(make, tmp_path, answer, kept):
+    assert "[y/N]" in make("clean-results", answer=answer)
+    assert all((tmp_path / name).exists() == kept for name in RESULTS)
+    assert (tmp_path / "build").exists()
