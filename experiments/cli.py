@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.errors import BadInputError, WorkFailedError, without_password
+from harness.errors import BadInputError, WorkFailedError, unknown, without_password
 
 if TYPE_CHECKING:
     from threading import Event
@@ -30,6 +30,7 @@ DataDir = Annotated[
 Fast = Annotated[
     bool, typer.Option("--fast", help="channels_last, and bfloat16 where the device has it: sooner, other last bits.")
 ]
+FORMATS = ("csv", "parquet", "json")
 INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 CONFIG_KEYS = (
     "dataset.name, dataset.train_size, dataset.validation_size, dataset.split_seed, model.activation, "
@@ -238,6 +239,66 @@ def status(
         _print_json(progress.model_dump(mode="json") | here | (now.model_dump(mode="json") if now else {}))
     else:
         print_progress(progress, process, folder.exists(), now)
+
+
+@app.command()
+def leaderboard(
+    sweep_id: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """A sweep's trials and finals, the best on validation first."""
+    from experiments.terminal import print_leaderboard
+    from reports.queries import leaderboard, records
+
+    found = leaderboard(sweep_id)
+    if as_json:
+        _print_json(records(found))
+    else:
+        print_leaderboard(found)
+
+
+@app.command()
+def compare(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, trial or final; `harness ui` shows them.")],
+    other_id: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
+    as_json: Json = False,
+) -> None:
+    """Where two runs differ: config, outcome, last metrics."""
+    from experiments.terminal import print_differences
+    from reports.queries import compare
+
+    found = compare(run_id, other_id)
+    if as_json:
+        _print_json(found.to_dict(orient="index"))
+    else:
+        print_differences(found)
+
+
+@app.command()
+def export(
+    sweep_id: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")] = None,
+    file_format: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "csv",
+    out: Annotated[Path | None, typer.Option("--out", help="A file; by default stdout.")] = None,
+) -> None:
+    """All of a sweep as one table, a row per run and epoch."""
+    if file_format not in FORMATS:
+        raise unknown("format", file_format, FORMATS, "choose one with --format")
+    if file_format == "parquet" and out is None:
+        raise BadInputError(
+            "format 'parquet' is not text: csv and json are allowed on stdout; name a file with --out"
+        )
+    from reports.queries import export, table_bytes
+
+    content = table_bytes(export(sweep_id), file_format)
+    if out is None:
+        typer.echo(content.decode(), nl=False)
+        return
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise BadInputError(
+            f"file {str(out)!r} can't be written ({error.strerror}): name another with --out"
+        ) from None
 
 
 @app.command()

@@ -123,3 +123,29 @@ def print_findings(findings: "Sequence[Finding]") -> None:
         if each.advice is not None:
             table.add_row("", "", Text(each.advice))
     Console().print(table)
+
+
+def print_leaderboard(found: pd.DataFrame) -> None:
+    """A row per run, the best first: what it is, how it ended, what it reached, its learning rate and batch size."""
+    columns = ("optimizer", "run", "outcome", "epochs", "validation", "test", "lr", "batch")
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in found.to_dict("records"):
+        which = f"seed {row['number']}" if row["stage"] == "final" else f"trial {row['number']}"
+        measured = (row["validation_accuracy"], row["test_accuracy"])
+        accuracies = ["" if pd.isna(accuracy) else f"{accuracy:.2%}" for accuracy in measured]
+        rate, size = row.get("config.optimizer.lr"), row.get("config.batch_size")
+        searched = ["" if rate is None else f"{float(rate):.2g}", "" if size is None else str(size)]
+        table.add_row(row["optimizer"], which, row["outcome"], str(row["epochs"]), *accuracies, *searched)
+    Console().print(table)
+
+
+def print_differences(found: pd.DataFrame) -> None:
+    """A row for whatever differs, the runs side by side."""
+    table = Table("", *map(str, found.columns), box=None, pad_edge=False)
+    for what, row in found.iterrows():
+        table.add_row(str(what), *("" if value is None else _short(value) for value in row))
+    Console().print(table)
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

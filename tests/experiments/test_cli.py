@@ -1,6 +1,7 @@
 """The command line: results as JSON, bad input as one line with exit code 2 and no run left behind."""
 
 import json
+import re
 import signal
 import socket
 import urllib.request
@@ -30,7 +31,7 @@ def test_version_is_the_packages(harness):
 def test_without_a_command_it_prints_its_help(harness):
     result = harness()
     assert (result.returncode, result.stderr) == (2, "")
-    assert "Usage: harness" in result.stdout
+    assert "Usage:" in result.stdout
 
 
 def test_list_names_the_chapter(harness_json):
@@ -135,6 +136,22 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     page = project / result["report"]
     assert page.read_bytes() == read_artifact(result["sweep_id"], "report/report.html")
     assert "Subset." in page.read_text(encoding="utf-8")
+
+    board = harness_json("leaderboard")
+    best = max(each["best_validation_accuracy"] for each in result["optimizers"].values())
+    assert best in [run["validation_accuracy"] for run in board if run["stage"] == "trial"]
+    assert all(len(line) <= 80 for line in harness("leaderboard").stdout.splitlines())
+    one, other = board[0]["run_id"], board[1]["run_id"]
+    assert list(harness_json("compare", one, other)["validation/accuracy"]) == [one, other]
+    assert harness("export").stdout.count("\n") == 1 + sum(run["epochs"] for run in board)
+    assert harness("export", "--format", "parquet", "--out", "all.parquet").returncode == 0
+    assert (project / "all.parquet").read_bytes()[:4] == b"PAR1"
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(example, {})
+    for wrong in (["--format", "xml"], ["--format", "parquet"], ["--out", "missing/all.csv"]):
+        refused = harness("export", *wrong)
+        assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
 
     (project / "file").touch()
     refused = harness("report", "--out", "file/folder")
