@@ -52,6 +52,6 @@ clean:  ## remove .venv, builds and caches; results stay
 
 clean-results:  ## remove every run, study and report of this folder, after asking
 	@printf 'Remove $(RESULTS), with every run, study and report? [y/N] '; \
-	read -r answer; [ "$$answer" = y ] && rm -rf $(RESULTS) || echo 'nothing was removed'
+	read -r answer; if [ "$$answer" = y ]; then rm -rf $(RESULTS); else echo 'nothing was removed'; fi
 
 .PHONY: help setup sweep report run ui test bench gallery check clean clean-results

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.errors import BadInputError
 from harness.tracking import TrackedRun, latest_sweep, read_sweep, read_tracked_run
 from reports.frames import epochs_frame, outcome_of, runs_frame
 
@@ -38,10 +39,11 @@ def compare(run_id: str, other_id: str) -> pd.DataFrame:
     The index is what differs (`config.optimizer.lr`, `test/accuracy`), a column per run; None where a run lacks it.
 
     Raises:
-        BadInputError: there is no such run.
+        BadInputError: there is no such run, or both are the same.
     """
-    sides = {each: _described(read_tracked_run(each)) for each in (run_id, other_id)}
-    one, other = sides[run_id], sides[other_id]
+    if run_id == other_id:
+        raise BadInputError(f"runs {run_id!r} and {other_id!r} are one: two different ones are allowed; name another")
+    one, other = (_described(read_tracked_run(each)) for each in (run_id, other_id))
     different = [key for key in one | other if one.get(key) != other.get(key)]
     columns = [[side.get(key) for key in different] for side in (one, other)]
     frame = pd.DataFrame(list(zip(*columns, strict=True)), columns=[run_id, other_id], dtype=object)

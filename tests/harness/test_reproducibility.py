@@ -1,5 +1,6 @@
 """What a run ran on is recorded whole, and a device is one that is there."""
 
+import gc
 import importlib.metadata
 import json
 import subprocess
@@ -7,9 +8,10 @@ import sys
 
 import pytest
 import torch
+import torch.utils.deterministic
 
 from harness.errors import BadInputError
-from harness.reproducibility import determinism, environment, resolve_device
+from harness.reproducibility import determinism, environment, isolated, resolve_device
 from harness.tracking import read_artifact, read_run
 
 
@@ -63,3 +65,16 @@ def test_what_a_device_guarantees_is_said():
     assert "bit-identical for the same" in determinism("cpu")
     assert "bit-identical for the same" in determinism("cuda:1")
     assert "not bit-identical" in determinism("mps")
+
+
+def test_what_is_set_for_a_block_is_as_before_after_it_even_where_it_raises(config):
+    settings = torch.utils.deterministic
+    before = settings.fill_uninitialized_memory
+    for collects in (True, False):
+        (gc.enable if collects else gc.disable)()
+        with pytest.raises(ZeroDivisionError), isolated(config):
+            assert not gc.isenabled()
+            assert not settings.fill_uninitialized_memory
+            raise ZeroDivisionError
+        assert (gc.isenabled(), settings.fill_uninitialized_memory) == (collects, before)
+    gc.enable()

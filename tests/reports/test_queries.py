@@ -6,6 +6,7 @@ import json
 import pandas as pd
 import pytest
 
+from harness.errors import BadInputError
 from reports import queries
 from reports.queries import compare, export, leaderboard, table_bytes
 from tests.reports.sweeps import CHILDREN, run, sweep
@@ -36,6 +37,8 @@ def test_compare_leaves_out_what_is_equal():
     assert "train/loss" not in found.index
     assert "config.optimizer.lr" not in found.index
     assert list(compare("sgd-final-1", "adam-trial-0").loc["outcome"]) == ["completed", "diverged"]
+    with pytest.raises(BadInputError, match="two different ones are allowed"):
+        compare("sgd-final-1", "sgd-final-1")
 
 
 @pytest.mark.parametrize(
