@@ -67,14 +67,15 @@ def test_what_a_device_guarantees_is_said():
     assert "not bit-identical" in determinism("mps")
 
 
-def test_what_is_set_for_a_block_is_as_before_after_it_even_where_it_raises(config):
-    settings = torch.utils.deterministic
-    before = settings.fill_uninitialized_memory
-    for collects in (True, False):
-        (gc.enable if collects else gc.disable)()
-        with pytest.raises(ZeroDivisionError), isolated(config):
+@pytest.mark.parametrize("collects", [True, False])
+def test_what_is_set_for_a_block_is_as_before_after_it(config, collects, monkeypatch):
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    (gc.enable if collects else gc.disable)()
+    try:
+        with isolated(config):
             assert not gc.isenabled()
-            assert not settings.fill_uninitialized_memory
-            raise ZeroDivisionError
-        assert (gc.isenabled(), settings.fill_uninitialized_memory) == (collects, before)
-    gc.enable()
+            assert not torch.utils.deterministic.fill_uninitialized_memory
+        assert gc.isenabled() == collects
+        assert torch.utils.deterministic.fill_uninitialized_memory
+    finally:
+        gc.enable()
