@@ -1,13 +1,17 @@
-"""The declared experiments by name: each TOML file of this package, parsed into its typed definition."""
+"""The declared experiments by name: each TOML file of this package, or a user's Python file, as a typed definition."""
 
+import importlib
+import sys
 import tomllib
 from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
 from experiments.spaces import SHARED, SPACES
-from harness.config import FrozenModel, RunConfig, validated
+from harness.config import FrozenModel, RunConfig, one_line, validated
 from harness.errors import BadInputError, unknown
 from studies.definition import SweepDefinition
 from studies.ray_executor import Resources
@@ -68,15 +72,22 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Experiment:
-    """The definition of that name.
+    """The definition of that name, or of a user's Python file.
 
     Raises:
         BadInputError: no such experiment, or a field of it is wrong.
     """
+    if name.endswith(".py"):
+        return _load_file(Path(name))
     if name not in names():
-        raise unknown("experiment", name, names(), "`harness list` shows them")
+        raise unknown("experiment", name, names(), "`harness list` shows them; a file of your own ends with .py")
     text = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8")
     return parse(name, tomllib.loads(text))
+
+
+def title(name: str) -> str:
+    """What an experiment is called in MLflow: a file by its name."""
+    return Path(name).stem if name.endswith(".py") else name
 
 
 def load_run(name: str) -> RunConfig:
@@ -112,3 +123,44 @@ def parse(name: str, values: dict[str, Any]) -> Experiment:
         return validated(kinds[values["kind"]], values)
     except BadInputError as error:
         raise BadInputError(f"experiment {name!r}: {error}") from None
+
+
+def _load_file(path: Path) -> Experiment:
+    """What a Python file calls `sweep`, a `SweepDefinition`, or `run`, a `RunConfig`."""
+    module = _import_file(path)
+    sweep, run = getattr(module, "sweep", None), getattr(module, "run", None)
+    about = {"shows": (module.__doc__ or "").partition("\n")[0], "cost": "", "result": "", "resources": None}
+    if isinstance(sweep, SweepDefinition):
+        return SweepExperiment(kind="sweep", **about | {"sweep": sweep.model_dump()})
+    if isinstance(run, RunConfig):
+        del about["resources"]
+        return RunExperiment(kind="run", **about, config=run)
+    raise BadInputError(
+        f"experiment {str(path)!r} has neither a SweepDefinition called `sweep` nor a RunConfig called `run`; "
+        "give it one"
+    )
+
+
+def _import_file(path: Path) -> ModuleType:
+    """As the module that its workers, and a run that goes on, find again by its name."""
+    if not path.is_file():
+        raise BadInputError(f"experiment {str(path)!r} is not there: a Python file is allowed; correct its path")
+    if path.stem in names():
+        raise BadInputError(f"experiment {str(path)!r} is called as a declared one is; rename the file")
+    sys.path.append(str(path.resolve().parent))
+    try:
+        module = importlib.import_module(path.stem)
+    except BadInputError as error:
+        raise BadInputError(f"experiment {str(path)!r}: {error}") from None
+    except ValidationError as error:
+        kind = SweepDefinition if error.title == SweepDefinition.__name__ else RunConfig
+        raise BadInputError(f"experiment {str(path)!r}: {one_line(kind, error)}") from None
+    except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadInputError(f"experiment {str(path)!r} can't be imported ({text}); correct it") from None
+    if Path(module.__file__ or "").resolve() != path.resolve():
+        raise BadInputError(
+            f"experiment {str(path)!r} is called as the module {module.__file__!r} is, so that workers would import "
+            "that one; rename the file"
+        )
+    return module

@@ -35,8 +35,9 @@ INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 CONFIG_KEYS = (
     "dataset.name, dataset.train_size, dataset.validation_size, dataset.split_seed, model.activation, "
     "model.leaky_relu_slope, model.dropout, optimizer.name, optimizer.lr and the optimizer's other "
-    "hyperparameters, batch_size, evaluation_batch_size, epochs, checkpoint_every, seed, device, threads, precision, "
-    "memory_format"
+    "hyperparameters, schedule.name and its fields, label_smoothing, gradient_clip_norm, augmentation.rotation, "
+    "augmentation.translation, augmentation.scale, augmentation.horizontal_flip, batch_size, evaluation_batch_size, "
+    "epochs, checkpoint_every, seed, device, threads, precision, memory_format"
 )
 
 
@@ -77,7 +78,7 @@ def list_experiments(as_json: Json = False) -> None:
 
 @app.command()
 def run(
-    experiment: Annotated[str | None, typer.Argument(help="A declared run; `harness list` shows them.")] = None,
+    experiment: Annotated[str | None, typer.Argument(help="A declared run; `harness list` shows them. Or a Python file.")] = None,
     seed: Annotated[str | None, typer.Option(help="0 to 2**64 - 1.")] = None,
     epochs: Annotated[str | None, typer.Option(help="1 or more.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda, cuda:1, mps.")] = None,
@@ -96,13 +97,14 @@ def run(
             "alone is allowed; a run goes on with the config that it has"
         )
     config = _resolve(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
+    from experiments.catalog import title
     from experiments.terminal import epoch_line
     from harness.run import begin_run, complete_run, resume_run
     from harness.tracking import MlflowTracker
 
     tracker = MlflowTracker()
     opened = (
-        begin_run(config, tracker, experiment, data_dir)
+        begin_run(config, tracker, title(experiment), data_dir)
         if config and experiment
         else resume_run(str(resume), tracker, data_dir)
     )
@@ -132,7 +134,7 @@ def run(
 
 @app.command()
 def sweep(
-    experiment: Annotated[str, typer.Argument(help="A declared sweep; `harness list` shows them.")],
+    experiment: Annotated[str, typer.Argument(help="A declared sweep; `harness list` shows them. Or a Python file.")],
     trials: Annotated[
         int | None, typer.Option(min=1, help="Per optimizer, the budget in whole trials; pruning makes more of it.")
     ] = None,
@@ -182,7 +184,7 @@ def sweep(
         said["base"] = with_settings(definition.base, fast_settings(definition.base.device))
     definition = validated(SweepDefinition, definition.model_dump() | said)
     if dry_run:
-        _print_plan(experiment, definition, as_json)
+        _print_plan(catalog.title(experiment), definition, as_json)
         return
     from experiments.live import watch
     from experiments.terminal import print_summary
@@ -198,7 +200,7 @@ def sweep(
         _say_what_waits(definition, pool.workers)
         stop = _stop_on_signals()  # after Ray, which sets its own
         try:
-            result = run_sweep(experiment, definition, tracker, pool, observer, stop, fresh, storage)
+            result = run_sweep(catalog.title(experiment), definition, tracker, pool, observer, stop, fresh, storage)
         except (KeyboardInterrupt, WorkFailedError, OSError):
             typer.echo("harness: the same command goes on where this one stopped", err=True)
             raise

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 
 from harness.errors import BadInputError, unknown
+from harness.own import defaults, with_defaults
 
 NEXT_STEP = "; correct the value and run again"
 Model = TypeVar("Model", bound=BaseModel)
@@ -16,6 +17,10 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
+OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
+
+
+ADDED_FIELDS = {"schedule", "label_smoothing", "gradient_clip_norm", "augmentation"}
 
 
 class FrozenModel(BaseModel):
@@ -153,16 +158,125 @@ AnyOptimizerConfig = (
     | RAdamConfig
     | AdamaxConfig
 )
-OptimizerConfig = Annotated[AnyOptimizerConfig, Field(discriminator="name")]
 OPTIMIZER_CONFIGS: dict[str, type[AnyOptimizerConfig]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyOptimizerConfig)
 }
 
 
+class OwnConfig(FrozenModel):
+    """A user's own class or function, `module:name`, with its keyword arguments, which are plain values.
+
+    Those that are left out have the defaults of its signature, as far as these are plain.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    first_argument: ClassVar[int] = 0  # of its signature that a config can give
+
+    name: OwnName
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_signature_has_it(cls, values: Any) -> Any:  # noqa: ANN401
+        return with_defaults(values, cls.model_fields, cls.first_argument) if isinstance(values, Mapping) else values
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What it is called with; a list as the tuple that a signature's default is."""
+        return {key: tuple(each) if isinstance(each, list) else each for key, each in self.__pydantic_extra__.items()}
+
+
+class OwnOptimizerConfig(OwnConfig):
+    """A user's own `torch.optim.Optimizer`, whose first argument is the model's parameters."""
+
+    first_argument: ClassVar[int] = 1
+
+
+def _own_or(ours: str) -> Callable[[Any], str]:
+    """Which of two kinds of config a value is of: a user's own has a colon in its name."""
+
+    def kind(value: Any) -> str:  # noqa: ANN401
+        name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)
+        return "own" if isinstance(name, str) and ":" in name else ours
+
+    return kind
+
+
+OptimizerConfig = Annotated[
+    Annotated[AnyOptimizerConfig, Field(discriminator="name"), Tag("torch")] | Annotated[OwnOptimizerConfig, Tag("own")],
+    Discriminator(_own_or("torch")),
+]
+
+
+class WarmedUp(FrozenModel):
+    """For `warm_up_epochs` the rate grows linearly, step by step, from `warm_up_factor` of it (torch's `LinearLR`)."""
+
+    warm_up_epochs: NonNegative = 0.0
+    warm_up_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
+
+
+class ConstantSchedule(WarmedUp):
+    """The optimizer's rate, after the warm-up."""
+
+    name: Literal["constant"] = "constant"
+
+
+class StepSchedule(WarmedUp):
+    """`torch.optim.lr_scheduler.StepLR`: times `gamma` every `step_size` epochs after the warm-up."""
+
+    name: Literal["step"] = "step"
+    step_size: Annotated[int, Field(ge=1)] = 1
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class CosineSchedule(WarmedUp):
+    """`torch.optim.lr_scheduler.CosineAnnealingLR` from the warm-up to the run's end (Loshchilov and Hutter 2017)."""
+
+    name: Literal["cosine"] = "cosine"
+    eta_min: NonNegative = 0.0
+
+
+class OneCycleSchedule(FrozenModel):
+    """`torch.optim.lr_scheduler.OneCycleLR` over the run, up to the optimizer's rate (Smith and Topin 2019).
+
+    Momentum is not cycled: not every optimizer has one.
+    """
+
+    name: Literal["one-cycle"] = "one-cycle"
+    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    div_factor: Annotated[float, Field(ge=1, le=1e6)] = 25.0
+    final_div_factor: Annotated[float, Field(ge=1, le=1e12)] = 1e4
+
+
+AnySchedule = ConstantSchedule | StepSchedule | CosineSchedule | OneCycleSchedule
+ScheduleConfig = Annotated[AnySchedule, Field(discriminator="name")]
+SCHEDULES: dict[str, type[AnySchedule]] = {
+    kind.model_fields["name"].default: kind for kind in get_args(AnySchedule)
+}
+
+
+class AugmentationConfig(FrozenModel):
+    """What is done to a training image, drawn anew for each image of each epoch: torchvision's v2 transforms.
+
+    `rotation`: up to so many degrees either way; `translation`: up to that fraction of a side; `scale`: up to that
+    fraction larger or smaller; `horizontal_flip`: its probability. 0: not done.
+    """
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    translation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    horizontal_flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+DatasetName = Literal["mnist", "fashion-mnist"]
+DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
+
+
 class DatasetConfig(FrozenModel):
     """Which images, and how the 60,000 training images are split."""
 
-    name: Literal["mnist", "fashion-mnist"] = "mnist"
+    name: DatasetName = "mnist"
     train_size: Annotated[int, Field(ge=1, le=60_000)] = 50_000
     validation_size: Annotated[int, Field(ge=0, le=59_999)] = 10_000
     split_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -177,6 +291,19 @@ class DatasetConfig(FrozenModel):
         return self
 
 
+class OwnDatasetConfig(OwnConfig):
+    """A user's own function that returns images and labels, two tensors, and how they are split.
+
+    Images are uint8 (n, height, width) or (n, channels, height, width), normalised as MNIST's are, or floating point,
+    which are taken as they are. Labels are int64 (n,), from 0.
+    """
+
+    train_size: Annotated[int, Field(ge=1)]
+    validation_size: Annotated[int, Field(ge=0)]
+    test_size: Annotated[int, Field(ge=1)]
+    split_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
 class ModelConfig(FrozenModel):
     """The chapter's ConvNet. `dropout`: after pooling (whole channels), before the last layer."""
 
@@ -185,15 +312,34 @@ class ModelConfig(FrozenModel):
     dropout: tuple[Probability, Probability] = (0.10, 0.25)
 
 
+class OwnModelConfig(OwnConfig):
+    """A user's own `torch.nn.Module`: images (n, channels, height, width) to log-probabilities (n, classes)."""
+
+
+AnyDatasetConfig = DatasetConfig | OwnDatasetConfig
+AnyModelConfig = ModelConfig | OwnModelConfig
+
+
 class RunConfig(FrozenModel):
     """One run. Where it executes is not in here; what changes its numbers is.
 
-    `checkpoint_every`: the state is kept after every so many epochs, and after the last.
+    `checkpoint_every`: the state is kept after every so many epochs, and after the last. `gradient_clip_norm`: the
+    largest norm of all gradients together; 0: any. `label_smoothing` is of the training loss, not of what is measured.
     """
 
-    dataset: DatasetConfig = DatasetConfig()
-    model: ModelConfig = ModelConfig()
+    dataset: Annotated[
+        Annotated[DatasetConfig, Tag("torchvision")] | Annotated[OwnDatasetConfig, Tag("own")],
+        Discriminator(_own_or("torchvision")),
+    ] = DatasetConfig()
+    model: Annotated[
+        Annotated[ModelConfig, Tag("chapter")] | Annotated[OwnModelConfig, Tag("own")],
+        Discriminator(_own_or("chapter")),
+    ] = ModelConfig()
     optimizer: OptimizerConfig = AdadeltaConfig(lr=0.5)
+    schedule: ScheduleConfig = ConstantSchedule()
+    label_smoothing: Probability = 0.0
+    gradient_clip_norm: NonNegative = 0.0
+    augmentation: AugmentationConfig = AugmentationConfig()
     batch_size: Annotated[int, Field(ge=1)] = 32
     evaluation_batch_size: Annotated[int, Field(ge=1, le=60_000)] = 500
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
@@ -213,10 +359,48 @@ class RunConfig(FrozenModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _warm_up_fits_the_run(self) -> Self:
+        if isinstance(self.schedule, WarmedUp) and self.schedule.warm_up_epochs > self.epochs:
+            raise ValueError(
+                f"schedule.warm_up_epochs {self.schedule.warm_up_epochs:g}: 0 to epochs ({self.epochs}) is allowed"
+            )
+        return self
+
+
+# the parts of a run config that are told apart by a name, and what there is of them but a user's own
+NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
+    "dataset": dict.fromkeys(DATASETS, DatasetConfig),
+    "model": {},
+    "optimizer": OPTIMIZER_CONFIGS,
+    "schedule": SCHEDULES,
+}
+OWN: dict[str, type[OwnConfig]] = {
+    "dataset": OwnDatasetConfig,
+    "model": OwnModelConfig,
+    "optimizer": OwnOptimizerConfig,
+}
+# how pydantic calls the kinds in the location of an error
+TAGS: dict[str, type[FrozenModel] | None] = {
+    "torchvision": DatasetConfig,
+    "chapter": ModelConfig,
+    "torch": None,
+    "own": None,
+    **OPTIMIZER_CONFIGS,
+    **SCHEDULES,
+}
+
 
 def canonical_json(model: BaseModel) -> str:
-    """The one JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr."""
-    return json.dumps(model.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """The one JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr.
+
+    What a run config leaves off is left out, so that one of before there was such a field keeps its text and hash.
+    """
+    values = model.model_dump(mode="json")
+    if isinstance(model, RunConfig):
+        off = RunConfig().model_dump(mode="json", include=ADDED_FIELDS)
+        values = {key: each for key, each in values.items() if key not in off or each != off[key]}
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
 def config_hash(model: BaseModel) -> str:
@@ -254,11 +438,12 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         BadInputError: an unknown or out-of-range field, in one line that names it.
     """
-    optimizer = values.get("optimizer")
-    if isinstance(optimizer, Mapping) and optimizer.get("name") not in OPTIMIZER_CONFIGS:
-        raise unknown(
-            "optimizer", str(optimizer.get("name")), OPTIMIZER_CONFIGS, "see `harness run --help` for --set"
-        )
+    for part, ours in NAMED.items():
+        value = values.get(part)
+        name = value.get("name") if isinstance(value, Mapping) else None
+        if name is not None and name not in ours and ":" not in str(name):
+            own = "" if part == "schedule" else f"; your own as 'module:name'"
+            raise unknown(part, str(name), ours, f"see `harness run --help` for --set{own}")
     return validated(RunConfig, values)
 
 
@@ -267,19 +452,16 @@ def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise BadInputError(_one_line(kind, error)) from None
+        raise BadInputError(one_line(kind, error)) from None
 
 
-def _one_line(kind: type[BaseModel], error: ValidationError) -> str:
+def one_line(kind: type[BaseModel], error: ValidationError) -> str:
+    """What is wrong with values that were to be a `kind`: field, value, what is allowed."""
     problems = []
     for problem in error.errors(include_url=False):
         # a discriminated union puts its tag into the location: optimizer.adam.lr
         location = [str(part) for part in problem["loc"]]
-        key = ".".join(
-            part
-            for index, part in enumerate(location)
-            if not (index and location[index - 1] == "optimizer" and part in OPTIMIZER_CONFIGS)
-        )
+        key = ".".join(_without_tags(location))
         message = problem["msg"].removeprefix("Value error, ").removesuffix(NEXT_STEP)
         if problem["type"] == "extra_forbidden":
             problems.append(f"{key}: unknown key{_allowed_keys(kind, location)}")
@@ -292,12 +474,23 @@ def _one_line(kind: type[BaseModel], error: ValidationError) -> str:
     return "; ".join(problems) + NEXT_STEP
 
 
+def _without_tags(location: list[str]) -> list[str]:
+    """A path without what says which of several kinds of config a value was read as."""
+    key: list[str] = []
+    in_tags = False
+    for part in location:
+        if not (in_tags and part in TAGS):
+            key.append(part)
+        in_tags = part in NAMED or (in_tags and part in TAGS)
+    return key
+
+
 def _allowed_keys(kind: type[BaseModel], location: list[str]) -> str:
     """The keys beside an unknown one, where the path to it leads through models alone."""
     for part in location[:-1]:
         field = kind.model_fields.get(part)
-        if part in OPTIMIZER_CONFIGS:
-            kind = OPTIMIZER_CONFIGS[part]
+        if part in TAGS:
+            kind = TAGS[part] or kind
         elif field is None:
             return ""
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -308,16 +501,32 @@ def _allowed_keys(kind: type[BaseModel], location: list[str]) -> str:
 def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """`config` with dotted keys replaced. A new `optimizer.name` starts from that optimizer's own defaults.
 
+    So do a new schedule, and a model or dataset that is a user's own or no longer one.
+
     Raises:
         BadInputError: an unknown key or a value that is not allowed.
     """
     values = config.model_dump()
-    name = settings.get("optimizer.name", config.optimizer.name)
-    if name != config.optimizer.name and name in OPTIMIZER_CONFIGS:
-        values["optimizer"] = OPTIMIZER_CONFIGS[name]().model_dump()
+    for part in NAMED:
+        name = settings.get(f"{part}.name")
+        if name is not None and _is_of_another_kind(part, str(name), values[part].get("name")):
+            values[part] = _defaults(part, str(name))
     for key, value in settings.items():
         _set_leaf(values, key, value)
     return parse_config(values)
+
+
+def _is_of_another_kind(part: str, name: str, before: str | None) -> bool:
+    if part == "dataset" and ":" not in f"{name}{before}":
+        return False  # the built-in ones are split alike
+    return name != before
+
+
+def _defaults(part: str, name: str) -> dict[str, Any]:
+    kind = NAMED[part].get(name)
+    if kind is not None:
+        return kind().model_dump()
+    return {"name": name} | (defaults(name, OWN[part].first_argument) if part in OWN and ":" in name else {})
 
 
 def _set_leaf(values: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401

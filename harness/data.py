@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
-from harness.config import DatasetConfig
+from harness.config import AnyDatasetConfig, DatasetConfig, OwnDatasetConfig
 from harness.errors import BadInputError
+from harness.own import find
 
 # The chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare.
 MEAN = 0.1302
@@ -45,7 +47,7 @@ CLASS_NAMES = {
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 (n, 28, 28) and labels int64 (n,), on one device."""
+    """Images uint8 (n, 28, 28) and labels int64 (n,), on one device. Own images as `OwnDatasetConfig` has them."""
 
     images: Tensor
     labels: Tensor
@@ -64,17 +66,17 @@ class Splits:
     digest: str
 
 
-def load_splits(config: DatasetConfig, device: str, data_dir: Path | None = None) -> Splits:
+def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = None) -> Splits:
     """The dataset on `device`, split as `config` says.
 
     Raises:
-        BadInputError: damaged or missing files, or fewer images than the config asks for.
+        BadInputError: damaged or missing files, what isn't images and labels, or fewer than the config asks for.
     """
-    train, test = _read(config.name, data_dir)
+    train, test = _own_parts(config) if isinstance(config, OwnDatasetConfig) else _read(config.name, data_dir)
     if config.train_size + config.validation_size > len(train):
         raise BadInputError(
             f"dataset.train_size + dataset.validation_size is {config.train_size + config.validation_size}: "
-            f"at most {len(train)} is allowed, the training images in {str(data_dir)!r}; choose smaller ones"
+            f"at most {len(train)} is allowed, the training images in {_whence(config, data_dir)}; choose smaller ones"
         )
     order = stratified_order(train.labels, config.split_seed)
     validation_part = order[: config.validation_size]
@@ -92,6 +94,11 @@ def load_splits(config: DatasetConfig, device: str, data_dir: Path | None = None
     )
 
 
+def class_names(config: AnyDatasetConfig, classes: int) -> tuple[str, ...]:
+    """What the classes are called; numbers in a dataset of a user's own."""
+    return CLASS_NAMES.get(config.name) or tuple(map(str, range(classes)))
+
+
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
     """An order of the images (n,) in which every prefix has the classes in proportion, within one image each.
 
@@ -107,8 +114,23 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Pixels uint8 (n, 28, 28) as float32 (n, 1, 28, 28), exactly as ToTensor and Normalize do it."""
-    return images.unsqueeze(1).to(torch.float32).div_(255).sub_(MEAN).div_(STANDARD_DEVIATION)
+    """Pixels uint8 (n, 28, 28) as float32 (n, 1, 28, 28), exactly as ToTensor and Normalize do it.
+
+    Own images may have channels, (n, channels, height, width). Floating-point ones are taken as they are.
+    """
+    with_channels = images if images.dim() == 4 else images.unsqueeze(1)
+    if images.dtype != torch.uint8:
+        return with_channels.to(torch.float32, copy=True)  # a model may change its input in place
+    return with_channels.to(torch.float32).div_(255).sub_(MEAN).div_(STANDARD_DEVIATION)
+
+
+def picture(image: Tensor) -> Tensor:
+    """An image as uint8 (28, 28), for a person to look at: grey, from its darkest to its lightest, scaled to size."""
+    if image.dtype == torch.uint8 and image.shape == (28, 28):
+        return image.cpu()
+    grey = image.cpu().to(torch.float32).reshape(-1, *image.shape[-2:]).mean(dim=0)
+    stretched = (grey - grey.min()) / (grey.max() - grey.min()).clamp(min=1e-12) * 255
+    return F.interpolate(stretched[None, None], size=(28, 28), mode="area")[0, 0].to(torch.uint8)
 
 
 def epoch_order(size: int) -> Tensor:
@@ -143,6 +165,42 @@ def _read(name: str, data_dir: Path | None) -> tuple[Split, Split]:
     if name == "mnist" and data_dir is None:
         return _read_shipped_mnist()
     return _read_torchvision(name, data_dir and data_dir.resolve())
+
+
+def _whence(config: AnyDatasetConfig, data_dir: Path | None) -> str:
+    return repr(config.name if isinstance(config, OwnDatasetConfig) else str(data_dir))
+
+
+def _own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
+    """A user's own images, of which the test set is a stratified part."""
+    found = find(config.name)(**config.arguments)
+    allowed = "a function that returns images and labels, two tensors (`OwnDatasetConfig`), is allowed"
+    if not (isinstance(found, tuple | list) and len(found) == 2 and all(isinstance(each, Tensor) for each in found)):
+        raise BadInputError(f"dataset {config.name!r} returns {type(found).__name__}: {allowed}; correct it")
+    images, labels = (each.detach().cpu() for each in found)
+    images = images if images.dtype == torch.uint8 or not images.is_floating_point() else images.float()
+    problem = _problem_of(images, labels)
+    if problem:
+        raise BadInputError(f"dataset {config.name!r} has {problem}: {allowed}; correct it")
+    order = stratified_order(labels, config.split_seed)
+    test, rest = order[: config.test_size].sort().values, order[config.test_size :].sort().values
+    if len(test) < config.test_size:
+        raise BadInputError(
+            f"dataset.test_size {config.test_size}: 1 to {len(labels) - 2} is allowed, what {config.name!r} has beside "
+            "an image to train on and one to validate; choose a smaller one"
+        )
+    return Split(images[rest], labels[rest]), Split(images[test], labels[test])
+
+
+def _problem_of(images: Tensor, labels: Tensor) -> str:
+    """What is wrong with them, if anything."""
+    if images.dim() not in (3, 4) or not (images.dtype == torch.uint8 or images.is_floating_point()):
+        return f"images {images.dtype} of shape {tuple(images.shape)}"
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        return f"labels {labels.dtype} of shape {tuple(labels.shape)} for {len(images)} images"
+    if len(labels) and int(labels.min()) < 0:
+        return f"a label {int(labels.min())}"
+    return "images that are not finite" if not images.isfinite().all() else ""
 
 
 def _read_shipped_mnist() -> tuple[Split, Split]:

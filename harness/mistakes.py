@@ -5,7 +5,7 @@ import base64
 import torch
 from torch import Tensor
 
-from harness.data import Split
+from harness.data import Split, picture
 from harness.records import Mistake, Mistakes
 
 KEPT = 20
@@ -29,7 +29,7 @@ def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str
                 ground_truth=int(truths[index]),
                 prediction=int(predictions[index]),
                 probability=float(probabilities[index]),
-                pixels=base64.b64encode(data.images[index].cpu().numpy().tobytes()).decode(),
+                pixels=base64.b64encode(picture(data.images[index]).numpy().tobytes()).decode(),
             )
             for index in surest.tolist()
         ),

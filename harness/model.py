@@ -1,4 +1,4 @@
-"""The chapter's ConvNet, with its dropout rates and its activation as config."""
+"""The chapter's ConvNet, with its dropout rates and its activation as config, or a user's own model."""
 
 import functools
 from collections.abc import Callable
@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from harness.config import ModelConfig
+from harness.config import AnyModelConfig, ModelConfig, OwnModelConfig
+from harness.own import find
 from harness.pooling import max_pool
 
 CLASSES = 10
@@ -37,6 +38,13 @@ class ConvNet(nn.Module):
         x = torch.flatten(self.dropout1(x), 1)
         x = self.dropout2(self.activation(self.linear1(x)))
         return F.log_softmax(self.linear2(x), dim=1)
+
+
+def new_model(config: AnyModelConfig) -> nn.Module:
+    """The chapter's, or a user's own, initialised from the global generator."""
+    if isinstance(config, OwnModelConfig):
+        return find(config.name)(**config.arguments)  # type: ignore[no-any-return]
+    return ConvNet(config)
 
 
 def _activation(config: ModelConfig) -> Callable[[Tensor], Tensor]:

@@ -1,10 +1,11 @@
-"""From an optimizer's config to torch's own optimizer."""
+"""From an optimizer's config to torch's own optimizer, or a user's own."""
 
 from collections.abc import Iterable
 
 from torch import nn, optim
 
-from harness.config import AnyOptimizerConfig
+from harness.config import AnyOptimizerConfig, OwnOptimizerConfig
+from harness.own import find
 
 OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "sgd": optim.SGD,
@@ -21,8 +22,12 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
 }
 
 
-def build_optimizer(config: AnyOptimizerConfig, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """torch's optimizer of that name with the config's hyperparameters."""
+def build_optimizer(
+    config: AnyOptimizerConfig | OwnOptimizerConfig, parameters: Iterable[nn.Parameter]
+) -> optim.Optimizer:
+    """torch's optimizer of that name, or a user's own, with the config's hyperparameters."""
+    if isinstance(config, OwnOptimizerConfig):
+        return find(config.name)(parameters, **config.arguments)  # type: ignore[no-any-return]
     hyperparameters = config.model_dump(exclude={"name"})
     if config.name == "nesterov":
         hyperparameters["nesterov"] = True

@@ -9,8 +9,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 from torch import Tensor
 
-from harness.config import FrozenModel, RunConfig, parse_config
-from harness.data import CLASS_NAMES, load_splits, normalize
+from harness.config import FrozenModel, OwnDatasetConfig, RunConfig, parse_config
+from harness.data import class_names, load_splits, normalize, picture
 from harness.errors import BadInputError
 from harness.records import CONFIG_ARTIFACT, STATE_ARTIFACT, Tag
 from harness.state import RunState
@@ -55,9 +55,14 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
     """The model of a tracked run on a person's image: any size, colour or grey, either polarity, transparent or not.
 
     Raises:
-        BadInputError: no such run, no state in it, or the file is no image or a blank one.
+        BadInputError: no such run, no state in it, its images are a user's own, or the file is no image or a blank one.
     """
     config, state = read_model(run_id)
+    if isinstance(config.dataset, OwnDatasetConfig):
+        raise BadInputError(
+            f"--image {str(path)!r}: how {config.dataset.name!r} makes an image of a picture is not known; "
+            "an image of its test set is allowed, by --index"
+        )
     try:
         with Image.open(path) as image:
             pixels = as_mnist(ImageOps.exif_transpose(image))
@@ -145,8 +150,8 @@ def _predict(
         prediction=int(probabilities.argmax()),
         ground_truth=truth,
         probabilities=tuple(probabilities.tolist()),
-        class_names=CLASS_NAMES[config.dataset.name],
-        pixels=tuple(tuple(row) for row in image.tolist()),
+        class_names=class_names(config.dataset, len(probabilities)),
+        pixels=tuple(tuple(row) for row in picture(image).tolist()),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.checkpoint import Checkpoint, discard, load_latest, save
-from harness.config import DatasetConfig, RunConfig, canonical_json, config_hash, flatten, parse_config
+from harness.config import AnyDatasetConfig, RunConfig, canonical_json, config_hash, flatten, parse_config
 from harness.data import Splits, load_splits
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
@@ -27,6 +27,7 @@ from harness.records import (
     Tag,
 )
 from harness.reproducibility import determinism, environment, git_commit_and_diff
+from harness.soundness import require_sound
 from harness.state import RunState
 from harness.tracking import Tracker, json_bytes, work_folder
 from harness.training import EvaluationSplit, advance, initial_state
@@ -57,8 +58,10 @@ class OpenRun:
 
 def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Path | None = None) -> OpenRun:
     """A new single run. The test set is measured every epoch, as the chapter does, and so is validation if any."""
-    digest = load_cached_splits(config.dataset, config.device, data_dir).digest
-    return open_run(config, tracker, experiment, _name(config), {Tag.STAGE: Stage.RUN}, _splits(config), digest)
+    data = load_cached_splits(config.dataset, config.device, data_dir)
+    require_sound(config, data)
+    name = run_name(config, config.optimizer.name, f"seed {config.seed}")
+    return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data.digest)
 
 
 def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> OpenRun:
@@ -133,7 +136,7 @@ def train_slice(
 
 
 @functools.lru_cache(maxsize=1)
-def load_cached_splits(dataset: DatasetConfig, device: str, data_dir: Path | None) -> Splits:
+def load_cached_splits(dataset: AnyDatasetConfig, device: str, data_dir: Path | None) -> Splits:
     """`load_splits`, once per process for the slices of one dataset."""
     return load_splits(dataset, device, data_dir)
 
@@ -274,5 +277,7 @@ def _splits(config: RunConfig) -> tuple[EvaluationSplit, ...]:
     return ("validation", "test") if config.dataset.validation_size else ("test",)
 
 
-def _name(config: RunConfig) -> str:
-    return f"{config.optimizer.name} lr={config.optimizer.lr:.2g} bs={config.batch_size} seed {config.seed}"
+def run_name(config: RunConfig, optimizer: str, which: str) -> str:
+    """For a person who looks for a run among many. `optimizer` is what its sweep calls it."""
+    rate = getattr(config.optimizer, "lr", None)  # a user's own may have none
+    return f"{optimizer}{'' if rate is None else f' lr={rate:.2g}'} bs={config.batch_size} {which}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
+from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import RunConfig, canonical_json, differences
 from harness.errors import BadInputError
@@ -17,7 +18,7 @@ from harness.errors import BadInputError
 class RunState:
     """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the generators' states by device.
 
-    `config` is the canonical JSON of the run's config. There is no scheduler: a run's learning rate is constant.
+    `config` is the canonical JSON of the run's config. `scheduler` is None where the learning rate never changes.
     """
 
     config: str
@@ -25,6 +26,7 @@ class RunState:
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     rng: dict[str, Tensor]
+    scheduler: dict[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """Serialised for a file or another process."""
@@ -40,11 +42,20 @@ class RunState:
     def hash(self) -> str:
         """SHA-256 over every value and every tensor's dtype, shape and bits, hexadecimal."""
         digest = hashlib.sha256()
-        _update(digest, asdict(self))
+        values = asdict(self)
+        if self.scheduler is None:  # as in the states of before there were any
+            del values["scheduler"]
+        _update(digest, values)
         return digest.hexdigest()
 
 
-def capture(config: RunConfig, epoch: int, model: nn.Module, optimizer: optim.Optimizer) -> RunState:
+def capture(
+    config: RunConfig,
+    epoch: int,
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    scheduler: LRScheduler | None = None,
+) -> RunState:
     """The state of a run between two epochs, copied to the CPU."""
     return RunState(
         config=canonical_json(config),
@@ -52,11 +63,18 @@ def capture(config: RunConfig, epoch: int, model: nn.Module, optimizer: optim.Op
         model=_to_cpu(model.state_dict()),
         optimizer=_to_cpu(optimizer.state_dict()),
         rng=_rng_states(config.device),
+        scheduler=scheduler and _to_cpu(scheduler.state_dict()),
     )
 
 
-def restore(state: RunState, config: RunConfig, model: nn.Module, optimizer: optim.Optimizer) -> None:
-    """Put `state` into a freshly built model and optimizer and into the generators.
+def restore(
+    state: RunState,
+    config: RunConfig,
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    scheduler: LRScheduler | None = None,
+) -> None:
+    """Put `state` into a freshly built model, optimizer and scheduler and into the generators.
 
     Raises:
         BadInputError: the state is another config's; the first field that differs is named.
@@ -68,6 +86,8 @@ def restore(state: RunState, config: RunConfig, model: nn.Module, optimizer: opt
         )
     model.load_state_dict(state.model)
     optimizer.load_state_dict(_to_cpu(state.optimizer))
+    if scheduler is not None:
+        scheduler.load_state_dict(_to_cpu(state.scheduler))
     torch.set_rng_state(state.rng["cpu"])
     if config.device.startswith("cuda"):
         torch.cuda.set_rng_state(state.rng["device"], config.device)

@@ -8,14 +8,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F  # noqa: N812
+from torch.optim.lr_scheduler import LRScheduler
 
+from harness.augmentation import build_augmentation
 from harness.config import RunConfig
-from harness.data import CLASS_NAMES, Split, Splits, epoch_order, normalize, skip_evaluation_pass
+from harness.data import Split, Splits, class_names, epoch_order, normalize, skip_evaluation_pass
 from harness.mistakes import find_mistakes
-from harness.model import ConvNet
+from harness.model import new_model
 from harness.optimizers import build_optimizer
 from harness.records import Divergence, EpochMetrics, Mistakes
 from harness.reproducibility import isolated
+from harness.schedules import build_scheduler
 from harness.state import RunState, capture, restore
 
 EvaluationSplit = Literal["validation", "test"]
@@ -38,8 +41,7 @@ def initial_state(config: RunConfig) -> RunState:
     """The state before the first epoch: one seed, then the model's initialisation, as the chapter does it."""
     with isolated(config):
         torch.manual_seed(config.seed)
-        model, optimizer = _build(config)
-        return capture(config, 0, model, optimizer)
+        return capture(config, 0, *_build(config))
 
 
 def advance(
@@ -47,13 +49,13 @@ def advance(
 ) -> Slice:
     """Train `epochs` more epochs from `state`, evaluating each of them on the named splits."""
     with isolated(config):
-        model, optimizer = _build(config)
-        restore(state, config, model, optimizer)
+        model, optimizer, scheduler = _build(config)
+        restore(state, config, model, optimizer, scheduler)
         metrics: list[EpochMetrics] = []
         mistakes = None
         for epoch in range(state.epoch + 1, state.epoch + epochs + 1):
             started = time.perf_counter()
-            losses, correct, sizes = train_epoch(model, optimizer, data.train, config)
+            losses, correct, sizes = train_epoch(model, optimizer, data.train, config, scheduler)
             diverged = (~losses.isfinite()).nonzero()
             train_seconds = time.perf_counter() - started
             if len(diverged):
@@ -68,7 +70,9 @@ def advance(
                     return Slice(state, tuple(metrics), Divergence(epoch=epoch, step=len(losses), split=name))
                 evaluated |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
                 if name == "test" and epoch == config.epochs:
-                    mistakes = find_mistakes(log_probabilities, split, CLASS_NAMES[config.dataset.name])
+                    mistakes = find_mistakes(
+                        log_probabilities, split, class_names(config.dataset, log_probabilities.shape[1])
+                    )
             skip_evaluation_pass()
             metrics.append(
                 EpochMetrics(
@@ -81,26 +85,35 @@ def advance(
                     **evaluated,
                 )
             )
-            state = capture(config, epoch, model, optimizer)
+            state = capture(config, epoch, model, optimizer, scheduler)
         return Slice(state, tuple(metrics), mistakes=mistakes)
 
 
 def train_epoch(
-    model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    data: Split,
+    config: RunConfig,
+    scheduler: LRScheduler | None = None,
 ) -> tuple[Tensor, int, Tensor]:
     """One pass over `data`. Returns the loss of every step (steps,), images right, and batch sizes (steps,)."""
     model.train()
+    augment = build_augmentation(config.augmentation)
     batches = epoch_order(len(data)).to(data.images.device).split(config.batch_size)
     # filled in place: a small tensor kept of every step would keep the allocator from joining what it frees
     losses = torch.empty(len(batches), device=data.images.device)
     correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
     for step, batch in enumerate(batches):
-        labels = data.labels[batch]
-        log_probabilities = _forward(model, data.images[batch], config)
-        loss = F.nll_loss(log_probabilities, labels)
+        images, labels = data.images[batch], data.labels[batch]
+        log_probabilities = _forward(model, augment(images) if augment else images, config)
+        loss = _training_loss(log_probabilities, labels, config)
         optimizer.zero_grad()
         loss.backward()
+        if config.gradient_clip_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip_norm)
         optimizer.step()
+        if scheduler:
+            scheduler.step()
         losses[step] = loss.detach()
         correct += (log_probabilities.detach().argmax(dim=1) == labels).sum()
     # read once an epoch, so that a GPU is not made to wait for the host at every step
@@ -128,16 +141,24 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
 
 def build_model(config: RunConfig, state: RunState) -> nn.Module:
     """The model of `state`, in evaluation mode on the CPU."""
-    model = ConvNet(config.model)
+    model = new_model(config.model)
     model.load_state_dict(state.model)
     return model.eval()
 
 
-def _build(config: RunConfig) -> tuple[ConvNet, optim.Optimizer]:
-    model = ConvNet(config.model).to(config.device)
+def _build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | None]:
+    model = new_model(config.model).to(config.device)
     if config.memory_format == "channels_last":
-        model = model.to(memory_format=torch.channels_last)
-    return model, build_optimizer(config.optimizer, model.parameters())
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = build_optimizer(config.optimizer, model.parameters())
+    return model, optimizer, build_scheduler(config, optimizer)
+
+
+def _training_loss(log_probabilities: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
+    """Mean over the batch. Cross-entropy takes the log-probabilities as they are: their softmax is themselves."""
+    if config.label_smoothing:
+        return F.cross_entropy(log_probabilities, labels, label_smoothing=config.label_smoothing)
+    return F.nll_loss(log_probabilities, labels)
 
 
 def _forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:

@@ -22,8 +22,8 @@ NOT_SEARCHED = {
 class SweepDefinition(FrozenModel):
     """What a sweep does. Each of `optimizers` has one study, and `budget` epochs for all its trials together.
 
-    An optimizer is the registry's of that name, or what `variants` makes of it: settings by dotted key, such as the
-    same optimizer under another activation. `space` is searched by all, `spaces` adds each one's own.
+    An optimizer is the registry's of that name, a user's own (`module:Class`), or what `variants` makes of it: settings
+    by dotted key, such as the same optimizer under another activation. `space` is searched by all, `spaces` adds each one's own.
 
     Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving: after `warm_up`
     epochs and each `reduction_factor` times as many, the best 1/`reduction_factor` of a study's trials go on. A study
@@ -55,15 +55,14 @@ class SweepDefinition(FrozenModel):
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
         for name in self.optimizers:
-            if name not in OPTIMIZER_CONFIGS and name not in self.variants:
+            if name not in OPTIMIZER_CONFIGS and name not in self.variants and ":" not in name:
                 raise unknown(
                     "optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct the value and run again"
                 )
             searched = self.searched(name)
             for key in searched.keys() & NOT_SEARCHED.keys():
                 raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
-            values = {key: each.value(each.at(0.5)) for key, each in searched.items()}
-            trial_config(self.base, self.settings(name) | values, self.trial_epochs, self.base.seed)
+            self.example(name)
         if self.budget < self.trial_epochs:
             raise ValueError(f"budget {self.budget}: {self.trial_epochs} or more is allowed, the epochs of a trial")
         if len(set(self.final_seeds)) < len(self.final_seeds):
@@ -106,7 +105,12 @@ class SweepDefinition(FrozenModel):
 
     def settings(self, name: str) -> dict[str, Any]:
         """What makes the base that optimizer's."""
-        return {"optimizer.name": name} if name in OPTIMIZER_CONFIGS else dict(self.variants[name])
+        return dict(self.variants[name]) if name in self.variants else {"optimizer.name": name}
+
+    def example(self, name: str) -> RunConfig:
+        """A trial in the middle of what that optimizer's study searches."""
+        values = {key: each.value(each.at(0.5)) for key, each in self.searched(name).items()}
+        return trial_config(self.base, self.settings(name) | values, self.trial_epochs, self.base.seed)
 
     def searched(self, name: str) -> Space:
         """What that optimizer's study searches under this budget."""

@@ -25,7 +25,9 @@ from harness.run import (
     log_provenance,
     open_run,
     provenance_tags,
+    run_name,
 )
+from harness.soundness import require_sound
 from harness.tracking import FoundRun, Tracker, json_bytes
 from harness.training import EvaluationSplit
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
@@ -134,7 +136,7 @@ class Sweep:
         key = _key(stage, optimizer, number, config)
         found = self.recorded.get(key)
         which = f"#{number}" if stage is Stage.TRIAL else f"seed {number}"
-        label = f"{optimizer} lr={config.optimizer.lr:.2g} bs={config.batch_size} {which}"
+        label = run_name(config, optimizer, which)
         tags = {
             Tag.STAGE: stage,
             Tag.SWEEP_ID: self.sweep_id,
@@ -195,22 +197,24 @@ def run_sweep(
 
     Raises:
         BadInputError: that sweep has another definition or storage and has not ended, another process is running it,
-            or the database can't be used.
+            the database can't be used, or a user's own model or optimizer.
         WorkFailedError: trials or a final failed, or the tracking store was away for too long.
         ConnectionError: the database is away.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
     database = Database(storage) if storage else None
-    digest = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir).digest
+    data = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir)
+    for optimizer in definition.optimizers:
+        require_sound(definition.example(optimizer), data)
     kept_in = without_password(storage) if storage else FILE
     found, definition = (None, definition) if fresh else _find(name, definition, kept_in, tracker)
-    sweep_id = found.run_id if found else _start(name, definition, kept_in, tracker, digest)
+    sweep_id = found.run_id if found else _start(name, definition, kept_in, tracker, data.digest)
     with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"), delivered(tracker) as outbox:
         sweep = Sweep(
             name,
             definition,
             sweep_id,
-            digest,
+            data.digest,
             outbox,
             pool,
             [observer or Observer()],

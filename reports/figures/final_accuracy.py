@@ -13,7 +13,6 @@ from reports.statistics import LEAST_SEEDS
 
 # of the chapter's program on all 60,000 images after two epochs: `harness run chapter`
 CHAPTER = 0.9847
-CHANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,15 @@ class Finals:
 
 @dataclass(frozen=True)
 class FinalAccuracy:
-    """Of all optimizers with a final, the best first. `reference`: the chapter's result, where it is comparable."""
+    """Of all optimizers with a final, the best first.
+
+    `reference`: the chapter's result, where it is comparable. `classes`: how many of them chance has to choose from.
+    """
 
     optimizers: tuple[Finals, ...]
     reference: float | None
     looks: Mapping[str, Look]
+    classes: int
 
     @property
     def finding(self) -> str:
@@ -99,8 +102,9 @@ class FinalAccuracy:
     def _draw_whole_scale(self, strip: Axes) -> None:
         low, high = self.window
         strip.axvspan(100 * low, 100 * high, alpha=0.18, color=COLOURS[0], linewidth=0)
-        strip.axvline(100 * CHANCE, linestyle=":", linewidth=1, color=GREY)
-        strip.text(100 * CHANCE, 0.5, " chance", va="center", transform=strip.get_xaxis_transform())
+        chance = 100 / self.classes
+        strip.axvline(chance, linestyle=":", linewidth=1, color=GREY)
+        strip.text(chance, 0.5, " chance", va="center", transform=strip.get_xaxis_transform())
         if self.reference is not None:
             strip.axvline(100 * self.reference, linestyle="--", linewidth=1, color=GREY)
         for each in self.optimizers:
@@ -125,6 +129,7 @@ def final_accuracy(
     finals: Mapping[str, Mapping[int, float]],
     optimizers: Sequence[str],
     comparable_with_chapter: bool,
+    classes: int = 10,
 ) -> FinalAccuracy | None:
     """Of the summary's optimizers with a completed final; None where there is none."""
     rows = [row for row in summary.to_dict("records") if row["seeds"]]
@@ -143,7 +148,7 @@ def final_accuracy(
         for row in rows
     )
     reference = CHAPTER if comparable_with_chapter else None
-    return FinalAccuracy(measured, reference, looks(optimizers))
+    return FinalAccuracy(measured, reference, looks(optimizers), classes)
 
 
 def _count(number: int, thing: str) -> str:

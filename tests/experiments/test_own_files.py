@@ -1,0 +1,118 @@
+"""A user's experiment is a Python file outside the project, with parts of their own that our workers find."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.tracking import latest_sweep, read_run, read_sweep
+from tests.metrics import assert_whole, tracked_sweep_numbers
+
+STUDY = '''
+"""Adam and Lion on bars of my own."""
+
+from harness.config import RunConfig, with_settings
+from studies.definition import SweepDefinition
+from studies.space import Choice, Range
+
+base = with_settings(
+    RunConfig(),
+    {
+        "dataset.name": "shapes:bars",
+        "dataset.train_size": 240,
+        "dataset.validation_size": 80,
+        "dataset.test_size": 80,
+        "model.name": "shapes:Small",
+        "threads": 1,
+    },
+)
+rate = Range(low=1e-3, high=1e-1, log=True, start=1e-2)
+sweep = SweepDefinition(
+    base=base,
+    optimizers=("adam", "shapes:SignDescent", "lion"),
+    variants={"lion": {"optimizer.name": "pytorch_optimizer:Lion"}},
+    space={"model.width": Choice(choices=(8, 16))},
+    spaces={
+        "adam": {"optimizer.lr": rate},
+        "shapes:SignDescent": {"optimizer.lr": rate, "optimizer.betas.0": Range(low=0.5, high=0.9)},
+        "lion": {"optimizer.lr": rate},
+    },
+    budget=4,
+    trial_epochs=2,
+    final_seeds=(1, 2),
+    final_epochs=2,
+    subset=True,
+)
+'''
+
+
+@pytest.fixture
+def study(project) -> Path:
+    """In a folder of its own, beside the module that it uses; the command runs in another."""
+    folder = project / "elsewhere"
+    folder.mkdir()
+    shutil.copy(Path(__file__).parents[1] / "own" / "shapes.py", folder)
+    (folder / "my_study.py").write_text(STUDY)
+    return folder / "my_study.py"
+
+
+@pytest.fixture(autouse=True)
+def modules_as_they_were(monkeypatch):
+    """What the command imports in this process does not stay."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in ("my_study", "my_run", "shapes", "broken"):
+        sys.modules.pop(name, None)
+
+
+def test_a_sweep_of_a_file_that_is_killed_goes_on_and_ends_as_one_left_alone(harness, harness_started, study):
+    alone = harness("sweep", str(study), "--executor", "inline", "--fresh")
+    assert alone.returncode == 0, alone.stderr
+    expected = tracked_sweep_numbers(latest_sweep())
+    started = harness_started("sweep", str(study), "--workers", "2", "--fresh")
+    started.wait_for("epoch ", times=4)
+    started.kill()
+    harness_started("sweep", str(study), "--workers", "2").end_with(0)
+    assert tracked_sweep_numbers(latest_sweep()) == expected
+    assert_whole(latest_sweep(), 3 * (4 + 2 * 2))
+    sweep, runs = read_sweep(latest_sweep())
+    assert read_run(sweep.run_id).info.run_name.startswith("my_study")
+    assert {run.params["optimizer.name"] for run in runs} == {"adam", "shapes:SignDescent", "pytorch_optimizer:Lion"}
+
+
+def test_a_run_of_a_file_is_named_after_it_and_predicts(harness_json, study):
+    text = STUDY.replace("sweep = SweepDefinition(", "definition = dict(") + "\nrun = base\n"
+    path = study.with_name("my_run.py")
+    path.write_text(text)
+    record = harness_json("run", str(path), "--epochs", "1", "--set", "optimizer.name=shapes:SignDescent")
+    assert record["outcome"] == "completed"
+    prediction = harness_json("predict", record["run_id"], "--index", "3")
+    assert len(prediction["probabilities"]) == 3
+    assert harness_json("reproduce", record["run_id"])["first_difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("missing.py", None, "is not there"),
+        ("optimizers.py", STUDY, "is called as a declared one is"),
+        ("json.py", STUDY, "so that workers would import that one"),
+        ("broken.py", "sweep = (", "can't be imported (SyntaxError"),
+        ("broken.py", "run = 3", "has neither a SweepDefinition called `sweep` nor a RunConfig called `run`"),
+        ("broken.py", STUDY.replace("budget=4", "budget=1"), "budget 1: 2 or more is allowed"),
+        ("broken.py", STUDY.replace("budget=4", "budgt=4"), "budgt: unknown key"),
+        ("broken.py", STUDY.replace("shapes:bars", "shapes:bar"), "did you mean 'bars'"),
+        ("broken.py", STUDY.replace("optimizer.betas.0", "optimizer.beta.0"), "optimizer.beta.0"),
+        ("broken.py", STUDY.replace("shapes:SignDescent", "shapes:Forgetful"), "would not go on as one that was"),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_refused_in_one_line(harness, study, name, text, message):
+    path = study.with_name(name)
+    if text:
+        path.write_text(text)
+    result = harness("sweep", str(path))
+    assert result.returncode == 2, result.stderr
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert not Path(".harness").exists()

@@ -1,0 +1,83 @@
+"""Learning-rate schedules are torch's own, stepped after every batch, and part of the state."""
+
+import math
+
+import pytest
+import torch
+
+from harness.config import RunConfig, with_settings
+from harness.errors import BadInputError
+from harness.optimizers import build_optimizer
+from harness.schedules import build_scheduler
+
+STEPS_PER_EPOCH = 20  # of 640 images in batches of 32
+
+
+def rates(config: RunConfig) -> list[float]:
+    """The learning rate of each step of the run."""
+    optimizer = build_optimizer(config.optimizer, [torch.nn.Parameter(torch.zeros(1))])
+    scheduler = build_scheduler(config, optimizer)
+    used = []
+    for _ in range(STEPS_PER_EPOCH * config.epochs):
+        used.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if scheduler:
+            scheduler.step()
+    return used
+
+
+@pytest.fixture
+def scheduled(config: RunConfig):
+    """A run of four epochs at learning rate .1, with these fields of its schedule."""
+    return lambda **fields: with_settings(
+        config,
+        {"optimizer.name": "sgd", "optimizer.lr": 0.1, "epochs": 4}
+        | {f"schedule.{key}": value for key, value in fields.items()},
+    )
+
+
+def test_constant_is_the_optimizers_rate(scheduled):
+    assert rates(scheduled()) == [0.1] * 80
+
+
+def test_step_is_times_gamma_every_so_many_epochs(scheduled):
+    found = rates(scheduled(name="step", step_size=2, gamma=0.5))
+    assert found == pytest.approx([0.1] * 40 + [0.05] * 40)
+
+
+def test_cosine_comes_to_its_least_at_the_runs_end(scheduled):
+    found = rates(scheduled(name="cosine", eta_min=0.01))
+    assert found == pytest.approx([0.01 + 0.09 * (1 + math.cos(math.pi * step / 80)) / 2 for step in range(80)])
+
+
+def test_one_cycle_rises_to_the_optimizers_rate_and_falls_below_where_it_began(scheduled):
+    found = rates(scheduled(name="one-cycle"))
+    assert found[0] == pytest.approx(0.1 / 25)
+    assert max(found) == pytest.approx(0.1)
+    assert found.index(max(found)) == pytest.approx(0.3 * 80, abs=1)
+    assert found[-1] == pytest.approx(0.1 / 25 / 1e4)
+
+
+@pytest.mark.parametrize("name", ["constant", "step", "cosine"])
+def test_warm_up_is_linear_and_then_the_schedule_begins(scheduled, name):
+    found = rates(scheduled(name=name, warm_up_epochs=0.5, warm_up_factor=0.1))
+    assert found[:10] == pytest.approx([0.1 * (0.1 + 0.9 * step / 10) for step in range(10)])
+    assert found[10] == pytest.approx(0.1)
+    expected = {"constant": 0.1, "step": 1e-4, "cosine": 0.05 * (1 + math.cos(math.pi * 69 / 70))}
+    assert found[-1] == pytest.approx(expected[name])
+
+
+def test_a_warm_up_longer_than_the_run_is_refused(scheduled):
+    with pytest.raises(BadInputError, match=r"schedule.warm_up_epochs 5: 0 to epochs \(4\) is allowed"):
+        scheduled(warm_up_epochs=5)
+
+
+def test_a_new_schedule_starts_from_its_own_defaults_and_a_wrong_one_is_named(scheduled):
+    config = with_settings(scheduled(name="step", gamma=0.5), {"schedule.name": "cosine"})
+    assert config.schedule.model_dump() == {"name": "cosine", "warm_up_epochs": 0, "warm_up_factor": 0.01, "eta_min": 0}
+    with pytest.raises(BadInputError, match="did you mean 'cosine'"):
+        scheduled(name="cosin")
+    with pytest.raises(BadInputError, match=r"schedule.gamma 2\.0: input should be less"):
+        scheduled(name="step", gamma=2.0)
+    with pytest.raises(BadInputError, match=r"schedule.gamma: unknown key; allowed: .*eta_min"):
+        scheduled(name="cosine", gamma=0.5)
