@@ -1,4 +1,4 @@
-"""The declared experiments by name: each TOML file of this package, or a user's Python file, as a typed definition."""
+"""The declared experiments by name: a TOML file of this package, or a user's Python file, as a typed definition."""
 
 import importlib
 import sys
@@ -129,12 +129,11 @@ def _load_file(path: Path) -> Experiment:
     """What a Python file calls `sweep`, a `SweepDefinition`, or `run`, a `RunConfig`."""
     module = _import_file(path)
     sweep, run = getattr(module, "sweep", None), getattr(module, "run", None)
-    about = {"shows": (module.__doc__ or "").partition("\n")[0], "cost": "", "result": "", "resources": None}
+    about = {"shows": (module.__doc__ or "").strip().partition("\n")[0], "cost": "", "result": ""}
     if isinstance(sweep, SweepDefinition):
-        return SweepExperiment(kind="sweep", **about | {"sweep": sweep.model_dump()})
+        return SweepExperiment.model_validate({"kind": "sweep", "sweep": sweep.model_dump(), **about})
     if isinstance(run, RunConfig):
-        del about["resources"]
-        return RunExperiment(kind="run", **about, config=run)
+        return RunExperiment.model_validate({"kind": "run", "config": run, **about})
     raise BadInputError(
         f"experiment {str(path)!r} has neither a SweepDefinition called `sweep` nor a RunConfig called `run`; "
         "give it one"

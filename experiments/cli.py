@@ -78,7 +78,9 @@ def list_experiments(as_json: Json = False) -> None:
 
 @app.command()
 def run(
-    experiment: Annotated[str | None, typer.Argument(help="A declared run; `harness list` shows them. Or a Python file.")] = None,
+    experiment: Annotated[
+        str | None, typer.Argument(help="A declared run, as `harness list` shows them, or your Python file.")
+    ] = None,
     seed: Annotated[str | None, typer.Option(help="0 to 2**64 - 1.")] = None,
     epochs: Annotated[str | None, typer.Option(help="1 or more.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda, cuda:1, mps.")] = None,
@@ -134,7 +136,9 @@ def run(
 
 @app.command()
 def sweep(
-    experiment: Annotated[str, typer.Argument(help="A declared sweep; `harness list` shows them. Or a Python file.")],
+    experiment: Annotated[
+        str, typer.Argument(help="A declared sweep, as `harness list` shows them, or your Python file.")
+    ],
     trials: Annotated[
         int | None, typer.Option(min=1, help="Per optimizer, the budget in whole trials; pruning makes more of it.")
     ] = None,

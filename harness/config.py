@@ -204,13 +204,14 @@ def _own_or(ours: str) -> Callable[[Any], str]:
 
 
 OptimizerConfig = Annotated[
-    Annotated[AnyOptimizerConfig, Field(discriminator="name"), Tag("torch")] | Annotated[OwnOptimizerConfig, Tag("own")],
+    Annotated[AnyOptimizerConfig, Field(discriminator="name"), Tag("torch")]
+    | Annotated[OwnOptimizerConfig, Tag("own")],
     Discriminator(_own_or("torch")),
 ]
 
 
 class WarmedUp(FrozenModel):
-    """For `warm_up_epochs` the rate grows linearly, step by step, from `warm_up_factor` of it (torch's `LinearLR`)."""
+    """For `warm_up_epochs` the rate grows linearly, from `warm_up_factor` of it, with each step (`LinearLR`)."""
 
     warm_up_epochs: NonNegative = 0.0
     warm_up_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -251,9 +252,7 @@ class OneCycleSchedule(FrozenModel):
 
 AnySchedule = ConstantSchedule | StepSchedule | CosineSchedule | OneCycleSchedule
 ScheduleConfig = Annotated[AnySchedule, Field(discriminator="name")]
-SCHEDULES: dict[str, type[AnySchedule]] = {
-    kind.model_fields["name"].default: kind for kind in get_args(AnySchedule)
-}
+SCHEDULES: dict[str, type[AnySchedule]] = {kind.model_fields["name"].default: kind for kind in get_args(AnySchedule)}
 
 
 class AugmentationConfig(FrozenModel):
@@ -323,8 +322,8 @@ AnyModelConfig = ModelConfig | OwnModelConfig
 class RunConfig(FrozenModel):
     """One run. Where it executes is not in here; what changes its numbers is.
 
-    `checkpoint_every`: the state is kept after every so many epochs, and after the last. `gradient_clip_norm`: the
-    largest norm of all gradients together; 0: any. `label_smoothing` is of the training loss, not of what is measured.
+    `label_smoothing` is of the training loss, not of what is measured. `gradient_clip_norm`: the largest norm of all
+    gradients together; 0: any. `checkpoint_every`: the state is kept after every so many epochs, and after the last.
     """
 
     dataset: Annotated[
@@ -442,7 +441,7 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
         value = values.get(part)
         name = value.get("name") if isinstance(value, Mapping) else None
         if name is not None and name not in ours and ":" not in str(name):
-            own = "" if part == "schedule" else f"; your own as 'module:name'"
+            own = "" if part == "schedule" else "; your own as 'module:name'"
             raise unknown(part, str(name), ours, f"see `harness run --help` for --set{own}")
     return validated(RunConfig, values)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from harness.config import AnyDatasetConfig, DatasetConfig, OwnDatasetConfig
+from harness.config import AnyDatasetConfig, OwnDatasetConfig
 from harness.errors import BadInputError
 from harness.own import find
 
@@ -76,7 +76,8 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
     if config.train_size + config.validation_size > len(train):
         raise BadInputError(
             f"dataset.train_size + dataset.validation_size is {config.train_size + config.validation_size}: "
-            f"at most {len(train)} is allowed, the training images in {_whence(config, data_dir)}; choose smaller ones"
+            f"at most {len(train)} is allowed, the training images in {_whence(config, data_dir)}; "
+            "choose smaller ones"
         )
     order = stratified_order(train.labels, config.split_seed)
     validation_part = order[: config.validation_size]
@@ -186,8 +187,8 @@ def _own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
     test, rest = order[: config.test_size].sort().values, order[config.test_size :].sort().values
     if len(test) < config.test_size:
         raise BadInputError(
-            f"dataset.test_size {config.test_size}: 1 to {len(labels) - 2} is allowed, what {config.name!r} has beside "
-            "an image to train on and one to validate; choose a smaller one"
+            f"dataset.test_size {config.test_size}: 1 to {len(labels) - 2} is allowed, what {config.name!r} has "
+            "beside an image to train on and one to validate; choose a smaller one"
         )
     return Split(images[rest], labels[rest]), Split(images[test], labels[test])
 

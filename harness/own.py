@@ -20,8 +20,8 @@ def find(name: str) -> Any:  # noqa: ANN401
     """What `module:name` is.
 
     Raises:
-        BadInputError: there is no such module, it can't be imported, or has nothing of that name. What is in `__main__`
-            is not found again by a worker or on resume.
+        BadInputError: there is no such module, it can't be imported, or has nothing of that name; or it is
+            `__main__`, which neither a worker nor a resumed run finds again.
     """
     module_name, _, path = name.partition(":")
     if module_name == "__main__":

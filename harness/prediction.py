@@ -55,7 +55,7 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
     """The model of a tracked run on a person's image: any size, colour or grey, either polarity, transparent or not.
 
     Raises:
-        BadInputError: no such run, no state in it, its images are a user's own, or the file is no image or a blank one.
+        BadInputError: no such run, no state in it, its images are a user's own, or the file is no image or blank.
     """
     config, state = read_model(run_id)
     if isinstance(config.dataset, OwnDatasetConfig):

@@ -100,7 +100,7 @@ def _require_resumable(config: RunConfig, few: Splits) -> None:
         )
 
 
-_ALLOWED = "what has all of its state in `state_dict()`, as tensors and plain values, and steps on gradients is allowed"
+_ALLOWED = "what steps on gradients and has its state in `state_dict()`, as tensors and plain values, is allowed"
 
 
 def _classes(data: Splits) -> int:

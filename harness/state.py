@@ -63,7 +63,7 @@ def capture(
         model=_to_cpu(model.state_dict()),
         optimizer=_to_cpu(optimizer.state_dict()),
         rng=_rng_states(config.device),
-        scheduler=scheduler and _to_cpu(scheduler.state_dict()),
+        scheduler=None if scheduler is None else _to_cpu(scheduler.state_dict()),
     )
 
 

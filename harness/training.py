@@ -149,7 +149,7 @@ def build_model(config: RunConfig, state: RunState) -> nn.Module:
 def _build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | None]:
     model = new_model(config.model).to(config.device)
     if config.memory_format == "channels_last":
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(config.optimizer, model.parameters())
     return model, optimizer, build_scheduler(config, optimizer)
 

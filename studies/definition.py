@@ -22,8 +22,9 @@ NOT_SEARCHED = {
 class SweepDefinition(FrozenModel):
     """What a sweep does. Each of `optimizers` has one study, and `budget` epochs for all its trials together.
 
-    An optimizer is the registry's of that name, a user's own (`module:Class`), or what `variants` makes of it: settings
-    by dotted key, such as the same optimizer under another activation. `space` is searched by all, `spaces` adds each one's own.
+    An optimizer is the registry's of that name, a user's own (`module:Class`), or what `variants` makes of it:
+    settings by dotted key, such as the same optimizer under another activation. `space` is searched by all, `spaces`
+    adds each one's own.
 
     Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving: after `warm_up`
     epochs and each `reduction_factor` times as many, the best 1/`reduction_factor` of a study's trials go on. A study

@@ -57,7 +57,6 @@ class Recorder(torch.optim.SGD):
         super().step(closure)
 
 
-
 def test_gradients_are_clipped_to_the_norm(small, config: RunConfig):
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.LogSoftmax(dim=1))
     optimizer = Recorder(model.parameters(), lr=0.1)
