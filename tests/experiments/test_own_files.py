@@ -1,11 +1,16 @@
 """A user's experiment is a Python file outside the project, with parts of their own that our workers find."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from experiments.catalog import load_sweep
+from harness.config import DatasetConfig
+from harness.data import load_splits
+from harness.soundness import require_sound
 from harness.tracking import connect, latest_sweep, read_run, read_sweep, tracking_uri
 from tests.metrics import assert_whole, tracked_sweep_numbers
 
@@ -90,6 +95,19 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness_json, study):
     prediction = harness_json("predict", record["run_id"], "--index", "3")
     assert len(prediction["probabilities"]) == 3
     assert harness_json("reproduce", record["run_id"])["first_difference"] is None
+
+
+def test_the_readmes_study_is_planned_and_sound(harness, study):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (text,) = [each for each in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "class Net" in each]
+    study.write_text(text)
+    plan = harness("sweep", str(study), "--dry-run")
+    assert plan.returncode == 0, plan.stderr
+    assert "optimizer.betas.0" in plan.stdout
+    definition = load_sweep(str(study)).sweep
+    few = load_splits(DatasetConfig(train_size=640, validation_size=320), "cpu")
+    for optimizer in definition.optimizers:
+        require_sound(definition.example(optimizer), few)
 
 
 @pytest.mark.parametrize(
