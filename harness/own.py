@@ -34,9 +34,10 @@ def find(name: str) -> Any:  # noqa: ANN401
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInputError(
-            f"{name!r}: module {module_name!r} can't be imported ({type(error).__name__}: {error}): {WHERE}; "
-            "install it, or run in the folder that has it"
+            f"{name!r}: module {module_name!r} can't be imported ({text}): {WHERE}; install it, or run in the folder "
+            "that has it"
         ) from None
     try:
         return functools.reduce(getattr, path.split("."), module)
