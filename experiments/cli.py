@@ -1,21 +1,26 @@
 """The `harness` command: parses, delegates, prints. Commands import what they need, so that help is instant."""
 
+import functools
 import json
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from experiments.prose import say
 from harness.errors import BadInputError, WorkFailedError, unknown, without_password
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from threading import Event
 
     from harness.config import RunConfig
     from studies.definition import SweepDefinition
+    from studies.executors import WorkerPool
 
 app = typer.Typer(
     name="harness",
@@ -23,12 +28,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+FLAG = ""  # takes no value, so its help names no type
+Json = Annotated[
+    bool, typer.Option("--json", metavar=FLAG, help="Print one JSON document on stdout and nothing else there.")
+]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="A folder with the dataset in torchvision's layout.")
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", help="A folder with the dataset in torchvision's layout."),
 ]
 Fast = Annotated[
-    bool, typer.Option("--fast", help="channels_last, and bfloat16 where the device has it: sooner, other last bits.")
+    bool,
+    typer.Option(
+        "--fast", metavar=FLAG, help="channels_last, and bfloat16 where the device has it: sooner, other last bits."
+    ),
 ]
 FORMATS = ("csv", "parquet", "json")
 INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
@@ -52,7 +64,8 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def harness(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option("--version", metavar=FLAG, help="Print the version.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
     """Which optimizer, learning rate, batch size and dropout should I train this network with?"""
@@ -72,8 +85,9 @@ def list_experiments(as_json: Json = False) -> None:
             ]
         )
         return
-    for name, each in experiments.items():
-        typer.echo(f"{name:<16} {each.kind:<6} {each.cost}: {each.shows}")
+    from experiments.terminal import print_experiments
+
+    print_experiments(experiments)
 
 
 @app.command()
@@ -81,11 +95,14 @@ def run(
     experiment: Annotated[
         str | None, typer.Argument(help="A declared run, as `harness list` shows them, or your Python file.")
     ] = None,
-    seed: Annotated[str | None, typer.Option(help="0 to 2**64 - 1.")] = None,
-    epochs: Annotated[str | None, typer.Option(help="1 or more.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda, cuda:1, mps.")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="0 to 2**64 - 1.")] = None,
+    epochs: Annotated[str | None, typer.Option(metavar="N", help="1 or more.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="auto (the default), cpu, cuda, cuda:1, mps.")
+    ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help=f"KEY=VALUE, as often as you like. Keys: {CONFIG_KEYS}.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help=f"As often as you like. Keys: {CONFIG_KEYS}."),
     ] = None,
     fast: Fast = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Go on with a run that was stopped.")] = None,
@@ -118,15 +135,15 @@ def run(
             on_epoch=lambda metrics: typer.echo(epoch_line(metrics, opened.config.epochs), err=True),
         )
     except (KeyboardInterrupt, WorkFailedError):
-        typer.echo(f"harness: to go on: harness run --resume {opened.run_id}", err=True)
+        say(f"harness: to go on: harness run --resume {opened.run_id}", err=True)
         raise
     if as_json:
         _print_json(record.model_dump(mode="json"))
     else:
-        typer.echo(f"{record.outcome}: run {record.run_id}, state {record.state_hash[:12]}")
+        say(f"{record.outcome}: run {record.run_id}, state {record.state_hash[:12]}")
     if record.divergence is not None:
         where = record.divergence
-        typer.echo(
+        say(
             f"run {record.run_id} diverged: the {where.split} loss is not finite at epoch {where.epoch}, "
             f"step {where.step}; try a smaller optimizer.lr",
             err=True,
@@ -140,28 +157,41 @@ def sweep(
         str, typer.Argument(help="A declared sweep, as `harness list` shows them, or your Python file.")
     ],
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Per optimizer, the budget in whole trials; pruning makes more of it.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Per optimizer, the budget in whole trials; pruning makes more of it."),
     ] = None,
-    sampler: Annotated[str | None, typer.Option(help="tpe, random, sobol or grid.")] = None,
-    no_pruning: Annotated[bool, typer.Option("--no-pruning", help="Train every trial to its end.")] = False,
+    sampler: Annotated[str | None, typer.Option(metavar="NAME", help="tpe, random, sobol or grid.")] = None,
+    no_pruning: Annotated[
+        bool, typer.Option("--no-pruning", metavar=FLAG, help="Train every trial to its end.")
+    ] = False,
     asynchronous: Annotated[
-        bool, typer.Option("--async", help="No worker waits, and no second sweep finds the same.")
+        bool, typer.Option("--async", metavar=FLAG, help="No worker waits, and no second sweep finds the same.")
     ] = False,
     fast: Fast = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Slices at a time; by default one per core, or what a cluster holds.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Slices at a time; by default one per core, or what a cluster holds."),
     ] = None,
-    executor: Annotated[str, typer.Option(help="inline, local or ray.")] = "local",
+    executor: Annotated[str, typer.Option(metavar="NAME", help="inline, local or ray.")] = "local",
     ray_address: Annotated[
         str | None,
-        typer.Option(envvar="RAY_ADDRESS", help="The Ray cluster's head, HOST:PORT; by default this machine's."),
+        typer.Option(
+            envvar="RAY_ADDRESS",
+            metavar="HOST:PORT",
+            help="The Ray cluster's head; by default this machine's.",
+        ),
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(envvar="OPTUNA_STORAGE", help="A database URL for Optuna's studies instead of a file."),
+        typer.Option(
+            envvar="OPTUNA_STORAGE", metavar="URL", help="A database for Optuna's studies instead of a file."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew instead of going on.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", metavar=FLAG, help="Say what would be done and how long it takes; keep nothing."),
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", metavar=FLAG, help="Begin anew instead of going on.")] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -187,26 +217,25 @@ def sweep(
 
         said["base"] = with_settings(definition.base, fast_settings(definition.base.device))
     definition = validated(SweepDefinition, definition.model_dump() | said)
+    from studies.executors import open_pool
+
+    workplace = functools.partial(open_pool, executor, workers, data_dir, declared.slice_resources, ray_address)
     if dry_run:
-        _print_plan(catalog.title(experiment), definition, as_json)
+        _print_plan(catalog.title(experiment), definition, workplace, as_json)
         return
     from experiments.live import watch
     from experiments.terminal import print_summary
     from harness.tracking import MlflowTracker
-    from studies.executors import open_pool
     from studies.sweep import run_sweep
 
     tracker = MlflowTracker()
-    with (
-        open_pool(executor, workers, data_dir, declared.slice_resources, ray_address) as pool,
-        watch(definition) as observer,
-    ):
+    with workplace() as pool, watch(definition) as observer:
         _say_what_waits(definition, pool.workers)
         stop = _stop_on_signals()  # after Ray, which sets its own
         try:
             result = run_sweep(catalog.title(experiment), definition, tracker, pool, observer, stop, fresh, storage)
         except (KeyboardInterrupt, WorkFailedError, OSError):
-            typer.echo("harness: the same command goes on where this one stopped", err=True)
+            say("harness: the same command goes on where this one stopped", err=True)
             raise
     from reports.page import write_report
 
@@ -219,8 +248,8 @@ def sweep(
         _print_json(document | {"answer": report.answer})
         return
     print_summary(report.summary)
-    typer.echo(" ".join(report.answer))
-    typer.echo(f"report: {page.resolve()}")
+    say(" ".join(report.answer))
+    say(f"report: {page.resolve()}")
 
 
 @app.command()
@@ -283,8 +312,8 @@ def compare(
 @app.command()
 def export(
     sweep_id: Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")] = None,
-    file_format: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "csv",
-    out: Annotated[Path | None, typer.Option("--out", help="A file; by default stdout.")] = None,
+    file_format: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "csv",
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="By default stdout.")] = None,
 ) -> None:
     """All of a sweep as one table, a row per run and epoch."""
     if file_format not in FORMATS:
@@ -313,7 +342,9 @@ def report(
         str | None, typer.Argument(metavar="[SWEEP]", help="Or a single run; the latest sweep by default.")
     ] = None,
     other_id: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="A second one to compare with.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the page, figures and tables.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="For the page, figures and tables.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The report of a sweep or single run, or of two of them beside each other, from MLflow alone."""
@@ -334,8 +365,8 @@ def report(
 @app.command()
 def predict(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A tracked run; `harness ui` shows them.")],
-    index: Annotated[int | None, typer.Option(help="Which image of the test set; 0 by default.")] = None,
-    image: Annotated[Path | None, typer.Option(help="A picture of your own instead.")] = None,
+    index: Annotated[int | None, typer.Option(metavar="N", help="Which image of the test set; 0 by default.")] = None,
+    image: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of your own instead.")] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -361,10 +392,10 @@ def predict(
         return
     for row in result.pixels[::2]:  # a character is twice as high as it is wide
         typer.echo("".join(" .:-=+*#%@"[pixel * 9 // 255] for pixel in row))
-    typer.echo(f"{result.image}: {verdict}")
+    say(f"{result.image}: {verdict}")
     for name, probability in zip(result.class_names, result.probabilities, strict=True):
         typer.echo(f"{name:<12} {probability:6.1%} {'█' * round(probability * 40)}".rstrip())
-    typer.echo(f"picture: {picture}")
+    say(f"picture: {picture}")
 
 
 @app.command()
@@ -402,7 +433,7 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000) -> None:
     """The MLflow UI on this project's store, on 127.0.0.1."""
     import socket
 
@@ -465,32 +496,40 @@ def _parse_value(text: str) -> Any:  # noqa: ANN401
         return text
 
 
-def _print_plan(name: str, definition: "SweepDefinition", as_json: bool) -> None:
-    """What a sweep would do: budgets and spaces."""
+def _print_plan(
+    name: str,
+    definition: "SweepDefinition",
+    workplace: "Callable[[], AbstractContextManager[WorkerPool]]",
+    as_json: bool,
+) -> None:
+    """What a sweep would do: budgets, spaces, and for how long."""
+    from concurrent.futures import BrokenExecutor
+
+    from studies.forecast import forecast
+
+    with workplace() as pool:
+        _say_what_waits(definition, pool.workers)
+        say("harness: measuring a few steps of each optimizer", err=True)
+        try:
+            seconds = forecast(definition, pool)
+        except BrokenExecutor:
+            _stop("harness: a worker died; the system's log may say why (out of memory, for example)", 1)
     if as_json:
-        _print_json(definition.model_dump(mode="json") | {"total_epochs": definition.total_epochs})
+        more = {"total_epochs": definition.total_epochs, "workers": pool.workers, "seconds": seconds}
+        _print_json(definition.model_dump(mode="json") | more)
         return
-    rungs = ", ".join(map(str, definition.rungs))
-    pruned = f", the best 1/{definition.reduction_factor} going on after epoch {rungs}" if rungs else ""
-    typer.echo(
-        f"{name}: {definition.total_epochs} epochs of {definition.base.dataset.train_size:,} images; per optimizer "
-        f"{definition.budget} epochs of trials of {definition.trial_epochs} epochs ({definition.sampler}{pruned}), "
-        f"then finals of {definition.final_epochs} epochs on seeds {', '.join(map(str, definition.final_seeds))}"
-    )
-    for optimizer in definition.optimizers:
-        for key, dimension in definition.searched(optimizer).items():
-            typer.echo(f"{optimizer:<10} {key:<16} {dimension.describe()}")
+    from experiments.terminal import print_plan
+
+    print_plan(name, definition, pool.workers, seconds)
 
 
 def _say_what_waits(definition: "SweepDefinition", workers: int) -> None:
     """What is lost where there are more workers than trials at a time."""
     at_a_time = len(definition.optimizers) * definition.at_once
     if definition.asynchronous:
-        typer.echo(
-            "harness: asynchronous, so timing decides what is tried: another sweep finds something else", err=True
-        )
+        say("harness: asynchronous, so timing decides what is tried: another sweep finds something else", err=True)
     elif workers > at_a_time:
-        typer.echo(
+        say(
             f"harness: {workers - at_a_time} of {workers} workers wait while trials run, {at_a_time} at a time; "
             "--async keeps them busy, and gives up that a second sweep finds the same",
             err=True,
@@ -507,7 +546,7 @@ def _stop_on_signals() -> "Event":
         if stop.is_set():
             signal.default_int_handler(number, frame)
         stop.set()
-        typer.echo("harness: finishing the epochs in flight; again ends at once", err=True)
+        say("harness: finishing the epochs in flight; again ends at once", err=True)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
@@ -531,7 +570,7 @@ def main() -> None:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
             if not error.format_message():  # no command at all: the help is printed
                 sys.exit(2)
-            _stop(f"harness: {error.format_message()}; `harness --help` shows what is allowed", 2)
+            _stop(_usage(error), 2)
         if isinstance(error, OSError) and error.errno:
             _stop(f"harness: {error}; what was done before is kept", 1)
         from harness.tracking import is_away
@@ -544,6 +583,14 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def _stop(message: str, code: int) -> None:
-    typer.echo(without_password(message), err=True)
+def _usage(error: Any) -> str:  # noqa: ANN401
+    """One line of an error of the command line's parser."""
+    command = error.ctx.command_path if error.ctx else "harness"
+    message = error.format_message()
+    separator = " " if message.endswith("?") else "; "  # it may end with a suggestion
+    return f"harness: {message.removesuffix('.')}{separator}`{command} --help` shows what is allowed"
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    say(without_password(message), err=True)
     sys.exit(code)

@@ -26,8 +26,11 @@ def watch(definition: SweepDefinition) -> Iterator[Observer]:
         yield Lines(console)
         return
     screen = Screen(definition, console)
-    with Live(screen, console=console, refresh_per_second=2):
-        yield screen
+    with Live(screen, console=console, refresh_per_second=2) as live:
+        try:
+            yield screen
+        finally:
+            live.transient = screen.progress is None  # nothing was left to do, or it was refused
 
 
 class Lines(Observer):
@@ -40,8 +43,8 @@ class Lines(Observer):
         """Name the sweep, and how far it is."""
         self.progress = progress
         definition = progress.definition
-        subset = ", on a subset of the data: its accuracies mean nothing" if definition.subset else ""
-        self._line(f"sweep {sweep_id}{subset}: {progress.epochs_done} of {definition.total_epochs} epochs done")
+        subset = "; on a subset of the data: its accuracies mean nothing" if definition.subset else ""
+        self._line(f"sweep {sweep_id}: {progress.epochs_done} of {definition.total_epochs} epochs done{subset}")
 
     def trained(self, job: Job, metrics: EpochMetrics) -> None:
         """One line."""

@@ -1,6 +1,6 @@
 """What a person reads on the terminal when a command has ended: results as tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -8,15 +8,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from experiments.prose import say
 from harness.records import EpochMetrics, Outcome
 from reports.progress import SweepProgress
 from studies.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from experiments.catalog import Experiment
     from harness.diagnosis import Finding
     from harness.reproduction import Reproduction
+    from studies.definition import SweepDefinition
 
 SHOWN_WORKERS = 12
+WITHOUT_TERMINAL = 10_000  # columns
 
 
 def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
@@ -37,6 +41,56 @@ def duration(seconds: float | None) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def roughly(seconds: float) -> str:
+    """In words, no finer than an estimate is."""
+    if seconds < 90:
+        return f"{max(1, round(seconds / 5)) * 5} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def wide_console() -> Console:
+    """As wide as the terminal; in a pipe as wide as what is printed, of which nothing is broken or cut."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = WITHOUT_TERMINAL
+    return console
+
+
+def print_experiments(experiments: Mapping[str, "Experiment"]) -> None:
+    """Each with its kind, what it shows and its cost: a line in a pipe, so that it can be searched."""
+    console = wide_console()
+    if not console.is_terminal:
+        for name, each in experiments.items():
+            console.print(f"{name:<16} {each.kind:<6} {each.cost}: {each.shows}")
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, each in experiments.items():
+        table.add_row(Text(name, style="bold"), each.kind, Text(f"{each.shows}\n").append(each.cost, style="dim"))
+    console.print(table)
+
+
+def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: float) -> None:
+    """What a sweep would do: its budgets, for how long, and what each optimizer's study searches."""
+    rungs = ", ".join(map(str, definition.rungs))
+    pruned = f", the best 1/{definition.reduction_factor} going on after epoch {rungs}" if rungs else ""
+    say(
+        f"{name}: {definition.total_epochs} epochs of {definition.base.dataset.train_size:,} images; per optimizer "
+        f"{definition.budget} epochs of trials of {definition.trial_epochs} epochs ({definition.sampler}{pruned}), "
+        f"then finals of {definition.final_epochs} epochs on seeds {', '.join(map(str, definition.final_seeds))}"
+    )
+    at_once = f"{workers} worker{'s' if workers > 1 else ''}"
+    say(f"about {roughly(seconds)} with {at_once}, from a few steps of each optimizer measured just now")
+    searched = {name: definition.searched(name) for name in definition.optimizers}
+    first, *others = searched.values()
+    shared = {key: each for key, each in first.items() if all(other.get(key) == each for other in others)}
+    table = Table("optimizer", "searched", "values", box=None, pad_edge=False)
+    for optimizer, space in {"all": shared, **searched}.items():
+        for key, dimension in space.items():
+            if optimizer == "all" or key not in shared:
+                table.add_row(optimizer, key, dimension.describe())
+    wide_console().print("", table, sep="\n")
 
 
 def workers_table(workers: Sequence[str | None]) -> Table:
@@ -60,12 +114,12 @@ def print_summary(summary: pd.DataFrame) -> None:
         interval = f"{row['low']:.2%} to {row['high']:.2%}" if row["seeds"] >= LEAST_SEEDS else ""
         edge = "not fully tuned" if row["edges"] else ""
         table.add_row(row["optimizer"], row["tiers"], accuracy, interval, str(row["seeds"]), str(row["trials"]), edge)
-    Console().print(table)
+    wide_console().print(table)
 
 
 def print_progress(progress: SweepProgress, process: str | None, is_here: bool, now: Snapshot | None) -> None:
     """A row per optimizer, what each worker is at `now`, then who runs the sweep, or how to go on."""
-    console = Console()
+    console = wide_console()
     table = Table("optimizer", "epochs of trials", "best validation", "finals", "running", box=None, pad_edge=False)
     for each in progress.studies:
         best = "" if each.best is None else f"{each.best:.2%}"
@@ -85,18 +139,18 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool, 
         state = "stopped, or running in another folder or on another machine"
     line = f"sweep {progress.sweep_id} of {progress.name}: {progress.epochs_done} of {progress.total_epochs} epochs, "
     subset = "; on a subset of the data: its accuracies mean nothing" if progress.subset else ""
-    console.print(line + state + subset, highlight=False, markup=False, soft_wrap=True)
+    say(line + state + subset)
 
 
 def print_reproduction(result: "Reproduction") -> None:
     """A row per epoch and metric, what differs of environment and code, and the verdict."""
     from harness.reproduction import ACCURACY_TOLERANCE, LOSS_TOLERANCE
 
-    console = Console()
+    console = wide_console()
     for kind, differences in (("environment", result.environment), ("code", result.code)):
         for changed in differences:
             line = f"{kind} differs: {changed.what} was {changed.then}, now {changed.now}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(line)
     table = Table("epoch", "metric", "recorded", "now", "", box=None, pad_edge=False)
     agreed = "identical" if not result.environment else "within tolerance"
     for each in result.comparisons:
@@ -112,7 +166,7 @@ def print_reproduction(result: "Reproduction") -> None:
         )
     else:
         verdict = "reproduced bit by bit, the final state included"
-    console.print(verdict, highlight=False, markup=False, soft_wrap=True)
+    say(verdict)
 
 
 def print_findings(findings: "Sequence[Finding]") -> None:
@@ -122,7 +176,7 @@ def print_findings(findings: "Sequence[Finding]") -> None:
         table.add_row("ok" if each.advice is None else "WRONG", each.what, Text(each.found))
         if each.advice is not None:
             table.add_row("", "", Text(each.advice))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def print_leaderboard(found: pd.DataFrame) -> None:
@@ -136,15 +190,19 @@ def print_leaderboard(found: pd.DataFrame) -> None:
         rate, size = row.get("config.optimizer.lr"), row.get("config.batch_size")
         searched = ["" if rate is None else f"{float(rate):.2g}", "" if size is None else str(size)]
         table.add_row(row["optimizer"], which, row["outcome"], str(row["epochs"]), *accuracies, *searched)
-    Console().print(table)
+    wide_console().print(table)
+    say("the runs' ids: `harness leaderboard --json`")
 
 
 def print_differences(found: pd.DataFrame) -> None:
-    """A row for whatever differs, the runs side by side."""
-    table = Table("", *map(str, found.columns), box=None, pad_edge=False)
+    """Which run is which, then a row for whatever differs."""
+    names = ("one", "other")
+    for name, run_id in zip(names, found.columns, strict=True):
+        say(f"{name:<5} {run_id}")
+    table = Table("", *names, box=None, pad_edge=False)
     for what, row in found.iterrows():
         table.add_row(str(what), *("" if value is None else _short(value) for value in row))
-    Console().print(table)
+    wide_console().print(table)
 
 
 def _short(value: object) -> str:

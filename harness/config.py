@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
 
-from harness.errors import BadInputError, unknown
+from harness.errors import BadInputError, did_you_mean, unknown
 from harness.own import defaults, with_defaults
 
 NEXT_STEP = "; correct the value and run again"
@@ -437,13 +438,16 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         BadInputError: an unknown or out-of-range field, in one line that names it.
     """
-    for part, ours in NAMED.items():
+    for part in NAMED:
         value = values.get(part)
-        name = value.get("name") if isinstance(value, Mapping) else None
-        if name is not None and name not in ours and ":" not in str(name):
-            own = "" if part == "schedule" else "; your own as 'module:name'"
-            raise unknown(part, str(name), ours, f"see `harness run --help` for --set{own}")
+        if isinstance(value, Mapping) and "name" in value:
+            _require_known(part, value["name"])
     return validated(RunConfig, values)
+
+
+def _require_known_optimizer(name: object) -> None:
+    if name not in list(OPTIMIZER_CONFIGS):  # a list, since not every value has a hash
+        raise unknown("optimizer", str(name), OPTIMIZER_CONFIGS, "see `harness run --help` for --set")
 
 
 def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
@@ -463,7 +467,13 @@ def one_line(kind: type[BaseModel], error: ValidationError) -> str:
         key = ".".join(_without_tags(location))
         message = problem["msg"].removeprefix("Value error, ").removesuffix(NEXT_STEP)
         if problem["type"] == "extra_forbidden":
-            problems.append(f"{key}: unknown key{_allowed_keys(kind, location)}")
+            allowed = _allowed_keys(kind, location)
+            hint = did_you_mean(location[-1], allowed)
+            problems.append(f"{key}: unknown key" + (f"; {hint}allowed: {', '.join(allowed)}" if allowed else ""))
+        elif problem["type"] == "literal_error":
+            allowed = re.findall("'([^']*)'", problem["ctx"]["expected"])
+            hint = did_you_mean(str(problem["input"]), allowed)
+            problems.append(f"{key} {problem['input']!r}: {hint}allowed: {', '.join(allowed)}")
         elif problem["type"] == "value_error":  # from a validator of ours, whose message names what is wrong
             problems.append(message)
         elif problem["type"] == "missing":
@@ -471,6 +481,13 @@ def one_line(kind: type[BaseModel], error: ValidationError) -> str:
         else:
             problems.append(f"{key} {problem['input']!r}: {message[0].lower()}{message[1:]}")
     return "; ".join(problems) + NEXT_STEP
+
+
+def _require_known(part: str, name: object) -> None:
+    ours = list(NAMED[part])  # a list, since not every value has a hash
+    if name not in ours and not (part in OWN and ":" in str(name)):
+        own = "; your own as 'module:name'" if part in OWN else ""
+        raise unknown(part, str(name), ours, f"see `harness run --help` for --set{own}")
 
 
 def _without_tags(location: list[str]) -> list[str]:
@@ -484,17 +501,17 @@ def _without_tags(location: list[str]) -> list[str]:
     return key
 
 
-def _allowed_keys(kind: type[BaseModel], location: list[str]) -> str:
+def _allowed_keys(kind: type[BaseModel], location: list[str]) -> list[str]:
     """The keys beside an unknown one, where the path to it leads through models alone."""
     for part in location[:-1]:
         field = kind.model_fields.get(part)
         if part in TAGS:
             kind = TAGS[part] or kind
         elif field is None:
-            return ""
+            return []
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             kind = field.annotation
-    return f"; allowed: {', '.join(kind.model_fields)}"
+    return list(kind.model_fields)
 
 
 def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
@@ -508,9 +525,16 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     values = config.model_dump()
     for part in NAMED:
         name = settings.get(f"{part}.name")
-        if name is not None and _is_of_another_kind(part, str(name), values[part].get("name")):
-            values[part] = _defaults(part, str(name))
+        if name is not None:
+            _require_known(part, name)
+            if _is_of_another_kind(part, str(name), values[part].get("name")):
+                values[part] = _defaults(part, str(name))
     for key, value in settings.items():
+        keys = _leaves("", values)  # as the settings before it left them
+        part, _, leaf = key.partition(".")
+        own = ":" in str(keys.get(f"{part}.name")) and "." not in leaf  # its signature says what is allowed
+        if not own and not any(f"{known}.".startswith(f"{key}.") for known in keys):
+            raise unknown("setting", key, keys, "`harness run --help` lists the keys")
         _set_leaf(values, key, value)
     return parse_config(values)
 
@@ -529,17 +553,11 @@ def _defaults(part: str, name: str) -> dict[str, Any]:
 
 
 def _set_leaf(values: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    """Replace what a dotted key of nested values names."""
     *parents, leaf = key.split(".")
     target: Any = values
     for parent in parents:
-        if isinstance(target, dict) and isinstance(target.get(parent), tuple):
+        if isinstance(target[parent], tuple):
             target[parent] = list(target[parent])
-        target = target.get(parent) if isinstance(target, dict) else None
-        if target is None:
-            raise unknown("setting", key, flatten(RunConfig()), "`harness run --help` lists the keys")
-    if isinstance(target, list):
-        if not leaf.isdigit() or int(leaf) >= len(target):
-            raise unknown("setting", key, flatten(RunConfig()), "`harness run --help` lists the keys")
-        target[int(leaf)] = value
-    else:
-        target[leaf] = value
+        target = target[parent]
+    target[int(leaf) if isinstance(target, list) else leaf] = value

@@ -21,9 +21,21 @@ class WorkFailedError(RuntimeError):
 def unknown(thing: str, value: str, allowed: Iterable[str], next_step: str) -> BadInputError:
     """The error for a name that isn't one of `allowed`, with a suggestion where one is close."""
     names = sorted(allowed)
-    close = difflib.get_close_matches(value, names, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = did_you_mean(value, names)
     return BadInputError(f"{thing} {value!r} is unknown: {hint}allowed: {', '.join(names)}; {next_step}")
+
+
+def did_you_mean(value: str, names: Iterable[str]) -> str:
+    """The one of `names` that a misspelt one is close to, as a question; empty where none is."""
+    names = list(names)
+    parent, _, last = value.rpartition(".")
+    siblings = [name.rpartition(".")[2] for name in names if parent and name.rpartition(".")[0] == parent]
+    if siblings:  # what comes before them is right, and would make every one of them close
+        close = [f"{parent}.{each}" for each in difflib.get_close_matches(last, siblings, n=1)]
+    else:
+        ends_with_it = [name for name in names if name.endswith(f".{value}")]
+        close = difflib.get_close_matches(value, names, n=1) or ends_with_it
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 def without_password(text: str) -> str:

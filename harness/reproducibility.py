@@ -19,7 +19,7 @@ import torch
 import torch.utils.deterministic
 
 from harness.config import RunConfig
-from harness.errors import BadInputError, without_password
+from harness.errors import BadInputError, did_you_mean, without_password
 
 
 @contextlib.contextmanager
@@ -81,7 +81,8 @@ def resolve_device(name: str) -> str:
         return next((device for device in ("cuda", "mps") if device in available), "cpu")
     if name not in available:
         raise BadInputError(
-            f"device {name!r} is not available: allowed here: auto, {', '.join(available)}; choose one of these"
+            f"device {name!r} is not available: {did_you_mean(name, ['auto', *available])}allowed here: auto, "
+            f"{', '.join(available)}; choose one of these"
         )
     return name
 

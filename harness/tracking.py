@@ -449,7 +449,12 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     """
     sweep = read_tracked_run(sweep_id)
     if sweep.tags.get(Tag.STAGE) != Stage.SWEEP:
-        raise BadInputError(f"run {sweep_id!r} is not a sweep: a sweep's id is allowed; `harness ui` shows them")
+        part = Tag.SWEEP_ID in sweep.tags
+        is_a = f", but a {sweep.tags[Tag.STAGE]} of the sweep {sweep.tags[Tag.SWEEP_ID]!r}" if part else ""
+        raise BadInputError(
+            f"run {sweep_id!r} is not a sweep{is_a}: a sweep's id is allowed; "
+            f"{'name that one' if part else '`harness ui` shows them'}"
+        )
     client = connect(tracking_uri())
     experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
     found = list(_search(client, [experiment], {Tag.SWEEP_ID: sweep_id}))

@@ -41,7 +41,7 @@ def initial_state(config: RunConfig) -> RunState:
     """The state before the first epoch: one seed, then the model's initialisation, as the chapter does it."""
     with isolated(config):
         torch.manual_seed(config.seed)
-        return capture(config, 0, *_build(config))
+        return capture(config, 0, *build(config))
 
 
 def advance(
@@ -49,7 +49,7 @@ def advance(
 ) -> Slice:
     """Train `epochs` more epochs from `state`, evaluating each of them on the named splits."""
     with isolated(config):
-        model, optimizer, scheduler = _build(config)
+        model, optimizer, scheduler = build(config)
         restore(state, config, model, optimizer, scheduler)
         metrics: list[EpochMetrics] = []
         mistakes = None
@@ -146,7 +146,8 @@ def build_model(config: RunConfig, state: RunState) -> nn.Module:
     return model.eval()
 
 
-def _build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | None]:
+def build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | None]:
+    """All of a config before its first step, on its device, the model from the global generator."""
     model = new_model(config.model).to(config.device)
     if config.memory_format == "channels_last":
         model = model.to(memory_format=torch.channels_last)

@@ -109,6 +109,10 @@ class Progress(Observer):
         in_turn = (each for of_seed in itertools.zip_longest(*waiting, fillvalue=0.0) for each in of_seed)
         return first, [*others, *in_turn]
 
+    def expect(self, stage: Stage, optimizer: str, seconds: float) -> None:
+        """Take an epoch to last so long, until some have ended."""
+        self._seconds[stage, optimizer].append(seconds)
+
     def snapshot(self) -> Snapshot:
         """As it is now."""
         return Snapshot(workers=tuple(self.workers), seconds_left=self.seconds_left)

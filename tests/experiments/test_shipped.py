@@ -70,19 +70,23 @@ def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"budgett": 3}, "experiment 'mine': sweep.budgett: unknown key; allowed: base, optimizers"),
+        (
+            {"budgett": 3},
+            "experiment 'mine': sweep.budgett: unknown key; did you mean 'budget'? allowed: base, optimizers",
+        ),
         ({"trial_epochs": {}}, "sweep.trial_epochs {}: input should be a valid integer"),
         ({"budget": 1}, "budget 1: 2 or more is allowed"),
         (
             {"space": {"learning_rate": {"kind": "range", "low": 0.1, "high": 1}}},
-            "learning_rate: unknown key; allowed: dataset, model, optimizer, batch_size",
+            "setting 'learning_rate' is unknown: allowed: batch_size, checkpoint_every",
         ),
         ({"space": {"seed": {"kind": "range", "low": 1, "high": 9}}}, "seed can't be searched"),
         ({"space": {"batch_size": {"kind": "choice", "choices": [0]}}}, "batch_size 0: input should be greater"),
         ({"final_seeds": [1, 1]}, "hold one twice"),
         ({"sampler": "grid", "pruning": False}, "budget 6: 64 is allowed, the 32 points of sgd's grid at 2 epochs"),
         ({"optimizers": ["sgdd"]}, "did you mean 'sgd'"),
-        ({"sampler": "bayes"}, "sweep.sampler 'bayes': input should be 'tpe', 'random', 'sobol' or 'grid'"),
+        ({"sampler": "bayes"}, "sweep.sampler 'bayes': allowed: tpe, random, sobol, grid"),
+        ({"sampler": "tbe"}, "sweep.sampler 'tbe': did you mean 'tpe'? allowed: tpe, random, sobol, grid"),
     ],
 )
 def test_a_wrong_declaration_is_refused_in_one_line_that_names_it(change, message):

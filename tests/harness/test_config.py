@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -68,6 +69,33 @@ def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
     message = str(caught.value)
     assert "\n" not in message
     assert key.split(".")[-1] in message or str(value) in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "meant"),
+    [
+        ("optimizr.lr", 0.1, "optimizer.lr"),
+        ("optimizer.lrr", 0.1, "optimizer.lr"),
+        ("lr", 0.1, "optimizer.lr"),
+        ("bach_size", 64, "batch_size"),
+        ("optimizer.name", "adamm", "adam"),
+        ("model.activation", "rellu", "relu"),
+        ("precision", "float23", "float32"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(key, value, meant):
+    with pytest.raises(BadInputError, match=f"did you mean '{re.escape(meant)}'"):
+        with_settings(RunConfig(), {key: value})
+
+
+def test_a_hyperparameter_of_another_optimizer_is_not_taken_for_a_misspelt_one():
+    with pytest.raises(BadInputError, match=r"'optimizer.betas' is unknown: allowed: .*optimizer.rho"):
+        with_settings(RunConfig(), {"optimizer.betas": [0.9, 0.99]})
+
+
+def test_a_setting_within_one_that_was_replaced_by_a_plain_value_is_refused():
+    with pytest.raises(BadInputError, match=r"'model.dropout.0' is unknown"):
+        with_settings(RunConfig(), {"model": 3, "model.dropout.0": 0.1})
 
 
 def test_a_new_optimizer_starts_from_its_own_defaults():

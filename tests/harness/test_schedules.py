@@ -79,5 +79,5 @@ def test_a_new_schedule_starts_from_its_own_defaults_and_a_wrong_one_is_named(sc
         scheduled(name="cosin")
     with pytest.raises(BadInputError, match=r"schedule.gamma 2\.0: input should be less"):
         scheduled(name="step", gamma=2.0)
-    with pytest.raises(BadInputError, match=r"schedule.gamma: unknown key; allowed: .*eta_min"):
+    with pytest.raises(BadInputError, match=r"'schedule.gamma' is unknown: allowed: .*schedule.eta_min"):
         scheduled(name="cosine", gamma=0.5)

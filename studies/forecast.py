@@ -1,0 +1,57 @@
+"""How long a sweep would take here, before it begins: a few real steps of each optimizer, scaled to the budget."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+
+from harness.config import OwnDatasetConfig, RunConfig
+from harness.pace import Pace, measure_pace
+from harness.records import Stage
+from studies.definition import SweepDefinition
+from studies.executors import WorkerPool
+from studies.progress import Progress
+from studies.space import trial_config
+
+POSITIONS = (0.25, 0.75)  # within each range or choice that is searched
+TEST_SIZE = 10_000  # images, of MNIST and Fashion-MNIST
+BESIDES = 25.0  # seconds to import, start workers, and draw and track the report; measured on two cores
+
+
+def forecast(definition: SweepDefinition, pool: WorkerPool) -> float:
+    """Seconds from the command to its report, were the sweep begun anew with those workers."""
+    return reckon(definition, pool.workers, measure(definition, pool))
+
+
+def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[Pace]]:
+    """The paces of each optimizer, at a few values of what is searched.
+
+    One of each optimizer at a time: as many side by side as trials train, since they slow each other down.
+    """
+    paces: dict[str, list[Pace]] = {name: [] for name in definition.optimizers}
+    for position in POSITIONS:
+        configs = [_config(definition, name, position) for name in definition.optimizers]
+        futures = [pool.executor.submit(measure_pace, config) for config in configs]
+        for name, future in zip(definition.optimizers, futures, strict=True):
+            paces[name].append(future.result())
+    return paces
+
+
+def reckon(definition: SweepDefinition, workers: int, paces: Mapping[str, Sequence[Pace]]) -> float:
+    """Seconds of a sweep at those paces. The budget counts: pruning makes more trials of it, not fewer epochs."""
+    nothing = dict.fromkeys(definition.optimizers, 0)
+    progress = Progress(definition, workers, nothing, nothing, {})
+    data = definition.base.dataset
+    test_size = data.test_size if isinstance(data, OwnDatasetConfig) else TEST_SIZE
+    for name, measured in paces.items():
+        train, evaluate = mean(each.train for each in measured), mean(each.evaluate for each in measured)
+        trial = train * data.train_size + evaluate * data.validation_size
+        progress.expect(Stage.TRIAL, name, trial)
+        progress.expect(Stage.FINAL, name, trial + evaluate * test_size)
+    left = progress.seconds_left
+    assert left is not None, "epochs are expected"
+    return left + BESIDES
+
+
+def _config(definition: SweepDefinition, name: str, position: float) -> RunConfig:
+    values = {key: each.value(each.at(position)) for key, each in definition.searched(name).items()}
+    settings = definition.settings(name) | values
+    return trial_config(definition.base, settings, definition.trial_epochs, definition.base.seed)
