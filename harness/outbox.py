@@ -106,8 +106,14 @@ class Outbox:
 
     def stored_id(self, run_id: str) -> str:
         """The store's id of a run; as long as the store has not answered, the outbox's."""
+        return self.known_id(run_id) or run_id
+
+    def known_id(self, run_id: str) -> str | None:
+        """The store's id of a run; None as long as the store has not answered."""
         started = self._ids.get(run_id)
-        return started.result() if started and started.done() and not started.exception() else run_id
+        if started is None:  # the store gave it
+            return run_id
+        return started.result() if started.done() and not started.exception() else None
 
     def close(self, in_a_hurry: bool) -> None:
         """Wait until all is delivered; `in_a_hurry`, only where the store is there.

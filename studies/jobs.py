@@ -24,7 +24,8 @@ MOST_DEATHS = 3
 class Job:
     """A trial or a final. `number` is the trial's in its study, or the final's seed.
 
-    It ends after `limit` epochs, or earlier where `pruned`. `failure` is what a slice of it raised.
+    It ends after `limit` epochs, or earlier where `pruned`. `failure` is what a slice of it raised. At its end
+    `stored_id` is its run's id in the store, None where the store has not answered yet.
     """
 
     stage: Stage
@@ -35,6 +36,7 @@ class Job:
     pruned: bool = False
     outcome: Outcome | None = None
     failure: str | None = None
+    stored_id: str | None = None
 
     @property
     def epochs(self) -> int:
@@ -121,6 +123,7 @@ def run_jobs(
             cause = failure.__cause__ or failure
             job.failure = f"{type(cause).__name__}: {cause}"
             close_broken_run(tracker, job.run.run_id, Outcome.FAILED, cause)
+        job.stored_id = tracker.known_id(job.run.run_id)
         for observer in observers:
             observer.ended(job)
         queue.end(job)

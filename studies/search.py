@@ -1,13 +1,15 @@
 """One optimizer's study: trials asked in rounds within a budget of epochs, and told. The only owner of Optuna's."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.records import Outcome
+from harness.records import METRIC_NAMES, Outcome
 from studies.definition import SweepDefinition
 from studies.sampling import Sampling, best_trials, first_seen, record_end
 from studies.storage import Storage
@@ -33,10 +35,18 @@ class Search:
     """The search of one optimizer's hyperparameters by validation accuracy.
 
     The storage is what it is opened from; what it answers with is kept beside, so that no answer reads it all.
-    `study` is Optuna's name for it, which in a database that holds other sweeps must be its own.
+    `study` is Optuna's name for it, which in a database that holds other sweeps must be its own; `attributes` say
+    there what it is of.
     """
 
-    def __init__(self, storage: Storage, name: str, definition: SweepDefinition, study: str | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        name: str,
+        definition: SweepDefinition,
+        study: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._definition = definition
         self._space = definition.spaces.get(name, {}) | definition.space
@@ -45,6 +55,7 @@ class Search:
             storage=storage, study_name=study or name, direction="maximize", load_if_exists=True
         )
         self._study_id = storage.get_study_id_from_name(study or name)
+        self._describe(attributes or {})
         self._trials: list[Trial] = []
         self._running: dict[int, Trial] = {}
         self._spent = 0
@@ -82,11 +93,18 @@ class Search:
         with self._storage.together():
             return self._ask(self._next_round(), min(whole, left))
 
-    def tell(self, number: int, outcome: Outcome, accuracies: Sequence[float], epochs: int) -> None:
-        """How a trial ended, its validation accuracy (fraction) after each epoch, and the epochs that it spent."""
+    def tell(
+        self, number: int, outcome: Outcome, accuracies: Sequence[float], epochs: int, run_id: str | None = None
+    ) -> None:
+        """How a trial ended, its validation accuracy (fraction) after each epoch, and the epochs that it spent.
+
+        `run_id` is that of its run in MLflow, under the name that Optuna's own callback for MLflow gives it.
+        """
         identity = self._identities[number]
+        attributes = {"outcome": outcome, "epochs": epochs, "accuracies": list(accuracies)}
+        attributes |= {} if run_id is None else {"mlflow_run_id": run_id}
         with self._storage.together():
-            for name, value in (("outcome", outcome), ("epochs", epochs), ("accuracies", list(accuracies))):
+            for name, value in attributes.items():
                 self._storage.set_trial_user_attr(identity, name, value)
             record_end(self._storage, identity, outcome, accuracies)
         self._sampling.tell(number, outcome, accuracies)
@@ -116,6 +134,16 @@ class Search:
 
         with self._storage.together():
             return importances(self._study, self._space)
+
+    def _describe(self, attributes: Mapping[str, str]) -> None:
+        """Say in the study what it is of and what its values are; once, and last that it was said."""
+        if self._study.metric_names is not None:
+            return
+        for key, value in attributes.items():
+            self._study.set_user_attr(key, value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._study.set_metric_names([METRIC_NAMES["validation_accuracy"]])
 
     def _ask(self, of_round: int, limit: int) -> Trial:
         number = len(self._trials)

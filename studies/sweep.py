@@ -219,7 +219,7 @@ def run_sweep(
             pool,
             [observer or Observer()],
             stop or Event(),
-            _open_searches(sweep_id, definition, database or Journal(sweep_folder(sweep_id) / JOURNAL)),
+            _open_searches(name, sweep_id, definition, database or Journal(sweep_folder(sweep_id) / JOURNAL)),
             _recorded(name, sweep_id, outbox),
         )
         if found is None or not _is_complete(found, definition):
@@ -304,10 +304,16 @@ def _start(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracke
     return sweep_id
 
 
-def _open_searches(sweep_id: str, definition: SweepDefinition, storage: Storage) -> dict[str, Search]:
+def _open_searches(
+    experiment: str, sweep_id: str, definition: SweepDefinition, storage: Storage
+) -> dict[str, Search]:
     """The studies of a sweep by optimizer, each where an earlier process left it."""
+    of_sweep = {"experiment": experiment, "mlflow_run_id": sweep_id}
     with storage.together():
-        return {name: Search(storage, name, definition, f"{name} of {sweep_id}") for name in definition.optimizers}
+        return {
+            name: Search(storage, name, definition, f"{name} of {sweep_id}", of_sweep | {"optimizer": name})
+            for name in definition.optimizers
+        }
 
 
 def _recorded(name: str, sweep_id: str, tracker: Outbox) -> dict[tuple[str, ...], FoundRun]:

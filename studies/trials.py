@@ -55,7 +55,7 @@ class Trials:
         """
         assert job.outcome is not None, "it has ended"
         accuracies = _accuracies(job)
-        self._searches[job.optimizer].tell(job.number, job.outcome, accuracies, job.spent)
+        self._searches[job.optimizer].tell(job.number, job.outcome, accuracies, job.spent, job.stored_id)
         del self._live[job.optimizer][job.number]
         _rank(self._standings[job.optimizer], job.number, job.outcome, accuracies)
         self._decide(job.optimizer)

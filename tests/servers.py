@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -42,7 +43,7 @@ class MlflowServer:
                 stderr=log,
                 start_new_session=True,
             )
-        while not self._answers():
+        while not _answers(f"{self.url}/health"):
             assert self._process.poll() is None, (self.folder / "mlflow-server.log").read_text()
             time.sleep(0.1)
 
@@ -51,12 +52,32 @@ class MlflowServer:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as response:
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+
+@contextlib.contextmanager
+def optuna_dashboard(folder: Path, storage: str) -> Iterator[str]:
+    """The address of `optuna-dashboard` on the storage, started in that folder."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [str(Path(sys.executable).parent / "optuna-dashboard"), storage, "--port", str(port)]
+    printed = folder / "dashboard.log"
+    with printed.open("wb") as log:
+        server = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | {"HOME": str(folder)},  # where its web server keeps a socket
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        while not _answers(f"{url}/api/meta"):
+            assert server.poll() is None, printed.read_text()
+            time.sleep(0.1)
+        yield url
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 class RayCluster:
@@ -105,3 +126,11 @@ class RayCluster:
         while "--block" not in printed.read_text():  # said when it is up
             assert node.poll() is None, printed.read_text()
             time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

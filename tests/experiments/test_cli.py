@@ -147,7 +147,7 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     assert harness("export", "--format", "parquet", "--out", "all.parquet").returncode == 0
     assert (project / "all.parquet").read_bytes()[:4] == b"PAR1"
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (example,) = re.findall(r"```python\n(from reports.*?)```", readme, re.DOTALL)
     exec(example, {})
     for wrong in (["--format", "xml"], ["--format", "parquet"], ["--out", "missing/all.csv"]):
         refused = harness("export", *wrong)
