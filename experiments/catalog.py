@@ -82,7 +82,11 @@ def load(name: str) -> Experiment:
     if name not in names():
         raise unknown("experiment", name, names(), "`harness list` shows them; a file of your own ends with .py")
     text = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8")
-    return parse(name, tomllib.loads(text))
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"experiment {name!r}: {error}: TOML is allowed; correct its file") from None
+    return parse(name, values)
 
 
 def title(name: str) -> str:

@@ -53,6 +53,21 @@ CONFIG_KEYS = (
 )
 
 
+def _runs() -> list[str]:
+    return _declared("run")
+
+
+def _sweeps() -> list[str]:
+    return _declared("sweep")
+
+
+def _declared(kind: str) -> list[str]:
+    """The experiments of a kind, for the shell to complete."""
+    from experiments import catalog
+
+    return [name for name in catalog.names() if catalog.load(name).kind == kind]
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
@@ -93,7 +108,10 @@ def list_experiments(as_json: Json = False) -> None:
 @app.command()
 def run(
     experiment: Annotated[
-        str | None, typer.Argument(help="A declared run, as `harness list` shows them, or your Python file.")
+        str | None,
+        typer.Argument(
+            autocompletion=_runs, help="A declared run, as `harness list` shows them, or your Python file."
+        ),
     ] = None,
     seed: Annotated[str | None, typer.Option(metavar="N", help="0 to 2**64 - 1.")] = None,
     epochs: Annotated[str | None, typer.Option(metavar="N", help="1 or more.")] = None,
@@ -154,7 +172,10 @@ def run(
 @app.command()
 def sweep(
     experiment: Annotated[
-        str, typer.Argument(help="A declared sweep, as `harness list` shows them, or your Python file.")
+        str,
+        typer.Argument(
+            autocompletion=_sweeps, help="A declared sweep, as `harness list` shows them, or your Python file."
+        ),
     ],
     trials: Annotated[
         int | None,

@@ -14,6 +14,7 @@ import pytest
 from harness.reproducibility import fast_settings
 from harness.state import RunState
 from harness.tracking import connect, read_artifact, read_run, tracking_uri
+from studies.forecast import BESIDES
 from tests import tiny
 
 SMALL = ["--data-dir", "data", "--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
@@ -105,6 +106,38 @@ def test_bad_input_is_one_line_exit_2_and_no_run(project, harness, arguments):
     assert not (project / "mlartifacts").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("swep", "Did you mean 'sweep'? `harness --help`"),
+        ("--verson", "(Possible options: --version); `harness --help`"),
+        ("sweep smoke --trails 3", "(Possible options: --trials); `harness sweep --help`"),
+        ("sweep smok", "did you mean 'smoke'?"),
+        ("run chapter --set optimizr.lr=1", "did you mean 'optimizer.lr'?"),
+        ("run chapter --set optimizer.name=adm", "did you mean 'adam'?"),
+        ("run chapter --device cpuu", "did you mean 'cpu'?"),
+        ("sweep smoke --sampler sobl", "did you mean 'sobol'?"),
+        ("sweep smoke --executor lokal --dry-run", "did you mean 'local'?"),
+        ("export --format cvs", "did you mean 'csv'?"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(harness, arguments, meant):
+    result = harness(*arguments.split())
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
+    assert meant in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("sweep opt", ["optimizers", "optimizers-full"]), ("run ", ["chapter"]), ("swe", ["sweep"])],
+)
+def test_the_shell_completes_commands_and_the_experiments_of_each(harness, monkeypatch, typed, offered):
+    monkeypatch.setenv("_HARNESS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"harness {typed}")
+    monkeypatch.setenv("COMP_CWORD", str(1 + typed.count(" ")))
+    assert harness().stdout.split() == offered
+
+
 def test_a_store_that_cannot_be_reached_is_bad_input(harness, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@127.0.0.1:1/none")
     result = harness("run", "chapter", "--epochs", "1", *SMALL)
@@ -146,9 +179,6 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     assert harness("export").stdout.count("\n") == 1 + sum(run["epochs"] for run in board)
     assert harness("export", "--format", "parquet", "--out", "all.parquet").returncode == 0
     assert (project / "all.parquet").read_bytes()[:4] == b"PAR1"
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(from reports.*?)```", readme, re.DOTALL)
-    exec(example, {})
     for wrong in (["--format", "xml"], ["--format", "parquet"], ["--out", "missing/all.csv"]):
         refused = harness("export", *wrong)
         assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
@@ -172,12 +202,14 @@ def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harn
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
-    result = harness("sweep", "optimizers", "--dry-run")
+    plan = ("sweep", "planted", "--dry-run", "--executor", "inline")
+    result = harness(*plan)
     assert result.returncode == 0, result.stderr
-    assert "70 epochs of 50,000 images" in result.stdout
-    assert "0.001 to 1, log-uniform" in result.stdout
+    assert "32 epochs of 50,000 images" in result.stdout
+    assert re.search(r"^about \d.* with 1 worker,", result.stdout, re.MULTILINE)
+    assert "1e-05 to 0.03, log-uniform" in result.stdout
     assert "optimizer.betas.0" not in result.stdout
-    more = harness("sweep", "optimizers", "--dry-run", "--trials", "10", "--sampler", "sobol", "--no-pruning")
+    more = harness(*plan, "--trials", "10", "--sampler", "sobol", "--no-pruning")
     assert "20 epochs of trials of 2 epochs (sobol)" in more.stdout
     assert "1 - value 0.02 to 0.5, log-uniform, from 0.9" in more.stdout
     assert list(project.iterdir()) == []
@@ -190,8 +222,10 @@ def test_the_fast_profile_is_in_the_config_and_gives_way_to_what_is_set(harness_
     assert {key: config[key] for key in profile} == profile
     slower = harness_json("run", "chapter", "--epochs", "1", "--fast", "--set", "precision=float32", *SMALL)["config"]
     assert (slower["precision"], slower["memory_format"]) == ("float32", "channels_last")
-    base = harness_json("sweep", "optimizers", "--dry-run", "--fast")["base"]
-    assert {key: base[key] for key in profile} == profile
+    plan = harness_json("sweep", "planted", "--dry-run", "--fast", "--executor", "inline")
+    assert {key: plan["base"][key] for key in profile} == profile
+    assert (plan["total_epochs"], plan["workers"]) == (32, 1)
+    assert plan["seconds"] > BESIDES
 
 
 def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harness_json, harness, data):

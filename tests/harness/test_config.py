@@ -78,7 +78,7 @@ def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
         ("optimizer.lrr", 0.1, "optimizer.lr"),
         ("lr", 0.1, "optimizer.lr"),
         ("bach_size", 64, "batch_size"),
-        ("optimizer.name", "adamm", "adam"),
+        ("optimizer.name", "adm", "adam"),
         ("model.activation", "rellu", "relu"),
         ("precision", "float23", "float32"),
     ],
