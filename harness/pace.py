@@ -37,8 +37,8 @@ def measure_pace(config: RunConfig) -> Pace:
 
 
 def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own: Split | None) -> float:
-    """Of an image, from twice as many batches each time until they take long enough; the first warms up."""
-    batches = 1
+    """Of an image, from twice as many batches each time until they take long enough; the first one warms up."""
+    batches, warm = 1, False
     while True:
         size = batches * batch
         data = _noise(size) if own is None else _repeated(own, size)
@@ -46,9 +46,9 @@ def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own
         started = time.perf_counter()
         work(data)
         seconds = time.perf_counter() - started
-        if batches > 1 and seconds >= LEAST:
+        if warm and seconds >= LEAST:
             return seconds / size
-        batches *= 2
+        batches, warm = batches * (1 + warm), True
 
 
 def _noise(size: int) -> Split:
