@@ -5,18 +5,16 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
-from experiments import cli
 from harness.config import DatasetConfig, RunConfig
 from harness.data import Splits, load_splits
-from harness.reproducibility import environment, git_commit_and_diff
-from harness.run import load_cached_splits
+from tests.command import run_command
 from tests.mnist_folder import write_small_mnist
 from tests.started import Started, start
+from tests.tracked import tracked as tracked
 
 LONGEST_FIRST = ("test_cluster.py", "test_faults.py", "test_run.py")  # so that no worker is left alone with one
 
@@ -51,24 +49,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ended(code: int | str | None, printed: str, said: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.CompletedProcess([], int(code or 0), printed, said)
-
-
 @pytest.fixture
-def harness(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command in this process, with nothing left of what it knew from an earlier call."""
+def harness(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command in this process."""
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        for remembered in (load_cached_splits, environment, git_commit_and_diff):
-            remembered.cache_clear()
         printed, said = io.StringIO(), io.StringIO()
-        with monkeypatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
-            patch.setattr("sys.argv", ["harness", *arguments])
-            patch.setattr("signal.signal", lambda *_: None)  # those of this process stay
-            with pytest.raises(SystemExit) as exit_of_command:
-                cli.main()
-        return ended(exit_of_command.value.code, printed.getvalue(), said.getvalue())
+        code = run_command(*arguments, printed=printed, said=said)
+        return subprocess.CompletedProcess(arguments, code, printed.getvalue(), said.getvalue())
 
     return command
 
