@@ -1,0 +1,245 @@
+"""Every command, option and example of the README and the packages' docstrings is run by a test, here or named here.
+
+Here: on a tiny sweep and runs, with their ids for RUN_ID, SWEEP and the like. What needs a server, a cluster or an
+environment of its own is parsed here by the program that it calls, and names the test that runs it.
+"""
+
+import ast
+import importlib
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+import warnings
+from pathlib import Path
+
+import pytest
+import typer
+
+from experiments import catalog, cli
+from studies.sweep import JOURNAL
+from tests.command import in_a_pipe
+from tests.tracked import SWEEP, tiny_sweeps
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGES = ("harness", "studies", "reports", "experiments")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAMS = ("harness", "make", "python", "pip", "mlflow", "ray", "apt-get", "export")
+SHELL, TOML, PYTHON = "", "toml", "python"
+SMALL = ["--data-dir", "data", "--epochs", "1", "--set", "dataset.train_size=160"]
+
+CLI = "tests/experiments/test_cli.py"
+CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_of_which_parts_are_killed"
+DASHBOARD = "tests/studies/test_optuna.py::test_the_dashboard_answers_with_the_sweeps_studies"
+KNOWN_ANSWER = "tests/experiments/test_shipped.py::test_an_optimizer_is_tied_with_itself"
+UI = f"{CLI}::test_ui_serves_the_projects_runs_on_this_machine_only"
+OWN_RUN = "tests/experiments/test_own_files.py::test_a_run_of_a_file_is_named_after_it_and_predicts"
+OWN_SWEEP = "tests/experiments/test_own_files.py::test_the_readmes_study_is_planned_and_sound"
+ELSEWHERE = {  # which commands: the test or script that runs them
+    r"harness ui": UI,
+    r"harness run": OWN_RUN,
+    r"harness sweep \./my_study\.py": OWN_SWEEP,
+    r"harness sweep optimizers --executor ray .*": CLUSTER,
+    r"(mlflow server|ray start|export|pip install optimizer-harness)\b.*": CLUSTER,
+    r"mlflow ui": UI,
+    r"(pip install )?optuna-dashboard.*": DASHBOARD,
+    r"python -m tests\.benchmarks statistics": (
+        "tests/reports/test_statistics.py::test_at_most_one_null_sweep_in_twenty_claims_a_better_optimizer"
+    ),
+    r"python -m tests\.benchmarks known_answers": KNOWN_ANSWER,
+    r"apt-get install chromium": ".ci/run",
+    r"make (test|check|setup)": ".ci/run",
+    r"make sweep": "tests/test_makefile.py::test_sweep_takes_an_experiment_and_workers",
+    r"make clean-results": "tests/test_makefile.py::test_clean_results_asks",
+    r"make ui": UI,
+    r"make report": f"{CLI}::test_a_sweep_prints_what_its_report_says_and_its_status",
+    r"make run": f"{CLI}::test_run_is_tracked_epoch_by_epoch",
+    r"make bench": KNOWN_ANSWER,
+    r"make gallery": "tests/reports/test_browser.py",
+}
+EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
+    "class Net": OWN_SWEEP,
+    "import optuna": "tests/studies/test_optuna.py::test_the_readmes_figure_has_a_line_for_each_trial",
+}
+
+
+def blocks(language):
+    return [text for each, text in BLOCK.findall(README) if each == language]
+
+
+def spans(text):
+    """Its inline code, each on one line."""
+    return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", BLOCK.sub("", text))]
+
+
+def words_of(line):
+    """A command's words, without its comment and the variables before it; none where it is not one."""
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError:
+        return []
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        words.pop(0)
+    return [words[0].removeprefix(".venv/bin/"), *words[1:]] if words else []
+
+
+def is_command(span):
+    words = words_of(span)
+    return len(words) > 1 and (words[0] in PROGRAMS or shutil.which(words[0]) is not None)
+
+
+def documented_commands():
+    lines = [line for block in blocks(SHELL) for line in block.replace("\\\n", " ").splitlines()]
+    docstrings = [importlib.import_module(package).__doc__ for package in PACKAGES]
+    inline = [span for text in (README, *docstrings) for span in spans(text) if is_command(span)]
+    found = [shlex.join(words) for line in (*lines, *inline) if (words := words_of(line))]
+    return list(dict.fromkeys(found))
+
+
+def test_every_block_is_of_a_kind_that_is_tested():
+    assert {language for language, _ in BLOCK.findall(README)} <= {SHELL, TOML, PYTHON}
+    assert len(documented_commands()) > 30
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_a_command_is_run_by_a_test(command, tracked, monkeypatch):
+    words = shlex.split(command)
+    plain = " ".join(words)
+    elsewhere = [test for commands, test in ELSEWHERE.items() if re.fullmatch(commands, plain)]
+    if elsewhere:
+        parse(words)
+        assert_exists(elsewhere[0])
+        return
+    assert words[0] == "harness", f"no test runs {command!r}: name the one that does in ELSEWHERE"
+    monkeypatch.chdir(tracked.folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with tiny_sweeps():
+        code, printed = in_a_pipe(*on_tiny_data(words[1:], tracked))
+    assert code == 0, printed
+
+
+def on_tiny_data(arguments, tracked):
+    """With ids for their names, and what keeps it small."""
+    runs = iter([tracked.trial, tracked.final])
+    one = tracked.stopped if "--resume" in arguments else tracked.run
+    ids = {"RUN_ID": one, "SWEEP_OR_RUN": tracked.sweep, "OTHER": tracked.run, "SWEEP": tracked.sweep}
+    ids |= {"A": tracked.sweep, "B": tracked.run}
+    arguments = [next(runs) if each == "RUN" else ids.get(each, each) for each in arguments]
+    more = {"run": SMALL, "sweep": SWEEP, "reproduce": ["--data-dir", "data"], "predict": ["--data-dir", "data"]}
+    if "--resume" in arguments:
+        more["run"] = ["--data-dir", "data"]
+    return [*arguments, *more.get(arguments[0], [])]
+
+
+def assert_exists(test):
+    """A file, and the function of it that is named."""
+    path, _, name = test.partition("::")
+    source = (ROOT / path).read_text(encoding="utf-8")
+    if name:
+        assert name in {each.name for each in ast.walk(ast.parse(source)) if isinstance(each, ast.FunctionDef)}
+
+
+def parse(words):
+    """Have the program that a command calls parse it, and do nothing."""
+    program, *arguments = words
+    parsers = {"harness": parse_harness, "mlflow": parse_mlflow, "ray": parse_ray, "make": parse_make}
+    parsers |= {"export": parse_export, "pip": parse_pip, "python": parse_python, "apt-get": parse_apt_get}
+    parsers |= {"optuna-dashboard": parse_optuna_dashboard}
+    parsers[program](arguments)
+
+
+def parse_harness(arguments):
+    parse_by_group(typer.main.get_command(cli.app), arguments)
+
+
+def parse_mlflow(arguments):
+    parse_by_group(mlflow_group(), arguments)
+
+
+def mlflow_group():
+    with warnings.catch_warnings(action="ignore"):  # of its own, about a type of its own
+        return importlib.import_module("mlflow.cli").cli
+
+
+def parse_ray(arguments):
+    parse_by_group(importlib.import_module("ray.scripts.scripts").cli, arguments)
+
+
+def parse_by_group(group, arguments):
+    name, *rest = arguments
+    group.commands[name].make_context(name, rest, resilient_parsing=True)
+
+
+def parse_make(arguments):
+    """Its target is there, and so is whatever of ours that calls."""
+    printed = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    called = re.findall(r"\.venv/bin/harness ([^|;$)]+)", printed)
+    assert called or ".venv/bin/python -m" in printed
+    for each in called:
+        parse_harness(shlex.split(each))
+    for module in re.findall(r"\.venv/bin/python -m (tests\S*)", printed):
+        assert importlib.util.find_spec(module)
+
+
+def parse_export(arguments):
+    used = "".join(
+        (ROOT / "tests" / path).read_text("utf-8") for path in ("experiments/test_cluster.py", "servers.py")
+    )
+    for each in arguments:
+        assert each.partition("=")[0] in used
+
+
+def parse_pip(arguments):
+    """It is this package with extras that it has, or one that the tests install."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    name, extras = re.fullmatch(r"install ([^[]+)(?:\[(.+)\])?", " ".join(arguments)).groups()
+    if name == project["name"]:
+        assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    else:
+        assert name in [re.split(r"[>=<]", each)[0] for each in project["optional-dependencies"]["dev"]]
+
+
+def parse_optuna_dashboard(arguments):
+    (storage,) = arguments
+    assert Path(storage).name == JOURNAL
+
+
+def parse_python(arguments):
+    option, module, *names = arguments
+    assert option == "-m"
+    assert all(hasattr(importlib.import_module(f"{module}.{name}"), "main") for name in names)
+
+
+def parse_apt_get(arguments):
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert re.search(rf"apt-get .*{arguments[0]} .*{arguments[1]}", script)
+
+
+def options_of(group):
+    return {option for command in group.commands.values() for each in command.params for option in each.opts}
+
+
+@pytest.mark.parametrize("span", [each for each in dict.fromkeys(spans(README)) if each.startswith("-")])
+def test_an_option_that_is_named_exists(span):
+    known = options_of(typer.main.get_command(cli.app)) | options_of(mlflow_group())
+    assert span.split()[0] in known
+
+
+def test_the_declarations_are_allowed():
+    declared = [tomllib.loads(block) for block in blocks(TOML)]
+    whole = next(each for each in declared if each.get("kind") == "sweep")
+    for each in declared:
+        catalog.parse("mine", each if "kind" in each else whole | each)  # one without is a part
+
+
+@pytest.mark.parametrize("example", blocks(PYTHON))
+def test_an_example_runs(example, tracked, monkeypatch):
+    elsewhere = [test for what, test in EXAMPLES_ELSEWHERE.items() if what in example]
+    if elsewhere:
+        assert_exists(elsewhere[0])
+        return
+    monkeypatch.chdir(tracked.folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    exec(example, {})
