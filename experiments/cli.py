@@ -244,6 +244,7 @@ def sweep(
     if dry_run:
         _print_plan(catalog.title(experiment), definition, workplace, as_json)
         return
+    _keep_caches_here()
     from experiments.live import watch
     from experiments.terminal import print_summary
     from harness.tracking import MlflowTracker
@@ -369,6 +370,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """The report of a sweep or single run, or of two of them beside each other, from MLflow alone."""
+    _keep_caches_here()
     if run_id and other_id:
         from reports.comparison import write_comparison
 
@@ -394,6 +396,7 @@ def predict(
     """The chapter's last step: an image, the run's prediction and the ground truth."""
     if index is not None and image is not None:
         raise BadInputError(f"--index {index} and --image {str(image)!r}: one of the two is allowed; leave one out")
+    _keep_caches_here()
     from harness.prediction import predict_image_file, predict_test_image
     from harness.tracking import WORK_FOLDER, writable_folder
     from reports.figures.prediction import prediction
@@ -482,6 +485,13 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
     }
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     os.execve(sys.executable, [*command, "--workers", "1"], environment)
+
+
+def _keep_caches_here() -> None:
+    """Have matplotlib keep its list of fonts in this folder instead of the user's home."""
+    from harness.tracking import WORK_FOLDER
+
+    os.environ.setdefault("MPLCONFIGDIR", str(WORK_FOLDER.absolute() / "matplotlib"))
 
 
 def _resolve(

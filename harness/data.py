@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from harness.config import AnyDatasetConfig, OwnDatasetConfig
 from harness.errors import BadInputError
 from harness.own import find
+from harness.tracking import WORK_FOLDER
 
 # The chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare.
 MEAN = 0.1302
@@ -244,7 +245,7 @@ def _read_torchvision(name: str, data_dir: Path | None) -> tuple[Split, Split]:
     from torchvision import datasets
 
     dataset = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
-    root = data_dir or Path.home() / ".cache" / "optimizer-harness"
+    root = data_dir or WORK_FOLDER / "datasets"
     try:
         parts = [dataset(root, train=train, download=data_dir is None) for train in (True, False)]
     except (RuntimeError, OSError) as error:

@@ -100,7 +100,7 @@ def test_optunas_figures_show_the_study(study):
     (bars,) = visualization.plot_param_importances(study).data
     assert set(bars.y) == {"optimizer.lr", "model.dropout.0"}
     axes = visualization.plot_parallel_coordinate(study).layout.xaxis.ticktext
-    assert set(axes) == {METRIC, "model.dropout.0", "optimizer.lr"}
+    assert set(axes) == {"Objective Value", "model.dropout.0", "optimizer.lr"}
 
 
 @pytest.mark.filterwarnings("ignore:.*is experimental:optuna.exceptions.ExperimentalWarning")
