@@ -48,6 +48,7 @@ CAPTIONS = {
     "mistakes": "Its most confident mistakes: ground truth → prediction and its probability.",
     "classes": "Accuracy by class.",
 }
+OTHER_FOLDER = "name another with --out"  # what to do where it can't be written
 SUBSET = "subset of the data: these accuracies mean nothing"
 NOTE_END = "<!-- end of what the report says -->"  # in the description of a run
 LONGEST_CAPTION = 300  # characters; a longer finding is for those who can't see the figure
@@ -71,8 +72,9 @@ def write_report(run_id: str | None = None, folder: Path | None = None) -> tuple
         BadInputError: no such run, or the folder can't be written.
     """
     source = read_source(run_id)
+    target = writable_folder(folder or work_folder("reports", source.sweep.run_id), OTHER_FOLDER)  # before the work
     report = build_report(source)
-    target = write_files(report.files, folder or work_folder("reports", source.sweep.run_id))
+    write_files(report.files, target)
     tracker = MlflowTracker()
     for name, content in report.files.items():
         tracker.log_artifact(source.sweep.run_id, f"{REPORT_ARTIFACT}/{name}", content)
@@ -82,7 +84,7 @@ def write_report(run_id: str | None = None, folder: Path | None = None) -> tuple
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
     """Each under its name in the folder, which is made; a disk that gets full leaves those that were there."""
-    target = writable_folder(folder, "name another with --out")
+    target = writable_folder(folder, OTHER_FOLDER)
     with tempfile.TemporaryDirectory(dir=target) as whole:
         for name, content in files.items():
             path = Path(whole) / name

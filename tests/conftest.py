@@ -12,8 +12,9 @@ import pytest
 from harness.config import DatasetConfig, RunConfig
 from harness.data import Splits, load_splits
 from tests.command import run_command
+from tests.database import copies_of, fresh_database
 from tests.mnist_folder import write_small_mnist
-from tests.started import Started, start
+from tests.started import Started, begin_server, start
 from tests.tracked import tracked as tracked
 
 LONGEST_FIRST = ("test_cluster.py", "test_faults.py", "test_run.py")  # so that no worker is left alone with one
@@ -23,12 +24,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST_FIRST)
 
 
-SMALL = DatasetConfig(train_size=640, validation_size=320)
+@pytest.fixture(scope="session", autouse=True)
+def server_of_commands(request: pytest.FixtureRequest) -> None:
+    """It imports beside the first tests, where any test is going to start a command."""
+    if any("harness_started" in item.fixturenames for item in request.session.items):
+        begin_server()
+
+
+SMALL = DatasetConfig(train_size=320, validation_size=160)
 
 
 @pytest.fixture(scope="session")
-def small() -> Splits:
-    return load_splits(SMALL, "cpu")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_mnist(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def small(small_data: Path) -> Splits:
+    return load_splits(SMALL, "cpu", small_data)
 
 
 @pytest.fixture
@@ -43,10 +56,11 @@ def data(project: Path) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
+    with copies_of(fresh_database()):
+        yield tmp_path
 
 
 @pytest.fixture

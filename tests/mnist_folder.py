@@ -15,9 +15,12 @@ def write_mnist(folder: Path, train: int = 60_000, test: int = 10_000, name: str
     for part, count in (("train", train), ("t10k", test)):
         for kind, dimensions in (("images", 3), ("labels", 1)):
             file = f"{part}-{kind}-idx{dimensions}-ubyte"
-            content = gzip.decompress((files("harness") / "datasets" / "mnist" / f"{file}.gz").read_bytes())
-            header = content[:4] + count.to_bytes(4, "big") + content[8 : HEADER[kind]]
-            (raw / file).write_bytes(header + content[HEADER[kind] :][: count * BYTES[kind]])
+            packed = files("harness") / "datasets" / "mnist" / f"{file}.gz"
+            with packed.open("rb") as compressed, gzip.open(compressed) as content:
+                header = content.read(HEADER[kind])
+                (raw / file).write_bytes(
+                    header[:4] + count.to_bytes(4, "big") + header[8:] + content.read(count * BYTES[kind])
+                )
     return folder
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.started import start
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -23,7 +25,7 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """`mlflow server` in a process group of its own, on the store of that address."""
+    """MLflow's server in a process group of its own, on the store of that address."""
 
     def __init__(self, folder: Path, store: str) -> None:
         self.folder = folder
@@ -32,25 +34,19 @@ class MlflowServer:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        with (self.folder / "mlflow-server.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [*command, "--workers", "1", "--artifacts-destination", str(self.folder / "server-artifacts")],
-                cwd=self.folder,
-                env=os.environ
-                | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": self.store},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        arguments = ["server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        arguments += ["--artifacts-destination", str(self.folder / "server-artifacts")]
+        environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": self.store}
+        printed = self.folder / "mlflow-server.log"
+        self._started = start("tests.mlflow_server", arguments, self.folder, os.environ | environment, printed)
         while not _answers(f"{self.url}/health"):
-            assert self._process.poll() is None, (self.folder / "mlflow-server.log").read_text()
+            assert self._started.running, printed.read_text()
             time.sleep(0.1)
 
     def kill(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        if self._started.running:
+            self._started.signal_group(signal.SIGKILL)
+        self._started.kill()
 
 
 @contextlib.contextmanager

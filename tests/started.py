@@ -1,21 +1,34 @@
-"""The command in a process of its own, forked from a server that has imported torch and MLflow and done nothing."""
+"""The command in a process of its own, forked from a server that has imported what it needs and done nothing."""
 
 import importlib
 import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.util
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from tests.database import copies_of, fresh_database
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["mlflow.store.tracking.sqlalchemy_store", "harness.run", "studies.sweep", "reports.page"]
+IMPORTED = (  # also what the first optimizer, --data-dir, the end of a sweep and a server bring
+    "mlflow.store.tracking.sqlalchemy_store",
+    "harness.run",
+    "studies.sweep",
+    "reports.page",
+    "torch._dynamo",
+    "torchvision.datasets",
+    "studies.importance",
+    "mlflow.cli",
 )
 
 
@@ -59,22 +72,62 @@ class Started:
         return printed
 
 
+def begin_server() -> None:
+    """Once in a process of tests, and before an executor begins one that has imported less."""
+    SERVER.set_forkserver_preload(list(IMPORTED))
+    multiprocessing.forkserver.ensure_running()
+
+
+def begin_server_of_workers() -> None:
+    """Fork, from this process as it is, the server that a local executor would begin with imports of its own."""
+    SERVER.set_forkserver_preload([])
+    with mock.patch.object(multiprocessing.util, "spawnv_passfds", _fork):
+        multiprocessing.forkserver.ensure_running()
+
+
 def start(
     module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], printed: Path
 ) -> Started:
     """`main` of that module."""
-    process = SERVER.Process(target=_run, args=(module, arguments, folder, dict(environment), printed))
-    process.start()
+    process = forked(_run, module, arguments, folder, dict(environment), printed, fresh_database())
     return Started(process, printed)
 
 
-def run_anew(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The command in a process that inherits nothing, to its end. `options` are those of `subprocess.run`."""
+def forked(function: Callable[..., None], *arguments: Any) -> ForkServerProcess:
+    """A process that calls it, and has imported before what it needs."""
+    begin_server()
+    process = SERVER.Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
+def run_anew(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process that inherits nothing, to its end."""
     command = [sys.executable, "-c", "from experiments.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-def _run(module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], printed: Path) -> None:
+def _fork(_: str, arguments: Sequence[str], kept: Sequence[int]) -> int:
+    """A copy of this process that does what Python would with these arguments, of which the last is a program."""
+    child = os.fork()
+    if child == 0:
+        try:
+            for last, following in pairwise((2, *sorted(kept), os.sysconf("SC_OPEN_MAX"))):
+                os.closerange(last + 1, following)
+            exec(arguments[-1], {})
+        finally:
+            os._exit(0)
+    return child
+
+
+def _run(
+    module: str,
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    printed: Path,
+    database: bytes,
+) -> None:
     os.setsid()
     # as from a terminal: a shell that started the tests with & would hand down that Ctrl-C is ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -85,4 +138,5 @@ def _run(module: str, arguments: Sequence[str], folder: Path, environment: Mappi
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["harness", *arguments]
-    importlib.import_module(module).main()
+    with copies_of(database):
+        importlib.import_module(module).main()

@@ -1,16 +1,24 @@
 """The `harness` command with one more experiment: `tiny`, a sweep of seconds. Run as a process of its own.
 
+Its reports have the first of their figures alone: drawing all takes as long as the sweep.
+
 The environment says what else is other than usual: TINY_PATIENCE, seconds that the tracking store may be away;
-TINY_CLOCK, seconds by which the wall clock is off; TINY_CPUS, what a slice needs of a cluster.
+TINY_CLOCK, seconds by which the wall clock is off; TINY_CPUS, what a slice needs of a cluster; TINY_IMAGES, how many
+it trains on; TINY_FILE, bytes of the largest file that can be written; TINY_ANEW, that workers come from a server
+with imports of its own, as a user's do.
 """
 
 import os
+import resource
 import time
+from collections.abc import Mapping
 from unittest import mock
 
 from harness.config import DatasetConfig, RunConfig
+from tests.started import begin_server_of_workers
 
-BASE = RunConfig(dataset=DatasetConfig(train_size=640, validation_size=320), threads=1)
+IMAGES = int(os.environ.get("TINY_IMAGES", "320"))
+BASE = RunConfig(dataset=DatasetConfig(train_size=IMAGES, validation_size=160), threads=1)
 ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
 
 
@@ -36,7 +44,12 @@ def main() -> None:
     from experiments import catalog, cli
     from harness import outbox
     from reports import page
+    from reports.figures.style import Picture
 
+    if largest := int(os.environ.get("TINY_FILE", "0")):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    if "TINY_ANEW" not in os.environ:
+        begin_server_of_workers()
     experiment = catalog.SweepExperiment(
         kind="sweep",
         shows="",
@@ -45,7 +58,11 @@ def main() -> None:
         sweep=definition().model_dump(),
         resources={"cpus": os.environ.get("TINY_CPUS", "1")},
     )
+    all_figures = page.rendered_figures
     wall_clock = time.time
+
+    def of_the_first(pictures: Mapping[str, Picture], warning: str) -> dict[str, bytes]:
+        return all_figures(dict(list(pictures.items())[:1]), warning)
 
     def clock_that_is_off() -> float:
         return wall_clock() + float(os.environ.get("TINY_CLOCK", "0"))
@@ -54,6 +71,7 @@ def main() -> None:
         mock.patch.object(catalog, "load_sweep", return_value=experiment),
         mock.patch.object(outbox, "PATIENCE", float(os.environ.get("TINY_PATIENCE", outbox.PATIENCE))),
         mock.patch.object(time, "time", clock_that_is_off),
-        mock.patch.object(page, "FORMATS", ("svg",)),  # the others take seconds
+        mock.patch.object(page, "FORMATS", ("svg",)),
+        mock.patch.object(page, "rendered_figures", of_the_first),
     ):
         cli.main()

@@ -161,7 +161,7 @@ def lay_out(drawn: Figure, warning: str) -> None:
         drawn.set_figheight(drawn.get_figheight() + 0.2)
         drawn.suptitle(warning, fontsize=7.5, fontweight="bold")
     drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")
+    drawn.set_layout_engine(None)  # "none" would be an engine that does nothing, for which saving draws twice
 
 
 def tinted(shares: NDArray[np.float64], colour: str) -> NDArray[np.float64]:

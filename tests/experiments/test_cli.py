@@ -17,7 +17,7 @@ from harness.tracking import connect, read_artifact, read_run, tracking_uri
 from studies.forecast import BESIDES
 from tests import tiny
 
-SMALL = ["--data-dir", "data", "--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
+SMALL = ["--data-dir", "data", "--set", "dataset.train_size=320", "--set", "dataset.validation_size=160"]
 
 
 def all_runs():

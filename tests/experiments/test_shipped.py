@@ -1,6 +1,7 @@
 """The experiments that ship are declared whole, and the two with a known answer get it."""
 
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from reports.sources import read_source
 from studies.executors import InlineExecutor, WorkerPool
 from studies.ray_executor import Resources
 from studies.sweep import run_sweep
+from tests.mnist_folder import write_mnist
 
 SWEEPS = [name for name in catalog.names() if catalog.load(name).kind == "sweep"]
 FIVE = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
@@ -125,7 +127,8 @@ def answer_on_a_subset(name: str) -> tuple[str, ...]:
     definition = catalog.load_sweep(name).sweep
     small = with_settings(definition.base, {"dataset.train_size": 1_000, "dataset.validation_size": 500})
     changes = {"base": small, "budget": 3, "trial_epochs": 1, "final_epochs": 1, "subset": True}
-    result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), WorkerPool(InlineExecutor(), 1))
+    inline = WorkerPool(InlineExecutor(), 1, write_mnist(Path("data"), test=1_000))
+    result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), inline)
     return contents(read_source(result.sweep_id)).answer
 
 

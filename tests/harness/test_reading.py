@@ -1,5 +1,6 @@
 """Many runs are read together, from a database and through a server, and are what they are one by one."""
 
+import functools
 import json
 import math
 from types import SimpleNamespace
@@ -42,12 +43,14 @@ def server(store, project, monkeypatch) -> str:
     return store.sweep_id
 
 
-def one_by_one(run_id: str):
-    """A run's history as MLflow's client gives it."""
-    client = connect(tracking_uri())
-    return {
+@functools.cache
+def one_by_one(address: str, run_id: str):
+    """A run and its history as MLflow's client gives them, which takes a request for each metric."""
+    client = connect(address)
+    run = client.get_run(run_id)
+    return run, {
         name: {point.step: point.value for point in client.get_metric_history(run_id, name)}
-        for name in client.get_run(run_id).data.metrics
+        for name in run.data.metrics
     }
 
 
@@ -59,8 +62,8 @@ def assert_whole(sweep_id: str):
     assert {len(values) for run in children for values in run.history.values()} == {EPOCHS}
     assert {len(run.history) for run in children} == {7, 9}
     for run in children:
-        assert run.history == one_by_one(run.run_id)
-        stored = connect(tracking_uri()).get_run(run.run_id)
+        stored, history = one_by_one(tracking_uri(), run.run_id)
+        assert run.history == history
         assert (run.tags, run.params) == (stored.data.tags, stored.data.params)
         assert (run.name, run.status) == (stored.info.run_name, stored.info.status)
 
@@ -75,7 +78,7 @@ def test_values_logged_again_and_those_that_are_no_number_are_as_one_by_one(swee
     for step, value in ((1, 0.5), (2, 0.1 + 0.2), (1, 0.25), (3, math.nan), (4, math.inf)):
         tracker.log_metrics(run_id, {"train/loss": value}, step)
     history = read_tracked_run(run_id).history["train/loss"]
-    assert repr(history) == repr(one_by_one(run_id)["train/loss"])
+    assert repr(history) == repr(one_by_one(tracking_uri(), run_id)[1]["train/loss"])
     assert history[2] == 0.1 + 0.2
     assert math.isnan(history[3])
 

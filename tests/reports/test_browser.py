@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
+from harness.config import with_settings
 from harness.records import Tag
 from harness.tracking import MlflowTracker, read_run, read_sweep
 from reports.page import write_report
@@ -15,6 +16,7 @@ from studies.executors import InlineExecutor, WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.browser import PATIENCE, contrast, ground_of, installed_browser, launched, luminance, open_page
+from tests.database import copies_of, fresh_database
 from tests.mnist_folder import write_small_mnist
 from tests.servers import free_port
 from tests.started import start
@@ -41,18 +43,23 @@ def folder(installed, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield folder
+        with copies_of(fresh_database()):
+            yield folder
 
 
 @pytest.fixture(scope="module")
 def sweep_id(folder):
-    data = write_small_mnist(folder / "data")
-    return run_sweep("tiny", tiny.definition(), MlflowTracker(), WorkerPool(InlineExecutor(), 1, data)).sweep_id
+    inline = WorkerPool(InlineExecutor(), 1, write_small_mnist(folder / "data"))
+    small = with_settings(tiny.BASE, {"dataset.train_size": 96})
+    definition = tiny.definition().model_copy(update={"base": small})
+    return run_sweep("tiny", definition, MlflowTracker(), inline).sweep_id
 
 
 @pytest.fixture(scope="module")
 def report(sweep_id):
-    page, _ = write_report(sweep_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.page.FORMATS", ("svg",))  # of three the one that is on the page
+        page, _ = write_report(sweep_id)
     return page.absolute().as_uri()
 
 
@@ -60,7 +67,7 @@ def report(sweep_id):
 def ui(report, folder):
     """The address of `harness ui` on the store that has the sweep and its report."""
     port, printed = free_port(), folder / "ui.txt"
-    started = start("experiments.cli", ("ui", "--port", str(port)), folder, os.environ, printed)
+    started = start("tests.ui", ("ui", "--port", str(port)), folder, os.environ, printed)
     started.wait_for("Application startup complete")
     yield f"http://127.0.0.1:{port}"
     started.signal_group(signal.SIGTERM)
@@ -87,16 +94,21 @@ def opened(browser):
         each.close()
 
 
-@pytest.fixture
-def shown(opened, report):
-    """Opens the report with all its sections unfolded."""
+@pytest.fixture(scope="module")
+def shown(browser, report):
+    """The report with all its sections unfolded, opened once for all tests that leave it as it is."""
+    pages = {}
 
-    def open_report(width, **options):
-        page = opened(report, report, width, **options)
-        page.measure("openAll")
-        return page
+    def show_report(width, scheme="light"):
+        if (width, scheme) not in pages:
+            viewport = {"width": width, "height": 1000}
+            pages[width, scheme] = open_page(browser, report, report, viewport=viewport, color_scheme=scheme)
+            pages[width, scheme].measure("openAll")
+        return pages[width, scheme]
 
-    return open_report
+    yield show_report
+    for each in pages.values():
+        each.close()
 
 
 @at_every_width
@@ -138,21 +150,22 @@ def test_what_scrolls_can_be_scrolled_by_keyboard(shown, width):
 
 @in_both_schemes
 def test_the_page_is_light_or_dark_as_the_reader_has_it(shown, scheme):
-    ground = luminance(ground_of(shown(800, color_scheme=scheme).measure("ground")))
+    ground = luminance(ground_of(shown(800, scheme).measure("ground")))
     assert ground < 0.05 if scheme == "dark" else ground > 0.8
 
 
 @in_both_schemes
 def test_all_text_stands_out_from_what_is_behind_it(shown, scheme):
-    texts = shown(800, color_scheme=scheme).measure("colouredTexts")
+    texts = shown(800, scheme).measure("colouredTexts")
     assert len(texts) > 20
     assert [(text["name"], contrast(text)) for text in texts if contrast(text) < LEAST_CONTRAST] == []
 
 
 @in_both_schemes
 @at_every_width
-def test_the_text_of_figures_stands_out_from_what_is_behind_it(shown, width, scheme):
-    page = shown(width, color_scheme=scheme)
+def test_the_text_of_figures_stands_out_from_what_is_behind_it(opened, report, width, scheme):
+    page = opened(report, report, width, color_scheme=scheme)
+    page.measure("openAll")
     whole = page.page.evaluate("document.documentElement.scrollHeight")
     page.page.set_viewport_size({"width": width, "height": whole})  # what is behind a point is known inside it only
     texts = page.measure("colouredTextsOfFigures")

@@ -26,6 +26,14 @@ def only_svg(monkeypatch):
     monkeypatch.setattr("reports.page.FORMATS", ("svg",))
 
 
+@pytest.fixture(scope="module")
+def report():
+    """Of the small sweep, drawn once for all tests that read it, in the format that is on the page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reports.page.FORMATS", ("svg",))
+        return build_report(source())
+
+
 def rows(files, name):
     return list(csv.DictReader(io.StringIO(files[f"tables/{name}.csv"].decode())))
 
@@ -38,8 +46,7 @@ def test_summary_counts_finals_and_outcomes_best_first():
     assert said.tables["winners"]["validation_accuracy"].tolist() == [0.8, 0.7]
 
 
-def test_every_section_of_a_sweep_is_on_the_page_with_its_figures_in_words(only_svg):
-    report = build_report(source())
+def test_every_section_of_a_sweep_is_on_the_page_with_its_figures_in_words(report):
     page = report.files["report.html"].decode()
     sections = re.findall("<h2>(.*?)</h2>", page)
     assert sections == [
@@ -80,10 +87,9 @@ def test_hostile_names_are_escaped_wherever_they_appear(only_svg):
     assert all(re.fullmatch(r"[a-z/.-]+", name) for name in files)
 
 
-def test_a_subset_is_marked_on_page_figures_and_every_row(only_svg):
-    files = build_report(source()).files
-    assert "Subset." in files["report.html"].decode()
-    tables = [content.decode().splitlines() for name, content in files.items() if name.endswith(".csv")]
+def test_a_subset_is_marked_on_page_figures_and_every_row(report):
+    assert "Subset." in report.files["report.html"].decode()
+    tables = [content.decode().splitlines() for name, content in report.files.items() if name.endswith(".csv")]
     assert all(line.endswith(",True") for table in tables for line in table[1:])
     assert len(tables) == 7
 
@@ -112,8 +118,7 @@ def test_same_data_give_the_same_bytes_in_any_process_and_a_page_that_is_small()
     assert one["report.html"][0] < 3e6
 
 
-def test_the_json_document_keeps_to_its_schema_and_says_what_the_page_says(only_svg):
-    report = build_report(source())
+def test_the_json_document_keeps_to_its_schema_and_says_what_the_page_says(report):
     document = json.loads(report.files["report.json"])
     jsonschema.validate(document, json.loads(report.files["report.schema.json"]))
     assert tuple(document["answer"]) == report.answer
@@ -209,8 +214,7 @@ def test_a_final_that_runs_is_in_no_mean_and_reaches_no_target_yet():
     assert "3" not in said.tables["targets"]["seed"].tolist()
 
 
-def test_a_winner_at_the_edge_of_its_range_is_marked_wherever_its_result_appears(only_svg):
-    report = build_report(source())
+def test_a_winner_at_the_edge_of_its_range_is_marked_wherever_its_result_appears(report):
     by_name = report.summary.set_index("optimizer")
     assert by_name["edges"].to_dict() == {"adam": "optimizer.lr 0.1, widen above", "sgd": ""}
     assert "not fully tuned, its best at the edge of what was searched: adam" in report.answer[1]
@@ -234,8 +238,7 @@ def test_last_and_selected_epoch_are_kept_apart_and_seconds_are_of_the_quiet_fin
     assert round(adam["selected_mean"], 4) == round((0.85 + 0.9 + 0.9) / 3, 4)
 
 
-def test_the_description_in_mlflow_holds_the_answer_once_however_often_it_is_written(only_svg):
-    report = build_report(source())
+def test_the_description_in_mlflow_holds_the_answer_once_however_often_it_is_written(report):
     once = note("what it was before", report)
     assert report.answer[0] in once.replace("\\", "")
     assert "| adam \\* | 1 | 96.50 |" in once

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import RunConfig
+from harness.config import RunConfig, with_settings
 from studies.definition import SweepDefinition
 from studies.executors import InlineExecutor, WorkerPool
 from studies.space import Range
@@ -13,7 +13,7 @@ from studies.space import Range
 @pytest.fixture
 def definition(config: RunConfig) -> SweepDefinition:
     return SweepDefinition(
-        base=config,
+        base=with_settings(config, {"dataset.train_size": 256}),
         optimizers=("sgd", "adam"),
         space={"model.dropout.0": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},
