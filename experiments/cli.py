@@ -592,7 +592,7 @@ def main() -> None:
     """Entry point: failed work is one line and exit code 1, bad input 2, an interrupt or SIGTERM 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="harness")
     except BadInputError as error:
         _stop(f"harness: {error}", 2)
     except WorkFailedError as error:

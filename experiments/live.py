@@ -92,7 +92,7 @@ class Screen(Observer):
             spent = sum(of_stage[name] for of_stage in progress.spent.values())
             table.add_row(Text(name), f"{spent}/{each}", best, Text(running), finals)
         subset = ["subset of the data: its accuracies mean nothing"] if definition.subset else []
-        return Group(*subset, table, "", workers_table(progress.workers), "", self.bar)
+        return Group(*subset, table, "", workers_table(progress.workers), "", self.bar, "")
 
 
 def _running(job: Job) -> str:

@@ -169,7 +169,7 @@ def parse_ray(arguments):
 
 def parse_by_group(group, arguments):
     name, *rest = arguments
-    group.commands[name].make_context(name, rest, resilient_parsing=True)
+    group.get_command(None, name).make_context(name, rest, resilient_parsing=True)
 
 
 def parse_make(arguments):
@@ -218,7 +218,8 @@ def parse_apt_get(arguments):
 
 
 def options_of(group):
-    return {option for command in group.commands.values() for each in command.params for option in each.opts}
+    parameters = [each for command in (group, *group.commands.values()) for each in command.params]
+    return {"--help", *(option for each in parameters for option in each.opts)}
 
 
 @pytest.mark.parametrize("span", [each for each in dict.fromkeys(spans(README)) if each.startswith("-")])

@@ -50,7 +50,7 @@ def test_it_fits_a_terminal_and_a_pipe(arguments, tracked, monkeypatch):
 
 
 def test_the_screen_of_a_sweep_fits_from_its_beginning_to_its_report(tracked):
-    for what in ("best validation", "worker 1", "final, seed 1", "mean test", "report"):
+    for what in ("best validation", "worker 1", "mean test", "95% interval", "report"):
         assert what in tracked.screen
     assert_fits(tracked.screen)
     assert f"{tracked.folder}/.harness/reports/{tracked.sweep}/report.html" in CODE.sub("", tracked.screen)
