@@ -2,10 +2,14 @@
 
 Its reports have the first of their figures alone: drawing all takes as long as the sweep.
 
-The environment says what else is other than usual: TINY_PATIENCE, seconds that the tracking store may be away;
-TINY_CLOCK, seconds by which the wall clock is off; TINY_CPUS, what a slice needs of a cluster; TINY_IMAGES, how many
-it trains on; TINY_FILE, bytes of the largest file that can be written; TINY_ANEW, that workers come from a server
-with imports of its own, as a user's do.
+The environment says what else is other than usual:
+
+    TINY_PATIENCE  seconds that the tracking store may be away
+    TINY_CLOCK     seconds by which the wall clock is off
+    TINY_CPUS      what a slice needs of a cluster
+    TINY_IMAGES    how many it trains on
+    TINY_FILE      bytes of the largest file that can be written
+    TINY_ANEW      if set, the server of the workers imports anew, as a user's does
 """
 
 import os
