@@ -171,12 +171,10 @@ def print_reproduction(result: "Reproduction") -> None:
 
 def print_findings(findings: "Sequence[Finding]") -> None:
     """A row each, and below it what to do."""
-    table = Table(box=None, pad_edge=False, show_header=False)
     for each in findings:
-        table.add_row("ok" if each.advice is None else "WRONG", each.what, Text(each.found))
+        say(f"{'ok' if each.advice is None else 'WRONG':<5}  {each.what:<14}  {each.found}")
         if each.advice is not None:
-            table.add_row("", "", Text(each.advice))
-    wide_console().print(table)
+            say(f"{'':<5}  {'':<14}  {each.advice}")
 
 
 def print_leaderboard(found: pd.DataFrame) -> None:

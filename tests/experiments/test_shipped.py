@@ -80,7 +80,7 @@ def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
         ({"budget": 1}, "budget 1: 2 or more is allowed"),
         (
             {"space": {"learning_rate": {"kind": "range", "low": 0.1, "high": 1}}},
-            "setting 'learning_rate' is unknown: allowed: batch_size, checkpoint_every",
+            "setting 'learning_rate' is unknown: allowed: augmentation.horizontal_flip",
         ),
         ({"space": {"seed": {"kind": "range", "low": 1, "high": 9}}}, "seed can't be searched"),
         ({"space": {"batch_size": {"kind": "choice", "choices": [0]}}}, "batch_size 0: input should be greater"),

@@ -61,13 +61,15 @@ def test_the_mistakes_of_a_run_agree_with_its_accuracy_and_its_test_set(config: 
 
 def test_the_surest_mistakes_come_first_and_of_equal_ones_the_first_image():
     probabilities = torch.tensor([[0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.7, 0.3], [0.1, 0.9], [0.7, 0.3]])
-    split = Split(torch.arange(6 * 4, dtype=torch.uint8).reshape(6, 2, 2), torch.tensor([0, 0, 0, 1, 1, 1]))
+    split = Split(
+        torch.arange(6, dtype=torch.uint8).reshape(6, 1, 1).expand(6, 28, 28), torch.tensor([0, 0, 0, 1, 1, 1])
+    )
     mistakes = find_mistakes(probabilities.log(), split, ("a", "b"))
     assert mistakes.confusion == ((1, 2), (2, 1))
     assert [each.index for each in mistakes.most_confident] == [1, 2, 3, 5]
     assert [each.prediction for each in mistakes.most_confident] == [1, 1, 0, 0]
     assert [each.probability for each in mistakes.most_confident] == pytest.approx([0.8, 0.7, 0.7, 0.7])
-    assert base64.b64decode(mistakes.most_confident[1].pixels) == bytes([8, 9, 10, 11])
+    assert base64.b64decode(mistakes.most_confident[1].pixels) == bytes([2]) * 28 * 28
 
 
 def test_only_the_twenty_surest_are_kept():

@@ -57,7 +57,7 @@ def test_auto_is_a_device_that_is_there_and_others_are_refused_by_name():
     assert resolve_device("auto") in ("cpu", "cuda", "mps")
     assert resolve_device("cpu") == "cpu"
     for name in ("tpu", "cuda:99"):
-        with pytest.raises(BadInputError, match=f"device '{name}' is not available: allowed here: auto, cpu"):
+        with pytest.raises(BadInputError, match=f"device '{name}' is not available: .*allowed here: auto, cpu"):
             resolve_device(name)
 
 

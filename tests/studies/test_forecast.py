@@ -8,7 +8,7 @@ from harness.pace import Pace
 from studies.executors import InlineExecutor, WorkerPool
 from studies.forecast import BESIDES, measure, reckon
 
-TRIAL, FINAL = 640 * 0.01 + 320 * 0.001, 640 * 0.01 + (320 + 10_000) * 0.001  # seconds of an epoch
+TRIAL, FINAL = 256 * 0.01 + 160 * 0.001, 256 * 0.01 + (160 + 10_000) * 0.001  # seconds of an epoch
 
 
 @pytest.mark.parametrize(
