@@ -8,20 +8,21 @@ from harness.pace import Pace
 from studies.executors import InlineExecutor, WorkerPool
 from studies.forecast import BESIDES, measure, reckon
 
-TRIAL, FINAL = 256 * 0.01 + 160 * 0.001, 256 * 0.01 + (160 + 10_000) * 0.001  # seconds of an epoch
-
 
 @pytest.mark.parametrize(
-    ("workers", "seconds"),
+    ("workers", "of_trials", "of_finals"),
     [
-        (1, 12 * TRIAL + 4 * FINAL),
-        (2, 6 * TRIAL + 2 * FINAL + FINAL),  # the finals of the first seed train one at a time
-        (8, 6 * TRIAL + 2 * FINAL + FINAL),  # and the trials of a study follow each other
+        (1, 12, 4),
+        (2, 6, 3),  # the finals of the first seed train one at a time
+        (8, 6, 3),  # and the trials of a study follow each other
     ],
 )
-def test_the_budget_is_worked_through_as_the_sweep_will(definition, workers, seconds):
+def test_the_budget_is_worked_through_as_the_sweep_will(definition, workers, of_trials, of_finals):
+    data = definition.base.dataset
+    trial = 0.01 * data.train_size + 0.001 * data.validation_size  # seconds of an epoch
+    final = trial + 0.001 * 10_000
     paces = {name: [Pace(0.005, 0.001), Pace(0.015, 0.001)] for name in definition.optimizers}
-    assert reckon(definition, workers, paces) == pytest.approx(seconds + BESIDES)
+    assert reckon(definition, workers, paces) == pytest.approx(of_trials * trial + of_finals * final + BESIDES)
 
 
 class Asked(InlineExecutor):
