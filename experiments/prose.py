@@ -7,9 +7,14 @@ import textwrap
 import typer
 
 
-def say(text: str, err: bool = False) -> None:
-    """On a terminal, broken between words, never within a path or an id; in a pipe, one line."""
+def say(text: str, err: bool = False, indent: int = 0) -> None:
+    """On a terminal, broken between words, never within a path or an id; in a pipe, one line.
+
+    Lines after a break begin with so many spaces.
+    """
     if (sys.stderr if err else sys.stdout).isatty():
         width = shutil.get_terminal_size().columns
-        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+        text = textwrap.fill(
+            text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
     typer.echo(text, err=err)

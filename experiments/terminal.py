@@ -172,9 +172,10 @@ def print_reproduction(result: "Reproduction") -> None:
 def print_findings(findings: "Sequence[Finding]") -> None:
     """A row each, and below it what to do."""
     for each in findings:
-        say(f"{'ok' if each.advice is None else 'WRONG':<5}  {each.what:<14}  {each.found}")
+        begin = f"{'ok' if each.advice is None else 'WRONG':<5}  {each.what:<14}  "
+        say(f"{begin}{each.found}", indent=len(begin))
         if each.advice is not None:
-            say(f"{'':<5}  {'':<14}  {each.advice}")
+            say(f"{' ' * len(begin)}{each.advice}", indent=len(begin))
 
 
 def print_leaderboard(found: pd.DataFrame) -> None:
