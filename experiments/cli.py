@@ -591,6 +591,7 @@ def _print_json(value: Any) -> None:  # noqa: ANN401
 def main() -> None:
     """Entry point: failed work is one line and exit code 1, bad input 2, an interrupt or SIGTERM 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.path.append(str(Path.cwd()))  # a user's own modules, as `python -m` has it; last, so that it hides nothing
     try:
         code = app(standalone_mode=False, prog_name="harness")
     except BadInputError as error:

@@ -21,9 +21,6 @@ Positive = Annotated[float, Field(gt=0, le=1e6)]
 OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
 
 
-ADDED_FIELDS = {"schedule", "label_smoothing", "gradient_clip_norm", "augmentation"}
-
-
 class FrozenModel(BaseModel):
     """Immutable, no unknown keys, no nan or infinity."""
 
@@ -368,6 +365,12 @@ class RunConfig(FrozenModel):
         return self
 
 
+ADDED_FIELDS = {
+    "schedule",
+    "label_smoothing",
+    "gradient_clip_norm",
+    "augmentation",
+}  # of later versions, off by default
 # the parts of a run config that are told apart by a name, and what there is of them but a user's own
 NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
     "dataset": dict.fromkeys(DATASETS, DatasetConfig),
@@ -443,11 +446,6 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
         if isinstance(value, Mapping) and "name" in value:
             _require_known(part, value["name"])
     return validated(RunConfig, values)
-
-
-def _require_known_optimizer(name: object) -> None:
-    if name not in list(OPTIMIZER_CONFIGS):  # a list, since not every value has a hash
-        raise unknown("optimizer", str(name), OPTIMIZER_CONFIGS, "see `harness run --help` for --set")
 
 
 def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:

@@ -5,15 +5,13 @@ import functools
 import importlib
 import inspect
 import math
-import sys
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInputError, unknown
 
 MANY = 20  # names for one line
-WHERE = "it is looked for where Python's modules are, then in the current folder"
+WHERE = "it is looked for where Python's modules are; the command looks in the current folder, too"
 
 
 def find(name: str) -> Any:  # noqa: ANN401
@@ -29,8 +27,6 @@ def find(name: str) -> Any:  # noqa: ANN401
             f"{name!r} is in no module that a worker or a resumed run can import: a module's name is allowed before "
             "the colon; put it into a file of its own"
         )
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # as `python -m` has it, but last, so that it hides nothing
     try:
         module = importlib.import_module(module_name)
     except Exception as error:

@@ -33,8 +33,9 @@ def require_sound(config: RunConfig, data: Splits) -> None:
     few = Split(data.train.images[:IMAGES].cpu(), data.train.labels[:IMAGES].cpu())
     with isolated(config):
         torch.manual_seed(config.seed)
-        model = _made("model", config.model.name if isinstance(config.model, OwnConfig) else "", config, _make_model)
-        _require_log_probabilities(model, config, few, _classes(data))
+        name = config.model.name if isinstance(config.model, OwnConfig) else "the chapter's"
+        model = _made("model", name, config, _make_model)
+        _require_log_probabilities(name, model, few, _classes(data))
         _made("optimizer", config.optimizer.name, config, lambda each: _make_optimizer(each, model))
     _require_resumable(config, Splits(train=few, validation=few, test=few, digest=data.digest))
 
@@ -60,8 +61,7 @@ def _made(part: str, name: str, config: RunConfig, make: Callable[[RunConfig], M
         raise _unusable(part, name, f"can't be made with these values ({_short(error)})") from None
 
 
-def _require_log_probabilities(model: nn.Module, config: RunConfig, few: Split, classes: int) -> None:
-    name = config.model.name if isinstance(config.model, OwnConfig) else "the chapter's"
+def _require_log_probabilities(name: str, model: nn.Module, few: Split, classes: int) -> None:
     shape = tuple(normalize(few.images).shape)
     try:
         with torch.no_grad():

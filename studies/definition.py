@@ -108,9 +108,9 @@ class SweepDefinition(FrozenModel):
         """What makes the base that optimizer's."""
         return dict(self.variants[name]) if name in self.variants else {"optimizer.name": name}
 
-    def example(self, name: str) -> RunConfig:
-        """A trial in the middle of what that optimizer's study searches."""
-        values = {key: each.value(each.at(0.5)) for key, each in self.searched(name).items()}
+    def example(self, name: str, position: float = 0.5) -> RunConfig:
+        """A trial at that position, in [0, 1), of each range and choice that the optimizer's study searches."""
+        values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
         return trial_config(self.base, self.settings(name) | values, self.trial_epochs, self.base.seed)
 
     def searched(self, name: str) -> Space:

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from harness.config import OwnDatasetConfig, RunConfig
+from harness.config import OwnDatasetConfig
 from harness.pace import Pace, measure_pace
 from harness.records import Stage
 from studies.definition import SweepDefinition
 from studies.executors import WorkerPool
 from studies.progress import Progress
-from studies.space import trial_config
 
 POSITIONS = (0.25, 0.75)  # within each range or choice that is searched
 TEST_SIZE = 10_000  # images, of MNIST and Fashion-MNIST
@@ -28,7 +27,7 @@ def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[Pac
     """
     paces: dict[str, list[Pace]] = {name: [] for name in definition.optimizers}
     for position in POSITIONS:
-        configs = [_config(definition, name, position) for name in definition.optimizers]
+        configs = [definition.example(name, position) for name in definition.optimizers]
         futures = [pool.executor.submit(measure_pace, config) for config in configs]
         for name, future in zip(definition.optimizers, futures, strict=True):
             paces[name].append(future.result())
@@ -49,9 +48,3 @@ def reckon(definition: SweepDefinition, workers: int, paces: Mapping[str, Sequen
     left = progress.seconds_left
     assert left is not None, "epochs are expected"
     return left + BESIDES
-
-
-def _config(definition: SweepDefinition, name: str, position: float) -> RunConfig:
-    values = {key: each.value(each.at(position)) for key, each in definition.searched(name).items()}
-    settings = definition.settings(name) | values
-    return trial_config(definition.base, settings, definition.trial_epochs, definition.base.seed)

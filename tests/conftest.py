@@ -31,17 +31,12 @@ def server_of_commands(request: pytest.FixtureRequest) -> None:
         begin_server()
 
 
-SMALL = DatasetConfig(train_size=320, validation_size=160)
+SMALL = DatasetConfig(train_size=640, validation_size=320)
 
 
 @pytest.fixture(scope="session")
-def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_mnist(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="session")
-def small(small_data: Path) -> Splits:
-    return load_splits(SMALL, "cpu", small_data)
+def small() -> Splits:
+    return load_splits(SMALL, "cpu")
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def final_accuracy(
     finals: Mapping[str, Mapping[int, float]],
     optimizers: Sequence[str],
     comparable_with_chapter: bool,
-    classes: int = 10,
+    classes: int,
 ) -> FinalAccuracy | None:
     """Of the summary's optimizers with a completed final; None where there is none."""
     rows = [row for row in summary.to_dict("records") if row["seeds"]]

@@ -17,8 +17,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def splits(small_data):
-    return load_splits(DatasetConfig(train_size=320, validation_size=160), "cuda", small_data)
+def splits():
+    return load_splits(DatasetConfig(train_size=640, validation_size=320), "cuda")
 
 
 @pytest.fixture

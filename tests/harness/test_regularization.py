@@ -70,7 +70,7 @@ def test_gradients_are_clipped_to_the_norm(small, config: RunConfig):
 
 
 def test_the_smoothed_loss_is_cross_entropy_with_smoothing_and_evaluation_is_not_smoothed(small, config: RunConfig):
-    config = with_settings(config, {"label_smoothing": 0.2, "batch_size": 320, "epochs": 1})
+    config = with_settings(config, {"label_smoothing": 0.2, "batch_size": 640, "epochs": 1})
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.LogSoftmax(dim=1))
     still = torch.optim.SGD(model.parameters(), lr=1e-30)

@@ -57,7 +57,10 @@ def test_auto_is_a_device_that_is_there_and_others_are_refused_by_name():
     assert resolve_device("auto") in ("cpu", "cuda", "mps")
     assert resolve_device("cpu") == "cpu"
     for name in ("tpu", "cuda:99"):
-        with pytest.raises(BadInputError, match=f"device '{name}' is not available: .*allowed here: auto, cpu"):
+        suggested = r"(did you mean '(cpu|cuda(:\d+)?)'\? )?"
+        with pytest.raises(
+            BadInputError, match=rf"device '{name}' is not available: {suggested}allowed here: auto, cpu"
+        ):
             resolve_device(name)
 
 

@@ -31,7 +31,7 @@ def scheduled(config: RunConfig):
     """A run of four epochs at learning rate .1, with these fields of its schedule."""
     return lambda **fields: with_settings(
         config,
-        {"dataset.train_size": 640, "optimizer.name": "sgd", "optimizer.lr": 0.1, "epochs": 4}
+        {"optimizer.name": "sgd", "optimizer.lr": 0.1, "epochs": 4}
         | {f"schedule.{key}": value for key, value in fields.items()},
     )
 

@@ -7,7 +7,6 @@ import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,29 +19,29 @@ from harness.run import train_slice
 from harness.state import RunState
 from harness.training import advance, build_model, evaluate, initial_state
 from tests.metrics import numbers
-from tests.started import forked
 
 
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
 def test_four_epochs_at_once_or_in_slices_elsewhere_or_through_a_kill_are_the_same(
-    name, small, small_data, config: RunConfig, tmp_path, spawned
+    name, small, config: RunConfig, tmp_path, spawned
 ):
     config = with_settings(config, {"optimizer.name": name, "epochs": 4})
     whole = advance(config, initial_state(config), small, 4, ["validation"])
 
     here = there = Checkpoint()
     for _ in range(4):
-        here = one_more_epoch(config, here, small_data)
-        there = spawned.submit(one_more_epoch, config, there, small_data).result()
+        here = one_more_epoch(config, here)
+        there = spawned.submit(one_more_epoch, config, there).result()
     assert RunState.from_bytes(here.state).hash() == RunState.from_bytes(there.state).hash() == whole.state.hash()
     assert numbers(here.epochs) == numbers(there.epochs) == numbers(whole.metrics)
 
-    killed = forked(train_until_killed, config, tmp_path, small_data)
+    killed = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(config, tmp_path))
+    killed.start()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     kept = load_latest(tmp_path)
     assert len(kept.epochs) == 2
-    resumed = spawned.submit(two_more_epochs, config, kept, small_data).result()
+    resumed = spawned.submit(two_more_epochs, config, kept).result()
     assert RunState.from_bytes(resumed.state).hash() == whole.state.hash()
     assert numbers(resumed.epochs) == numbers(whole.metrics)
 
@@ -53,16 +52,16 @@ def spawned():
         yield executor
 
 
-def one_more_epoch(config: RunConfig, before: Checkpoint, data: Path) -> Checkpoint:
-    state, metrics, _ = train_slice(config, before.state, ("validation",), data)
+def one_more_epoch(config: RunConfig, before: Checkpoint) -> Checkpoint:
+    state, metrics, _ = train_slice(config, before.state, ("validation",), None)
     return Checkpoint(state, before.epochs + metrics)
 
 
-def two_more_epochs(config: RunConfig, before: Checkpoint, data: Path) -> Checkpoint:
-    return one_more_epoch(config, one_more_epoch(config, before, data), data)
+def two_more_epochs(config: RunConfig, before: Checkpoint) -> Checkpoint:
+    return one_more_epoch(config, one_more_epoch(config, before))
 
 
-def train_until_killed(config: RunConfig, folder: Path, data: Path):
+def train_until_killed(config: RunConfig, folder):
     """Keeps every epoch, and is killed in the middle of the third."""
     steps = itertools.count(1)
     last = config.dataset.train_size // config.batch_size * 5 // 2
@@ -74,7 +73,7 @@ def train_until_killed(config: RunConfig, folder: Path, data: Path):
     register_optimizer_step_post_hook(kill)
     checkpoint = Checkpoint()
     while True:
-        checkpoint = one_more_epoch(config, checkpoint, data)
+        checkpoint = one_more_epoch(config, checkpoint)
         save(folder, checkpoint)
 
 
@@ -125,11 +124,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_step(small, config: Run
 def test_evaluation_weighs_every_image_once_at_any_batch_size(small, config: RunConfig):
     model = build_model(config, initial_state(config))
     results = [
-        evaluate(model, small.validation, with_settings(config, {"evaluation_batch_size": size})) for size in (7, 160)
+        evaluate(model, small.validation, with_settings(config, {"evaluation_batch_size": size})) for size in (7, 320)
     ]
     assert results[0][1] == results[1][1]
     assert math.isclose(results[0][0], results[1][0], rel_tol=1e-6)
     images, labels = small.validation.images, small.validation.labels
     with torch.no_grad():
         right = (model(normalize(images)).argmax(1) == labels).sum().item()
-    assert results[0][1] == right / 160
+    assert results[0][1] == right / 320

@@ -94,7 +94,7 @@ def summary(accuracies, edges=""):
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_points_mean_and_interval_are_drawn_in_percent(seeds):
     accuracies = [0.984, 0.985, 0.987, 0.986, 0.983][:seeds]
-    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, ["adam"], True)
+    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, ["adam"], True, 10)
     strip, axis = record.draw("page").axes
     points, *lines = [list(line.get_xdata()) for line in axis.lines]
     assert points == pytest.approx([100 * each for each in accuracies])
@@ -114,8 +114,8 @@ def test_points_mean_and_interval_are_drawn_in_percent(seeds):
 def test_the_chapters_own_result_is_shown_only_where_it_is_comparable():
     accuracies = [0.984, 0.985, 0.986]
     finals = {"adam": dict(enumerate(accuracies))}
-    assert final_accuracy(summary(accuracies), finals, ["adam"], True).reference == 0.9847
-    assert final_accuracy(summary(accuracies), finals, ["adam"], False).reference is None
+    assert final_accuracy(summary(accuracies), finals, ["adam"], True, 10).reference == 0.9847
+    assert final_accuracy(summary(accuracies), finals, ["adam"], False, 10).reference is None
     for images, reference in ((640, None), (50_000, 0.9847)):
         base = {"dataset": {"name": "mnist", "train_size": images}}
         said = contents(source(definition=DEFINITION | {"base": base}))
