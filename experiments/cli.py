@@ -397,8 +397,8 @@ def predict(
     if index is not None and image is not None:
         raise BadInputError(f"--index {index} and --image {str(image)!r}: one of the two is allowed; leave one out")
     _keep_caches_here()
+    from harness.folders import WORK_FOLDER, writable_folder
     from harness.prediction import predict_image_file, predict_test_image
-    from harness.tracking import WORK_FOLDER, writable_folder
     from reports.figures.prediction import prediction
     from reports.figures.style import render
 
@@ -489,7 +489,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
 
 def _keep_caches_here() -> None:
     """Have matplotlib keep its list of fonts in this folder instead of the user's home."""
-    from harness.tracking import WORK_FOLDER
+    from harness.folders import WORK_FOLDER
 
     os.environ.setdefault("MPLCONFIGDIR", str(WORK_FOLDER.absolute() / "matplotlib"))
 

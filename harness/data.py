@@ -14,8 +14,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from harness.config import AnyDatasetConfig, OwnDatasetConfig
 from harness.errors import BadInputError
+from harness.folders import WORK_FOLDER
 from harness.own import find
-from harness.tracking import WORK_FOLDER
 
 # The chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare.
 MEAN = 0.1302

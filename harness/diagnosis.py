@@ -10,8 +10,9 @@ import torch
 from harness.config import DatasetConfig, FrozenModel
 from harness.data import load_splits
 from harness.errors import BadInputError, without_password
+from harness.folders import WORK_FOLDER, writable_folder
 from harness.reproducibility import determinism, environment, git_commit_and_diff, resolve_device
-from harness.tracking import WORK_FOLDER, connect, tracking_uri, writable_folder
+from harness.tracking import connect, tracking_uri
 
 LEAST_FREE = 2 * 2**30  # bytes; the default sweep keeps about 150 MB
 

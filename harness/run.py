@@ -10,6 +10,7 @@ from harness.checkpoint import Checkpoint, discard, load_latest, save
 from harness.config import AnyDatasetConfig, RunConfig, canonical_json, config_hash, flatten, parse_config
 from harness.data import Splits, load_splits
 from harness.errors import BadInputError, WorkFailedError, without_password
+from harness.folders import work_folder
 from harness.lock import only_process
 from harness.outbox import delivered
 from harness.records import (
@@ -29,7 +30,7 @@ from harness.records import (
 from harness.reproducibility import determinism, environment, git_commit_and_diff
 from harness.soundness import require_sound
 from harness.state import RunState
-from harness.tracking import Tracker, json_bytes, work_folder
+from harness.tracking import Tracker, json_bytes
 from harness.training import EvaluationSplit, advance, initial_state
 
 # the state, the metrics, and with what the run ended, if it did: a divergence, or its mistakes on the test set

@@ -5,7 +5,6 @@ import functools
 import json
 import math
 import os
-import re
 import tempfile
 import time
 import uuid
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import BadInputError, without_password
+from harness.folders import WORK_FOLDER, writable_folder
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -24,7 +24,6 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdou
 # a request that is sent again after its answer was lost would start a run twice; the outbox looks first
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
-WORK_FOLDER = Path(".harness")
 AT_ONCE = 50  # runs whose metrics are asked for together: their ids must fit into an address
 MOST_POINTS = 25_000  # that a server gives in one answer; it leaves out the others without a word
 STATUS = {
@@ -311,36 +310,6 @@ def connect(uri: str) -> Any:  # noqa: ANN401
 def _kind(uri: str) -> str:
     """Of a database's address its dialect, else the scheme."""
     return uri.split(":")[0].split("+")[0]
-
-
-def work_folder(kind: str, run_id: str) -> Path:
-    """Where the current folder keeps what it has of a run, or of a sweep, besides MLflow.
-
-    Raises:
-        BadInputError: the store gave an id that is none of MLflow's, and would lead elsewhere.
-    """
-    if not re.fullmatch(r"[0-9A-Za-z_-]+", run_id):
-        raise BadInputError(
-            f"run id {run_id!r} is no name of a folder: letters and digits are allowed; see the store"
-        )
-    return WORK_FOLDER / kind / run_id
-
-
-def writable_folder(path: Path, next_step: str) -> Path:
-    """The folder, made where it is not there.
-
-    Raises:
-        BadInputError: it can't be written.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        raise BadInputError(
-            f"output folder {str(path)!r} can't be written ({error.strerror}): "
-            f"a folder that you may write is allowed; {next_step}"
-        ) from None
 
 
 def read_run(run_id: str) -> Any:  # noqa: ANN401

@@ -7,8 +7,8 @@ import pandas as pd
 
 from harness.config import differences
 from harness.errors import BadInputError
+from harness.folders import work_folder
 from harness.records import Tag
-from harness.tracking import work_folder
 from reports.contents import Contents, contents
 from reports.figures.comparison import comparison
 from reports.frames import outcome_of

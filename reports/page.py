@@ -11,8 +11,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from harness.folders import work_folder, writable_folder
 from harness.records import REPORT_ARTIFACT, Tag
-from harness.tracking import MlflowTracker, work_folder, writable_folder
+from harness.tracking import MlflowTracker
 from reports.contents import Contents, contents, targets_summary
 from reports.document import ReportDocument, document
 from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled

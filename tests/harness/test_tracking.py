@@ -3,8 +3,9 @@
 import pytest
 
 from harness.errors import BadInputError, without_password
+from harness.folders import work_folder
 from harness.records import Outcome
-from harness.tracking import MemoryTracker, MlflowTracker, read_tracked_run, work_folder
+from harness.tracking import MemoryTracker, MlflowTracker, read_tracked_run
 
 
 @pytest.fixture(params=[MlflowTracker, MemoryTracker])
