@@ -134,6 +134,7 @@ def run(
             "alone is allowed; a run goes on with the config that it has"
         )
     config = _resolve(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
+    _keep_caches_here()
     from experiments.catalog import title
     from experiments.terminal import epoch_line
     from harness.run import begin_run, complete_run, resume_run
@@ -429,6 +430,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run a tracked run again from its own record and compare every epoch; exit 1 at the first difference."""
+    _keep_caches_here()
     from experiments.terminal import epoch_line, print_reproduction
     from harness.reproduction import reproduce as run_again
 
@@ -488,10 +490,11 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
 
 
 def _keep_caches_here() -> None:
-    """Have matplotlib keep its list of fonts in this folder instead of the user's home."""
+    """Have matplotlib and torch keep their caches in this folder, not in the user's home or a temporary one."""
     from harness.folders import WORK_FOLDER
 
     os.environ.setdefault("MPLCONFIGDIR", str(WORK_FOLDER.absolute() / "matplotlib"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(WORK_FOLDER.absolute() / "torchinductor"))
 
 
 def _resolve(

@@ -1,6 +1,8 @@
-"""The part of metrics that must repeat bit by bit: all of it but the durations."""
+"""The part of metrics that must repeat bit by bit, all of it but the durations, whole or in slices."""
 
+from harness.state import RunState
 from harness.tracking import MemoryTracker, connect, read_sweep, tracking_uri
+from harness.training import advance, initial_state
 
 IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
 
@@ -8,6 +10,15 @@ IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.con
 def numbers(metrics):
     """The epochs as plain values."""
     return [each.model_dump(exclude={"train_seconds", "evaluate_seconds", "images_per_second"}) for each in metrics]
+
+
+def in_slices(config, data, epochs, splits):
+    """The last state and the metrics of a run whose state goes through bytes after each epoch."""
+    state, metrics = initial_state(config), ()
+    for _ in range(epochs):
+        after = advance(config, RunState.from_bytes(state.to_bytes()), data, 1, splits)
+        state, metrics = after.state, metrics + after.metrics
+    return state, metrics
 
 
 def sweep_numbers(tracker: MemoryTracker):

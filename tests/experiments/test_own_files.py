@@ -86,7 +86,7 @@ def test_a_sweep_of_a_file_that_is_killed_goes_on_and_ends_as_one_left_alone(har
     assert {run.params["optimizer.name"] for run in runs} == {"adam", "shapes:SignDescent", "pytorch_optimizer:Lion"}
 
 
-def test_a_run_of_a_file_is_named_after_it_and_predicts(harness_json, study):
+def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, study):
     text = STUDY.replace("sweep = SweepDefinition(", "definition = dict(") + "\nrun = base\n"
     path = study.with_name("my_run.py")
     path.write_text(text)
@@ -94,6 +94,9 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness_json, study):
     assert record["outcome"] == "completed"
     prediction = harness_json("predict", record["run_id"], "--index", "3")
     assert len(prediction["probabilities"]) == 3
+    picture = harness("predict", record["run_id"], "--image", "mine.png")
+    assert picture.returncode == 2
+    assert "how 'shapes:bars' makes an image of a picture is not known" in picture.stderr
     assert harness_json("reproduce", record["run_id"])["first_difference"] is None
 
 

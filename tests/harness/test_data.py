@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from harness.config import DatasetConfig
-from harness.data import checked_bytes, epoch_order, load_splits, stratified_order
+from harness.data import checked_bytes, epoch_order, load_splits, picture, stratified_order
 from harness.errors import BadInputError
 from tests.mnist_folder import write_mnist
 
@@ -101,3 +101,14 @@ def test_the_batches_of_two_epochs_are_those_of_a_shuffling_dataloader(size, bat
         ours = [batch.tolist() for _ in range(2) for batch in epoch_order(size).split(batch_size)]
         assert ours == theirs
         assert torch.equal(torch.get_rng_state(), generator)
+
+
+def test_an_image_is_shown_as_it_is_or_where_it_is_none_of_mnists_grey_stretched_and_scaled():
+    mnist = torch.arange(28 * 28).reshape(28, 28).to(torch.uint8)
+    assert torch.equal(picture(mnist), mnist)
+    halves = torch.tensor([[[-1.0, 3.0]], [[0.0, 4.0]]])  # two channels of 1 × 2
+    shown = picture(halves)
+    assert (shown.shape, shown.dtype) == ((28, 28), torch.uint8)
+    assert torch.equal(shown.unique(), torch.tensor([0, 255], dtype=torch.uint8))
+    assert torch.equal(shown[:, :14], torch.zeros(28, 14, dtype=torch.uint8))
+    assert picture(torch.full((5, 5), 0.5)).sum() == 0

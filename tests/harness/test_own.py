@@ -8,12 +8,12 @@ import torch
 from harness.config import RunConfig, canonical_json, config_hash, flatten, parse_config, with_settings
 from harness.data import load_splits, normalize
 from harness.errors import BadInputError
+from harness.pace import measure_pace
 from harness.run import begin_run, complete_run, resume_run
 from harness.soundness import require_sound
-from harness.state import RunState
 from harness.tracking import MemoryTracker
 from harness.training import advance, initial_state
-from tests.metrics import numbers
+from tests.metrics import in_slices, numbers
 
 HERE = "tests.own.shapes"
 BARS = {
@@ -137,12 +137,14 @@ def test_all_own_it_learns_and_slices_through_bytes_are_the_run():
     whole = advance(config, initial_state(config), data, 4, ["test"])
     assert whole.metrics[-1].test_accuracy > 0.8
     assert whole.mistakes.class_names == ("0", "1", "2")
-    state, metrics = initial_state(config), ()
-    for _ in range(4):
-        after = advance(config, RunState.from_bytes(state.to_bytes()), data, 1, ["test"])
-        state, metrics = after.state, metrics + after.metrics
+    state, metrics = in_slices(config, data, 4, ["test"])
     assert state.hash() == whole.state.hash()
     assert numbers(metrics) == numbers(whole.metrics)
+
+
+def test_the_pace_is_of_steps_on_a_users_own_images():
+    pace = measure_pace(own())
+    assert pace.train > 0 < pace.evaluate
 
 
 def test_a_stopped_run_of_own_parts_is_resumed(project):
@@ -169,7 +171,6 @@ def test_third_party_optimizers_train_and_go_on_bit_by_bit(small, config: RunCon
     config = with_settings(config, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})
     require_sound(config, small)
     whole = advance(config, initial_state(config), small, 2, [])
-    half = advance(config, initial_state(config), small, 1, []).state
-    again = advance(config, RunState.from_bytes(half.to_bytes()), small, 1, [])
-    assert again.state.hash() == whole.state.hash()
+    state, _ = in_slices(config, small, 2, [])
+    assert state.hash() == whole.state.hash()
     assert all(weight.isfinite().all() for weight in whole.state.model.values())

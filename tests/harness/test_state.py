@@ -66,6 +66,15 @@ def test_the_hash_sees_every_bit_and_every_shape(state, tensor, data):
     assert len({each.hash() for each in (before, after, reshaped, replace(before, epoch=before.epoch + 1))}) == 4
 
 
+def test_a_state_without_a_scheduler_is_read_and_hashed_as_before_there_were_any():
+    values = {"config": "{}", "epoch": 1, "model": {"weight": torch.tensor([1.0, 2.0])}, "optimizer": {"lr": 0.5}}
+    stored = io.BytesIO()
+    torch.save(values | {"rng": {"cpu": torch.tensor([1, 2], dtype=torch.uint8)}}, stored)
+    state = RunState.from_bytes(stored.getvalue())
+    assert state.hash() == "ee0ec815dd55976a7b41b304603bac02a212d47493c7f9be81e6aef40c073bb5"
+    assert replace(state, scheduler={"last_epoch": 3}).hash() != state.hash()
+
+
 def test_what_is_not_a_tensor_or_a_plain_value_is_never_unpickled(config: RunConfig):
     class Harmful:
         def __reduce__(self):

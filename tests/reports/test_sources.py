@@ -49,6 +49,22 @@ def test_a_single_run_is_told_as_one(recorded):
         {"optimizer.name": "adam", "optimizer.betas.0": 0.87, "optimizer.amsgrad": True, "model.activation": "tanh"},
         {"dataset.train_size": 640, "dataset.validation_size": 0, "model.dropout.1": 0.0, "batch_size": 64},
         {"memory_format": "channels_last", "precision": "bfloat16", "epochs": 1, "seed": 5, "threads": 1},
+        {
+            "schedule.name": "one-cycle",
+            "schedule.pct_start": 0.2,
+            "label_smoothing": 0.1,
+            "augmentation.rotation": 5.0,
+        },
+        {
+            "dataset.name": "tests.own.shapes:bars",
+            "dataset.train_size": 240,
+            "dataset.validation_size": 80,
+            "dataset.test_size": 80,
+            "model.name": "tests.own.shapes:Small",
+            "model.width": 16,
+            "optimizer.name": "pytorch_optimizer:Lion",  # with a None among its defaults
+            "optimizer.betas.0": 0.8,
+        },
     ],
 )
 def test_command_and_python_of_a_recipe_give_the_config_that_was_trained(settings):
