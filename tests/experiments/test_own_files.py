@@ -11,7 +11,7 @@ from experiments.catalog import load_sweep
 from harness.config import DatasetConfig
 from harness.data import load_splits
 from harness.soundness import require_sound
-from harness.tracking import connect, latest_sweep, read_run, read_sweep, tracking_uri
+from harness.tracking import connect, latest_sweep, read_run, read_sweep, read_tracked_run, tracking_uri
 from tests.metrics import assert_whole, tracked_sweep_numbers
 
 STUDY = '''
@@ -92,6 +92,7 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, s
     path.write_text(text)
     record = harness_json("run", str(path), "--epochs", "1", "--set", "optimizer.name=shapes:SignDescent")
     assert record["outcome"] == "completed"
+    assert read_tracked_run(record["run_id"]).experiment == "my_run"
     prediction = harness_json("predict", record["run_id"], "--index", "3")
     assert len(prediction["probabilities"]) == 3
     picture = harness("predict", record["run_id"], "--image", "mine.png")

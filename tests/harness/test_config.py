@@ -105,6 +105,11 @@ def test_a_new_optimizer_starts_from_its_own_defaults():
     assert config.optimizer.betas == (0.8, 0.999)
 
 
+def test_another_of_the_built_in_datasets_keeps_the_sizes():
+    config = with_settings(RunConfig(), {"dataset.train_size": 640})
+    assert with_settings(config, {"dataset.name": "fashion-mnist"}).dataset.train_size == 640
+
+
 def test_json_round_trip_is_the_same_config():
     config = with_settings(RunConfig(), {"optimizer.name": "nadam", "model.dropout": [0.2, 0.3]})
     assert parse_config(json.loads(canonical_json(config))) == config

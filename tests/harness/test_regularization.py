@@ -89,6 +89,14 @@ def test_every_image_is_changed_by_itself_and_again_the_same_from_the_same_gener
     assert not torch.equal(augment(same), once)
 
 
+@pytest.mark.parametrize(
+    "kind", [{"rotation": 15}, {"translation": 0.2}, {"scale": 0.3}, {"horizontal_flip": 1}], ids=str
+)
+def test_each_kind_of_augmentation_alone_changes_images(small, kind):
+    images = small.train.images[:8]
+    assert not torch.equal(build_augmentation(AugmentationConfig(**kind))(images), images)
+
+
 def test_a_flip_alone_is_a_flip(small):
     augment = build_augmentation(AugmentationConfig(horizontal_flip=1.0))
     assert torch.equal(augment(small.train.images[:4]), small.train.images[:4].flip(-1))

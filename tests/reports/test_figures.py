@@ -207,3 +207,9 @@ def test_one_epoch_has_one_tick_and_losses_have_labels_that_do_not_touch():
 
 def visible(ticks, limits):
     return [tick for tick in ticks if limits[0] <= tick <= limits[1]]
+
+
+def test_chance_is_one_of_the_classes():
+    record = final_accuracy(summary([0.5, 0.6]), {"adam": {0: 0.5, 1: 0.6}}, ["adam"], False, 4)
+    strip, _ = record.draw("page").axes
+    assert [25.0, 25.0] in [list(line.get_xdata()) for line in strip.lines]
