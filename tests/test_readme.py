@@ -174,7 +174,10 @@ def parse_by_group(group, arguments):
 
 def parse_make(arguments):
     """Its target is there, and so is whatever of ours that calls."""
-    printed = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # what setting up prints is nothing where it is done, and would hide that another target calls nothing
+    options = ["--always-make"] if arguments == ["setup"] else ["--old-file", ".venv/.made-from-lock"]
+    command = ["make", "--dry-run", *options, *arguments]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     called = re.findall(r"\.venv/bin/harness ([^|;$)]+)", printed)
     assert called or ".venv/bin/python -m" in printed
     for each in called:
