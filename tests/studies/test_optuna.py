@@ -12,6 +12,7 @@ import pytest
 from optuna import visualization
 from playwright.sync_api import expect
 
+from harness.outbox import Outbox
 from harness.records import Tag
 from harness.tracking import MemoryTracker
 from studies.executors import WorkerPool
@@ -39,11 +40,19 @@ class Finished:
         return Path(".harness", "sweeps", self.sweep_id, "optuna.journal")
 
 
+def started_and_answered(outbox, *run, start_run=Outbox.start_run):
+    """A run's id once the store has answered, which null trials may not live to see."""
+    own = start_run(outbox, *run)
+    assert outbox.latest_sequence() == 1, "a read waits for what was written"
+    return own
+
+
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     folder, tracker = tmp_path_factory.mktemp("optuna"), MemoryTracker()
     with pytest.MonkeyPatch.context() as patch, NullWorkers(1) as workers:
         patch.chdir(folder)
+        patch.setattr(Outbox, "start_run", started_and_answered)
         definition = tiny.definition().model_copy(update={"budget": 40})
         yield Finished(folder, run_sweep("tiny", definition, tracker, WorkerPool(workers, 1)).sweep_id, tracker)
 
