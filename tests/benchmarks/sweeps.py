@@ -33,7 +33,7 @@ def main() -> None:
             for precision in ("float32", "fast"):
                 sweep(f"fixed, {precision}", "our_sweep", f"fixed {precision} 2", 1)
             sweep("fixed, optuna-plain", "optuna_plain", FIXED, 1)
-        sweep("fixed, one process", "our_sweep", "fixed float32 inline", 1)
+        sweep("fixed, one process", "our_sweep", "fixed float32 inline", 2)
         for precision in ("float32", "fast"):
             swept = sweep(f"default, {precision}", "our_sweep", f"default {precision} 2", 2)
         sweep("default, optuna-plain", "optuna_plain", str(swept["configurations"]), 2)
