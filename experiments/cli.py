@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -595,6 +596,9 @@ def main() -> None:
     """Entry point: failed work is one line and exit code 1, bad input 2, an interrupt or SIGTERM 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.path.append(str(Path.cwd()))  # a user's own modules, as `python -m` has it; last, so that it hides nothing
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # in a file or pipe the system's encoding may lack what is printed
+            stream.reconfigure(encoding="utf-8")
     try:
         code = app(standalone_mode=False, prog_name="harness")
     except BadInputError as error:

@@ -136,7 +136,7 @@ def environment() -> dict[str, Any]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
+    except (OSError, KeyError, ImportError):  # a container's user without a name, or Windows' without USERNAME
         return "unknown"
 
 
@@ -174,4 +174,5 @@ def git_commit_and_diff() -> tuple[str | None, str]:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, timeout=30).stdout
+    printed = subprocess.run(["git", *arguments], check=True, capture_output=True, timeout=30).stdout
+    return printed.decode(errors="backslashreplace")  # a file that is not UTF-8 is no reason not to run

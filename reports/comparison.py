@@ -13,6 +13,7 @@ from reports.contents import Contents, contents
 from reports.figures.comparison import comparison
 from reports.frames import outcome_of
 from reports.page import SUBSET, inline_figures, render_template, rendered_figures, write_files
+from reports.queries import table_bytes
 from reports.sources import Source, read_source
 from reports.statistics import Change, changes
 
@@ -41,7 +42,7 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
     subset = bool(one.definition["subset"] or other.definition["subset"])
     rows = [each.model_dump() | {"told_apart": each.told_apart} for each in found]
     table = pd.DataFrame(rows, columns=[*Change.model_fields, "told_apart"])
-    files = {"tables/changes.csv": table.assign(subset=subset).to_csv(index=False).encode()}
+    files = {"tables/changes.csv": table_bytes(table.assign(subset=subset), "csv")}
     files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "")
     values: dict[str, Any] = {
         "names": names,

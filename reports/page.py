@@ -18,6 +18,7 @@ from reports.contents import Contents, contents, targets_summary
 from reports.document import ReportDocument, document
 from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled
 from reports.frames import outcome_of
+from reports.queries import table_bytes
 from reports.sources import Source, read_source
 from reports.statistics import LEAST_SEEDS
 
@@ -101,7 +102,7 @@ def build_report(source: Source) -> Report:
     """The report of what is tracked."""
     said = contents(source)
     files = {
-        f"tables/{name}.csv": table.assign(subset=source.definition["subset"]).to_csv(index=False).encode()
+        f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition["subset"]), "csv")
         for name, table in said.tables.items()
     }
     warning = SUBSET if source.definition["subset"] else ""

@@ -71,7 +71,9 @@ def table_bytes(table: pd.DataFrame, file_format: str) -> bytes:
         content = table.to_parquet(index=False)
         assert content is not None, "to_parquet returns bytes where it is given no path"
         return content
-    return (table.to_csv(index=False) if file_format == "csv" else json.dumps(records(table))).encode()
+    if file_format == "csv":
+        return table.to_csv(index=False, lineterminator="\n").encode()
+    return json.dumps(records(table)).encode()
 
 
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -131,7 +131,7 @@ def _run(
     os.setsid()
     # as from a terminal: a shell that started the tests with & would hand down that Ctrl-C is ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with printed.open("w") as file:
+    with printed.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(folder)

@@ -32,12 +32,13 @@ def record(
     Raises:
         AssertionError: a ratio is below the `least` that must hold, or worse than in the file that BASELINE names.
     """
-    baseline = json.loads(Path(os.environ["BASELINE"]).read_text()) if os.environ.get("BASELINE") else {}
-    results = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    before = os.environ.get("BASELINE")
+    baseline = json.loads(Path(before).read_text(encoding="utf-8")) if before else {}
+    results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     results[benchmark] = {"machine": machine(), "measured": measured, "ratios": ratios, "table": table}
-    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    RESULT.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     tables = [f"## {name}\n\n{each['machine']}\n\n{each['table']}\n" for name, each in sorted(results.items())]
-    TABLE.write_text("\n".join(tables))
+    TABLE.write_text("\n".join(tables), encoding="utf-8")
     print(table, flush=True)
     problems = too_low(ratios, least) + worse_than(baseline.get(benchmark, {}).get("ratios", {}), ratios)
     assert not problems, "\n".join(problems)
