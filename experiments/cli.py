@@ -472,7 +472,8 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
             "store is allowed here; open that address, or unset MLFLOW_TRACKING_URI"
         )
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform != "win32":  # where it would find a port free that another listens on
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:

@@ -12,6 +12,8 @@ from studies.halving import rungs
 from studies.space import Space, trial_config
 
 Positive = Annotated[int, Field(ge=1)]
+# of what MLflow takes in the name of a param or metric, on every system
+VariantName = Annotated[str, Field(pattern=r"^[\w.\- ]+$", max_length=100)]
 NOT_SEARCHED = {
     "epochs": "the budget is counted in them",
     "seed": "trials have the base's, finals fresh ones",
@@ -37,7 +39,7 @@ class SweepDefinition(FrozenModel):
 
     base: RunConfig
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
-    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    variants: dict[VariantName, dict[str, Any]] = Field(default_factory=dict)
     space: Space
     spaces: dict[str, Space]
     budget: Positive

@@ -22,6 +22,7 @@ from harness.run import OpenRun, SliceResult, train_slice
 from studies.ray_executor import RayExecutor, Resources, connect, slices_at_a_time
 
 EXECUTORS = ("inline", "local", "ray")
+MOST_ON_WINDOWS = 61  # processes that a pool there can wait for
 
 
 class InlineExecutor(Executor):
@@ -110,6 +111,7 @@ def open_pool(
         begin, workers = InlineExecutor, 1
     elif name == "local":
         workers = workers or os.cpu_count() or 1
+        workers = min(workers, MOST_ON_WINDOWS) if sys.platform == "win32" else workers
         begin = functools.partial(LocalExecutor, workers)
     elif name == "ray":
         needed = resources or Resources()

@@ -345,7 +345,7 @@ def _watch(sweep: Sweep) -> None:
 
 def _params(definition: SweepDefinition) -> dict[str, Any]:
     """What MLflow shows of a definition; without the budget, of which there may be more later."""
-    return {key: value for key, value in flatten(definition).items() if key != "budget"}
+    return {_name(key): value for key, value in flatten(definition).items() if key != "budget"}
 
 
 def _note(definition: SweepDefinition) -> str:
@@ -395,5 +395,12 @@ def _importances(sweep: Sweep) -> dict[str, dict[str, float]]:
 def _summary(result: SweepResult) -> dict[str, float]:
     """What the sweep's own run shows in MLflow."""
     return {
-        f"final_test_accuracy/{name}": each.mean for name, each in result.optimizers.items() if each.mean is not None
+        _name(f"final_test_accuracy/{name}"): each.mean
+        for name, each in result.optimizers.items()
+        if each.mean is not None
     }
+
+
+def _name(text: str) -> str:
+    """Of a param or metric: on Windows MLflow takes no colon in it, and a user's own optimizer has one."""
+    return text.replace(":", ".")

@@ -1,0 +1,71 @@
+"""What only one system has steps aside on the others."""
+
+import ast
+import ctypes
+import platform
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness import reproducibility
+from harness.run import train_slice
+from studies import executors
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("harness", "studies", "reports", "experiments")
+# fmt: off
+POSIX = {
+    "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty",
+    "fork", "forkpty", "getpgid", "getuid", "killpg", "mkfifo", "setpgid", "setsid", "sched_getaffinity", "uname",
+    "SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGQUIT", "SIGUSR1", "SIGUSR2", "AF_UNIX",
+}
+# fmt: on
+
+
+def names_used(path):
+    """Modules that are imported, whole or in part, and attributes of whatever."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (part for alias in node.names for part in alias.name.split("."))
+        if isinstance(node, ast.ImportFrom):
+            yield from (node.module or "").split(".")
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+
+
+def test_nothing_is_used_that_windows_lacks():
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    used = {path.relative_to(ROOT).as_posix(): POSIX & set(names_used(path)) for path in paths}
+    assert {path: names for path, names in used.items() if names} == {}
+
+
+def test_memory_is_left_as_it_is_where_there_is_no_glibc(monkeypatch):
+    def load(name):
+        raise OSError(f"there is no library {name}")
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    with pytest.raises(OSError, match="there is no library"):
+        reproducibility.keep_freed_memory.__wrapped__()
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # as on macOS and Windows
+    reproducibility.keep_freed_memory.__wrapped__()
+
+
+def test_the_processor_has_a_name_without_proc(monkeypatch):
+    monkeypatch.setattr(reproducibility, "_text", lambda _: "")
+    assert reproducibility._processor() == (platform.processor() or platform.machine())
+
+
+def test_workers_are_spawned_where_no_server_can_fork_them_and_find_the_same(config, data, monkeypatch):
+    monkeypatch.setattr(executors, "sys", SimpleNamespace(platform="darwin"))
+    with executors.open_pool("local", 1, data) as pool:
+        assert pool.executor._mp_context.get_start_method() == "spawn"
+        state, *_ = pool.executor.submit(train_slice, config, None, ("validation",), data).result()
+    assert state == train_slice(config, None, ("validation",), data)[0]
+
+
+def test_windows_gets_as_many_workers_as_a_pool_there_takes(monkeypatch):
+    monkeypatch.setattr(executors, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(executors.os, "cpu_count", lambda: 96)
+    with executors.open_pool("local") as pool:
+        assert pool.workers == 61
