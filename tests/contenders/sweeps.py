@@ -1,9 +1,17 @@
-"""What the sweeps of the contenders have in common: the fixed list of trials, and the definitions of ours."""
+"""What the sweeps of the contenders have in common: the fixed list of trials, our definitions, what is measured."""
+
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from experiments import catalog
 from harness.config import with_settings
 from studies.definition import SweepDefinition
 from studies.space import Choice
+from tests.contenders.record import markdown
+
+Sweeps = dict[str, list[dict[str, Any]]]  # by name, what `Swept` holds
+MOST_MIB = 300  # of a worker, beside what it shares with the process that imported torch
 
 FIXED = "fixed"  # a list of ten trials, all trained to their ends
 OPTIMIZERS = {"sgd": 0.1, "adagrad": 0.01, "adadelta": 0.5, "rmsprop": 1e-3, "adam": 1e-3}  # and learning rates
@@ -30,3 +38,40 @@ def fixed_sweep(epochs: int) -> SweepDefinition:
         final_seeds=(1,),
         final_epochs=epochs,
     )
+
+
+def times_sooner(measured: Sweeps, ours: Iterable[str], plain: str) -> dict[str, float]:
+    """How many times sooner than the plain example ours ended, by the medians."""
+    return {name: _seconds(measured[plain]) / _seconds(measured[name]) for name in ours}
+
+
+def table(measured: Sweeps, ratios: Mapping[str, float]) -> str:
+    """All of it, a row for each sweep."""
+    rows = [
+        [
+            name,
+            f"{_seconds(swept):.0f}",
+            f"{ratios[name]:.2f}" if name in ratios else "",
+            str(swept[-1]["configurations"]),
+            f"{statistics.mean(swept[-1]['finals']):.2%}" if swept[-1]["finals"] else "",
+            f"{swept[-1]['busy']:.1%}" if swept[-1]["busy"] else "",
+            f"{_mebibytes(swept):.0f}" if _mebibytes(swept) else "",
+        ]
+        for name, swept in measured.items()
+    ]
+    header = ["", "seconds", "times sooner", "configurations", "winner's finals", "training", "MiB a worker"]
+    return markdown(header, rows)
+
+
+def require_small_workers(measured: Sweeps) -> None:
+    """Raises AssertionError where a worker took more memory than it may."""
+    largest = max(map(_mebibytes, measured.values()))
+    assert largest < MOST_MIB, f"a worker takes {largest:.0f} MiB"
+
+
+def _seconds(swept: list[dict[str, Any]]) -> float:
+    return statistics.median(each["seconds"] for each in swept)
+
+
+def _mebibytes(swept: list[dict[str, Any]]) -> float:
+    return max(each["worker_bytes"] for each in swept) / 2**20
