@@ -1,7 +1,5 @@
 """The `harness` command with one more experiment: `tiny`, a sweep of seconds. Run as a process of its own.
 
-Its reports have the first of their figures alone: drawing all takes as long as the sweep.
-
 The environment says what else is other than usual:
 
     TINY_PATIENCE  seconds that the tracking store may be away
@@ -12,10 +10,12 @@ The environment says what else is other than usual:
     TINY_ANEW      if set, the server of the workers imports anew, as a user's does
 """
 
+import contextlib
 import os
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 from unittest import mock
 
 from harness.config import DatasetConfig, RunConfig
@@ -44,11 +44,23 @@ def definition():
     )
 
 
+@contextlib.contextmanager
+def one_figure() -> Iterator[None]:
+    """Reports have the first of their figures alone, and as SVG: drawing all takes as long as a small sweep."""
+    from reports import page
+
+    draw = page.rendered_figures
+
+    def draw_the_first(pictures: Mapping[str, Any], warning: str) -> dict[str, bytes]:
+        return draw(dict(list(pictures.items())[:1]), warning)
+
+    with mock.patch.object(page, "FORMATS", ("svg",)), mock.patch.object(page, "rendered_figures", draw_the_first):
+        yield
+
+
 def main() -> None:
     from experiments import catalog, cli
     from harness import outbox
-    from reports import page
-    from reports.figures.style import Picture
 
     if largest := int(os.environ.get("TINY_FILE", "0")):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
@@ -62,20 +74,15 @@ def main() -> None:
         sweep=definition().model_dump(),
         resources={"cpus": os.environ.get("TINY_CPUS", "1")},
     )
-    all_figures = page.rendered_figures
-    wall_clock = time.time
-
-    def of_the_first(pictures: Mapping[str, Picture], warning: str) -> dict[str, bytes]:
-        return all_figures(dict(list(pictures.items())[:1]), warning)
+    load_sweep, wall_clock = catalog.load_sweep, time.time
 
     def clock_that_is_off() -> float:
         return wall_clock() + float(os.environ.get("TINY_CLOCK", "0"))
 
     with (
-        mock.patch.object(catalog, "load_sweep", return_value=experiment),
+        mock.patch.object(catalog, "load_sweep", lambda name: experiment if name == "tiny" else load_sweep(name)),
         mock.patch.object(outbox, "PATIENCE", float(os.environ.get("TINY_PATIENCE", outbox.PATIENCE))),
         mock.patch.object(time, "time", clock_that_is_off),
-        mock.patch.object(page, "FORMATS", ("svg",)),
-        mock.patch.object(page, "rendered_figures", of_the_first),
+        one_figure(),
     ):
         cli.main()

@@ -12,9 +12,9 @@ from experiments import catalog
 from harness.config import with_settings
 from harness.run import begin_run, broken_outcome, close_broken_run, complete_run, record_slice, train_slice
 from harness.tracking import MlflowTracker, latest_sweep, read_sweep
-from reports import page
 from tests import tiny
 from tests.command import on_a_terminal
+from tests.database import copies_of, fresh_database
 from tests.mnist_folder import write_small_mnist
 
 SMALLER = {"dataset.train_size": 160, "dataset.validation_size": 80}
@@ -36,14 +36,11 @@ class Tracked:
 
 @contextlib.contextmanager
 def tiny_sweeps() -> Iterator[None]:
-    """Every declared sweep is one of a second, and its report is quickly drawn."""
+    """Every declared sweep is one of a second, and its report has one figure."""
     changes = {"base": with_settings(tiny.BASE, SMALLER), "budget": 2, "trial_epochs": 1, "final_epochs": 1}
     values = {"kind": "sweep", "shows": "", "cost": "", "result": ""}
     declared = catalog.SweepExperiment(**values, sweep=(tiny.definition().model_copy(update=changes)).model_dump())
-    with (
-        mock.patch.object(catalog, "load_sweep", return_value=declared),
-        mock.patch.object(page, "FORMATS", ("svg",)),
-    ):
+    with mock.patch.object(catalog, "load_sweep", return_value=declared), tiny.one_figure():
         yield
 
 
@@ -75,4 +72,5 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return track(folder)
+        with copies_of(fresh_database()):
+            return track(folder)

@@ -119,7 +119,7 @@ def label_ends(drawn: Figure, axis: Axes, ends: Mapping[str, tuple[float, float]
     """Names beside the ends of lines (x, y in data units), moved apart where they would overlap."""
     if not ends:
         return
-    drawn.draw_without_rendering()
+    _find_room(drawn)
     to_axes = axis.transData + axis.transAxes.inverted()
     heights = {name: float(to_axes.transform(end)[1]) for name, end in ends.items()}
     line = 10 / 72 / (axis.get_position().height * drawn.get_figheight())
@@ -160,8 +160,15 @@ def lay_out(drawn: Figure, warning: str) -> None:
     if warning:
         drawn.set_figheight(drawn.get_figheight() + 0.2)
         drawn.suptitle(warning, fontsize=7.5, fontweight="bold")
-    drawn.draw_without_rendering()
+    _find_room(drawn)
     drawn.set_layout_engine(None)  # "none" would be an engine that does nothing, for which saving draws twice
+
+
+def _find_room(drawn: Figure) -> None:
+    """As drawing it would, before it draws."""
+    engine = drawn.get_layout_engine()
+    assert engine is not None, "it was made by `figure`"
+    engine.execute(drawn)
 
 
 def tinted(shares: NDArray[np.float64], colour: str) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from harness.data import load_splits
 from harness.soundness import require_sound
 from harness.tracking import connect, latest_sweep, read_run, read_sweep, read_tracked_run, tracking_uri
 from tests.metrics import assert_whole, tracked_sweep_numbers
+from tests.tiny import one_figure
 
 STUDY = '''
 """Adam and Lion on bars of my own."""
@@ -72,13 +73,15 @@ def modules_as_they_were(monkeypatch):
 
 
 def test_a_sweep_of_a_file_that_is_killed_goes_on_and_ends_as_one_left_alone(harness, harness_started, study):
-    alone = harness("sweep", str(study), "--executor", "inline", "--fresh")
+    with one_figure():
+        alone = harness("sweep", str(study), "--executor", "inline", "--fresh")
     assert alone.returncode == 0, alone.stderr
     expected = tracked_sweep_numbers(latest_sweep())
-    started = harness_started("sweep", str(study), "--workers", "2", "--fresh")
+    arguments = ("sweep", str(study), "--workers", "2")
+    started = harness_started(*arguments, "--fresh", module="tests.tiny", TINY_ANEW="yes")
     started.wait_for("epoch ", times=4)
     started.kill()
-    harness_started("sweep", str(study), "--workers", "2").end_with(0)
+    harness_started(*arguments, module="tests.tiny").end_with(0)
     assert tracked_sweep_numbers(latest_sweep()) == expected
     assert_whole(latest_sweep(), 3 * (4 + 2 * 2))
     sweep, runs = read_sweep(latest_sweep())
