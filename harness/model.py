@@ -35,7 +35,10 @@ class ConvNet(nn.Module):
         x = self.activation(self.conv1(images))
         x = self.conv2(x)
         x = self.activation(max_pool(x)) if self.pool_first else max_pool(self.activation(x))
-        x = torch.flatten(self.dropout1(x), 1)
+        x = self.dropout1(x)
+        if x.requires_grad and x.is_contiguous(memory_format=torch.channels_last):
+            x.register_hook(_to_channels_last)
+        x = torch.flatten(x, 1)
         x = self.dropout2(self.activation(self.linear1(x)))
         return F.log_softmax(self.linear2(x), dim=1)
 
@@ -45,6 +48,11 @@ def new_model(config: AnyModelConfig) -> nn.Module:
     if isinstance(config, OwnModelConfig):
         return find(config.name)(**config.arguments)  # type: ignore[no-any-return]
     return ConvNet(config)
+
+
+def _to_channels_last(gradient: Tensor) -> Tensor:
+    """As the values are, of which flattening undid the format: what follows is slow on two formats at once."""
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _activation(config: ModelConfig) -> Callable[[Tensor], Tensor]:

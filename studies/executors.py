@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import multiprocessing
 import os
 import pickle
@@ -46,7 +47,12 @@ class LocalExecutor(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int) -> None:
-        super().__init__(workers, _context(), _prepare_worker)
+        context = _context()
+        if context.get_start_method() == "forkserver":
+            from multiprocessing import forkserver  # which Windows lacks
+
+            forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
+        super().__init__(workers, context, _prepare_worker)
         self._folder = tempfile.TemporaryDirectory(prefix="harness-results-")
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
@@ -164,6 +170,7 @@ def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:
 
 
 def _prepare_worker() -> None:
+    gc.freeze()  # what it shares with the process that it was forked from: to look for cycles there copies its pages
     # Ctrl-C and a supervisor's SIGTERM reach the whole process group; the coordinator decides what ends when
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -1,5 +1,6 @@
 """A worker that is killed is noticed, whatever it was at; a result comes whole or not at all."""
 
+import gc
 import os
 import resource
 import signal
@@ -73,3 +74,7 @@ def test_what_a_call_raises_is_raised_and_leaves_the_workers_usable(executor):
     with pytest.raises(ValueError, match="of the function"):
         executor.submit(fail).result(timeout=60)
     assert executor.submit(abs, -1).result(timeout=60) == 1
+
+
+def test_the_collector_leaves_alone_what_a_worker_shares_with_the_process_it_was_forked_from(executor):
+    assert executor.submit(gc.get_freeze_count).result() > 100_000
