@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.made-from-lock
 EXPERIMENT ?= optimizers
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 RESULTS := mlflow.db* mlartifacts mlruns .harness
 
 help:  ## print the targets
@@ -36,7 +37,7 @@ bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
 
 gallery: $(SETUP)  ## the README's picture, of the default sweep (needs chromium)
 	mkdir -p reports/gallery
-	chromium --headless --no-sandbox --hide-scrollbars --window-size=960,2300 \
+	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=960,2300 \
 		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness sweep optimizers --json \
 		| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["report"])')"
 

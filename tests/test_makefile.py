@@ -2,9 +2,13 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from tests.browser import installed_browser
 
 RESULTS = ("mlflow.db", "mlflow.db-wal", "mlartifacts/run/state.pt", ".harness/sweeps/optuna.journal")
 
@@ -53,3 +57,19 @@ def test_clean_results_asks(make, tmp_path, answer, kept):
     assert "[y/N]" in make("clean-results", answer=answer)
     assert all((tmp_path / name).exists() == kept for name in RESULTS)
     assert (tmp_path / "build").exists()
+
+
+def test_gallery_is_a_picture_of_the_default_sweeps_report(make, tmp_path):
+    installed_browser()
+    page, program = tmp_path / "report.html", tmp_path / ".venv" / "bin" / "harness"
+    page.write_text("<title>report</title><body style='background: red'>", encoding="utf-8")
+    program.parent.mkdir(parents=True)
+    program.write_text(f"""#!/bin/sh
+        test "$*" = "sweep optimizers --json" && echo '{{"report": "{page}"}}'
+        """)
+    program.chmod(0o755)
+    (program.parent / "python").symlink_to(sys.executable)
+    (tmp_path / ".venv" / ".made-from-lock").touch()
+    make("gallery")
+    with Image.open(tmp_path / "reports" / "gallery" / "optimizers.png") as picture:
+        assert (picture.width, picture.convert("RGB").getpixel((480, 100))) == (960, (255, 0, 0))

@@ -34,15 +34,6 @@ final_epochs = 1
 subset = true
 base = { threads = 1, dataset = { train_size = 256, validation_size = 64 } }
 """
-# the command, that draws one figure: all take as long as the sweep
-QUICKLY = """
-from experiments.cli import main
-from reports import page
-all_figures = page.rendered_figures
-page.FORMATS = ("svg",)
-page.rendered_figures = lambda pictures, warning: all_figures(dict(list(pictures.items())[:1]), warning)
-main()
-"""
 # what is opened in the locale's encoding is an error, if it is ours; put into the environment's own start
 STRICT = f"import warnings; warnings.filterwarnings('error', '', EncodingWarning, '({'|'.join(PACKAGES)})([.]|$)')"
 POOREST = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONWARNDEFAULTENCODING": "1"}
@@ -64,8 +55,6 @@ class Installed:
 
     def run(self, program: str, *arguments: str) -> str:
         """What it prints, in an empty folder, with an empty home and an empty folder for temporary files."""
-        for name in ("here", "home", "temporary"):
-            (self.folder / name).mkdir(exist_ok=True)
         system = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "temporary")}
         process = subprocess.run(
@@ -100,6 +89,8 @@ def installed(tmp_path_factory):
     (wheel,) = folder.glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "environment"], check=True)
     environment = Installed(folder, wheel)
+    for name in ("here", "home", "temporary"):
+        (folder / name).mkdir()
     pip("--python", folder / "environment" / "bin" / "python", "install", "--no-deps", "--no-index", wheel)
     # the packages alone: what is editable there is found through a .pth file, which is not read here
     dependencies = [path for path in sys.path if path.endswith("site-packages")]
@@ -112,10 +103,9 @@ def installed(tmp_path_factory):
 def written(installed):
     """The files and folders that a sweep and its report write."""
     here = installed.folder / "here"
-    here.mkdir(exist_ok=True)
     (here / "mlflow.db").write_bytes(fresh_database())  # which MLflow would take seconds to make
     before = installed.paths()
-    page = Path(installed.run("python", "-c", QUICKLY, "sweep", "tiny", "--executor", "inline").split()[-1])
+    page = Path(installed.run("harness", "sweep", "tiny", "--executor", "inline").split()[-1])
     assert page.is_relative_to(here)
     assert "Adam β" in page.read_text(encoding="utf-8")
     return installed.paths() - before
