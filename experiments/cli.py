@@ -252,15 +252,18 @@ def sweep(
     from harness.tracking import MlflowTracker
     from studies.sweep import run_sweep
 
-    tracker = MlflowTracker()
-    with workplace() as pool, watch(definition) as observer:
-        _say_what_waits(definition, pool.workers)
-        stop = _stop_on_signals()  # after Ray, which sets its own
-        try:
-            result = run_sweep(catalog.title(experiment), definition, tracker, pool, observer, stop, fresh, storage)
-        except (KeyboardInterrupt, WorkFailedError, OSError):
-            say("harness: the same command goes on where this one stopped", err=True)
-            raise
+    with workplace() as pool:  # what its workers need is imported while the store is opened
+        tracker = MlflowTracker()
+        with watch(definition) as observer:
+            _say_what_waits(definition, pool.workers)
+            stop = _stop_on_signals()  # after Ray, which sets its own
+            try:
+                result = run_sweep(
+                    catalog.title(experiment), definition, tracker, pool, observer, stop, fresh, storage
+                )
+            except (KeyboardInterrupt, WorkFailedError, OSError):
+                say("harness: the same command goes on where this one stopped", err=True)
+                raise
     from reports.page import write_report
 
     page, report = write_report(result.sweep_id)
@@ -445,6 +448,26 @@ def reproduce(
 
 
 @app.command()
+def register(
+    name: Annotated[str, typer.Option("--name", help="Of the registered model; made where there is none.")],
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP_OR_RUN]", help="The latest sweep by default, whose winner it is.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Put a sweep's winner, or the model of a run or final, into MLflow's model registry."""
+    from harness.models import register_model
+    from harness.tracking import latest_sweep
+
+    registered = register_model(run_id or latest_sweep(), name, data_dir)
+    if as_json:
+        _print_json(registered.model_dump(mode="json"))
+    else:
+        typer.echo(f"{registered.name}, version {registered.version}: {registered.uri}")
+
+
+@app.command()
 def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
     """What a run here would use, and whether anything is wrong."""
     from experiments.terminal import print_findings
@@ -464,7 +487,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
     """The MLflow UI on this project's store, on 127.0.0.1."""
     import socket
 
-    from harness.tracking import connect, tracking_uri
+    from harness.tracking import latest_charts, tracking_uri
 
     if tracking_uri().startswith("http"):
         raise BadInputError(
@@ -480,8 +503,10 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
             raise BadInputError(
                 f"--port {port} can't be used ({error.strerror}): a free port is allowed; name another"
             ) from None
-    connect(tracking_uri())
+    charts = latest_charts()
     typer.echo(f"http://127.0.0.1:{port}", err=True)
+    if charts:
+        typer.echo(f"http://127.0.0.1:{port}/{charts}  the latest sweep's finals as charts, by optimizer", err=True)
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,10 +17,13 @@ from harness.config import AnyDatasetConfig, OwnDatasetConfig
 from harness.errors import BadInputError
 from harness.folders import WORK_FOLDER
 from harness.own import find
+from harness.records import DatasetInput, DatasetUse
 
 # The chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare.
 MEAN = 0.1302
 STANDARD_DEVIATION = 0.3069
+
+DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest
 
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -59,12 +63,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a run may see. `digest` is the SHA-256 of all images and labels of the dataset."""
+    """What a run may see. `digest` is the SHA-256 of all images and labels of the dataset.
+
+    `source` is the folder that they were read from, or a user's own function.
+    """
 
     train: Split
     validation: Split
     test: Split
     digest: str
+    source: Path | str
 
 
 def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = None) -> Splits:
@@ -93,12 +101,31 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
         validation=take(validation_part),
         test=Split(test.images.to(device), test.labels.to(device)),
         digest=_digest(train, test),
+        source=_source(config, data_dir),
     )
 
 
 def class_names(config: AnyDatasetConfig, classes: int) -> tuple[str, ...]:
     """What the classes are called; numbers in a dataset of a user's own."""
     return CLASS_NAMES.get(config.name) or tuple(map(str, range(classes)))
+
+
+def dataset_inputs(config: AnyDatasetConfig, data: Splits, uses: Sequence[DatasetUse]) -> tuple[DatasetInput, ...]:
+    """What a run of that config records of its data, for each use of them."""
+    test_set = (config.split_seed, config.test_size) if isinstance(config, OwnDatasetConfig) else ()
+    # how many images, and what else decides which ones
+    parts: dict[DatasetUse, tuple[int, tuple[int, ...]]] = {
+        "training": (config.train_size, (config.split_seed, config.validation_size, *test_set)),
+        "validation": (config.validation_size, (config.split_seed, *test_set)),
+        "testing": (len(data.test), test_set),
+    }
+
+    def of(use: DatasetUse) -> DatasetInput:
+        which = hashlib.sha256(f"{data.digest} {use} {parts[use]}".encode()).hexdigest()
+        digest = data.digest[: DIGEST_LENGTH // 2] + which[: DIGEST_LENGTH // 2]
+        return DatasetInput(name=config.name, use=use, digest=digest, source=data.source, images=parts[use][0])
+
+    return tuple(of(use) for use in uses)
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
@@ -215,9 +242,17 @@ def _read_shipped_mnist() -> tuple[Split, Split]:
 
 
 def _read_idx(name: str, header: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    return np.frombuffer(checked_bytes(Path(str(files("harness") / "datasets" / "mnist" / f"{name}.gz"))), np.uint8)[
-        header:
-    ]
+    return np.frombuffer(checked_bytes(_shipped_mnist() / f"{name}.gz"), np.uint8)[header:]
+
+
+def _shipped_mnist() -> Path:
+    return Path(str(files("harness") / "datasets" / "mnist"))
+
+
+def _source(config: AnyDatasetConfig, data_dir: Path | None) -> Path | str:
+    if isinstance(config, OwnDatasetConfig):
+        return config.name
+    return _shipped_mnist() if config.name == "mnist" and data_dir is None else _torchvision_root(data_dir).resolve()
 
 
 def checked_bytes(path: Path) -> bytes:
@@ -245,7 +280,7 @@ def _read_torchvision(name: str, data_dir: Path | None) -> tuple[Split, Split]:
     from torchvision import datasets
 
     dataset = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
-    root = data_dir or WORK_FOLDER / "datasets"
+    root = _torchvision_root(data_dir)
     try:
         parts = [dataset(root, train=train, download=data_dir is None) for train in (True, False)]
     except (RuntimeError, OSError) as error:
@@ -255,6 +290,10 @@ def _read_torchvision(name: str, data_dir: Path | None) -> tuple[Split, Split]:
         ) from None
     train, test = (Split(part.data, part.targets.to(torch.int64)) for part in parts)
     return train, test
+
+
+def _torchvision_root(data_dir: Path | None) -> Path:
+    return data_dir or WORK_FOLDER / "datasets"
 
 
 def _digest(*splits: Split) -> str:

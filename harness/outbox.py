@@ -4,14 +4,17 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import WorkFailedError
-from harness.records import Outcome, Tag
+from harness.records import DatasetInput, Outcome, Tag
 from harness.tracking import FoundRun, Tracker, is_away
+
+if TYPE_CHECKING:
+    from harness.data import Splits
 
 logger = logging.getLogger(__name__)
 PATIENCE = 600.0  # seconds that a store may be away; what waits for it is in memory
@@ -60,6 +63,10 @@ class Outbox:
         """The last step of a run's metrics, 0 where it has none."""
         return self._send(run_id, lambda: self._tracker.last_step(self.stored_id(run_id))).result()
 
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Record on what data a run is; what is recorded already stays."""
+        self._send(run_id, lambda: self._tracker.log_inputs(self.stored_id(run_id), inputs))
+
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
 
@@ -79,6 +86,10 @@ class Outbox:
     def read_artifact(self, run_id: str, name: str) -> bytes:
         """The content of such a file."""
         return self._send(run_id, lambda: self._tracker.read_artifact(self.stored_id(run_id), name)).result()
+
+    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
+        """Have the run, a sweep, show the model that one of its finals trained on that data; once."""
+        self._send(run_id, lambda: self._tracker.log_model(self.stored_id(run_id), self.stored_id(trained_by), data))
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""

@@ -1,6 +1,8 @@
 """What a run reports: EpochMetrics, RunRecord, and the names of metrics and tags. No torch, no MLflow."""
 
 from enum import StrEnum
+from pathlib import Path
+from typing import Literal
 
 from harness.config import FrozenModel, RunConfig
 
@@ -69,6 +71,23 @@ class Divergence(FrozenModel):
     split: str
 
 
+DatasetUse = Literal["training", "validation", "testing"]  # as MLflow names it
+
+
+class DatasetInput(FrozenModel):
+    """The part of a dataset that a run was trained or measured on.
+
+    `digest` begins as that of the whole dataset, its second half says which part. `source` is the dataset's folder,
+    or the user's own function that made it.
+    """
+
+    name: str
+    use: DatasetUse
+    digest: str
+    source: Path | str
+    images: int
+
+
 class Mistake(FrozenModel):
     """A test image that the model got wrong.
 
@@ -120,10 +139,12 @@ class Tag:
     DEFINITION_HASH = "harness.definition_hash"
     OPTIMIZER = "harness.optimizer"
     SEED = "harness.seed"
+    TRAINED_BY = "harness.trained_by"  # of a model, the run that trained it
     NUMBER = "harness.number"  # the trial's in its study, or the final's seed
     SEQUENCE = "harness.sequence"  # of sweeps in the order in which they were started
     STORAGE = "harness.storage"  # where a sweep's Optuna studies are
     SUBSET = "harness.subset"
+    SUPERSEDED = "harness.superseded"  # of a final, "true": more trials found a better winner since
     QUIET = "harness.quiet"  # "true": it trained alone, so that its durations count
     DATA_DIGEST = "harness.data_digest"
     TORCH = "harness.torch"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.checkpoint import Checkpoint, discard, load_latest, save
 from harness.config import AnyDatasetConfig, RunConfig, canonical_json, config_hash, flatten, parse_config
-from harness.data import Splits, load_splits
+from harness.data import Splits, dataset_inputs, load_splits
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.folders import work_folder
 from harness.lock import only_process
@@ -19,6 +19,7 @@ from harness.records import (
     ENVIRONMENT_ARTIFACT,
     MISTAKES_ARTIFACT,
     STATE_ARTIFACT,
+    DatasetUse,
     Divergence,
     EpochMetrics,
     Mistakes,
@@ -33,6 +34,7 @@ from harness.state import RunState
 from harness.tracking import Tracker, json_bytes
 from harness.training import EvaluationSplit, advance, initial_state
 
+USES: dict[EvaluationSplit, DatasetUse] = {"validation": "validation", "test": "testing"}
 # the state, the metrics, and with what the run ended, if it did: a divergence, or its mistakes on the test set
 SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | Mistakes | None]
 
@@ -62,7 +64,7 @@ def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Pa
     data = load_cached_splits(config.dataset, config.device, data_dir)
     require_sound(config, data)
     name = run_name(config, config.optimizer.name, f"seed {config.seed}")
-    return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data.digest)
+    return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data)
 
 
 def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> OpenRun:
@@ -83,9 +85,9 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
             f"run {run_id!r} has {found.tags[Tag.OUTCOME]}: a run that was stopped is allowed; start a new one"
         )
     config = parse_config(json.loads(tracker.read_artifact(run_id, CONFIG_ARTIFACT)))
-    digest = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)
+    data = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)
     with only_process(checkpoint_folder(run_id), f"run {run_id!r}"):
-        return open_run(config, tracker, "", "", {}, _splits(config), digest, run_id)
+        return open_run(config, tracker, "", "", {}, _splits(config), data, run_id)
 
 
 def complete_run(
@@ -142,19 +144,19 @@ def load_cached_splits(dataset: AnyDatasetConfig, device: str, data_dir: Path | 
     return load_splits(dataset, device, data_dir)
 
 
-def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> str:
-    """The digest of the config's data, which must be the expected one.
+def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> Splits:
+    """The config's data, whose digest must be the expected one.
 
     Raises:
         BadInputError: it is not.
     """
-    digest = load_cached_splits(config.dataset, config.device, data_dir).digest
-    if digest != expected:
+    data = load_cached_splits(config.dataset, config.device, data_dir)
+    if data.digest != expected:
         raise BadInputError(
-            f"data {config.dataset.name!r} has digest {digest}: {expected} is allowed, the run's own; "
+            f"data {config.dataset.name!r} has digest {data.digest}: {expected} is allowed, the run's own; "
             "name the folder with that data with --data-dir"
         )
-    return digest
+    return data
 
 
 def open_run(
@@ -164,21 +166,23 @@ def open_run(
     name: str,
     tags: Mapping[str, str],
     splits: tuple[EvaluationSplit, ...],
-    data_digest: str,
+    data: Splits,
     run_id: str | None = None,
     folder: Path | None = None,
 ) -> OpenRun:
-    """Start a run with its params, provenance tags, resolved config and environment; or go on with `run_id`.
+    """Start a run with its params, provenance tags, data, resolved config and environment; or go on with `run_id`.
 
     Its checkpoints are in `folder`, which for a single run is named after its id.
     """
     logged = 0
     if run_id is None:
-        tags = _config_tags(config, data_digest) | provenance_tags() | dict(tags)
+        tags = _config_tags(config, data.digest) | provenance_tags() | dict(tags)
         run_id = tracker.start_run(experiment, name, flatten(config), tags)
     else:
         tracker.reopen_run(run_id, flatten(config))
         logged = tracker.last_step(run_id)
+    uses: list[DatasetUse] = ["training", *(USES[split] for split in splits)]
+    tracker.log_inputs(run_id, dataset_inputs(config.dataset, data, uses))
     tracker.log_artifact(run_id, CONFIG_ARTIFACT, canonical_json(config).encode())
     log_provenance(tracker, run_id)
     folder = folder or checkpoint_folder(run_id)

@@ -37,7 +37,7 @@ def require_sound(config: RunConfig, data: Splits) -> None:
         model = _made("model", name, config, _make_model)
         _require_log_probabilities(name, model, few, _classes(data))
         _made("optimizer", config.optimizer.name, config, lambda each: _make_optimizer(each, model))
-    _require_resumable(config, Splits(train=few, validation=few, test=few, digest=data.digest))
+    _require_resumable(config, Splits(few, few, few, data.digest, data.source))
 
 
 def _make_model(config: RunConfig) -> nn.Module:

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import importlib.util
 import json
+import logging
 import math
 import os
 import tempfile
@@ -12,18 +14,17 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import BadInputError, without_password
 from harness.folders import WORK_FOLDER, writable_folder
-from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, DatasetInput, Outcome, Stage, Tag
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdout is for the result
-# a request that is sent again after its answer was lost would start a run twice; the outbox looks first
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+if TYPE_CHECKING:
+    from harness.data import Splits
 
+logger = logging.getLogger(__name__)
+VIEW = "mlflow.sharedViewState."  # begins the name of an experiment's tag, which the UI reads
 AT_ONCE = 50  # runs whose metrics are asked for together: their ids must fit into an address
 MOST_POINTS = 25_000  # that a server gives in one answer; it leaves out the others without a word
 STATUS = {
@@ -47,6 +48,9 @@ class Tracker(Protocol):
     def last_step(self, run_id: str) -> int:
         """The last step of a run's metrics, 0 where it has none."""
 
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Record on what data a run is; what is recorded already stays."""
+
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
 
@@ -55,6 +59,9 @@ class Tracker(Protocol):
 
     def read_artifact(self, run_id: str, name: str) -> bytes:
         """The content of such a file."""
+
+    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
+        """Have the run, a sweep, show the model that one of its finals trained on that data; once."""
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
@@ -88,23 +95,43 @@ class MlflowTracker:
         self.uri = tracking_uri()
         self._client = connect(self.uri)
         self._experiments: dict[str, str] = {}
+        self._monitors: dict[str, Any] = {}
+        self._monitored = monitors_system()
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
         run = self._client.create_run(self._experiment_id(experiment), run_name=name, tags=dict(tags))
         run_id: str = run.info.run_id
         self._log_params(run_id, params)
+        if tags.get(Tag.STAGE) == Stage.SWEEP:
+            self._show_charts(run_id, run.info.experiment_id, tags.get(Tag.NOTE, ""))
+        if self._monitored:
+            self._monitor(run_id, tags)
         return run_id
 
     def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
         self._client.update_run(run_id, status="RUNNING")
         self._log_params(run_id, params)
+        if self._monitored:
+            self._monitor(run_id, self._client.get_run(run_id).data.tags)
 
     def last_step(self, run_id: str) -> int:
         """The last step of a run's metrics, 0 where it has none."""
         history = self._client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
         return max((point.step for point in history), default=0)
+
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Record on what data a run is; what is recorded already stays."""
+        from mlflow.exceptions import MlflowException
+
+        of_mlflow = [_as_mlflow_input(each) for each in inputs]
+        try:
+            self._client.log_inputs(run_id, of_mlflow)
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            self._client.log_inputs(run_id, of_mlflow)  # another process was the first to record the same data
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
@@ -125,6 +152,20 @@ class MlflowTracker:
         """The content of such a file."""
         return read_artifact(run_id, name)
 
+    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
+        """Have the run, a sweep, show the model that one of its finals trained on that data; once.
+
+        A model that can't be exported, or a store that takes none, costs the sweep a warning alone.
+        """
+        from harness.models import log_model
+
+        try:
+            log_model(self._client, run_id, trained_by, data)
+        except Exception as error:
+            if is_away(error):
+                raise
+            logger.warning("harness: sweep %s has no model: %s", run_id, without_password(str(error)))
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
         from mlflow.entities import RunTag
@@ -133,6 +174,8 @@ class MlflowTracker:
 
     def end_run(self, run_id: str, outcome: Outcome) -> None:
         """Close a run with its outcome and the matching status."""
+        if run_id in self._monitors:
+            self._monitors.pop(run_id).finish()
         self.set_tags(run_id, {Tag.OUTCOME: outcome.value})
         self._client.set_terminated(run_id, STATUS[outcome])
 
@@ -171,6 +214,21 @@ class MlflowTracker:
                 self._experiments[name] = found.experiment_id
         return self._experiments[name]
 
+    def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
+        """Have the UI show a sweep's finals as charts by optimizer, as it shares a view itself; and link to them."""
+        self._client.set_experiment_tag(experiment_id, VIEW + sweep_id, json.dumps(_charts(sweep_id)))
+        link = f"[The finals as charts, a line for each optimizer]({charts_route(experiment_id, sweep_id)})"
+        self.set_tags(sweep_id, {Tag.NOTE: f"{note}\n\n{link}"})
+
+    def _monitor(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Record the machine's own metrics with a single run or a sweep; trials and finals share the machine."""
+        if run_id in self._monitors or tags.get(Tag.STAGE) not in (Stage.RUN, Stage.SWEEP):
+            return
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self._monitors[run_id] = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self.uri)
+        self._monitors[run_id].start()
+
 
 @dataclass
 class MemoryRun:
@@ -182,6 +240,8 @@ class MemoryRun:
     tags: dict[str, str]
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    inputs: tuple[DatasetInput, ...] = ()
+    trained_by: str | None = None  # of a sweep's model
     outcome: Outcome | None = None
 
 
@@ -206,6 +266,10 @@ class MemoryTracker:
         """The last step of a run's metrics, 0 where it has none."""
         return max(self.runs[run_id].history, default=0)
 
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Record on what data a run is; what is recorded already stays."""
+        self.runs[run_id].inputs = tuple(dict.fromkeys([*self.runs[run_id].inputs, *inputs]))
+
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step; a step has its metrics once."""
         if step in self.runs[run_id].history:
@@ -219,6 +283,10 @@ class MemoryTracker:
     def read_artifact(self, run_id: str, name: str) -> bytes:
         """The content of such a file."""
         return self.runs[run_id].artifacts[name]
+
+    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:  # noqa: ARG002
+        """Have the run show the model of another."""
+        self.runs[run_id].trained_by = trained_by
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
@@ -250,6 +318,80 @@ class MemoryTracker:
         return max((int(run.tags.get(Tag.SEQUENCE, 0)) for run in self.runs.values()), default=0)
 
 
+def charts_route(experiment_id: str, sweep_id: str) -> str:
+    """The page of MLflow's UI with a sweep's finals as charts, a line for each optimizer."""
+    return f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART&viewStateShareKey={sweep_id}"
+
+
+def latest_charts() -> str | None:
+    """Those of the sweep that was started last; None where there is none."""
+    client = connect(tracking_uri())
+    sweep = next(_sweeps(client), None)
+    if sweep is None or VIEW + sweep.info.run_id not in client.get_experiment(sweep.info.experiment_id).tags:
+        return None
+    return charts_route(sweep.info.experiment_id, sweep.info.run_id)
+
+
+def _charts(sweep_id: str) -> dict[str, Any]:
+    """What the UI keeps of a view of runs: here of the winners' finals, grouped by optimizer."""
+    tags = {Tag.SWEEP_ID: sweep_id, Tag.STAGE: Stage.FINAL, Tag.SUPERSEDED: "false"}
+    return {
+        "searchFilter": _condition(tags),
+        # ordered by date, the finals would come with their sweep
+        "orderByKey": f"metrics.`{METRIC_NAMES['validation_accuracy']}`",
+        "orderByAsc": False,
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "tag", "groupByData": Tag.OPTIMIZER}],
+        },
+        "runsHiddenMode": "SHOW_ALL",
+    }
+
+
+def _condition(tags: Mapping[str, str]) -> str:
+    """Of the runs with all these tags, in MLflow's language."""
+    return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+
+
+def monitors_system() -> bool:
+    """Whether the machine's own metrics are asked for, by MLflow's own switch.
+
+    Raises:
+        BadInputError: what the environment says of them is no value, or what reads them is not installed.
+    """
+    from mlflow import environment_variables as of_mlflow
+
+    switch = of_mlflow.MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
+    interval = of_mlflow.MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
+    for each, allowed in ((switch, "true or false"), (interval, "a number of seconds")):
+        try:
+            each.get()
+        except ValueError:
+            raise BadInputError(
+                f"{each.name} {each.get_raw()!r}: {allowed} is allowed; correct or unset it"
+            ) from None
+    if switch.get() and importlib.util.find_spec("psutil") is None:
+        raise BadInputError(
+            f"{switch.name} {switch.get_raw()!r}: false is allowed where psutil is not installed; "
+            "`pip install 'optimizer-harness[system]'`, or unset it"
+        )
+    return bool(switch.get())
+
+
+def _as_mlflow_input(data: DatasetInput) -> Any:  # noqa: ANN401
+    from mlflow.entities import Dataset, InputTag
+    from mlflow.entities import DatasetInput as MlflowInput
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    if isinstance(data.source, Path):
+        kind, source = "local", json.dumps({"uri": data.source.as_posix()})
+    else:
+        kind, source = "code", json.dumps({"tags": {Tag.SOURCE: data.source}})
+    profile = json.dumps({"images": data.images})
+    dataset = Dataset(data.name, data.digest, kind, source, profile=profile)
+    return MlflowInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, data.use)])
+
+
 def is_away(error: BaseException) -> bool:
     """Whether the store may answer later: it can't be reached, is locked or has no room now."""
     import sqlalchemy
@@ -272,10 +414,10 @@ def connect(uri: str) -> Any:  # noqa: ANN401
     Raises:
         BadInputError: the store can't be reached.
     """
-    import logging
-
-    # MLflow logs a line for each of the migrations of a fresh database, and the traceback of an error that it raises
+    # MLflow logs a line for each of the migrations of a fresh database, when it begins to look at the system, and the
+    # traceback of an error that it raises
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     import sqlalchemy
     from filelock import FileLock
@@ -448,11 +590,10 @@ def _sweeps(client: Any) -> Iterator[Any]:  # noqa: ANN401
 
 def _search(client: Any, experiments: list[str], tags: Mapping[str, str]) -> Iterator[Any]:  # noqa: ANN401
     """The runs with all these tags, the one of the highest sequence number first, page after page."""
-    condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     order = [f"tags.`{Tag.SEQUENCE}` DESC"]  # not by time: a clock may be set back
     token = None
     while True:
-        page = client.search_runs(experiments, condition, order_by=order, page_token=token)
+        page = client.search_runs(experiments, _condition(tags), order_by=order, page_token=token)
         yield from page
         token = page.token
         if not token:

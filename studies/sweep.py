@@ -13,10 +13,19 @@ from typing import Any
 
 from harness.checkpoint import discard
 from harness.config import RunConfig, canonical_json, config_hash, differences, flatten
+from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
 from harness.outbox import Outbox, delivered
-from harness.records import DEFINITION_ARTIFACT, IMPORTANCES_ARTIFACT, METRIC_NAMES, Outcome, Stage, Tag
+from harness.records import (
+    DEFINITION_ARTIFACT,
+    IMPORTANCES_ARTIFACT,
+    METRIC_NAMES,
+    DatasetUse,
+    Outcome,
+    Stage,
+    Tag,
+)
 from harness.run import (
     broken_outcome,
     close_broken_run,
@@ -51,7 +60,7 @@ class Sweep:
     name: str
     definition: SweepDefinition
     sweep_id: str
-    data_digest: str
+    data: Splits
     tracker: Outbox
     pool: WorkerPool
     observers: list[Observer]
@@ -82,8 +91,19 @@ class Sweep:
         found = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
         if found is not None and found.tags.get(Tag.OUTCOME) in (Outcome.COMPLETED, Outcome.DIVERGED):
             return None
-        tags = {Tag.QUIET: "true"} if quiet else {}
+        tags = {Tag.SUPERSEDED: "false"} | ({Tag.QUIET: "true"} if quiet else {})
         return self._begin(self._job(Stage.FINAL, optimizer, seed, config, config.epochs, tags))
+
+    def completed_finals(self, optimizer: str) -> Iterator[FoundRun]:
+        """Of the optimizer's winner, in seed order, as recorded."""
+        best = self.searches[optimizer].best
+        if best is None:
+            return
+        for seed in self.definition.final_seeds:
+            config = self.config(optimizer, best[0], self.definition.final_epochs, seed)
+            final = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
+            if final is not None and final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+                yield final
 
     def record_what_ended(self) -> None:
         """Track to its end each trial that ended before the store had all of it: its checkpoint is still there."""
@@ -148,9 +168,7 @@ class Sweep:
         }
         splits: tuple[EvaluationSplit, ...] = ("validation",) if stage is Stage.TRIAL else ("validation", "test")
         run_id = found.run_id if found else None
-        run = open_run(
-            config, self.tracker, self.name, label, tags, splits, self.data_digest, run_id, self._folder(key)
-        )
+        run = open_run(config, self.tracker, self.name, label, tags, splits, self.data, run_id, self._folder(key))
         return Job(stage, optimizer, number, run, limit)
 
 
@@ -214,7 +232,7 @@ def run_sweep(
             name,
             definition,
             sweep_id,
-            data.digest,
+            data,
             outbox,
             pool,
             [observer or Observer()],
@@ -224,6 +242,8 @@ def run_sweep(
         )
         if found is None or not _is_complete(found, definition):
             _run_to_the_end(sweep)
+        if winner := _winner(sweep):
+            outbox.log_model(sweep_id, winner.run_id, data)
         return _result(sweep)
 
 
@@ -233,6 +253,8 @@ def _run_to_the_end(sweep: Sweep) -> None:
     try:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
         tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
+        uses: tuple[DatasetUse, ...] = ("training", "validation", "testing")
+        tracker.log_inputs(sweep_id, dataset_inputs(definition.base.dataset, sweep.data, uses))
         sweep.record_what_ended()
         _watch(sweep)
         sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool.workers)
@@ -241,6 +263,8 @@ def _run_to_the_end(sweep: Sweep) -> None:
         sweep.run(Finals(sweep, [first], quiet=True), at_a_time=1)
         sweep.run(Finals(sweep, others, quiet=False), sweep.pool.workers)
         tracker.log_artifact(sweep_id, IMPORTANCES_ARTIFACT, json_bytes(_importances(sweep)))
+        sweep.recorded = _recorded(sweep.name, sweep_id, tracker)
+        _mark_superseded(sweep)
         tracker.log_metrics(sweep_id, _summary(_result(sweep)), step=definition.budget)
     except BaseException as error:
         sweep.break_off(error)
@@ -359,18 +383,10 @@ def _note(definition: SweepDefinition) -> str:
 
 def _result(sweep: Sweep) -> SweepResult:
     """What is recorded of the sweep."""
-    recorded = _recorded(sweep.name, sweep.sweep_id, sweep.tracker)
-
-    def accuracies(optimizer: str, values: Mapping[str, Any]) -> Iterator[float]:
-        for seed in sweep.definition.final_seeds:
-            config = sweep.config(optimizer, values, sweep.definition.final_epochs, seed)
-            final = recorded.get(_key(Stage.FINAL, optimizer, seed, config))
-            if final is not None and final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
-                yield final.metrics[METRIC_NAMES["test_accuracy"]]
 
     def of(optimizer: str, study: Search) -> OptimizerResult:
         values, accuracy = study.best or (None, None)
-        finals = tuple(accuracies(optimizer, values)) if values is not None else ()
+        finals = tuple(final.metrics[METRIC_NAMES["test_accuracy"]] for final in sweep.completed_finals(optimizer))
         return OptimizerResult(
             trials=sum(trial.outcome is not None for trial in study.trials),
             outcomes=dict(Counter(trial.outcome for trial in study.trials if trial.outcome)),
@@ -384,6 +400,25 @@ def _result(sweep: Sweep) -> SweepResult:
     return SweepResult(
         sweep_id=sweep.sweep_id, optimizers={name: of(name, study) for name, study in sweep.searches.items()}
     )
+
+
+def _winner(sweep: Sweep) -> FoundRun | None:
+    """The first final of the optimizer whose best trial validated best; None where none completed."""
+
+    def merit(optimizer: str) -> float:
+        best = sweep.searches[optimizer].best
+        return best[1] if best else 0.0
+
+    by_merit = sorted(sweep.searches, key=merit, reverse=True)
+    return next((final for optimizer in by_merit for final in sweep.completed_finals(optimizer)), None)
+
+
+def _mark_superseded(sweep: Sweep) -> None:
+    """The finals of earlier winners: more trials have found better ones since."""
+    current = {final.run_id for optimizer in sweep.searches for final in sweep.completed_finals(optimizer)}
+    for run in sweep.recorded.values():
+        if run.tags[Tag.STAGE] == Stage.FINAL and run.run_id not in current:
+            sweep.tracker.set_tags(run.run_id, {Tag.SUPERSEDED: "true"})
 
 
 def _importances(sweep: Sweep) -> dict[str, dict[str, float]]:

@@ -52,22 +52,39 @@ class MlflowServer:
 @contextlib.contextmanager
 def optuna_dashboard(folder: Path, storage: str) -> Iterator[str]:
     """The address of `optuna-dashboard` on the storage, started in that folder."""
+    home = {"HOME": str(folder)}  # where its web server keeps a socket
+    with _served(folder, ["optuna-dashboard", storage], "/api/meta", home) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def served_model(folder: Path, model: str, **environment: str) -> Iterator[str]:
+    """The address of `mlflow models serve` of a model, started in that folder."""
+    command = ["mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # it starts uvicorn by its name
+    with _served(folder, command, "/ping", {"PATH": path} | environment) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _served(folder: Path, command: list[str], page: str, environment: dict[str, str]) -> Iterator[str]:
+    """The address of that command's server, once it answers on the page."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [str(Path(sys.executable).parent / "optuna-dashboard"), storage, "--port", str(port)]
-    printed = folder / "dashboard.log"
+    program = str(Path(sys.executable).parent / command[0])
+    printed = folder / f"{command[0]}.log"
     with printed.open("wb") as log:
         server = subprocess.Popen(
-            command,
+            [program, *command[1:], "--port", str(port)],
             cwd=folder,
-            env=os.environ | {"HOME": str(folder)},  # where its web server keeps a socket
+            env=os.environ | environment,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
-        while not _answers(f"{url}/api/meta"):
-            assert server.poll() is None, printed.read_text()
+        while not _answers(url + page):
+            assert server.poll() is None, printed.read_text(encoding="utf-8")
             time.sleep(0.1)
         yield url
     finally:

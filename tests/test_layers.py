@@ -34,7 +34,7 @@ def test_imports_go_down_only(path):
     tops = {name.split(".")[0] for name in imported(path)}
     above = {other for other in FLOORS if other != package and FLOORS[other] >= FLOORS[package]}
     assert not tops & above
-    if path.relative_to(ROOT).as_posix() != "harness/tracking.py":
+    if path.relative_to(ROOT).as_posix() not in ("harness/tracking.py", "harness/models.py"):
         assert "mlflow" not in tops
     if package != "studies":
         assert "optuna" not in tops

@@ -34,6 +34,11 @@ CLI = "tests/experiments/test_cli.py"
 CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_of_which_parts_are_killed"
 DASHBOARD = "tests/studies/test_optuna.py::test_the_dashboard_answers_with_the_sweeps_studies"
 KNOWN_ANSWER = "tests/experiments/test_shipped.py::test_an_optimizer_is_tied_with_itself"
+SERVED = (
+    "tests/harness/test_models.py::test_the_winner_of_a_sweep_is_registered_and_served_without_our_package_or_pickle"
+)
+SYSTEM = "tests/harness/test_tracking.py::test_the_machines_metrics_are_recorded_where_mlflows_switch_is_on"
+WHEEL = "tests/test_wheel.py::test_a_sweep_and_its_report_are_written_into_the_current_folder_and_nowhere_else"
 UI = f"{CLI}::test_ui_serves_the_projects_runs_on_this_machine_only"
 OWN_RUN = "tests/experiments/test_own_files.py::test_a_run_of_a_file_is_named_after_it_and_predicts"
 OWN_SWEEP = "tests/experiments/test_own_files.py::test_the_readmes_study_is_planned_and_sound"
@@ -42,6 +47,9 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"harness run": OWN_RUN,
     r"harness sweep \./my_study\.py": OWN_SWEEP,
     r"harness sweep optimizers --executor ray .*": CLUSTER,
+    r"(pip install optimizer-harness\[system\]|export MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=true)": SYSTEM,
+    r"pip wheel --no-deps \.": WHEEL,
+    r"mlflow models serve .*": SERVED,
     r"(mlflow server|ray start|export|pip install optimizer-harness)\b.*": CLUSTER,
     r"mlflow ui": UI,
     r"(pip install )?optuna-dashboard.*": DASHBOARD,
@@ -57,7 +65,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make report": f"{CLI}::test_a_sweep_prints_what_its_report_says_and_its_status",
     r"make run": f"{CLI}::test_run_is_tracked_epoch_by_epoch",
     r"make bench": KNOWN_ANSWER,
-    r"make gallery": "tests/reports/test_browser.py",
+    r"make gallery": "tests/test_makefile.py::test_gallery_is_a_picture_of_the_default_sweeps_report",
 }
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
     "class Net": OWN_SWEEP,
@@ -188,7 +196,8 @@ def parse_make(arguments):
 
 def parse_export(arguments):
     used = "".join(
-        (ROOT / "tests" / path).read_text("utf-8") for path in ("experiments/test_cluster.py", "servers.py")
+        (ROOT / "tests" / path).read_text("utf-8")
+        for path in ("experiments/test_cluster.py", "harness/test_tracking.py", "servers.py")
     )
     for each in arguments:
         assert each.partition("=")[0] in used
@@ -196,6 +205,9 @@ def parse_export(arguments):
 
 def parse_pip(arguments):
     """It is this package with extras that it has, or one that the tests install."""
+    if arguments[0] == "wheel":
+        assert (ROOT / arguments[-1] / "pyproject.toml").exists()
+        return
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     name, extras = re.fullmatch(r"install ([^[]+)(?:\[(.+)\])?", " ".join(arguments)).groups()
     if name == project["name"]:

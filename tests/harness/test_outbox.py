@@ -5,11 +5,12 @@ import pytest
 from harness import outbox
 from harness.errors import WorkFailedError
 from harness.outbox import delivered
-from harness.records import Outcome, Stage, Tag
+from harness.records import DatasetInput, Outcome, Stage, Tag
 from harness.tracking import MemoryTracker
 
 TAGS = {Tag.SWEEP_ID: "s", Tag.STAGE: Stage.TRIAL, Tag.OPTIMIZER: "adam", Tag.NUMBER: "0", Tag.CONFIG_HASH: "c"}
-WRITES = ("start_run", "set_tags", "log_metrics", "log_artifact", "end_run")
+WRITES = ("start_run", "set_tags", "log_inputs", "log_metrics", "log_artifact", "log_model", "end_run")
+DATA = DatasetInput(name="mnist", use="training", digest="d", source="/data", images=640)
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +44,12 @@ class Unreliable(MemoryTracker):
 
 def write_all(tracker) -> str:
     run_id = tracker.start_run("tiny", "a trial", {"lr": 1}, TAGS)
+    tracker.log_inputs(run_id, [DATA])
     for step in (1, 2, 3):
         tracker.log_metrics(run_id, {"train/loss": 1 / step}, step)
     tracker.set_tags(run_id, {"more": "yes"})
     tracker.log_artifact(run_id, "file", b"content")
+    tracker.log_model(run_id, run_id, None)
     tracker.end_run(run_id, Outcome.COMPLETED)
     return run_id
 
@@ -60,8 +63,8 @@ def test_everything_arrives_once_and_in_order(failures, after):
         own = write_all(tracker)
         tracker.when_delivered(lambda: order.append(len(store.runs[tracker.stored_id(own)].history)))
         assert tracker.last_step(own) == 3
-    (run,) = store.runs.values()
-    assert list(run.history) == [1, 2, 3]
+    ((run_id, run),) = store.runs.items()
+    assert (list(run.history), run.inputs, run.trained_by) == ([1, 2, 3], (DATA,), run_id)
     assert (run.tags["more"], run.artifacts, run.outcome) == ("yes", {"file": b"content"}, Outcome.COMPLETED)
     assert order == [3]
 

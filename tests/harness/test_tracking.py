@@ -1,11 +1,23 @@
 """Both trackers keep the same contract, and the MLflow one keeps it in a real store."""
 
-import pytest
+import json
+import threading
+import time
+from pathlib import Path
 
+import mlflow
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+from harness.data import dataset_inputs
 from harness.errors import BadInputError, without_password
 from harness.folders import work_folder
-from harness.records import Outcome
-from harness.tracking import MemoryTracker, MlflowTracker, read_tracked_run
+from harness.records import Outcome, Stage, Tag
+from harness.run import begin_run, resume_run
+from harness.tracking import MemoryTracker, MlflowTracker, connect, read_run, read_tracked_run, tracking_uri
+
+PROCESSOR = "system/cpu_utilization_percentage"
 
 
 @pytest.fixture(params=[MlflowTracker, MemoryTracker])
@@ -42,6 +54,105 @@ def test_an_artifact_comes_back_byte_by_byte(tracker):
     run_id = tracker.start_run("tiny", "one", {}, {})
     tracker.log_artifact(run_id, "folder/file.bin", b"\x00\xff")
     assert tracker.read_artifact(run_id, "folder/file.bin") == b"\x00\xff"
+
+
+def test_the_parts_of_a_runs_data_are_its_inputs_each_once_though_it_is_resumed(config, project, data):
+    tracker = MlflowTracker()
+    run_id = begin_run(config, tracker, "tiny", data).run_id
+    resume_run(run_id, tracker, data)
+    run = read_run(run_id)
+    inputs = run.inputs.dataset_inputs
+    used = {each.tags[0].value: each.dataset for each in inputs}
+    images = {use: json.loads(each.profile)["images"] for use, each in used.items()}
+    assert images == {"training": 640, "validation": 320, "testing": 320}
+    assert len(inputs) == 3
+    assert {each.name for each in used.values()} == {"mnist"}
+    assert len({each.digest for each in used.values()}) == 3
+    assert {each.digest[:18] for each in used.values()} == {run.data.tags[Tag.DATA_DIGEST][:18]}
+    assert Path(mlflow.data.get_source(inputs[0]).load()) == data.resolve()
+
+
+@pytest.fixture
+def system_metrics(monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.01")
+
+
+def system_steps(run_id):
+    return [each.step for each in connect(tracking_uri()).get_metric_history(run_id, PROCESSOR)]
+
+
+def test_the_machines_metrics_are_recorded_where_mlflows_switch_is_on(project, system_metrics):
+    tracker = MlflowTracker()
+    sweep, trial = (
+        tracker.start_run("tiny", "a run", {}, {Tag.STAGE: stage}) for stage in (Stage.SWEEP, Stage.TRIAL)
+    )
+    for _ in range(2):
+        before, deadline = len(system_steps(sweep)), time.monotonic() + 60
+        while len(system_steps(sweep)) < before + 2:
+            assert time.monotonic() < deadline, "nothing is recorded"
+            time.sleep(0.01)
+        tracker.end_run(sweep, Outcome.COMPLETED)
+        tracker.reopen_run(sweep, {})
+    tracker.end_run(sweep, Outcome.COMPLETED)
+    steps = system_steps(sweep)
+    assert steps == list(range(len(steps))), "they go on where they stopped"
+    assert read_run(trial).data.metrics == {}
+
+
+def test_without_the_switch_no_machine_is_watched(project):
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.RUN})
+    assert [each.name for each in threading.enumerate() if each.name == "SystemMetricsMonitor"] == []
+    tracker.end_run(run_id, Outcome.COMPLETED)
+
+
+def test_a_switch_without_what_it_needs_is_bad_input(project, system_metrics, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(
+        BadInputError, match=r"^MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING 'true': .*optimizer-harness\[system"
+    ):
+        MlflowTracker()
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("ENABLE_SYSTEM_METRICS_LOGGING", "true or false"), ("SYSTEM_METRICS_SAMPLING_INTERVAL", "a number")],
+)
+def test_a_switch_that_is_no_value_is_bad_input(project, system_metrics, monkeypatch, name, allowed):
+    monkeypatch.setenv(f"MLFLOW_{name}", "sometimes")
+    with pytest.raises(BadInputError, match=f"^MLFLOW_{name} 'sometimes': {allowed}"):
+        MlflowTracker()
+
+
+def test_data_that_another_process_records_at_the_same_time_are_recorded_all_the_same(
+    config, project, small, monkeypatch
+):
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.RUN})
+    log_inputs, failures = tracker._client.log_inputs, [MlflowException("UNIQUE constraint failed", BAD_REQUEST)]
+
+    def refused_once(*arguments):
+        if failures:
+            raise failures.pop()
+        log_inputs(*arguments)
+
+    monkeypatch.setattr(tracker._client, "log_inputs", refused_once)
+    tracker.log_inputs(run_id, dataset_inputs(config.dataset, small, ("training",)))
+    assert [each.dataset.name for each in read_run(run_id).inputs.dataset_inputs] == ["mnist"]
+
+
+def test_the_digest_of_a_part_changes_with_whatever_chooses_its_images(config, small):
+    def digests(**changes):
+        uses = ("training", "validation", "testing")
+        return [each.digest for each in dataset_inputs(config.dataset.model_copy(update=changes), small, uses)]
+
+    training, validation, testing = digests()
+    assert digests(train_size=600)[1:] == [validation, testing]
+    assert digests(validation_size=300)[2] == testing
+    different = [digests(**{key: 300}) for key in ("train_size", "validation_size", "split_seed")]
+    assert training not in [each[0] for each in different]
+    assert validation not in [each[1] for each in different[1:]]
 
 
 @pytest.mark.parametrize(

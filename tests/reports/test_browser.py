@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from harness.config import with_settings
 from harness.records import Tag
-from harness.tracking import MlflowTracker, read_run, read_sweep
+from harness.tracking import MlflowTracker, charts_route, read_run, read_sweep
 from reports.page import write_report
 from studies.executors import InlineExecutor, WorkerPool
 from studies.sweep import run_sweep
@@ -230,7 +230,16 @@ def test_the_ui_folds_the_runs_of_a_sweep_under_it(shown_in_ui, sweep_id):
 
 def test_the_ui_shows_the_sweeps_description_with_its_run(shown_in_ui, sweep_id):
     note = read_sweep(sweep_id)[0].tags[Tag.NOTE]
-    shown = re.sub(r"<!--.*?-->", "", note, flags=re.DOTALL)
+    shown = re.sub(r"<!--.*?-->|\]\(.*?\)", "", note, flags=re.DOTALL)  # less what is not seen
     words = re.compile(r"[\W_]+".join(re.findall(r"[^\W_]+", shown)))  # less the marks of its markdown
     main = shown_in_ui(f"/{sweep_id}").get_by_role("main")
     expect(main).to_contain_text(words, use_inner_text=True, timeout=PATIENCE)
+
+
+def test_the_ui_opens_the_finals_as_charts_with_a_line_for_each_optimizer(opened, ui, sweep_id):
+    experiment = read_run(sweep_id).info.experiment_id
+    page = opened(f"{ui}/{charts_route(experiment, sweep_id)}", ui, WIDTHS[0]).page
+    for name in ("sgd", "adam"):
+        expect(page.get_by_text(f"Group: {name}", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Group: ")).to_have_count(2)
+    expect(page.get_by_text("adam (test/accuracy)")).to_be_visible(timeout=PATIENCE)

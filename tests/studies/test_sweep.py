@@ -49,6 +49,8 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
         assert Counter(run.outcome for run in trials) == each.outcomes
         assert len(trials) == each.trials >= 3
         assert not any("test/accuracy" in step for run in trials for step in run.history.values())
+        assert {each.use for run in trials for each in run.inputs} == {"training", "validation"}
+        assert {tuple(each.use for each in run.inputs) for run in finals} == {("training", "validation", "testing")}
         completed = [run for run in trials if run.outcome == "completed"]
         winner = max(completed, key=lambda run: run.history[2]["validation/accuracy"])
         assert each.best["optimizer.lr"] == winner.params["optimizer.lr"]
@@ -57,6 +59,22 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
         assert each.finals == tuple(run.history[1]["test/accuracy"] for run in finals)
         assert [run.tags.get("harness.quiet") for run in finals] == ["true", None]
     assert {run.outcome for run in tracker.runs.values()} <= {"completed", "pruned"}
+
+
+def test_the_sweeps_model_is_the_first_final_of_the_optimizer_that_validated_best(definition, inline):
+    tracker = MemoryTracker()
+    result = run_sweep("tiny", definition, tracker, inline)
+    best = max(result.optimizers, key=lambda name: result.optimizers[name].best_validation_accuracy)
+    assert result.optimizers["sgd"].best_validation_accuracy != result.optimizers["adam"].best_validation_accuracy
+    (first,) = (
+        run_id
+        for run_id, run in tracker.runs.items()
+        if (run.tags["harness.stage"], run.tags.get("harness.optimizer"), run.tags.get("harness.number"))
+        == ("final", best, "1")
+    )
+    assert {run_id: run.trained_by for run_id, run in tracker.runs.items() if run.trained_by} == {
+        result.sweep_id: first
+    }
 
 
 def test_every_final_has_its_mistakes_and_no_trial_has_any(definition, inline):
@@ -173,6 +191,12 @@ def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(def
     assert more.sweep_id == first.sweep_id
     assert [each.epochs_spent for each in more.optimizers.values()] == [9, 9]
     assert sum(len(run.history) for run in trials) == 18
+    finals = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "final"]
+    current = [run for run in finals if run.tags["harness.superseded"] == "false"]
+    assert len(finals) > len(current) == 4, "a better winner was found"
+    for name, each in more.optimizers.items():
+        of_winner = {run.params["optimizer.lr"] for run in current if run.tags["harness.optimizer"] == name}
+        assert of_winner == {each.best["optimizer.lr"]}
     assert run_sweep("tiny", definition, tracker, inline) == more  # less adds nothing and takes nothing back
     again = run_sweep("tiny", definition, tracker, inline, fresh=True)
     assert again.sweep_id != first.sweep_id
