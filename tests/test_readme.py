@@ -30,6 +30,7 @@ PROGRAMS = ("harness", "make", "python", "pip", "mlflow", "ray", "apt-get", "exp
 SHELL, TOML, PYTHON = "", "toml", "python"
 SMALL = ["--data-dir", "data", "--epochs", "1", "--set", "dataset.train_size=160"]
 
+BENCHMARK = "tests/test_benchmarks.py::test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of"
 CLI = "tests/experiments/test_cli.py"
 CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_of_which_parts_are_killed"
 DASHBOARD = "tests/studies/test_optuna.py::test_the_dashboard_answers_with_the_sweeps_studies"
@@ -64,7 +65,8 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make ui": UI,
     r"make report": f"{CLI}::test_a_sweep_prints_what_its_report_says_and_its_status",
     r"make run": f"{CLI}::test_run_is_tracked_epoch_by_epoch",
-    r"make bench": KNOWN_ANSWER,
+    r"make bench.*": BENCHMARK,
+    r"python -m tests\.benchmarks (default_sweep|fast|speed|sweeps|where)": BENCHMARK,
     r"make gallery": "tests/test_makefile.py::test_gallery_is_a_picture_of_the_default_sweeps_report",
 }
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it

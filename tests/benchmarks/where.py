@@ -14,6 +14,7 @@ from harness.training import advance, initial_state
 from tests.contenders import THREADS
 from tests.contenders.record import markdown, record
 
+IMAGES = 6_400
 POOLING = (
     "_PairwiseMaxPool",
     "_PairwiseMaxPoolBackward",
@@ -33,7 +34,7 @@ def main() -> None:
     """the share of a step that convolutions, matrix products, pooling, the optimizer and the rest take"""
     measured = {}
     for precision, settings in (("float32", {}), ("fast", fast_settings("cpu"))):
-        said = {"threads": THREADS, "dataset.train_size": 6_400, "device": "cpu", **settings}
+        said = {"threads": THREADS, "dataset.train_size": IMAGES, "device": "cpu", **settings}
         measured[precision] = shares(with_settings(catalog.load_run("chapter"), said))
     rows = [[part, *(f"{found[part]:.0%}" for found in measured.values())] for part in measured["float32"]]
     record("where", measured, {}, {}, markdown(["", *measured], rows))

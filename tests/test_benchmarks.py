@@ -1,0 +1,81 @@
+"""The benchmarks: each is in their table, runs by its name, and says what is too low or worse than a baseline."""
+
+import json
+import pkgutil
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import benchmarks
+from tests.benchmarks import known_answers, where
+from tests.contenders.record import record
+
+TABLE = (Path(benchmarks.__file__).parent / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(project, monkeypatch):
+    """The exit code of `python -m tests.benchmarks` with those names, in an empty folder."""
+
+    def run(*names):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", *names])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("tests.benchmarks", run_name="__main__")
+        return ended.value.code
+
+    return run
+
+
+def test_each_benchmark_has_a_line_in_the_table():
+    names = {each.name for each in pkgutil.iter_modules(benchmarks.__path__)} - {"__main__"}
+    assert set(re.findall(r"^\| `(\w+)` \|", TABLE, re.MULTILINE)) == names
+
+
+def test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of(run, monkeypatch):
+    monkeypatch.setattr(where, "IMAGES", 320)
+    assert run("where") == 0
+    found = json.loads(Path("benchmarks.json").read_text(encoding="utf-8"))["where"]
+    assert "cores" in found["machine"]
+    for shares in found["measured"].values():
+        assert sum(shares.values()) == pytest.approx(1)
+        assert all(shares[part] > 0 for part in where.PARTS)
+    assert "| convolutions | " in Path("benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_one_in_which_something_must_be_better_stops_no_other_and_ends_with_an_error(run, monkeypatch, capsys):
+    def fail():
+        """fails"""
+        raise AssertionError("too slow")
+
+    ran = []
+    monkeypatch.setattr(known_answers, "main", fail)
+    monkeypatch.setattr(where, "main", lambda: ran.append("where"))
+    assert run("known_answers", "where") == 1
+    assert (capsys.readouterr().err, ran) == ("known_answers: too slow\n", ["where"])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "baseline", "problem"),
+    [
+        (2.0, None, None),
+        (2.0, 2.2, None),
+        (2.0, 2.3, "ours: 2.00, 2.30 in the baseline"),
+        (1.4, None, "ours: 1.40, at least 1.50 must hold"),
+    ],
+)
+def test_a_ratio_that_is_too_low_or_a_tenth_worse_than_in_the_baseline_is_an_error(
+    project, monkeypatch, ratio, baseline, problem
+):
+    if baseline:
+        Path("before.json").write_text(json.dumps({"speed": {"ratios": {"ours": baseline}}}), encoding="utf-8")
+        monkeypatch.setenv("BASELINE", "before.json")
+    said = None
+    try:
+        record("speed", {}, {"ours": ratio}, {"ours": 1.5}, "a table")
+    except AssertionError as error:
+        said = str(error)
+    assert said == problem
+    assert json.loads(Path("benchmarks.json").read_text(encoding="utf-8"))["speed"]["ratios"] == {"ours": ratio}
