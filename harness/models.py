@@ -22,12 +22,11 @@ from harness.config import FrozenModel, OwnModelConfig, RunConfig, flatten
 from harness.data import Splits, class_names, load_splits
 from harness.errors import BadInputError
 from harness.prediction import read_model
-from harness.records import Outcome, Stage, Tag
+from harness.records import USES, Outcome, Stage, Tag
 from harness.tracking import connect, read_run, tracking_uri
 from harness.training import build_model
 
 REQUIREMENTS = ("mlflow", "numpy", "torch")
-MEASURED_ON = {"validation": "validation", "test": "testing"}
 
 
 class Registered(FrozenModel):
@@ -195,7 +194,7 @@ def _metrics_of(client: MlflowClient, run: Run, model: LoggedModel) -> list[Metr
     }
     metrics = []
     for name in sorted(run.data.metrics):
-        if dataset := used.get(MEASURED_ON.get(name.split("/")[0])):
+        if dataset := used.get(USES.get(name.split("/")[0])):
             last = max(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
             point = (name, last.value, last.timestamp, last.step)
             metrics.append(Metric(*point, model.model_id, dataset.name, dataset.digest, run.info.run_id))

@@ -72,6 +72,7 @@ class Divergence(FrozenModel):
 
 
 DatasetUse = Literal["training", "validation", "testing"]  # as MLflow names it
+USES: dict[str, DatasetUse] = {"validation": "validation", "test": "testing"}  # of a split that is evaluated
 
 
 class DatasetInput(FrozenModel):

@@ -19,6 +19,7 @@ from harness.records import (
     ENVIRONMENT_ARTIFACT,
     MISTAKES_ARTIFACT,
     STATE_ARTIFACT,
+    USES,
     DatasetUse,
     Divergence,
     EpochMetrics,
@@ -34,7 +35,6 @@ from harness.state import RunState
 from harness.tracking import Tracker, json_bytes
 from harness.training import EvaluationSplit, advance, initial_state
 
-USES: dict[EvaluationSplit, DatasetUse] = {"validation": "validation", "test": "testing"}
 # the state, the metrics, and with what the run ended, if it did: a divergence, or its mistakes on the test set
 SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | Mistakes | None]
 

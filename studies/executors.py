@@ -47,12 +47,7 @@ class LocalExecutor(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int) -> None:
-        context = _context()
-        if context.get_start_method() == "forkserver":
-            from multiprocessing import forkserver  # which Windows lacks
-
-            forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
-        super().__init__(workers, context, _prepare_worker)
+        super().__init__(workers, _context(), _prepare_worker)
         self._folder = tempfile.TemporaryDirectory(prefix="harness-results-")
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
@@ -137,11 +132,14 @@ def open_pool(
 
 
 def _context() -> BaseContext:
-    """How workers begin. On Linux they share the memory of a process that has imported what they need, once."""
+    """How workers begin. On Linux they share the memory of a process, started here, that imports what they need."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["harness.run", "torch._dynamo"])  # the latter comes with the first optimizer
+    forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
     return context
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from threading import Event
-from typing import Any
+from typing import Any, get_args
 
 from harness.checkpoint import discard
 from harness.config import RunConfig, canonical_json, config_hash, differences, flatten
@@ -94,16 +94,21 @@ class Sweep:
         tags = {Tag.SUPERSEDED: "false"} | ({Tag.QUIET: "true"} if quiet else {})
         return self._begin(self._job(Stage.FINAL, optimizer, seed, config, config.epochs, tags))
 
-    def completed_finals(self, optimizer: str) -> Iterator[FoundRun]:
-        """Of the optimizer's winner, in seed order, as recorded."""
+    def winners_finals(self, optimizer: str) -> Iterator[FoundRun]:
+        """The finals of the optimizer's winner, in seed order, as recorded."""
         best = self.searches[optimizer].best
         if best is None:
             return
         for seed in self.definition.final_seeds:
             config = self.config(optimizer, best[0], self.definition.final_epochs, seed)
             final = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
-            if final is not None and final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+            if final is not None:
                 yield final
+
+    def completed_finals(self, optimizer: str) -> list[FoundRun]:
+        """Those of them that came to their end."""
+        finals = self.winners_finals(optimizer)
+        return [final for final in finals if final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED]
 
     def record_what_ended(self) -> None:
         """Track to its end each trial that ended before the store had all of it: its checkpoint is still there."""
@@ -253,8 +258,7 @@ def _run_to_the_end(sweep: Sweep) -> None:
     try:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
         tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
-        uses: tuple[DatasetUse, ...] = ("training", "validation", "testing")
-        tracker.log_inputs(sweep_id, dataset_inputs(definition.base.dataset, sweep.data, uses))
+        tracker.log_inputs(sweep_id, dataset_inputs(definition.base.dataset, sweep.data, get_args(DatasetUse)))
         sweep.record_what_ended()
         _watch(sweep)
         sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool.workers)
@@ -415,7 +419,7 @@ def _winner(sweep: Sweep) -> FoundRun | None:
 
 def _mark_superseded(sweep: Sweep) -> None:
     """The finals of earlier winners: more trials have found better ones since."""
-    current = {final.run_id for optimizer in sweep.searches for final in sweep.completed_finals(optimizer)}
+    current = {final.run_id for optimizer in sweep.searches for final in sweep.winners_finals(optimizer)}
     for run in sweep.recorded.values():
         if run.tags[Tag.STAGE] == Stage.FINAL and run.run_id not in current:
             sweep.tracker.set_tags(run.run_id, {Tag.SUPERSEDED: "true"})

@@ -45,6 +45,30 @@ def test_sweep_takes_an_experiment_and_workers(make):
     assert "harness sweep optimizers" in make("-n", "sweep")
 
 
+@pytest.mark.parametrize(
+    ("target", "program", "called"),
+    [
+        ("sweep", "harness", "sweep optimizers"),
+        ("report", "harness", "report"),
+        ("run", "harness", "run chapter"),
+        ("ui", "harness", "ui"),
+        ("bench", "python", "-m tests.benchmarks"),
+    ],
+)
+def test_a_target_runs_its_command(make, tmp_path, target, program, called):
+    stand_in(tmp_path, program, 'echo "called with $*"')
+    assert make(target).splitlines()[-1] == f"called with {called}"
+
+
+def stand_in(folder, program, script):
+    """For a program of the environment, which is there already."""
+    path = folder / ".venv" / "bin" / program
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    (folder / ".venv" / ".made-from-lock").touch()
+
+
 def test_clean_leaves_every_result(make, tmp_path):
     make("clean")
     assert all((tmp_path / name).exists() for name in RESULTS)
@@ -61,15 +85,10 @@ def test_clean_results_asks(make, tmp_path, answer, kept):
 
 def test_gallery_is_a_picture_of_the_default_sweeps_report(make, tmp_path):
     installed_browser()
-    page, program = tmp_path / "report.html", tmp_path / ".venv" / "bin" / "harness"
+    page = tmp_path / "report.html"
     page.write_text("<title>report</title><body style='background: red'>", encoding="utf-8")
-    program.parent.mkdir(parents=True)
-    program.write_text(f"""#!/bin/sh
-        test "$*" = "sweep optimizers --json" && echo '{{"report": "{page}"}}'
-        """)
-    program.chmod(0o755)
-    (program.parent / "python").symlink_to(sys.executable)
-    (tmp_path / ".venv" / ".made-from-lock").touch()
+    stand_in(tmp_path, "harness", f"""test "$*" = "sweep optimizers --json" && echo '{{"report": "{page}"}}'""")
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
     make("gallery")
     with Image.open(tmp_path / "reports" / "gallery" / "optimizers.png") as picture:
         assert (picture.width, picture.convert("RGB").getpixel((480, 100))) == (960, (255, 0, 0))

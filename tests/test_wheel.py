@@ -101,13 +101,14 @@ def installed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(installed):
-    """The files and folders that a sweep and its report write."""
+    """The files and folders that a sweep, its report and its registered model write."""
     here = installed.folder / "here"
     (here / "mlflow.db").write_bytes(fresh_database())  # which MLflow would take seconds to make
     before = installed.paths()
     page = Path(installed.run("harness", "sweep", "tiny", "--executor", "inline").split()[-1])
     assert page.is_relative_to(here)
     assert "Adam β" in page.read_text(encoding="utf-8")
+    assert "models:/digits/1" in installed.run("harness", "register", "--name", "digits")
     return installed.paths() - before
 
 

@@ -236,9 +236,12 @@ def test_the_ui_shows_the_sweeps_description_with_its_run(shown_in_ui, sweep_id)
     expect(main).to_contain_text(words, use_inner_text=True, timeout=PATIENCE)
 
 
-def test_the_ui_opens_the_finals_as_charts_with_a_line_for_each_optimizer(opened, ui, sweep_id):
-    experiment = read_run(sweep_id).info.experiment_id
-    page = opened(f"{ui}/{charts_route(experiment, sweep_id)}", ui, WIDTHS[0]).page
+def test_the_ui_opens_the_finals_as_charts_with_a_line_for_each_optimizer(opened, ui, shown_in_ui, folder, sweep_id):
+    route = charts_route(read_run(sweep_id).info.experiment_id, sweep_id)
+    assert f"{ui}/{route} " in (folder / "ui.txt").read_text(encoding="utf-8")
+    link = shown_in_ui(f"/{sweep_id}").get_by_role("link", name="The finals as charts")
+    expect(link).to_have_attribute("href", route, timeout=PATIENCE)
+    page = opened(f"{ui}/{route}", ui, WIDTHS[0]).page
     for name in ("sgd", "adam"):
         expect(page.get_by_text(f"Group: {name}", exact=True)).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Group: ")).to_have_count(2)

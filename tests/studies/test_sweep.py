@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from harness.errors import BadInputError, WorkFailedError
-from harness.records import MISTAKES_ARTIFACT, Outcome
+from harness.records import MISTAKES_ARTIFACT, Divergence, Outcome
 from harness.run import train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
@@ -58,6 +58,7 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
         assert {run.params["seed"] for run in finals} == {1, 2}
         assert each.finals == tuple(run.history[1]["test/accuracy"] for run in finals)
         assert [run.tags.get("harness.quiet") for run in finals] == ["true", None]
+    assert [each.use for each in tracker.runs[result.sweep_id].inputs] == ["training", "validation", "testing"]
     assert {run.outcome for run in tracker.runs.values()} <= {"completed", "pruned"}
 
 
@@ -286,6 +287,22 @@ def test_a_diverged_trial_ranks_last_and_counts(definition, inline):
     assert result.outcomes == {Outcome.DIVERGED: 6}
 
 
+def diverging_with_seed_1(config, *arguments):
+    state, metrics, end = train_slice(config, *arguments)
+    return (state, (), Divergence(epoch=1, step=0, split="train")) if config.seed == 1 else (state, metrics, end)
+
+
+def test_a_winners_final_that_diverges_is_still_its_winners(definition, inline, monkeypatch):
+    tracker = MemoryTracker()
+    monkeypatch.setattr("studies.executors.train_slice", diverging_with_seed_1)
+    result = run_sweep("tiny", definition, tracker, inline)
+    assert [len(each.finals) for each in result.optimizers.values()] == [1, 1]
+    finals = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "final"]
+    assert Counter(run.outcome for run in finals) == {"diverged": 2, "completed": 2}
+    assert {run.tags["harness.superseded"] for run in finals} == {"false"}
+    assert tracker.runs[tracker.runs[result.sweep_id].trained_by].outcome == "completed"
+
+
 def test_variants_of_one_optimizer_are_studies_of_their_own(definition, inline):
     variants = {name: {"optimizer.name": "adam", "model.activation": name} for name in ("relu", "tanh")}
     compared = definition.model_copy(
@@ -300,6 +317,19 @@ def test_variants_of_one_optimizer_are_studies_of_their_own(definition, inline):
         ("tanh", "tanh"),
     }
     assert {run.params["optimizer.name"] for run in children} == {"adam"}
+
+
+def test_a_users_own_optimizer_is_in_names_that_mlflow_takes_on_windows_too(definition, inline):
+    own = "tests.own.shapes:SignDescent"
+    changes = {"optimizers": (own,), "spaces": {own: {"optimizer.lr": Range(low=1e-4, high=1e-3)}}, "budget": 2}
+    tracker = MemoryTracker()
+    sweep = tracker.runs[run_sweep("tiny", definition.model_copy(update=changes), tracker, inline).sweep_id]
+    names = [*sweep.params, *(name for metrics in sweep.history.values() for name in metrics)]
+    assert {
+        "spaces.tests.own.shapes.SignDescent.optimizer.lr.low",
+        "final_test_accuracy/tests.own.shapes.SignDescent",
+    } <= {*names}
+    assert [name for name in names if ":" in name] == []
 
 
 def die(*arguments):
