@@ -67,7 +67,9 @@ class TuningCurves:
             axis.fill_between(curve.at, low, high, color=colour, alpha=0.14, linewidth=0, step="post")
             axis.step(curve.at, median, color=colour, where="post")
             axis.plot(curve.at[-1], 100 * curve.median[-1], self.looks[name].marker, color=colour)
-        _zoom(axis, [value for curve in self.curves.values() for value in curve.median])
+        values = [value for curve in self.curves.values() for value in curve.median]
+        found = [curve.median[-1] for curve in self.curves.values()]
+        _zoom(axis, min(_floor(values), *found), max(values))
         whole_numbers(axis)
         axis.set_xlabel("epochs of trials spent")
         axis.set_ylabel("best validation accuracy (%)")
@@ -136,7 +138,7 @@ class LearningRates:
             axis.set_title(self.looks[name].label + (f": edge, {self.at_edge[name]}" if self.at_edge[name] else ""))
             axis.set_xscale("log")
             axis.xaxis.set_minor_locator(NullLocator())
-        _zoom(axes[0], accuracies)
+        _zoom(axes[0], _floor(accuracies), max(accuracies))
         for axis in axes[len(self.points) :]:
             axis.remove()
         key = "shaded: what was searched; dashed: the best trial's"
@@ -217,7 +219,7 @@ class Slices:
                 )
                 _scatter(axis, placed, self.looks[name], _floor(accuracies), many(accuracies))
             axis.set_xlabel(key)
-        _zoom(axes[0], accuracies)
+        _zoom(axes[0], _floor(accuracies), max(accuracies))
         for axis in axes[len(self.points) :]:
             axis.remove()
         drawn.supylabel("validation accuracy (%)", fontsize=8)
@@ -349,11 +351,11 @@ def _scatter(axis: Axes, points: Sequence[Point], look: Look, floor: float, as_p
             )
 
 
-def _zoom(axis: Axes, accuracies: Sequence[float]) -> None:
-    """Show the accuracies from their floor up."""
-    floor, top = _floor(accuracies), max(accuracies)
-    margin = max(0.06 * (top - floor), 1e-4)
+def _zoom(axis: Axes, floor: float, top: float) -> None:
+    """Show the accuracies from one to the other."""
+    margin = 0.06 * (top - floor) or 0.005
     axis.set_ylim(100 * (floor - margin), 100 * (top + margin))
+    axis.ticklabel_format(axis="y", useOffset=False)
 
 
 def _floor(accuracies: Sequence[float]) -> float:

@@ -11,6 +11,7 @@ from reports.figures.comparison import comparison
 from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
+from reports.figures.tuning import tuning_curves
 from reports.statistics import changes, summarize
 from tests.reports.sweeps import DEFINITION, run, source
 
@@ -163,6 +164,31 @@ def test_a_learning_rate_at_the_edge_is_named_with_its_side(pictures):
     assert record.ranges == {"sgd": (0.01, 1.0), "adam": (0.01, 0.11)}
     assert [(point.accuracy, point.completed) for point in record.points["adam"]] == [(0.0, False), (0.7, True)]
     assert "adam 0.1 (at the edge of its range)" in record.finding
+
+
+def trials(**accuracies):
+    """Each optimizer's completed trials."""
+    return pd.DataFrame(
+        {"optimizer": name, "stage": "trial", "outcome": "completed", "epochs": 1, "validation_accuracy": accuracy}
+        for name, values in accuracies.items()
+        for accuracy in values
+    )
+
+
+@pytest.mark.parametrize("found", [{"adam": [0.97, 0.98, 0.99, 0.99], "sgd": [0.3, 0.37]}, {"adam": [0.37, 0.37]}])
+def test_what_each_search_found_is_in_the_figure_however_far_apart_and_named(found):
+    curves = tuning_curves(trials(**found), list(found))
+    with styled():
+        for width in WIDTHS:
+            drawn = curves.draw(width)
+            lay_out(drawn, "")
+            (axis,) = drawn.axes
+            drawn.canvas.draw()
+            low, high = axis.get_ylim()
+            assert all(low < 100 * max(values) < high for values in found.values())
+            assert {text.get_text() for text in axis.texts} == set(found)
+            assert drawn.get_tightbbox().x1 <= drawn.get_figwidth() + 0.02
+            assert axis.yaxis.get_offset_text().get_text() == ""
 
 
 def test_a_trial_that_diverged_costs_the_epoch_in_which_it_did(pictures):
