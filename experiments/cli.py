@@ -457,7 +457,6 @@ def register(
     as_json: Json = False,
 ) -> None:
     """Put a sweep's winner, or the model of a run or final, into MLflow's model registry."""
-    _keep_caches_here()
     from harness.models import register_model
     from harness.tracking import latest_sweep
 

@@ -85,6 +85,7 @@ def test_a_model_says_what_it_takes_what_it_gives_and_how_good_it_is(here):
         (-1, 10),
     ]
     assert np.allclose(loaded.predict(loaded.input_example), probabilities(run_id, here.folder / "data")[[0, -1]])
+    assert loaded.model_config == {"device": "cpu"}, "wherever it is loaded"
     assert loaded.metadata.metadata["classes"] == list("0123456789")
     with pytest.raises(MlflowException, match="uint8"):
         loaded.predict(loaded.input_example / 255)
