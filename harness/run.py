@@ -138,10 +138,12 @@ def train_slice(
     return after.state.to_bytes(), after.metrics, after.divergence or after.mistakes
 
 
-@functools.lru_cache(maxsize=1)
 def load_cached_splits(dataset: AnyDatasetConfig, device: str, data_dir: Path | None) -> Splits:
-    """`load_splits`, once per process for the slices of one dataset."""
-    return load_splits(dataset, device, data_dir)
+    """`load_splits`, once per process for the slices of one dataset, whose folder stays the same in any other."""
+    return remembered_splits(dataset, device, data_dir.resolve() if data_dir else None)
+
+
+remembered_splits = functools.lru_cache(maxsize=1)(load_splits)
 
 
 def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> Splits:

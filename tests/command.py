@@ -11,14 +11,14 @@ import pytest
 
 from experiments import cli
 from harness.reproducibility import environment, git_commit_and_diff
-from harness.run import load_cached_splits
+from harness.run import remembered_splits
 
 COLUMNS = 80
 
 
 def run_command(*arguments: str, printed: TextIO, said: TextIO) -> int:
     """Its exit code; with nothing left of what it knew from an earlier call."""
-    for remembered in (load_cached_splits, environment, git_commit_and_diff):
+    for remembered in (remembered_splits, environment, git_commit_and_diff):
         remembered.cache_clear()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
         patch.setattr("sys.argv", ["harness", *arguments])

@@ -57,7 +57,7 @@ def test_sweep_takes_an_experiment_and_workers(make):
 )
 def test_a_target_runs_its_command(make, tmp_path, target, program, called):
     stand_in(tmp_path, program, 'echo "called with $*"')
-    assert make(target).splitlines()[-1] == f"called with {called}"
+    assert f"called with {called}" in make(target).splitlines()
 
 
 def stand_in(folder, program, script):

@@ -16,6 +16,7 @@ from harness.folders import work_folder
 from harness.records import Outcome, Stage, Tag
 from harness.run import begin_run, resume_run
 from harness.tracking import MemoryTracker, MlflowTracker, connect, read_run, read_tracked_run, tracking_uri
+from tests.mnist_folder import write_small_mnist
 
 PROCESSOR = "system/cpu_utilization_percentage"
 
@@ -70,6 +71,16 @@ def test_the_parts_of_a_runs_data_are_its_inputs_each_once_though_it_is_resumed(
     assert len({each.digest for each in used.values()}) == 3
     assert {each.digest[:18] for each in used.values()} == {run.data.tags[Tag.DATA_DIGEST][:18]}
     assert Path(mlflow.data.get_source(inputs[0]).load()) == data.resolve()
+
+
+def test_the_data_of_a_run_are_those_of_its_own_folder_though_another_had_the_same_path(config, project, monkeypatch):
+    sources = []
+    for folder in (project / "one", project / "other"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        run_id = begin_run(config, MlflowTracker(), "tiny", write_small_mnist(Path("data"))).run_id
+        sources.append(json.loads(read_run(run_id).inputs.dataset_inputs[0].dataset.source)["uri"])
+    assert sources == [(project / name / "data").as_posix() for name in ("one", "other")]
 
 
 @pytest.fixture
