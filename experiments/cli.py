@@ -40,7 +40,9 @@ DataDir = Annotated[
 Fast = Annotated[
     bool,
     typer.Option(
-        "--fast", metavar=FLAG, help="channels_last, and bfloat16 where the device has it: sooner, other last bits."
+        "--fast",
+        metavar=FLAG,
+        help="channels_last, fused optimizers, and bfloat16 where the device has it: sooner, other last bits.",
     ),
 ]
 FORMATS = ("csv", "parquet", "json")
@@ -50,7 +52,7 @@ CONFIG_KEYS = (
     "model.leaky_relu_slope, model.dropout, optimizer.name, optimizer.lr and the optimizer's other "
     "hyperparameters, schedule.name and its fields, label_smoothing, gradient_clip_norm, augmentation.rotation, "
     "augmentation.translation, augmentation.scale, augmentation.horizontal_flip, batch_size, evaluation_batch_size, "
-    "epochs, checkpoint_every, seed, device, threads, precision, memory_format"
+    "epochs, checkpoint_every, seed, device, threads, precision, memory_format, fused"
 )
 
 

@@ -322,6 +322,7 @@ class RunConfig(FrozenModel):
 
     `label_smoothing` is of the training loss, not of what is measured. `gradient_clip_norm`: the largest norm of all
     gradients together; 0: any. `checkpoint_every`: the state is kept after every so many epochs, and after the last.
+    `fused`: the optimizer's step is torch's one kernel for it, where there is one.
     """
 
     dataset: Annotated[
@@ -346,6 +347,7 @@ class RunConfig(FrozenModel):
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
     precision: Literal["float32", "bfloat16"] = "float32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    fused: bool = False
 
     @model_validator(mode="after")
     def _batch_fits_the_data(self) -> Self:
@@ -370,6 +372,7 @@ ADDED_FIELDS = {
     "label_smoothing",
     "gradient_clip_norm",
     "augmentation",
+    "fused",
 }  # of later versions, off by default
 # the parts of a run config that are told apart by a name, and what there is of them but a user's own
 NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {

@@ -1,5 +1,6 @@
 """From an optimizer's config to torch's own optimizer, or a user's own."""
 
+import inspect
 from collections.abc import Iterable
 
 from torch import nn, optim
@@ -23,12 +24,17 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
 
 
 def build_optimizer(
-    config: AnyOptimizerConfig | OwnOptimizerConfig, parameters: Iterable[nn.Parameter]
+    config: AnyOptimizerConfig | OwnOptimizerConfig, parameters: Iterable[nn.Parameter], fused: bool = False
 ) -> optim.Optimizer:
-    """torch's optimizer of that name, or a user's own, with the config's hyperparameters."""
+    """torch's optimizer of that name, or a user's own, with the config's hyperparameters.
+
+    `fused`: its step in one kernel, where torch has one for that optimizer.
+    """
     if isinstance(config, OwnOptimizerConfig):
         return find(config.name)(parameters, **config.arguments)  # type: ignore[no-any-return]
     hyperparameters = config.model_dump(exclude={"name"})
     if config.name == "nesterov":
         hyperparameters["nesterov"] = True
+    if fused and "fused" in inspect.signature(OPTIMIZERS[config.name]).parameters:
+        hyperparameters["fused"] = True
     return OPTIMIZERS[config.name](parameters, **hyperparameters)

@@ -151,7 +151,8 @@ def build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | 
     model = new_model(config.model).to(config.device)
     if config.memory_format == "channels_last":
         model = model.to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(config.optimizer, model.parameters())
+    fused = config.fused and config.device != "mps"  # where torch has kernels for some of its optimizers alone
+    optimizer = build_optimizer(config.optimizer, model.parameters(), fused)
     return model, optimizer, build_scheduler(config, optimizer)
 
 

@@ -18,6 +18,8 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from harness.errors import unknown
 from harness.run import OpenRun, SliceResult, train_slice
 from studies.ray_executor import RayExecutor, Resources, connect, slices_at_a_time
@@ -168,6 +170,7 @@ def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:
 
 
 def _prepare_worker() -> None:
+    torch.set_num_threads(1)  # a slice has its config's; all else would have every worker's threads on every core
     gc.freeze()  # what it shares with the process that it was forked from: to look for cycles there copies its pages
     # Ctrl-C and a supervisor's SIGTERM reach the whole process group; the coordinator decides what ends when
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -27,7 +27,7 @@ def default_sweep() -> SweepDefinition:
 def fixed_sweep(epochs: int) -> SweepDefinition:
     """The fixed list of trials of so many epochs as one of ours."""
     return SweepDefinition(
-        base=with_settings(default_sweep().base, {"memory_format": "contiguous"}),
+        base=with_settings(default_sweep().base, {"memory_format": "contiguous", "fused": False}),
         optimizers=tuple(OPTIMIZERS),
         space={"batch_size": Choice(choices=BATCH_SIZES)},
         spaces={name: {"optimizer.lr": Choice(choices=(rate,))} for name, rate in OPTIMIZERS.items()},

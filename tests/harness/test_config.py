@@ -150,6 +150,7 @@ def test_hash_is_pinned_and_sees_every_field():
         "threads": 1,
         "precision": "bfloat16",
         "memory_format": "channels_last",
+        "fused": True,
     }
     assert changes.keys() == flatten(base).keys()
     hashes = {config_hash(with_settings(base, {key: value})) for key, value in changes.items()}

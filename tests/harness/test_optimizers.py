@@ -51,12 +51,13 @@ def adam(w, gradients, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     return w
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("equation", [sgd, adagrad, adadelta, rmsprop, adam], ids=lambda each: each.__name__)
-def test_several_steps_equal_the_chapters_equation(equation):
+def test_several_steps_equal_the_chapters_equation(equation, fused):
     generator = np.random.default_rng(0)
     start, gradients = generator.normal(size=20), generator.normal(size=(STEPS, 20))
     parameter = torch.nn.Parameter(torch.tensor(start))
-    optimizer = build_optimizer(OPTIMIZER_CONFIGS[equation.__name__](lr=0.05), [parameter])
+    optimizer = build_optimizer(OPTIMIZER_CONFIGS[equation.__name__](lr=0.05), [parameter], fused)
     for gradient in gradients:
         parameter.grad = torch.tensor(gradient)
         optimizer.step()
@@ -68,3 +69,13 @@ def test_several_steps_equal_the_chapters_equation(equation):
 def test_momentum_optimizers_are_torchs_sgd_with_its_switches(name, momentum, nesterov):
     group = build_optimizer(OPTIMIZER_CONFIGS[name](), [torch.nn.Parameter(torch.zeros(1))]).param_groups[0]
     assert (group["momentum"], group["nesterov"]) == (momentum, nesterov)
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
+def test_a_fused_kernel_is_used_where_torch_has_one_and_it_is_asked_for(name):
+    def is_fused(asked):
+        parameters = [torch.nn.Parameter(torch.zeros(1))]
+        return bool(build_optimizer(OPTIMIZER_CONFIGS[name](), parameters, asked).param_groups[0].get("fused"))
+
+    assert not is_fused(False)
+    assert is_fused(True) == (name in ("sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"))

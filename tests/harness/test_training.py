@@ -18,7 +18,7 @@ from harness.data import normalize
 from harness.run import train_slice
 from harness.state import RunState
 from harness.training import advance, build_model, evaluate, initial_state
-from tests.metrics import numbers
+from tests.metrics import in_slices, numbers
 
 
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
@@ -75,6 +75,13 @@ def train_until_killed(config: RunConfig, folder):
     while True:
         checkpoint = one_more_epoch(config, checkpoint)
         save(folder, checkpoint)
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"])
+def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, small, config: RunConfig):
+    config = with_settings(config, {"optimizer.name": name, "epochs": 3, "fused": True})
+    whole = advance(config, initial_state(config), small, 3, [])
+    assert in_slices(config, small, 3, [])[0].hash() == whole.state.hash()
 
 
 @pytest.mark.parametrize("splits", [[], ["test"], ["validation", "test", "validation"]])

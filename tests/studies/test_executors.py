@@ -11,6 +11,7 @@ import time
 from concurrent.futures import BrokenExecutor
 
 import pytest
+import torch
 
 from studies.executors import LocalExecutor
 
@@ -78,3 +79,7 @@ def test_what_a_call_raises_is_raised_and_leaves_the_workers_usable(executor):
 
 def test_the_collector_leaves_alone_what_a_worker_shares_with_the_process_it_was_forked_from(executor):
     assert executor.submit(gc.get_freeze_count).result() > 100_000
+
+
+def test_workers_do_not_all_have_threads_on_every_core_beside_their_slices(executor):
+    assert executor.submit(torch.get_num_threads).result(timeout=60) == 1
