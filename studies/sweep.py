@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any, get_args
 
 from harness.checkpoint import discard
-from harness.config import RunConfig, canonical_json, config_hash, differences, flatten
+from harness.config import RunConfig, canonical_json, config_hash, differences, flatten, validated
 from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
@@ -296,7 +296,9 @@ def _find(
     for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
         if not sweep_folder(found.run_id).exists():
             continue
-        then = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
+        stored = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
+        # parsed, so that fields which are younger than that sweep are there, as they were: off
+        then = json.loads(canonical_json(validated(SweepDefinition, stored)))
         now = json.loads(canonical_json(definition))
         storages = found.tags[Tag.STORAGE], kept_in
         changed = differences(

@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from harness.errors import BadInputError, WorkFailedError
-from harness.records import MISTAKES_ARTIFACT, Divergence, Outcome
+from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, Divergence, Outcome
 from harness.run import train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
@@ -211,6 +211,18 @@ def test_going_on_under_another_definition_is_refused_by_the_fields_name(definit
         run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
     with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*--fresh"):
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
+
+
+def test_a_sweep_of_before_there_was_a_field_goes_on(definition, inline):
+    tracker = MemoryTracker()
+    observer = StopAfter(1)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
+    sweep_id, sweep = next((key, run) for key, run in tracker.runs.items() if run.tags["harness.stage"] == "sweep")
+    stored = json.loads(sweep.artifacts[DEFINITION_ARTIFACT])
+    del stored["base"]["fused"]
+    sweep.artifacts[DEFINITION_ARTIFACT] = json.dumps(stored).encode()
+    assert run_sweep("tiny", definition, tracker, inline).sweep_id == sweep_id
 
 
 def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, inline):
