@@ -98,8 +98,8 @@ def fast_settings(device: str) -> dict[str, Any]:
         native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     else:
         native = device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
-    settings = {"memory_format": "channels_last", "fused": device == "cpu"}
-    return settings | ({"precision": "bfloat16"} if native else {})
+    fused = {"fused": True} if device == "cpu" else {}
+    return {"memory_format": "channels_last"} | fused | ({"precision": "bfloat16"} if native else {})
 
 
 def determinism(device: str) -> str:
