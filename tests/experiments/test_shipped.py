@@ -35,7 +35,10 @@ def test_what_ships():
         "planted",
         "smoke",
     }
-    assert catalog.load_sweep("optimizers").sweep.optimizers == catalog.load_sweep("fashion").sweep.optimizers == FIVE
+    default, fashion = (catalog.load_sweep(name).sweep for name in ("optimizers", "fashion"))
+    assert default.optimizers == FIVE
+    on_mnist = with_settings(fashion.base, {"dataset.name": "mnist"})
+    assert fashion.model_copy(update={"base": on_mnist}) == default, "fashion says that it is the same sweep"
     full = catalog.load_sweep("optimizers-full").sweep
     assert set(full.optimizers) == OPTIMIZER_CONFIGS.keys()
     assert len(full.final_seeds) == 10

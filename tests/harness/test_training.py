@@ -17,7 +17,7 @@ from harness.config import OPTIMIZER_CONFIGS, RunConfig, with_settings
 from harness.data import normalize
 from harness.run import train_slice
 from harness.state import RunState
-from harness.training import advance, build_model, evaluate, initial_state
+from harness.training import advance, build, build_model, evaluate, initial_state
 from tests.metrics import in_slices, numbers
 
 
@@ -80,6 +80,7 @@ def train_until_killed(config: RunConfig, folder):
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"])
 def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, small, config: RunConfig):
     config = with_settings(config, {"optimizer.name": name, "epochs": 3, "fused": True})
+    assert build(config)[1].param_groups[0]["fused"]
     whole = advance(config, initial_state(config), small, 3, [])
     assert in_slices(config, small, 3, [])[0].hash() == whole.state.hash()
 
