@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import benchmarks
-from tests.benchmarks import known_answers, where
+from tests.benchmarks import default_sweep, known_answers, sweeps, where
 from tests.contenders.record import record
 
 TABLE = (Path(benchmarks.__file__).parent / "README.md").read_text(encoding="utf-8")
@@ -79,3 +79,65 @@ def test_a_ratio_that_is_too_low_or_a_tenth_worse_than_in_the_baseline_is_an_err
         said = str(error)
     assert said == problem
     assert json.loads(Path("benchmarks.json").read_text(encoding="utf-8"))["speed"]["ratios"] == {"ours": ratio}
+
+
+def swept(seconds, finals=(0.985, 0.986), busy=0.99, mebibytes=200):
+    return [
+        {
+            "seconds": seconds,
+            "configurations": 35,
+            "finals": list(finals),
+            "busy": busy,
+            "worker_bytes": mebibytes * 2**20,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "problem"),
+    [
+        ({"seconds": 250, "finals": (0.983, 0.987)}, None),
+        ({"seconds": 300}, "fast: 4.67, at least 5.00 must hold"),
+        ({"seconds": 250, "mebibytes": 400}, "a worker takes 400 MiB"),
+        ({"seconds": 250, "finals": (0.981, 0.98)}, "float32: finals [0.981, 0.98, 0.981, 0.98] are worse"),
+    ],
+)
+def test_the_default_sweep_is_sooner_than_the_example_of_the_same_search_seed_and_its_winners_are_not_worse(
+    run, monkeypatch, capsys, ours, problem
+):
+    asked = []
+
+    def contend(module, variant, folder, epochs):
+        asked.append((module, variant))
+        return swept(**ours) if module == "our_sweep" else swept(1400, busy=0, mebibytes=0)
+
+    monkeypatch.setattr(default_sweep, "contend", contend)
+    assert run("default_sweep") == (0 if problem is None else 1)
+    said = capsys.readouterr().err
+    assert (problem or "") in said
+    assert (said == "") == (problem is None)
+    assert [variant for module, variant in asked if module == "optuna_plain"] == ["35 0", "35 1"]
+    assert [variant for _, variant in asked if variant.endswith("fast 2")] == ["0 fast 2", "1 fast 2"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "busy", "start", "problem"),
+    [
+        (80, 0.985, 3.0, ""),
+        (110, 0.985, 3.0, "float32: 1.91, at least 2.00 must hold"),
+        (80, 0.97, 3.0, "tracking, state and coordination take 3.0% of a sweep"),
+        (80, 0.985, 4.1, "a worker starts in 4.1 s"),
+    ],
+)
+def test_a_fixed_list_of_trials_is_sooner_and_neither_coordination_nor_a_workers_start_take_long(
+    run, monkeypatch, capsys, seconds, busy, start, problem
+):
+    def contend(module, variant, folder, epochs):
+        if module == "worker":
+            return [{"seconds": start, "accuracy": None}, {"seconds": 0.3, "accuracy": None}]
+        return swept(seconds, (), busy) if module == "our_sweep" else swept(210, (), 0, 0)
+
+    monkeypatch.setattr(sweeps, "contend", contend)
+    assert run("sweeps") == bool(problem)
+    assert problem in capsys.readouterr().err
+    assert f"A first worker can train after {start} s" in Path("benchmarks.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 A module here has `run(folder, epochs, variant)`, on the MNIST in `folder`. Of a single run of the chapter's network,
 optimizer and batch sizes on two threads it returns each epoch, evaluated on the test set, as `Timed`; of a sweep with
-trials of so many epochs, on two cores, one `Swept`.
+trials of so many epochs, on two cores, one `Swept`; of workers, the start of each as `Timed`.
 """
 
 import json
@@ -17,7 +17,7 @@ THREADS = 2
 class Timed:
     """An epoch: seconds of training and evaluation together, and the fraction of the test images that is right.
 
-    None where nothing is learned.
+    None where nothing is learned, as in the start of a worker.
     """
 
     seconds: float
@@ -28,8 +28,9 @@ class Timed:
 class Swept:
     """A sweep: seconds until every trial has ended, how many configurations it tried, and its winner's finals.
 
-    `finals` are fractions of the test images that are right, one of each seed; `busy`, how much of those seconds the
-    workers trained and evaluated; `worker_bytes`, the most memory that one of them took. 0 where it isn't known.
+    `finals` are fractions of the test images that are right, one of each seed, none after a fixed list of trials;
+    `busy`, how much of those seconds the workers trained and evaluated; `worker_bytes`, the most memory that one of
+    them took. 0 where it isn't known.
     """
 
     seconds: float

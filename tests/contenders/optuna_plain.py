@@ -1,6 +1,7 @@
 """The usual Optuna and MLflow example: one study, one process, a plain loop in its objective, each epoch logged.
 
-Variant: `fixed` for the fixed list of trials, or how many Optuna is to choose, with the winner's runs on fresh seeds.
+Variant: `fixed` for the fixed list of trials; or how many Optuna is to choose and its seed, and the winner is then
+trained on fresh seeds.
 """
 
 import os
@@ -58,6 +59,7 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
     torch.set_num_threads(THREADS)
     images, test = chapter.read(folder)
     train_images, validation_images = random_split(images, [50_000, 10_000])
+    trials, search_seed = (len(FIXED_TRIALS), 0) if variant == FIXED else map(int, variant.split())
     seeds = () if variant == FIXED else default_sweep().final_seeds
 
     def objective(trial: optuna.Trial) -> float:
@@ -73,12 +75,12 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as project:
         os.chdir(project)
-        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=search_seed))
         if variant == FIXED:
             for name, rate, batch_size in FIXED_TRIALS:
                 settings = {"optimizer": name, "lr": rate, "batch_size": batch_size}
                 study.enqueue_trial({**settings, "dropout1": 0.1, "dropout2": 0.25})
-        study.optimize(objective, n_trials=len(FIXED_TRIALS) if variant == FIXED else int(variant))
+        study.optimize(objective, n_trials=trials)
         seconds = time.perf_counter() - started
         finals = [train(study.best_params, train_images, test, epochs, seed) for seed in seeds]
     return [Swept(seconds, len(study.trials), tuple(finals))]

@@ -46,21 +46,32 @@ def times_sooner(measured: Sweeps, ours: Iterable[str], plain: str) -> dict[str,
 
 
 def table(measured: Sweeps, ratios: Mapping[str, float]) -> str:
-    """All of it, a row for each sweep."""
+    """All of it, a row for each sweep: of its rounds the medians, the spread of seconds, and all finals."""
     rows = [
         [
             name,
             f"{_seconds(swept):.0f}",
+            f"{min(_each(swept, 'seconds')):.0f} to {max(_each(swept, 'seconds')):.0f}",
             f"{ratios[name]:.2f}" if name in ratios else "",
             str(swept[-1]["configurations"]),
-            f"{statistics.mean(swept[-1]['finals']):.2%}" if swept[-1]["finals"] else "",
-            f"{swept[-1]['busy']:.1%}" if swept[-1]["busy"] else "",
+            f"{statistics.mean(finals(swept)):.2%}" if finals(swept) else "",
+            f"{busy(swept):.1%}" if busy(swept) else "",
             f"{_mebibytes(swept):.0f}" if _mebibytes(swept) else "",
         ]
         for name, swept in measured.items()
     ]
-    header = ["", "seconds", "times sooner", "configurations", "winner's finals", "training", "MiB a worker"]
-    return markdown(header, rows)
+    columns = ["configurations", "winner's finals", "training", "MiB a worker"]
+    return markdown(["", "seconds", "least to most", "times sooner", *columns], rows)
+
+
+def finals(swept: list[dict[str, Any]]) -> list[float]:
+    """Those of the winners of all rounds."""
+    return [final for each in swept for final in each["finals"]]
+
+
+def busy(swept: list[dict[str, Any]]) -> float:
+    """How much of a sweep its workers train and evaluate."""
+    return statistics.median(_each(swept, "busy"))
 
 
 def require_small_workers(measured: Sweeps) -> None:
@@ -70,8 +81,12 @@ def require_small_workers(measured: Sweeps) -> None:
 
 
 def _seconds(swept: list[dict[str, Any]]) -> float:
-    return statistics.median(each["seconds"] for each in swept)
+    return statistics.median(_each(swept, "seconds"))
 
 
 def _mebibytes(swept: list[dict[str, Any]]) -> float:
-    return max(each["worker_bytes"] for each in swept) / 2**20
+    return max(_each(swept, "worker_bytes")) / 2**20
+
+
+def _each(swept: list[dict[str, Any]], what: str) -> list[float]:
+    return [each[what] for each in swept]
