@@ -59,11 +59,22 @@ def keep_freed_memory() -> None:
     The constants are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of glibc's malloc.h; the last one's
     largest value is 32 MiB.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    for option, value in ((-1, 256 * 2**20), (-2, 16 * 2**20), (-3, 32 * 2**20)):
-        libc.mallopt(option, value)
+    if libc := _glibc():
+        for option, value in ((-1, 256 * 2**20), (-2, 16 * 2**20), (-3, 32 * 2**20)):
+            libc.mallopt(option, value)
+
+
+def give_back_freed_memory() -> None:
+    """Have glibc return what was kept to the system; does nothing elsewhere.
+
+    Buffers of another batch size would not fit between what stays, and so come on top of it.
+    """
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def resolve_device(name: str) -> str:

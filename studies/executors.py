@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import gc
 import multiprocessing
 import os
 import pickle
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 
 from harness.errors import unknown
+from harness.reproducibility import give_back_freed_memory
 from harness.run import OpenRun, SliceResult, train_slice
 from studies.ray_executor import RayExecutor, Resources, connect, slices_at_a_time
 
@@ -140,7 +140,7 @@ def _context() -> BaseContext:
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["harness.run", "torch._dynamo"])  # the latter comes with the first optimizer
+    context.set_forkserver_preload(["studies.preloaded"])
     forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
     return context
 
@@ -148,6 +148,7 @@ def _context() -> BaseContext:
 def _call_into_file(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Path | None, Any]:  # noqa: ANN401
     """Where the pickled result is; or the result itself where no file can be written: a full disk loses no slice."""
     result = fn(*args, **kwargs)
+    give_back_freed_memory()  # the worker's next slice may be of another batch size
     path = folder / uuid.uuid4().hex
     try:
         path.write_bytes(pickle.dumps(result))
@@ -171,7 +172,6 @@ def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:
 
 def _prepare_worker() -> None:
     torch.set_num_threads(1)  # a slice has its config's; all else would have every worker's threads on every core
-    gc.freeze()  # what it shares with the process that it was forked from: to look for cycles there copies its pages
     # Ctrl-C and a supervisor's SIGTERM reach the whole process group; the coordinator decides what ends when
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

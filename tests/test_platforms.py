@@ -46,9 +46,10 @@ def test_memory_is_left_as_it_is_where_there_is_no_glibc(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", load)
     with pytest.raises(OSError, match="there is no library"):
-        reproducibility.keep_freed_memory.__wrapped__()
+        reproducibility.give_back_freed_memory()
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # as on macOS and Windows
     reproducibility.keep_freed_memory.__wrapped__()
+    reproducibility.give_back_freed_memory()
 
 
 def test_the_processor_has_a_name_without_proc(monkeypatch):

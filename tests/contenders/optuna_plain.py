@@ -1,7 +1,7 @@
 """The usual Optuna and MLflow example: one study, one process, a plain loop in its objective, each epoch logged.
 
-Variant: `fixed` for the fixed list of trials; or how many Optuna is to choose and its seed, and the winner is then
-trained on fresh seeds.
+Variant: `fixed` for the fixed list of trials; or how many Optuna is to choose and its seed, and the best, or those
+that are equally good, are then trained on fresh seeds.
 """
 
 import os
@@ -82,5 +82,6 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
                 study.enqueue_trial({**settings, "dropout1": 0.1, "dropout2": 0.25})
         study.optimize(objective, n_trials=trials)
         seconds = time.perf_counter() - started
-        finals = [train(study.best_params, train_images, test, epochs, seed) for seed in seeds]
+        winners = [trial.params for trial in study.trials if trial.value == study.best_value]
+        finals = [train(winner, train_images, test, epochs, seed) for winner in winners for seed in seeds]
     return [Swept(seconds, len(study.trials), tuple(finals))]

@@ -1,10 +1,11 @@
 """Our sweep, until its trials have ended.
 
-Variant: `fixed`, or the seed of the default sweep's search, whose winner is then trained on its fresh seeds;
+Variant: `fixed`, or the seed of the default sweep's search, whose winners are then trained on its fresh seeds;
 `float32` or `fast`; how many workers or `inline`; then settings. `fixed fast 2`.
 """
 
 import contextlib
+import multiprocessing
 import os
 import tempfile
 import time
@@ -28,7 +29,7 @@ from tests.contenders.sweeps import FIXED, default_sweep, fixed_sweep
 class Watch(Observer):
     """When the last trial ended, how many there were, how long their slices took, the workers' memory then.
 
-    `winner` is the config of the trial that validated best. The first final ends the sweep.
+    `winners` are the configs of the trials that validated best, mostly one. The first final ends the sweep.
     """
 
     def __init__(self):
@@ -36,8 +37,8 @@ class Watch(Observer):
         self.trained_seconds = 0.0
         self.ended_at = 0.0
         self.worker_bytes = 0
-        self.winner = None
         self.best_accuracy = 0.0
+        self.winners = []
 
     def started(self, job):
         if job.stage is Stage.FINAL:
@@ -45,14 +46,15 @@ class Watch(Observer):
 
     def trained(self, job, metrics):
         self.trained_seconds += metrics.train_seconds + metrics.evaluate_seconds
-        workers = psutil.Process().children(recursive=True)
+        workers = [psutil.Process(each.pid) for each in multiprocessing.active_children()]
         self.worker_bytes = max([self.worker_bytes, *(each.memory_full_info().uss for each in workers)])
 
     def ended(self, job):
         self.trials += 1
         self.ended_at = time.perf_counter()
-        if job.outcome is Outcome.COMPLETED and job.last.validation_accuracy > self.best_accuracy:
-            self.best_accuracy, self.winner = job.last.validation_accuracy, job.run.config
+        if job.outcome is Outcome.COMPLETED and job.last.validation_accuracy >= self.best_accuracy:
+            equal = self.winners if job.last.validation_accuracy == self.best_accuracy else []
+            self.best_accuracy, self.winners = job.last.validation_accuracy, [*equal, job.run.config]
 
 
 def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
@@ -69,7 +71,7 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
         with contextlib.suppress(KeyboardInterrupt), open_pool(executor, count) as pool:
             run_sweep(which, definition, MlflowTracker(), pool, watch)
         seeds = () if which == FIXED else definition.final_seeds
-        finals = tuple(_final(watch.winner, epochs, seed, folder) for seed in seeds)
+        finals = tuple(_final(winner, epochs, seed, folder) for winner in watch.winners for seed in seeds)
     seconds = watch.ended_at - started
     return [Swept(seconds, watch.trials, finals, watch.trained_seconds / count / seconds, watch.worker_bytes)]
 
