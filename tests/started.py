@@ -20,15 +20,14 @@ from unittest import mock
 from tests.database import copies_of, fresh_database
 
 SERVER = multiprocessing.get_context("forkserver")
-IMPORTED = (  # also what the first optimizer, --data-dir, the end of a sweep and a server bring
+IMPORTED = (  # also what --data-dir, the end of a sweep and a server bring
     "mlflow.store.tracking.sqlalchemy_store",
-    "harness.run",
     "studies.sweep",
     "reports.page",
-    "torch._dynamo",
     "torchvision.datasets",
     "studies.importance",
     "mlflow.cli",
+    "studies.preloaded",  # the last, as for workers, whose server it also is
 )
 
 

@@ -9,7 +9,7 @@ from tests.contenders.record import contend, record
 from tests.contenders.sweeps import Sweeps, finals, require_small_workers, table, times_sooner
 from tests.mnist_folder import write_mnist
 
-ROUNDS = 2  # each of another seed of the searches, so that the finals are not of one lucky or unlucky search
+ROUNDS = 2  # each of other seeds, so that the finals are not of one lucky or unlucky search
 PLAIN = "optuna-plain"
 LEAST = {"float32": 3.5, "fast": 5.0}
 

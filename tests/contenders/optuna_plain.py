@@ -59,8 +59,8 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
     torch.set_num_threads(THREADS)
     images, test = chapter.read(folder)
     train_images, validation_images = random_split(images, [50_000, 10_000])
-    trials, search_seed = (len(FIXED_TRIALS), 0) if variant == FIXED else map(int, variant.split())
-    seeds = () if variant == FIXED else default_sweep().final_seeds
+    trials, seed = (len(FIXED_TRIALS), 0) if variant == FIXED else map(int, variant.split())
+    fresh_seeds = () if variant == FIXED else default_sweep(seed).final_seeds
 
     def objective(trial: optuna.Trial) -> float:
         values = {
@@ -70,12 +70,12 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
             "dropout1": trial.suggest_float("dropout1", 0.0, 0.5),
             "dropout2": trial.suggest_float("dropout2", 0.0, 0.6),
         }
-        return train(values, train_images, validation_images, epochs, seed=0)
+        return train(values, train_images, validation_images, epochs, seed)
 
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as project:
         os.chdir(project)
-        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=search_seed))
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
         if variant == FIXED:
             for name, rate, batch_size in FIXED_TRIALS:
                 settings = {"optimizer": name, "lr": rate, "batch_size": batch_size}
@@ -83,5 +83,5 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
         study.optimize(objective, n_trials=trials)
         seconds = time.perf_counter() - started
         winners = [trial.params for trial in study.trials if trial.value == study.best_value]
-        finals = [train(winner, train_images, test, epochs, seed) for winner in winners for seed in seeds]
+        finals = [train(winner, train_images, test, epochs, fresh) for winner in winners for fresh in fresh_seeds]
     return [Swept(seconds, len(study.trials), tuple(finals))]

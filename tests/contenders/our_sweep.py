@@ -1,6 +1,6 @@
 """Our sweep, until its trials have ended.
 
-Variant: `fixed`, or the seed of the default sweep's search, whose winners are then trained on its fresh seeds;
+Variant: `fixed`, or the seed of the default sweep, whose winners are then trained on fresh ones;
 `float32` or `fast`; how many workers or `inline`; then settings. `fixed fast 2`.
 """
 
@@ -59,7 +59,7 @@ class Watch(Observer):
 
 def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
     which, precision, workers, *more = variant.split()
-    definition = fixed_sweep(epochs) if which == FIXED else default_sweep().model_copy(update={"seed": int(which)})
+    definition = fixed_sweep(epochs) if which == FIXED else default_sweep(int(which))
     profile = fast_settings("cpu") if precision == "fast" else {}
     base = with_settings(definition.base, {**profile, **settings(more)})
     definition = definition.model_copy(update={"base": base})

@@ -19,9 +19,12 @@ BATCH_SIZES = (32, 64)
 FIXED_TRIALS = [(name, rate, size) for name, rate in OPTIMIZERS.items() for size in BATCH_SIZES]
 
 
-def default_sweep() -> SweepDefinition:
-    """What `make sweep` does."""
-    return catalog.load_sweep("optimizers").sweep
+def default_sweep(seed: int = 0) -> SweepDefinition:
+    """What `make sweep` does, or the same of another seed, with which everything else is drawn anew."""
+    sweep = catalog.load_sweep("optimizers").sweep
+    base = with_settings(sweep.base, {"seed": seed})
+    finals = tuple(100 * (seed + 1) + final for final in sweep.final_seeds)
+    return sweep.model_copy(update={"base": base, "seed": seed, "final_seeds": finals})
 
 
 def fixed_sweep(epochs: int) -> SweepDefinition:

@@ -10,9 +10,11 @@ import threading
 import time
 from concurrent.futures import BrokenExecutor
 
+import psutil
 import pytest
 import torch
 
+from harness.reproducibility import keep_freed_memory
 from studies.executors import LocalExecutor
 
 LARGE = bytes(64 * 2**20)  # whose way to the coordinator takes a while
@@ -36,6 +38,15 @@ def die_while_sending(thread: int) -> None:
     while sys._current_frames()[thread].f_code.co_name not in ("_send", "write_bytes"):  # into a pipe, into a file
         time.sleep(0.0001)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def use_and_free() -> None:
+    keep_freed_memory()
+    torch.cat([torch.ones(2**21) for _ in range(20)])  # 8 MiB each, less than glibc would unmap
+
+
+def resident() -> int:
+    return psutil.Process().memory_info().rss
 
 
 def fail() -> None:
@@ -79,6 +90,14 @@ def test_what_a_call_raises_is_raised_and_leaves_the_workers_usable(executor):
 
 def test_the_collector_leaves_alone_what_a_worker_shares_with_the_process_it_was_forked_from(executor):
     assert executor.submit(gc.get_freeze_count).result() > 100_000
+
+
+def test_what_a_slice_freed_is_not_kept_for_a_next_one_that_may_not_fit_in_it():
+    executor = LocalExecutor(1)
+    before = executor.submit(resident).result(timeout=60)
+    executor.submit(use_and_free).result(timeout=60)
+    assert executor.submit(resident).result(timeout=60) - before < 80 * 2**20
+    executor.shutdown()
 
 
 def test_workers_do_not_all_have_threads_on_every_core_beside_their_slices(executor):
