@@ -27,9 +27,10 @@ from tests.contenders.sweeps import FIXED, default_sweep, fixed_sweep
 
 
 class Watch(Observer):
-    """When the last trial ended, how many there were, how long their slices took, the workers' memory then.
+    """When the last trial ended, how many there were, how long their slices took, and the workers' memory then.
 
-    `winners` are the configs of the trials that validated best, mostly one. The first final ends the sweep.
+    `completed` are the configs of those that came to their end, with their validation accuracy. The first final ends
+    the sweep.
     """
 
     def __init__(self):
@@ -37,8 +38,7 @@ class Watch(Observer):
         self.trained_seconds = 0.0
         self.ended_at = 0.0
         self.worker_bytes = 0
-        self.best_accuracy = 0.0
-        self.winners = []
+        self.completed = []
 
     def started(self, job):
         if job.stage is Stage.FINAL:
@@ -52,9 +52,8 @@ class Watch(Observer):
     def ended(self, job):
         self.trials += 1
         self.ended_at = time.perf_counter()
-        if job.outcome is Outcome.COMPLETED and job.last.validation_accuracy >= self.best_accuracy:
-            equal = self.winners if job.last.validation_accuracy == self.best_accuracy else []
-            self.best_accuracy, self.winners = job.last.validation_accuracy, [*equal, job.run.config]
+        if job.outcome is Outcome.COMPLETED:
+            self.completed.append((job.last.validation_accuracy, job.run.config))
 
 
 def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
@@ -71,7 +70,9 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
         with contextlib.suppress(KeyboardInterrupt), open_pool(executor, count) as pool:
             run_sweep(which, definition, MlflowTracker(), pool, watch)
         seeds = () if which == FIXED else definition.final_seeds
-        finals = tuple(_final(winner, epochs, seed, folder) for winner in watch.winners for seed in seeds)
+        best = max(accuracy for accuracy, _ in watch.completed)
+        winners = [config for accuracy, config in watch.completed if accuracy == best]
+        finals = tuple(_final(winner, epochs, seed, folder) for winner in winners for seed in seeds)
     seconds = watch.ended_at - started
     return [Swept(seconds, watch.trials, finals, watch.trained_seconds / count / seconds, watch.worker_bytes)]
 

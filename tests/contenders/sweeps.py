@@ -23,7 +23,7 @@ def default_sweep(seed: int = 0) -> SweepDefinition:
     """What `make sweep` does, or the same of another seed, with which everything else is drawn anew."""
     sweep = catalog.load_sweep("optimizers").sweep
     base = with_settings(sweep.base, {"seed": seed})
-    finals = tuple(100 * (seed + 1) + final for final in sweep.final_seeds)
+    finals = tuple(100 * seed + final for final in sweep.final_seeds)
     return sweep.model_copy(update={"base": base, "seed": seed, "final_seeds": finals})
 
 
