@@ -1,4 +1,4 @@
-"""A fixed list of trials beside the usual Optuna and MLflow example: seconds until all have ended, or a worker begins."""
+"""A fixed list of trials beside the usual Optuna and MLflow example: seconds until all end, and a worker begins."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ MOST_START = 4.0  # seconds
 
 
 def main() -> None:
-    """ten trials to their ends, two workers, against a study with a plain loop; what coordination and a worker take"""
+    """ten trials to their ends, two workers, against a study with a plain loop; coordination; a worker's start"""
     measured: Sweeps = {}
     with tempfile.TemporaryDirectory() as folder:
         write_mnist(Path(folder))

@@ -28,10 +28,10 @@ class Timed:
 class Swept:
     """A sweep: seconds until every trial has ended, how many configurations it tried, and its winner's finals.
 
-    `finals` are fractions of the test images that are right, one of each seed, none after a fixed list of trials. Where
-    several configurations validated best they are those of each: which of them is taken would be chance. `busy` is how
-    much of those seconds the workers trained and evaluated; `worker_bytes`, the most memory that one of them took. 0
-    where it isn't known.
+    `finals` are fractions of the test images that are right, one of each seed, none after a fixed list of trials.
+    Where several configurations validated best they are those of each: which of them is taken would be chance.
+    `busy` is how much of those seconds the workers trained and evaluated; `worker_bytes`, the most memory that one
+    of them took. 0 where it isn't known.
     """
 
     seconds: float
