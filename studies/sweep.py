@@ -409,14 +409,15 @@ def _result(sweep: Sweep) -> SweepResult:
 
 
 def _winner(sweep: Sweep) -> FoundRun | None:
-    """The first final of the optimizer whose best trial validated best; None where none completed."""
+    """The first final of the optimizer whose finals validated best on average; None where none completed.
 
-    def merit(optimizer: str) -> float:
-        best = sweep.searches[optimizer].best
-        return best[1] if best else 0.0
-
-    by_merit = sorted(sweep.searches, key=merit, reverse=True)
-    return next((final for optimizer in by_merit for final in sweep.completed_finals(optimizer)), None)
+    Not the one whose best trial did: that is the luckiest of many on one seed. One whose finals diverged comes after
+    those of which more completed.
+    """
+    accuracy = METRIC_NAMES["validation_accuracy"]
+    finals = [completed for optimizer in sweep.searches if (completed := sweep.completed_finals(optimizer))]
+    best = max(finals, key=lambda each: (len(each), mean(final.metrics[accuracy] for final in each)), default=None)
+    return best[0] if best else None
 
 
 def _mark_superseded(sweep: Sweep) -> None:

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from experiments import catalog
-from harness.config import validated
+from harness.config import validated, with_settings
+from harness.data import load_splits
+from harness.training import advance, build, initial_state
 from studies.definition import SweepDefinition
-from tests import benchmarks
+from tests import benchmarks, chapter
 from tests.benchmarks import default_sweep, known_answers, sweeps, where
+from tests.contenders import optuna_plain
 from tests.contenders.record import record
+from tests.contenders.sweeps import best_finals, finals
 from tests.contenders.sweeps import default_sweep as default_sweep_of
+from tests.contenders.winners import winners
 
 TABLE = (Path(benchmarks.__file__).parent / "README.md").read_text(encoding="utf-8")
 
@@ -85,12 +90,13 @@ def test_a_ratio_that_is_too_low_or_a_tenth_worse_than_in_the_baseline_is_an_err
     assert json.loads(Path("benchmarks.json").read_text(encoding="utf-8"))["speed"]["ratios"] == {"ours": ratio}
 
 
-def swept(seconds, finals=(0.985, 0.986), busy=0.99, mebibytes=200):
+def swept(seconds, best=(0.985, 0.986), other=(0.984, 0.985), busy=0.99, mebibytes=200):
+    found = {"adadelta": (0.983, best), "adagrad": (0.982, other)}
     return [
         {
             "seconds": seconds,
             "configurations": 35,
-            "finals": list(finals),
+            "winners": {name: {"validation": each, "finals": list(finals)} for name, (each, finals) in found.items()},
             "busy": busy,
             "worker_bytes": mebibytes * 2**20,
         }
@@ -100,10 +106,11 @@ def swept(seconds, finals=(0.985, 0.986), busy=0.99, mebibytes=200):
 @pytest.mark.parametrize(
     ("ours", "problem"),
     [
-        ({"seconds": 250, "finals": (0.983, 0.987)}, ""),
+        ({"seconds": 250, "best": (0.983, 0.987)}, ""),
         ({"seconds": 300}, "fast: 4.67, at least 5.00 must hold"),
         ({"seconds": 250, "mebibytes": 400}, "a worker takes 400 MiB"),
-        ({"seconds": 250, "finals": (0.981, 0.98)}, "float32: finals [0.981, 0.98, 0.981, 0.98] are worse"),
+        ({"seconds": 250, "best": (0.981, 0.98), "other": (0.99, 0.989)}, "finals of the best winner are worse"),
+        ({"seconds": 250, "other": (0.9, 0.1, 0.9, 0.1, 0.9, 0.1)}, "finals of the winners are worse"),
     ],
 )
 def test_the_default_sweep_is_sooner_than_the_example_of_the_same_search_seed_and_its_winners_are_not_worse(
@@ -122,6 +129,16 @@ def test_the_default_sweep_is_sooner_than_the_example_of_the_same_search_seed_an
     assert [variant for _, variant in asked if variant.endswith("fast 2")] == ["0 fast 2", "1 fast 2"]
 
 
+def test_of_winners_that_validated_equally_well_the_finals_of_each_count_as_the_bests():
+    def winner(validation, final):
+        return {"validation": validation, "finals": [final]}
+
+    first = {"winners": {"sgd": winner(0.98, 0.1), "adam": winner(0.99, 0.2), "adadelta": winner(0.99, 0.3)}}
+    second = {"winners": {"sgd": winner(0.985, 0.4), "adam": winner(0.97, 0.5)}}
+    assert best_finals([first, second]) == [0.2, 0.3, 0.4]
+    assert finals([first, second]) == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
 @pytest.mark.parametrize(
     ("ours", "start", "problem"),
     [
@@ -138,7 +155,8 @@ def test_a_fixed_list_of_trials_is_sooner_and_neither_coordination_nor_a_workers
     def contend(module, variant, folder, epochs):
         if module == "worker":
             return [{"seconds": start, "accuracy": None}, {"seconds": 0.3, "accuracy": None}]
-        return swept(**{"seconds": 80, "finals": ()} | ours) if module == "our_sweep" else swept(210, (), 0, 0)
+        none = {"best": (), "other": ()}
+        return swept(**{"seconds": 80} | none | ours) if module == "our_sweep" else swept(210, **none, mebibytes=0)
 
     monkeypatch.setattr(sweeps, "contend", contend)
     assert run("sweeps") == bool(problem)
@@ -153,3 +171,36 @@ def test_a_round_of_another_seed_draws_all_anew_and_the_first_is_what_make_sweep
     assert first.base.seed != second.base.seed
     assert not set(first.final_seeds) & set(second.final_seeds)
     validated(SweepDefinition, second.model_dump())  # which refuses finals on the seed of its trials
+
+
+def test_the_best_of_each_optimizer_is_trained_again_on_every_fresh_seed(config, data):
+    def of(name, rate):
+        return with_settings(config, {"optimizer.name": name, "optimizer.lr": rate})
+
+    def final(config, seed):
+        config = with_settings(config, {"seed": seed})
+        splits = load_splits(config.dataset, config.device, data)
+        return advance(config, initial_state(config), splits, 1, ["test"]).metrics[-1].test_accuracy
+
+    tried = [(0.7, of("sgd", 0.5)), (0.9, of("sgd", 0.1)), (0.9, of("sgd", 0.2)), (0.8, of("adam", 0.001))]
+    found = winners(tried, (1, 2), 1, data)
+    assert {name: each.validation for name, each in found.items()} == {"sgd": 0.9, "adam": 0.8}
+    assert found["sgd"].finals == (final(tried[1][1], 1), final(tried[1][1], 2))
+    assert found["adam"].finals == (final(tried[3][1], 1), final(tried[3][1], 2))
+    assert len({*found["sgd"].finals, *found["adam"].finals}) == 4
+
+
+def test_a_winners_final_that_diverges_is_as_good_as_chance(config, data):
+    diverging = with_settings(config, {"optimizer.name": "sgd", "optimizer.lr": 1e6})
+    assert winners([(0.1, diverging)], (1,), 1, data)["sgd"].finals == (0.1,)
+
+
+@pytest.mark.parametrize("name", optuna_plain.OPTIMIZERS)
+def test_what_the_example_tried_is_trained_again_with_its_optimizer_and_dropout(name):
+    values = {"optimizer": name, "lr": 0.03, "batch_size": 64, "dropout1": 0.2, "dropout2": 0.4}
+    config = optuna_plain.config_of(values)
+    theirs = optuna_plain.OPTIMIZERS[name](chapter.ConvNet().parameters(), lr=0.03)
+    _, ours, _ = build(config)
+    assert type(ours) is type(theirs)
+    assert ours.defaults == theirs.defaults
+    assert (config.batch_size, config.model.dropout, config.memory_format) == (64, (0.2, 0.4), "contiguous")

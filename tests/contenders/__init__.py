@@ -25,18 +25,24 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Swept:
-    """A sweep: seconds until every trial has ended, how many configurations it tried, and its winner's finals.
+class Winner:
+    """An optimizer's best trial: its validation accuracy, and the test accuracies of its config on fresh seeds."""
 
-    `finals` are fractions of the test images that are right, one of each seed, none after a fixed list of trials.
-    Where several configurations validated best they are those of each: which of them is taken would be chance.
-    `busy` is how much of those seconds the workers trained and evaluated; `worker_bytes`, the most memory that one
-    of them took. 0 where it isn't known.
+    validation: float
+    finals: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep: seconds until every trial has ended, how many configurations it tried, and each optimizer's winner.
+
+    There are no winners of a fixed list of trials. `busy` is how much of those seconds the workers trained and
+    evaluated; `worker_bytes`, the most memory that one of them took. 0 where it isn't known.
     """
 
     seconds: float
     configurations: int
-    finals: tuple[float, ...]
+    winners: dict[str, Winner]
     busy: float = 0.0
     worker_bytes: int = 0
 

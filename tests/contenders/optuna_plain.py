@@ -1,7 +1,7 @@
 """The usual Optuna and MLflow example: one study, one process, a plain loop in its objective, each epoch logged.
 
-Variant: `fixed` for the fixed list of trials; or how many Optuna is to choose and its seed, and the best, or those
-that are equally good, are then trained on fresh seeds.
+Variant: `fixed` for the fixed list of trials; or how many Optuna is to choose and its seed, and the best of each
+optimizer that it tried is then trained on fresh seeds.
 """
 
 import os
@@ -16,9 +16,11 @@ from torch import optim
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, random_split
 
+from harness.config import RunConfig, with_settings
 from tests import chapter
 from tests.contenders import THREADS, Swept
 from tests.contenders.sweeps import FIXED, FIXED_TRIALS, default_sweep
+from tests.contenders.winners import winners
 
 OPTIMIZERS = {
     "sgd": optim.SGD,
@@ -29,14 +31,14 @@ OPTIMIZERS = {
 }
 
 
-def train(values, train_images, test_images, epochs, seed):
+def train(values, train_images, validation_images, epochs, seed):
     """The accuracy after the last epoch."""
     torch.manual_seed(seed)
     model = chapter.ConvNet()
     model.dp1.p, model.dp2.p = values["dropout1"], values["dropout2"]
     optimizer = OPTIMIZERS[values["optimizer"]](model.parameters(), lr=values["lr"])
     train_loader = DataLoader(train_images, batch_size=values["batch_size"], shuffle=True)
-    test_loader = DataLoader(test_images, batch_size=500)
+    validation_loader = DataLoader(validation_images, batch_size=500)
     with mlflow.start_run():
         mlflow.log_params({**values, "seed": seed})
         for epoch in range(1, epochs + 1):
@@ -49,18 +51,24 @@ def train(values, train_images, test_images, epochs, seed):
             model.eval()
             correct = 0
             with torch.no_grad():
-                for images, labels in test_loader:
+                for images, labels in validation_loader:
                     correct += int((model(images).argmax(dim=1) == labels).sum())
-            mlflow.log_metrics({"loss": loss.item(), "accuracy": correct / len(test_images)}, step=epoch)
-    return correct / len(test_images)
+            mlflow.log_metrics({"loss": loss.item(), "accuracy": correct / len(validation_images)}, step=epoch)
+    return correct / len(validation_images)
+
+
+def config_of(values) -> RunConfig:
+    """Those values as a run of ours, which trains as the plain loop does."""
+    dropout = values["dropout1"], values["dropout2"]
+    optimizer = {"optimizer.name": values["optimizer"], "optimizer.lr": values["lr"]}
+    return with_settings(RunConfig(), {**optimizer, "batch_size": values["batch_size"], "model.dropout": dropout})
 
 
 def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
     torch.set_num_threads(THREADS)
-    images, test = chapter.read(folder)
+    images, _ = chapter.read(folder)
     train_images, validation_images = random_split(images, [50_000, 10_000])
     trials, seed = (len(FIXED_TRIALS), 0) if variant == FIXED else map(int, variant.split())
-    fresh_seeds = () if variant == FIXED else default_sweep(seed).final_seeds
 
     def objective(trial: optuna.Trial) -> float:
         values = {
@@ -82,6 +90,6 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
                 study.enqueue_trial({**settings, "dropout1": 0.1, "dropout2": 0.25})
         study.optimize(objective, n_trials=trials)
         seconds = time.perf_counter() - started
-        winners = [trial.params for trial in study.trials if trial.value == study.best_value]
-        finals = [train(winner, train_images, test, epochs, fresh) for winner in winners for fresh in fresh_seeds]
-    return [Swept(seconds, len(study.trials), tuple(finals))]
+        tried = [(trial.value, config_of(trial.params)) for trial in study.trials]
+        found = {} if variant == FIXED else winners(tried, default_sweep(seed).final_seeds, epochs, folder)
+    return [Swept(seconds, len(study.trials), found)]

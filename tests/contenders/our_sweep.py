@@ -13,17 +13,16 @@ from pathlib import Path
 
 import psutil
 
-from harness.config import RunConfig, with_settings
-from harness.data import load_splits
+from harness.config import with_settings
 from harness.records import Outcome, Stage
 from harness.reproducibility import fast_settings
 from harness.tracking import MlflowTracker
-from harness.training import advance, initial_state
 from studies.executors import open_pool
 from studies.jobs import Observer
 from studies.sweep import run_sweep
-from tests.contenders import THREADS, Swept, settings
+from tests.contenders import Swept, settings
 from tests.contenders.sweeps import FIXED, default_sweep, fixed_sweep
+from tests.contenders.winners import winners
 
 
 class Watch(Observer):
@@ -69,16 +68,6 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
         executor, count = ("inline", 1) if workers == "inline" else ("local", int(workers))
         with contextlib.suppress(KeyboardInterrupt), open_pool(executor, count) as pool:
             run_sweep(which, definition, MlflowTracker(), pool, watch)
-        seeds = () if which == FIXED else definition.final_seeds
-        best = max(accuracy for accuracy, _ in watch.completed)
-        winners = [config for accuracy, config in watch.completed if accuracy == best]
-        finals = tuple(_final(winner, epochs, seed, folder) for winner in winners for seed in seeds)
+        found = {} if which == FIXED else winners(watch.completed, definition.final_seeds, epochs, folder)
     seconds = watch.ended_at - started
-    return [Swept(seconds, watch.trials, finals, watch.trained_seconds / count / seconds, watch.worker_bytes)]
-
-
-def _final(winner: RunConfig, epochs: int, seed: int, folder: Path) -> float:
-    """The winner's accuracy on the test set, trained on that seed, on both cores."""
-    config = with_settings(winner, {"seed": seed, "threads": THREADS})
-    splits = load_splits(config.dataset, config.device, folder)
-    return advance(config, initial_state(config), splits, epochs, ["test"]).metrics[-1].test_accuracy
+    return [Swept(seconds, watch.trials, found, watch.trained_seconds / count / seconds, watch.worker_bytes)]

@@ -57,19 +57,31 @@ def table(measured: Sweeps, ratios: Mapping[str, float]) -> str:
             f"{min(_each(swept, 'seconds')):.0f} to {max(_each(swept, 'seconds')):.0f}",
             f"{ratios[name]:.2f}" if name in ratios else "",
             str(swept[-1]["configurations"]),
-            f"{statistics.mean(finals(swept)):.2%}" if finals(swept) else "",
+            f"{statistics.mean(best_finals(swept)):.2%}" if finals(swept) else "",
+            f"{statistics.median(finals(swept)):.2%}" if finals(swept) else "",
             f"{busy(swept):.1%}" if busy(swept) else "",
             f"{_mebibytes(swept):.0f}" if _mebibytes(swept) else "",
         ]
         for name, swept in measured.items()
     ]
-    columns = ["configurations", "winner's finals", "training", "MiB a worker"]
+    columns = ["configurations", "best winner's finals", "all winners', median", "training", "MiB a worker"]
     return markdown(["", "seconds", "least to most", "times sooner", *columns], rows)
 
 
 def finals(swept: list[dict[str, Any]]) -> list[float]:
-    """Those of the winners of all rounds."""
-    return [final for each in swept for final in each["finals"]]
+    """Those of each optimizer's winner, of all rounds."""
+    return [final for each in swept for winner in each["winners"].values() for final in winner["finals"]]
+
+
+def best_finals(swept: list[dict[str, Any]]) -> list[float]:
+    """Those of the winners that validated best, of all rounds; of several that are equal: to take one were chance."""
+    return [
+        final
+        for each in swept
+        for winner in each["winners"].values()
+        if winner["validation"] == max(other["validation"] for other in each["winners"].values())
+        for final in winner["finals"]
+    ]
 
 
 def busy(swept: list[dict[str, Any]]) -> float:

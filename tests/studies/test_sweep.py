@@ -62,20 +62,46 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
     assert {run.outcome for run in tracker.runs.values()} <= {"completed", "pruned"}
 
 
-def test_the_sweeps_model_is_the_first_final_of_the_optimizer_that_validated_best(definition, inline):
+def validating(accuracies):
+    """As `train_slice`, but for the validation accuracy, which is that of the optimizer and the seed where named."""
+
+    def train(config, *arguments):
+        state, metrics, end = train_slice(config, *arguments)
+        accuracy = accuracies.get((config.optimizer.name, config.seed), 0.5)
+        return state, tuple(each.model_copy(update={"validation_accuracy": accuracy}) for each in metrics), end
+
+    return train
+
+
+@pytest.mark.parametrize("best", ["sgd", "adam"])
+def test_the_sweeps_model_is_the_first_final_of_the_optimizer_whose_finals_validated_best(
+    definition, inline, monkeypatch, best
+):
+    other = {"sgd": "adam", "adam": "sgd"}[best]
+    lucky = {(other, definition.base.seed): 0.9, (other, 1): 0.6, (other, 2): 0.6, (best, 1): 0.5, (best, 2): 0.8}
+    monkeypatch.setattr("studies.executors.train_slice", validating(lucky))
     tracker = MemoryTracker()
     result = run_sweep("tiny", definition, tracker, inline)
-    best = max(result.optimizers, key=lambda name: result.optimizers[name].best_validation_accuracy)
-    assert result.optimizers["sgd"].best_validation_accuracy != result.optimizers["adam"].best_validation_accuracy
-    (first,) = (
-        run_id
-        for run_id, run in tracker.runs.items()
-        if (run.tags["harness.stage"], run.tags.get("harness.optimizer"), run.tags.get("harness.number"))
-        == ("final", best, "1")
-    )
-    assert {run_id: run.trained_by for run_id, run in tracker.runs.items() if run.trained_by} == {
-        result.sweep_id: first
-    }
+    (model,) = {(run_id, run.trained_by) for run_id, run in tracker.runs.items() if run.trained_by}
+    assert model[0] == result.sweep_id
+    trained_by = tracker.runs[model[1]].tags
+    assert [trained_by[f"harness.{tag}"] for tag in ("stage", "optimizer", "number")] == ["final", best, "1"]
+
+
+def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_there_is_one(
+    definition, inline, monkeypatch
+):
+    train_well = validating({("adam", 1): 0.9})
+
+    def train(config, *arguments):
+        if (config.optimizer.name, config.seed) == ("adam", 2):
+            return train_slice(config, *arguments)[0], (), Divergence(epoch=1, step=0, split="train")
+        return train_well(config, *arguments)
+
+    monkeypatch.setattr("studies.executors.train_slice", train)
+    tracker = MemoryTracker()
+    result = run_sweep("tiny", definition, tracker, inline)
+    assert tracker.runs[tracker.runs[result.sweep_id].trained_by].tags["harness.optimizer"] == "sgd"
 
 
 def test_every_final_has_its_mistakes_and_no_trial_has_any(definition, inline):
