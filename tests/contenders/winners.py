@@ -2,18 +2,17 @@
 
 import functools
 import itertools
-import multiprocessing
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from harness.config import RunConfig, with_settings
-from harness.data import load_splits
+from harness.model import CLASSES
+from harness.run import load_cached_splits
 from harness.training import advance, initial_state
+from studies.executors import LocalExecutor
 from tests.contenders import Winner
 
-PROCESSES = 2
-CLASSES = 10
+WORKERS = 2
 
 
 def winners(
@@ -26,7 +25,7 @@ def winners(
         if name not in best or accuracy > best[name][0]:
             best[name] = accuracy, config
     configs = [with_settings(config, {"seed": seed, "threads": 1}) for _, config in best.values() for seed in seeds]
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+    with LocalExecutor(WORKERS) as pool:
         finals = pool.map(functools.partial(_final, epochs, folder), configs)
         return {
             name: Winner(accuracy, tuple(itertools.islice(finals, len(seeds))))
@@ -36,6 +35,6 @@ def winners(
 
 def _final(epochs: int, folder: Path, config: RunConfig) -> float:
     """Its accuracy on the test set, chance where it diverged: a study may have tried an optimizer once, and badly."""
-    splits = load_splits(config.dataset, config.device, folder)
+    splits = load_cached_splits(config.dataset, config.device, folder)
     metrics = advance(config, initial_state(config), splits, epochs, ["test"]).metrics
     return metrics[-1].test_accuracy if len(metrics) == epochs else 1 / CLASSES
