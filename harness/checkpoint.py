@@ -1,5 +1,6 @@
 """What is kept of a run so that it can go on after anything: state and metrics in one checked file per epoch."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -79,9 +80,20 @@ def load(path: Path) -> Checkpoint:
     )
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether `folder` has a checkpoint: a crash can leave the folder alone."""
+    return bool(_paths(folder))
+
+
 def discard(folder: Path) -> None:
-    """Remove a run's checkpoints, once its final state is tracked."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a run's checkpoints, once its final state is tracked.
+
+    The oldest is first, so that a crash meanwhile leaves the last one or none: never an older one to go on from.
+    """
+    with contextlib.suppress(OSError):
+        for path in _paths(folder):
+            path.unlink()
+        shutil.rmtree(folder)
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from statistics import mean
 from threading import Event
 from typing import Any, get_args
 
-from harness.checkpoint import discard
+from harness.checkpoint import discard, is_kept
 from harness.config import RunConfig, canonical_json, config_hash, differences, flatten, validated
 from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
@@ -117,7 +117,7 @@ class Sweep:
                 config = self._trial_config(optimizer, trial)
                 key = _key(Stage.TRIAL, optimizer, trial.number, config)
                 recorded = key in self.recorded and self.recorded[key].tags.get(Tag.OUTCOME) == trial.outcome
-                if trial.outcome is None or (recorded and not self._folder(key).exists()):
+                if trial.outcome is None or (recorded and not is_kept(self._folder(key))):
                     continue
                 job = self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit)
                 if trial.outcome is Outcome.FAILED:

@@ -1,8 +1,10 @@
 """A checkpoint is there whole or not at all, and a damaged one is refused by name."""
 
+import os
+
 import pytest
 
-from harness.checkpoint import Checkpoint, discard, load, load_latest, save
+from harness.checkpoint import Checkpoint, discard, is_kept, load, load_latest, save
 from harness.errors import BadInputError
 from harness.records import Divergence, EpochMetrics, Mistake, Mistakes
 
@@ -58,3 +60,25 @@ def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path):
     save(tmp_path, checkpoint(1))
     (tmp_path / "epoch-00002.partial").write_bytes(b"half of it")
     assert load_latest(tmp_path) == checkpoint(1)
+
+
+@pytest.mark.parametrize("removed", [0, 1, 2])
+@pytest.mark.parametrize("last", range(2, 10))  # a file system has an order of its own, by names
+def test_a_discard_that_is_cut_off_leaves_the_last_one_or_none(tmp_path, monkeypatch, last, removed):
+    folder = tmp_path / "run"
+    for epochs in (last - 1, last):
+        save(folder, checkpoint(epochs))
+    calls = iter([os.unlink] * removed + [cut_off])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", lambda *path, **options: next(calls)(*path, **options))
+        patched.setattr(os, "rmdir", cut_off)
+        with pytest.raises(SystemExit):
+            discard(folder)
+    assert is_kept(folder) == (removed < 2)
+    assert load_latest(folder) == (checkpoint(last) if removed < 2 else Checkpoint())
+    discard(folder)
+    assert not folder.exists()
+
+
+def cut_off(*path, **options):
+    raise SystemExit

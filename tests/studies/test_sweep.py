@@ -207,6 +207,24 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, in
         assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), epochs
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(definition, inline, monkeypatch, left):
+    undisturbed, disturbed, observer = MemoryTracker(), MemoryTracker(), StopAfter(4)
+    run_sweep("tiny", definition, undisturbed, inline)
+
+    def cut_off(folder):
+        paths = sorted(folder.iterdir())
+        for path in paths[: len(paths) - left]:
+            path.unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("studies.jobs.discard", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep("tiny", definition, disturbed, inline, observer, observer.stop)
+    run_sweep("tiny", definition, disturbed, inline)
+    assert sweep_numbers(disturbed) == sweep_numbers(undisturbed)
+
+
 def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, inline):
     tracker = MemoryTracker()
     first = run_sweep("tiny", definition, tracker, inline)
