@@ -86,6 +86,7 @@ def restore(
         )
     model.load_state_dict(state.model)
     optimizer.load_state_dict(_to_cpu(state.optimizer))
+    _lay_out_as_parameters(optimizer)
     if scheduler is not None:
         scheduler.load_state_dict(_to_cpu(state.scheduler))
     torch.set_rng_state(state.rng["cpu"])
@@ -93,6 +94,14 @@ def restore(
         torch.cuda.set_rng_state(state.rng["device"], config.device)
     elif config.device == "mps":
         torch.mps.set_rng_state(state.rng["device"])
+
+
+def _lay_out_as_parameters(optimizer: optim.Optimizer) -> None:
+    """Fused optimizers walk through a parameter and its moments as they lie in memory; kept states are contiguous."""
+    for parameter, values in optimizer.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def _rng_states(device: str) -> dict[str, Tensor]:

@@ -46,6 +46,16 @@ def test_four_epochs_at_once_or_in_slices_elsewhere_or_through_a_kill_are_the_sa
     assert numbers(resumed.epochs) == numbers(whole.metrics)
 
 
+@pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
+def test_slices_compose_where_parameters_are_channels_last_and_the_optimizer_is_fused(name, small, config):
+    fused = {"memory_format": "channels_last", "fused": True}
+    config = with_settings(config, {"optimizer.name": name, "epochs": 2, **fused})
+    whole = advance(config, initial_state(config), small, 2, [])
+    first = advance(config, initial_state(config), small, 1, [])
+    second = advance(config, RunState.from_bytes(first.state.to_bytes()), small, 1, [])
+    assert second.state.hash() == whole.state.hash()
+
+
 @pytest.fixture(scope="module")
 def spawned():
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
