@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -98,7 +99,9 @@ def restore(
 
 def _lay_out_as_parameters(optimizer: optim.Optimizer) -> None:
     """Fused optimizers walk through a parameter and its moments as they lie in memory; kept states are contiguous."""
-    for parameter, values in optimizer.state.items():
+    parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
+    for parameter in parameters:
+        values = optimizer.state.get(parameter, {})  # its keys may be others too: MADGRAD counts its steps there
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 values[key] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
