@@ -81,7 +81,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def is_kept(folder: Path) -> bool:
-    """Whether `folder` has a checkpoint: a crash can leave the folder alone."""
+    """Whether `folder` has a checkpoint: a crash can leave it without one."""
     return bool(_paths(folder))
 
 

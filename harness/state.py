@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import itertools
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -87,7 +86,6 @@ def restore(
         )
     model.load_state_dict(state.model)
     optimizer.load_state_dict(_to_cpu(state.optimizer))
-    _lay_out_as_parameters(optimizer)
     if scheduler is not None:
         scheduler.load_state_dict(_to_cpu(state.scheduler))
     torch.set_rng_state(state.rng["cpu"])
@@ -95,16 +93,6 @@ def restore(
         torch.cuda.set_rng_state(state.rng["device"], config.device)
     elif config.device == "mps":
         torch.mps.set_rng_state(state.rng["device"])
-
-
-def _lay_out_as_parameters(optimizer: optim.Optimizer) -> None:
-    """Fused optimizers walk through a parameter and its moments as they lie in memory; kept states are contiguous."""
-    parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
-    for parameter in parameters:
-        values = optimizer.state.get(parameter, {})  # its keys may be others too: MADGRAD counts its steps there
-        for key, value in values.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
-                values[key] = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def _rng_states(device: str) -> dict[str, Tensor]:
@@ -118,7 +106,8 @@ def _rng_states(device: str) -> dict[str, Tensor]:
 
 def _to_cpu(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True).contiguous()
+        # laid out as it is: fused optimizers walk through a parameter and its moments as they lie in memory
+        return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
         return {key: _to_cpu(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
