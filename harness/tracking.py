@@ -211,6 +211,7 @@ class MlflowTracker:
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 self._experiments[name] = self._client.create_experiment(name, location, kind)
             else:
+                _require_files_within_reach(found.artifact_location, self.uri)
                 self._experiments[name] = found.experiment_id
         return self._experiments[name]
 
@@ -471,15 +472,23 @@ def read_run(run_id: str) -> Any:  # noqa: ANN401
         ) from None
 
 
+def _require_files_within_reach(location: str, uri: str) -> None:
+    if location.startswith("mlflow-artifacts:") and _kind(uri) not in ("http", "https"):
+        raise BadInputError(
+            f"tracking store {without_password(uri)!r} was written through an MLflow server, which has its files: "
+            "the address of a server on it is allowed; set MLFLOW_TRACKING_URI to one (`mlflow server`)"
+        )
+
+
 def read_artifact(run_id: str, name: str) -> bytes:
     """The content of a run's artifact.
 
     Raises:
-        BadInputError: the run or the artifact is not there.
+        BadInputError: the run or the artifact is not there, or only through a server.
     """
     from mlflow.exceptions import MlflowException
 
-    read_run(run_id)
+    _require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
     client = connect(tracking_uri())
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -494,9 +503,9 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
     """The content of a run's artifact; None where the run has none of that name.
 
     Raises:
-        BadInputError: there is no such run.
+        BadInputError: there is no such run, or its artifacts are only to be had through a server.
     """
-    read_run(run_id)
+    _require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
     client = connect(tracking_uri())
     parent = Path(name).parent.as_posix()
     beside = client.list_artifacts(run_id, None if parent == "." else parent)

@@ -11,7 +11,15 @@ from mlflow.utils.rest_utils import http_request
 from harness import tracking
 from harness.errors import BadInputError
 from harness.records import IMPORTANCES_ARTIFACT, MISTAKES_ARTIFACT, Mistakes
-from harness.tracking import MlflowTracker, connect, find_artifact, read_sweep, read_tracked_run, tracking_uri
+from harness.tracking import (
+    MlflowTracker,
+    connect,
+    find_artifact,
+    read_artifact,
+    read_sweep,
+    read_tracked_run,
+    tracking_uri,
+)
 from tests.many_runs import make_sweep
 from tests.servers import MlflowServer
 
@@ -41,6 +49,11 @@ def sweep_id(request, store, project, monkeypatch) -> str:
 def server(store, project, monkeypatch) -> str:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.url)
     return store.sweep_id
+
+
+def own_experiment() -> str:
+    """Of the address alone: what is made through a server has its artifacts there, out of the database's reach."""
+    return f"of {tracking_uri()}"
 
 
 @functools.cache
@@ -74,7 +87,7 @@ def test_a_sweep_of_more_runs_than_are_read_at_once_is_what_its_runs_are_one_by_
 
 def test_values_logged_again_and_those_that_are_no_number_are_as_one_by_one(sweep_id):
     tracker = MlflowTracker()
-    run_id = tracker.start_run("odd", "one", {}, {})
+    run_id = tracker.start_run(own_experiment(), "one", {}, {})
     for step, value in ((1, 0.5), (2, 0.1 + 0.2), (1, 0.25), (3, math.nan), (4, math.inf)):
         tracker.log_metrics(run_id, {"train/loss": value}, step)
     history = read_tracked_run(run_id).history["train/loss"]
@@ -84,7 +97,7 @@ def test_values_logged_again_and_those_that_are_no_number_are_as_one_by_one(swee
 
 
 def test_a_run_without_metrics_has_an_empty_history(sweep_id):
-    run_id = MlflowTracker().start_run("odd", "none", {}, {})
+    run_id = MlflowTracker().start_run(own_experiment(), "none", {}, {})
     assert read_tracked_run(run_id).history == {}
 
 
@@ -116,7 +129,7 @@ def test_an_artifact_is_found_or_is_none(sweep_id):
     assert json.loads(find_artifact(sweep_id, IMPORTANCES_ARTIFACT)).keys() >= {"adam", "sgd"}
 
     tracker = MlflowTracker()
-    run_id = tracker.start_run("odd", "with a file", {}, {})
+    run_id = tracker.start_run(own_experiment(), "with a file", {}, {})
     assert find_artifact(run_id, "folder/file.bin") is None
     tracker.log_artifact(run_id, "folder/file.bin", b"\x00\xff")
     assert find_artifact(run_id, "folder/file.bin") == b"\x00\xff"
@@ -124,3 +137,22 @@ def test_an_artifact_is_found_or_is_none(sweep_id):
     assert find_artifact(run_id, "folder") is None
     with pytest.raises(BadInputError, match="unknown"):
         find_artifact("0" * 32, "folder/file.bin")
+
+
+def test_a_database_that_was_written_through_a_server_is_refused_where_its_artifacts_are_needed(
+    server, store, monkeypatch
+):
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("through the server", "with a file", {}, {})
+    tracker.log_metrics(run_id, {"train/loss": 0.5}, 1)
+    tracker.log_artifact(run_id, "file.bin", b"content")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.folder}/mlflow.db")
+    assert read_tracked_run(run_id).history["train/loss"] == {1: 0.5}
+    for refused in (
+        lambda: MlflowTracker().start_run("through the server", "another", {}, {}),
+        lambda: read_artifact(run_id, "file.bin"),
+        lambda: find_artifact(run_id, "file.bin"),
+    ):
+        with pytest.raises(BadInputError, match=r"written through an MLflow server.* set MLFLOW_TRACKING_URI"):
+            refused()
