@@ -473,7 +473,9 @@ def read_run(run_id: str) -> Any:  # noqa: ANN401
 
 
 def _require_files_within_reach(location: str, uri: str) -> None:
-    if location.startswith("mlflow-artifacts:") and _kind(uri) not in ("http", "https"):
+    from mlflow.utils.uri import is_http_uri
+
+    if location.startswith("mlflow-artifacts:") and not is_http_uri(uri):
         raise BadInputError(
             f"tracking store {without_password(uri)!r} was written through an MLflow server, which has its files: "
             "the address of a server on it is allowed; set MLFLOW_TRACKING_URI to one (`mlflow server`)"
@@ -488,8 +490,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
     """
     from mlflow.exceptions import MlflowException
 
-    _require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
-    client = connect(tracking_uri())
+    client = _connect_to_files(run_id)
     with tempfile.TemporaryDirectory() as folder:
         try:
             return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
@@ -505,11 +506,15 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
     Raises:
         BadInputError: there is no such run, or its artifacts are only to be had through a server.
     """
-    _require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
-    client = connect(tracking_uri())
+    client = _connect_to_files(run_id)
     parent = Path(name).parent.as_posix()
     beside = client.list_artifacts(run_id, None if parent == "." else parent)
     return read_artifact(run_id, name) if any(each.path == name and not each.is_dir for each in beside) else None
+
+
+def _connect_to_files(run_id: str) -> Any:  # noqa: ANN401
+    _require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
+    return connect(tracking_uri())
 
 
 def json_bytes(value: Any) -> bytes:  # noqa: ANN401
@@ -669,8 +674,9 @@ def _points_from_server(uri: str, run_ids: Sequence[str], name: str) -> list[Poi
     """The runs' values of a metric in one answer; None where there is no such server, or its answer may lack some."""
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
+    from mlflow.utils.uri import is_http_uri
 
-    if _kind(uri) not in ("http", "https"):
+    if not is_http_uri(uri):
         return None
     response = http_request(
         get_default_host_creds(uri),
