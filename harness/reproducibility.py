@@ -1,4 +1,4 @@
-"""What makes a run repeat: generators, threads, deterministic algorithms, devices, and the record of all that."""
+"""What makes a run repeat: threads, deterministic algorithms, devices, and the record of all that."""
 
 import contextlib
 import ctypes
@@ -20,13 +20,15 @@ import torch.utils.deterministic
 
 from harness.config import RunConfig
 from harness.errors import BadInputError, did_you_mean, without_password
+from harness.generators import kept_generators
 
 
 @contextlib.contextmanager
 def isolated(config: RunConfig) -> Iterator[None]:
     """Run a block under the config's threads and deterministic algorithms; restore generators and settings after.
 
-    Python's collector of cycles waits until then: a step leaves none, and looking for them takes 2% of it.
+    What a user's own code prints within goes to stderr: stdout is for the command's result. Python's collector of
+    cycles waits until the end: a step leaves none, and looking for them takes 2% of it.
     """
     keep_freed_memory()
     collects = gc.isenabled()
@@ -36,7 +38,11 @@ def isolated(config: RunConfig) -> Iterator[None]:
     if config.device.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     devices = [config.device] if config.device != "cpu" else []
-    with torch.random.fork_rng(devices, device_type=config.device.split(":")[0] if devices else "cuda"):
+    with (
+        torch.random.fork_rng(devices, device_type=config.device.split(":")[0] if devices else "cuda"),
+        kept_generators(),
+        contextlib.redirect_stdout(sys.stderr),
+    ):
         torch.set_num_threads(config.threads)
         torch.use_deterministic_algorithms(True)
         # nothing of ours reads memory that it has not written, which is all that filling it would show

@@ -12,11 +12,12 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import RunConfig, canonical_json, differences
 from harness.errors import BadInputError
+from harness.generators import generator_states, restore_generators
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the generators' states by device.
+    """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the states of the global generators.
 
     `config` is the canonical JSON of the run's config. `scheduler` is None where the learning rate never changes.
     """
@@ -25,7 +26,7 @@ class RunState:
     epoch: int
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
-    rng: dict[str, Tensor]
+    rng: dict[str, Any]
     scheduler: dict[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
@@ -62,7 +63,7 @@ def capture(
         epoch=epoch,
         model=_to_cpu(model.state_dict()),
         optimizer=_to_cpu(optimizer.state_dict()),
-        rng=_rng_states(config.device),
+        rng=generator_states(config.device, config.seed),
         scheduler=None if scheduler is None else _to_cpu(scheduler.state_dict()),
     )
 
@@ -88,20 +89,7 @@ def restore(
     optimizer.load_state_dict(_to_cpu(state.optimizer))
     if scheduler is not None:
         scheduler.load_state_dict(_to_cpu(state.scheduler))
-    torch.set_rng_state(state.rng["cpu"])
-    if config.device.startswith("cuda"):
-        torch.cuda.set_rng_state(state.rng["device"], config.device)
-    elif config.device == "mps":
-        torch.mps.set_rng_state(state.rng["device"])
-
-
-def _rng_states(device: str) -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if device.startswith("cuda"):
-        states["device"] = torch.cuda.get_rng_state(device)
-    elif device == "mps":
-        states["device"] = torch.mps.get_rng_state()
-    return states
+    restore_generators(state.rng, config.device, config.seed)
 
 
 def _to_cpu(value: Any) -> Any:  # noqa: ANN401
