@@ -2,19 +2,22 @@
 
 from torch import Tensor, nn
 
+from harness.config import AnyModelConfig
 from harness.data import normalize
+from harness.model import log_probabilities
 
 
 class Classifier(nn.Module):
     """Images as the dataset has them, MNIST's pixels uint8 (n, 28, 28) for example, to probabilities (n, classes).
 
-    `network` gives log-probabilities, as every model of a run does.
+    `network` is a model of `config`.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, config: AnyModelConfig) -> None:
         super().__init__()
         self.network = network
+        self.config = config
 
     def forward(self, images: Tensor) -> Tensor:
         """The probabilities, float32; those of `harness predict`."""
-        return self.network(normalize(images)).exp()  # type: ignore[no-any-return]
+        return log_probabilities(self.network(normalize(images)), self.config).exp()

@@ -6,7 +6,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    Tag,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from harness.errors import BadInputError, did_you_mean, unknown
 from harness.own import defaults, with_defaults
@@ -310,7 +321,19 @@ class ModelConfig(FrozenModel):
 
 
 class OwnModelConfig(OwnConfig):
-    """A user's own `torch.nn.Module`: images (n, channels, height, width) to log-probabilities (n, classes)."""
+    """A user's own `torch.nn.Module`: images (n, channels, height, width) to outputs (n, classes).
+
+    `outputs` says what they are. None stands for log-probabilities until a run begins, which looks at them and sets
+    `logits` where they are logits.
+    """
+
+    outputs: Literal["log_probabilities", "logits"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unsaid_outputs(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `outputs` out where they are None, so that configs of before there was the field keep their text."""
+        values: dict[str, Any] = dump(self)
+        return {key: each for key, each in values.items() if key != "outputs" or each is not None}
 
 
 AnyDatasetConfig = DatasetConfig | OwnDatasetConfig

@@ -44,10 +44,20 @@ class ConvNet(nn.Module):
 
 
 def new_model(config: AnyModelConfig) -> nn.Module:
-    """The chapter's, or a user's own, initialised from the global generator."""
+    """The chapter's, or a user's own, initialised from the global generators."""
     if isinstance(config, OwnModelConfig):
         return find(config.name)(**config.arguments)  # type: ignore[no-any-return]
     return ConvNet(config)
+
+
+def log_probabilities(outputs: Tensor, config: AnyModelConfig) -> Tensor:
+    """Return the log-probabilities (n, classes) that the outputs (n, classes) of a config's model stand for."""
+    return F.log_softmax(outputs, dim=1) if gives_logits(config) else outputs
+
+
+def gives_logits(config: AnyModelConfig) -> bool:
+    """Judge whether a config's model gives logits, not log-probabilities."""
+    return isinstance(config, OwnModelConfig) and config.outputs == "logits"
 
 
 def _to_channels_last(gradient: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
     from mlflow.models.model import MLMODEL_FILE_NAME
     from mlflow.pytorch import save_model
 
-    classifier = Classifier(network).eval()
+    classifier = Classifier(network, config.model).eval()
     probabilities = classifier(images).numpy()
     described = Model(
         artifact_path=logged.artifact_location,

@@ -12,6 +12,7 @@ from torch import Tensor
 from harness.config import FrozenModel, OwnDatasetConfig, RunConfig, parse_config
 from harness.data import class_names, load_splits, normalize, picture
 from harness.errors import BadInputError
+from harness.model import log_probabilities
 from harness.records import CONFIG_ARTIFACT, STATE_ARTIFACT, Tag
 from harness.state import RunState
 from harness.tracking import read_artifact, read_run
@@ -143,7 +144,8 @@ def _predict(
     run_id: str, name: str, config: RunConfig, state: RunState, image: Tensor, truth: int | None
 ) -> Prediction:
     with torch.no_grad():
-        probabilities = build_model(config, state)(normalize(image.unsqueeze(0))).exp()[0]
+        outputs = build_model(config, state)(normalize(image.unsqueeze(0)))
+        probabilities = log_probabilities(outputs, config.model).exp()[0]
     return Prediction(
         run_id=run_id,
         image=name,

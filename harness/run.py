@@ -62,7 +62,7 @@ class OpenRun:
 def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Path | None = None) -> OpenRun:
     """A new single run. The test set is measured every epoch, as the chapter does, and so is validation if any."""
     data = load_cached_splits(config.dataset, config.device, data_dir)
-    require_sound(config, data)
+    config = require_sound(config, data)
     name = run_name(config, config.optimizer.name, f"seed {config.seed}")
     return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data)
 

@@ -13,8 +13,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from harness.augmentation import build_augmentation
 from harness.config import RunConfig
 from harness.data import Split, Splits, class_names, epoch_order, normalize, skip_evaluation_pass
+from harness.generators import seed_generators
 from harness.mistakes import find_mistakes
-from harness.model import new_model
+from harness.model import gives_logits, log_probabilities, new_model
 from harness.optimizers import build_optimizer
 from harness.records import Divergence, EpochMetrics, Mistakes
 from harness.reproducibility import isolated
@@ -40,7 +41,7 @@ class Slice:
 def initial_state(config: RunConfig) -> RunState:
     """The state before the first epoch: one seed, then the model's initialisation, as the chapter does it."""
     with isolated(config):
-        torch.manual_seed(config.seed)
+        seed_generators(config.seed)
         return capture(config, 0, *build(config))
 
 
@@ -56,6 +57,7 @@ def advance(
         for epoch in range(state.epoch + 1, state.epoch + epochs + 1):
             started = time.perf_counter()
             losses, correct, sizes = train_epoch(model, optimizer, data.train, config, scheduler)
+            to_evaluate(model, optimizer)
             diverged = (~losses.isfinite()).nonzero()
             train_seconds = time.perf_counter() - started
             if len(diverged):
@@ -65,14 +67,12 @@ def advance(
             evaluated: dict[str, float] = {}
             for name in evaluate_on:
                 split = getattr(data, name)
-                loss, accuracy, log_probabilities = evaluate(model, split, config)
+                loss, accuracy, outputs = evaluate(model, split, config)
                 if loss == float("inf") or loss != loss:
                     return Slice(state, tuple(metrics), Divergence(epoch=epoch, step=len(losses), split=name))
                 evaluated |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
                 if name == "test" and epoch == config.epochs:
-                    mistakes = find_mistakes(
-                        log_probabilities, split, class_names(config.dataset, log_probabilities.shape[1])
-                    )
+                    mistakes = find_mistakes(outputs, split, class_names(config.dataset, outputs.shape[1]))
             skip_evaluation_pass()
             metrics.append(
                 EpochMetrics(
@@ -98,6 +98,7 @@ def train_epoch(
 ) -> tuple[Tensor, int, Tensor]:
     """One pass over `data`. Returns the loss of every step (steps,), images right, and batch sizes (steps,)."""
     model.train()
+    _call_if_there(optimizer, "train")
     augment = build_augmentation(config.augmentation)
     batches = epoch_order(len(data)).to(data.images.device).split(config.batch_size)
     # filled in place: a small tensor kept of every step would keep the allocator from joining what it frees
@@ -105,8 +106,8 @@ def train_epoch(
     correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
     for step, batch in enumerate(batches):
         images, labels = data.images[batch], data.labels[batch]
-        log_probabilities = _forward(model, augment(images) if augment else images, config)
-        loss = _training_loss(log_probabilities, labels, config)
+        outputs = _forward(model, augment(images) if augment else images, config)
+        loss = _training_loss(outputs, labels, config)
         optimizer.zero_grad()
         loss.backward()
         if config.gradient_clip_norm:
@@ -115,7 +116,7 @@ def train_epoch(
         if scheduler:
             scheduler.step()
         losses[step] = loss.detach()
-        correct += (log_probabilities.detach().argmax(dim=1) == labels).sum()
+        correct += (outputs.detach().argmax(dim=1) == labels).sum()
     # read once an epoch, so that a GPU is not made to wait for the host at every step
     return losses.cpu(), int(correct), torch.tensor([len(batch) for batch in batches])
 
@@ -132,10 +133,10 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
     correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
     outputs = []
     for batch, labels in enumerate(data.labels.split(config.evaluation_batch_size)):
-        log_probabilities = _forward(model, images[batch], config)
-        losses[batch] = F.nll_loss(log_probabilities, labels, reduction="sum")
-        correct += (log_probabilities.argmax(dim=1) == labels).sum()
-        outputs.append(log_probabilities)
+        of_batch = log_probabilities(_forward(model, images[batch], config), config.model)
+        losses[batch] = F.nll_loss(of_batch, labels, reduction="sum")
+        correct += (of_batch.argmax(dim=1) == labels).sum()
+        outputs.append(of_batch)
     return sum(losses.tolist()) / len(data), int(correct) / len(data), torch.cat(outputs)
 
 
@@ -156,11 +157,26 @@ def build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | 
     return model, optimizer, build_scheduler(config, optimizer)
 
 
-def _training_loss(log_probabilities: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
-    """Mean over the batch. Cross-entropy takes the log-probabilities as they are: their softmax is themselves."""
-    if config.label_smoothing:
-        return F.cross_entropy(log_probabilities, labels, label_smoothing=config.label_smoothing)
-    return F.nll_loss(log_probabilities, labels)
+def to_evaluate(model: nn.Module, optimizer: optim.Optimizer) -> None:
+    """Put both into evaluation mode: a schedule-free optimizer then gives the model the weights that it is judged by.
+
+    Between epochs a run is in this mode, so that a kept state holds these weights.
+    """
+    model.eval()
+    _call_if_there(optimizer, "eval")
+
+
+def _call_if_there(optimizer: optim.Optimizer, method: str) -> None:
+    """Call what only some optimizers have, the schedule-free ones (Defazio et al. 2024)."""
+    if callable(found := getattr(optimizer, method, None)):
+        found()
+
+
+def _training_loss(outputs: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
+    """Return the mean over the batch. Cross-entropy takes log-probabilities, too: their softmax is themselves."""
+    if config.label_smoothing or gives_logits(config.model):
+        return F.cross_entropy(outputs, labels, label_smoothing=config.label_smoothing)
+    return F.nll_loss(outputs, labels)
 
 
 def _forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:

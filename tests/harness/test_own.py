@@ -2,16 +2,20 @@
 
 import json
 
+import mlflow
 import pytest
 import torch
 
 from harness.config import RunConfig, canonical_json, config_hash, flatten, parse_config, with_settings
-from harness.data import load_splits, normalize
+from harness.data import Split, Splits, load_splits, normalize
 from harness.errors import BadInputError
+from harness.models import register_model
 from harness.pace import measure_pace
+from harness.prediction import predict_test_image
+from harness.reproduction import reproduce
 from harness.run import begin_run, complete_run, resume_run
 from harness.soundness import require_sound
-from harness.tracking import MemoryTracker
+from harness.tracking import MemoryTracker, MlflowTracker
 from harness.training import advance, initial_state
 from tests.metrics import in_slices, numbers
 
@@ -113,13 +117,43 @@ def test_what_is_not_two_tensors_or_too_few_images_is_refused(name, more, messag
     [
         ({"optimizer.decay": 2.0}, r"optimizer '.*SignDescent' can't be made .*decay 2.0 is outside"),
         ({"model.width": -1}, "model '.*Small' can't be made"),
-        ({"model.classes": 2}, r"makes \(16, 2\) of images \(16, 2, 12, 12\); \(16, 3 or more\) is allowed"),
-        ({"model.name": f"{HERE}:Scores"}, "gives no log-probabilities"),
-        ({"model.name": "torch.nn:Flatten"}, r"makes \(16, 288\)|gives no log-probabilities"),
+        ({"model.classes": 2}, r"makes \(16, 2\) of images \(16, 2, 12, 12\): expected \(16, 3 or more\)"),
+        ({"model.name": f"{HERE}:Probabilities"}, "gives probabilities: expected logits or log-probabilities"),
+        (
+            {"model.name": f"{HERE}:OnlyEvaluated"},
+            "gives logits in training mode and log-probabilities in evaluation mode",
+        ),
+        ({"model.outputs": "logits"}, "model.outputs 'logits', but model .* gives log-probabilities"),
+        ({"model.name": f"{HERE}:Lazy"}, r"has lazy modules \(1\), whose sizes only a first pass decides"),
+        (
+            {"model.name": f"{HERE}:Squeezed", "dataset.train_size": 225},
+            "on a batch of 1 of 225 images in batches of 32",
+        ),
+        (
+            {"model.name": f"{HERE}:Normed", "dataset.train_size": 225, "batch_size": 16},
+            "on a batch of 1 of 225 images",
+        ),
+        ({"model.name": f"{HERE}:Squeezed", "evaluation_batch_size": 79}, "in evaluation mode on a batch of 1 of 80"),
+        ({"model.name": "torch.nn:Flatten"}, "optimizer got an empty parameter list"),
         ({"optimizer.name": f"{HERE}:WithClosure"}, "a step fails"),
         ({"optimizer.name": "pytorch_optimizer:SophiaH"}, "'pytorch_optimizer:SophiaH': a step fails"),
-        ({"optimizer.name": f"{HERE}:Forgetful"}, "would not go on as one that was left alone"),
-        ({"model.name": f"{HERE}:Noisy"}, "would not go on as one that was left alone"),
+        ({"optimizer.name": f"{HERE}:Forgetful"}, "since it keeps optimizer.steps outside its state"),
+        (
+            {"optimizer.name": f"{HERE}:SlowWeights"},
+            "since it keeps optimizer.count, optimizer.slow outside its state",
+        ),
+        ({"model.name": f"{HERE}:Noisy"}, "drawn from a generator of its own"),
+        ({"model.name": f"{HERE}:Unrepeatable"}, r"two builds from seed 0 differ \(linear.bias\)"),
+        ({"model.name": f"{HERE}:OneSeed"}, "seeds 0 and 1 give the same run"),
+        ({"model.name": f"{HERE}:OneSeedForEachStep"}, "seeds 0 and 1 give the same run"),
+        (
+            {"optimizer.name": f"{HERE}:Adaptive", "schedule.name": "one-cycle"},
+            r"schedule 'one-cycle' changes the learning rate, and optimizer .* has none under 'lr' \(None\)",
+        ),
+        (
+            {"optimizer.name": "pytorch_optimizer:AdaFactor", "optimizer.lr": None, "schedule.warm_up_epochs": 1},
+            "schedule 'constant' changes the learning rate, and optimizer .*AdaFactor",
+        ),
         ({"optimizer.name": f"{HERE}:Unstorable"}, "the state can't be stored"),
     ],
     ids=str,
@@ -130,6 +164,62 @@ def test_what_a_run_could_not_go_on_with_is_refused_before_it_begins(settings, m
     with pytest.raises(BadInputError, match=message):
         begin_run(config, tracker, "own")
     assert not tracker.runs
+
+
+def test_a_model_with_more_outputs_than_the_dataset_has_classes_is_refused(small, config: RunConfig):
+    config = with_settings(config, {"model.name": f"{HERE}:Normed", "model.classes": 11})
+    with pytest.raises(BadInputError, match=r"makes \(16, 11\) of images .*: expected \(16, 10\)"):
+        require_sound(config, Splits(*map(_small_images, (small.train, small.validation, small.test)), "", ""))
+
+
+def _small_images(split: Split) -> Split:
+    """Cut to what `Normed` takes."""
+    return Split(split.images[:, None, :12, :12].expand(-1, 2, -1, -1), split.labels)
+
+
+@pytest.mark.parametrize("name", ["Scores", "Zeros", "Remembering", "Drawn", "Precise"])
+def test_what_a_run_can_repeat_is_not_refused_and_logits_are_found_out(name):
+    config = with_settings(own(), {"model.name": f"{HERE}:{name}"})
+    assert require_sound(config, load_splits(config.dataset, "cpu")) == with_settings(
+        config, {"model.outputs": "logits"}
+    )
+
+
+def test_of_a_study_every_batch_size_it_can_draw_is_tried():
+    config = own(model__name=f"{HERE}:Squeezed", dataset__train_size=225)
+    data = load_splits(config.dataset, "cpu")
+    require_sound(with_settings(config, {"batch_size": 50}), data, [100])
+    with pytest.raises(BadInputError, match="on a batch of 1 of 225 images in batches of 56"):
+        require_sound(with_settings(config, {"batch_size": 50}), data, range(40, 61))
+
+
+def test_what_is_tried_first_does_not_ask_for_more_images_than_the_run(small, config: RunConfig):
+    """A batch size of which 16 images leave one over is none of which the run's own images do."""
+    config = with_settings(own(), {"model.name": f"{HERE}:Normed", "batch_size": 15})
+    require_sound(config, load_splits(config.dataset, "cpu"))
+
+
+def test_what_a_model_prints_leaves_stdout_to_the_result(capsys):
+    config = own(model__name=f"{HERE}:Talkative", epochs=1)
+    data = load_splits(config.dataset, "cpu")
+    advance(config, initial_state(config), data, 1, ["test"])
+    printed = capsys.readouterr()
+    assert (printed.out, "looking at" in printed.err) == ("", True)
+
+
+def test_a_model_of_logits_predicts_and_is_exported_as_probabilities(project):
+    tracker = MlflowTracker()
+    config = own(model__name=f"{HERE}:Scores", epochs=8)
+    record = complete_run(begin_run(config, tracker, "own"), tracker)
+    assert record.config.model.outputs == "logits"
+    seen = predict_test_image(record.run_id, 3)
+    assert sum(seen.probabilities) == pytest.approx(1)
+    test = load_splits(config.dataset, "cpu").test
+    registered = register_model(record.run_id, "scores")
+    exported = mlflow.pyfunc.load_model(registered.uri).predict(test.images[2:5].numpy())
+    assert exported[1].tolist() == pytest.approx(seen.probabilities, rel=1e-5)
+    again = reproduce(record.run_id)
+    assert (again.environment, again.first_difference) == ((), None)
 
 
 def test_all_own_it_learns_and_slices_through_bytes_are_the_run():

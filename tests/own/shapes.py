@@ -1,10 +1,11 @@
-"""A user's own optimizer, model and dataset, outside the packages: sign descent, a small network, drawn bars.
+"""A user's own optimizers, models and datasets, outside the packages: sign descent, small networks, drawn bars.
 
-Two of each do what a run can't go on with, or can't store.
+Some of each do what a run can't go on with, can't store or can't repeat.
 """
 
 import random
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -35,6 +36,37 @@ class Forgetful(SignDescent):
         for group in self.param_groups:
             group["decay"] = 0.1 / self.steps
         super().step()
+
+
+class SlowWeights(torch.optim.SGD):
+    """Every 25th step it goes halfway back to weights that it keeps in attributes, as its count of steps."""
+
+    def __init__(self, params, lr=1e-3):
+        super().__init__(params, lr)
+        self.count = 0
+        self.slow = [parameter.detach().clone() for group in self.param_groups for parameter in group["params"]]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        super().step(closure)
+        self.count += 1
+        if self.count % 25 == 0:
+            for parameter, slow in zip(self.param_groups[0]["params"], self.slow, strict=True):
+                slow.lerp_(parameter, 0.5)
+                parameter.copy_(slow)
+
+
+class Adaptive(torch.optim.Optimizer):
+    """Its rate is called otherwise."""
+
+    def __init__(self, params, learning_rate=1e-2):
+        super().__init__(params, {"learning_rate": learning_rate})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.sub_(parameter.grad, alpha=group["learning_rate"])
 
 
 class Unstorable(SignDescent):
@@ -77,17 +109,123 @@ class Counting(Small):
 
 
 class Scores(Small):
-    """No log-probabilities."""
+    """Logits."""
 
     def forward(self, images):
-        return super().forward(images) * 2
+        return self.linear(F.relu_(self.convolution(images)).amax(dim=(2, 3)))
 
 
-class Noisy(Small):
-    """Draws from a generator that is not torch's."""
+class Probabilities(Scores):
+    def forward(self, images):
+        return super().forward(images).softmax(dim=1)
+
+
+class OnlyEvaluated(Scores):
+    """Log-probabilities in evaluation mode alone."""
 
     def forward(self, images):
-        return super().forward(images + random.random())
+        scores = super().forward(images)
+        return scores if self.training else scores.log_softmax(dim=1)
+
+
+class Lazy(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 3))
+
+
+class Precise(Scores):
+    """Outputs of float64."""
+
+    def forward(self, images):
+        return super().forward(images).double()
+
+
+class Normed(nn.Sequential):
+    def __init__(self, classes: int = 3):
+        super().__init__(nn.Flatten(), nn.LazyLinear(8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, classes))
+        self(torch.zeros(2, 2, 12, 12))
+
+
+class Squeezed(Scores):
+    """Loses the images' dimension where there is one image."""
+
+    def forward(self, images):
+        return super().forward(images).squeeze()
+
+
+class Drawn(Scores):
+    """Its first weights come from numpy and Python, and so does its noise."""
+
+    def __init__(self, classes: int = 3):
+        super().__init__(classes=classes)
+        with torch.no_grad():
+            self.linear.weight.copy_(torch.from_numpy(np.random.normal(0, 0.1, self.linear.weight.shape)))
+            self.linear.bias.fill_(random.gauss(0, 0.1))
+
+    def forward(self, images):
+        noise = random.random() + np.random.random() if self.training else 0
+        return super().forward(images + 0.1 * noise)
+
+
+FRESH = np.random.default_rng()
+
+
+class Unrepeatable(Scores):
+    """Its first weights come from a generator that no seed sets."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.no_grad():
+            self.linear.bias.copy_(torch.from_numpy(FRESH.normal(size=3)))
+
+
+class Noisy(Scores):
+    """Draws from a generator that no seed sets and no state holds."""
+
+    def forward(self, images):
+        return super().forward(images + FRESH.random())
+
+
+class OneSeed(Scores):
+    """Sets the seed itself, as many a notebook does."""
+
+    def __init__(self):
+        torch.manual_seed(42)
+        super().__init__()
+
+
+class OneSeedForEachStep(Scores):
+    def forward(self, images):
+        torch.manual_seed(42)
+        return super().forward(images)
+
+
+class Zeros(nn.Linear):
+    """Of all seeds the same first weights."""
+
+    def __init__(self):
+        super().__init__(288, 3)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, images):
+        return super().forward(images.flatten(1))
+
+
+class Remembering(Scores):
+    """Keeps its last features, which the next pass replaces."""
+
+    features = None
+
+    def forward(self, images):
+        self.features = self.convolution(images).detach()
+        return super().forward(images)
+
+
+class Talkative(Scores):
+    def forward(self, images):
+        print("looking at", len(images))
+        return super().forward(images)
 
 
 def bars(count: int = 400, seed: int = 0):
@@ -100,6 +238,12 @@ def bars(count: int = 400, seed: int = 0):
         if label:
             (image if label == 1 else image.transpose(1, 2))[:, row] += 1
     return images, labels
+
+
+def grey_bars():
+    """The same as whole numbers from 0 to 255."""
+    images, labels = bars()
+    return (images * 200).to(torch.uint8), labels
 
 
 def images_alone():

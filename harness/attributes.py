@@ -1,0 +1,103 @@
+"""What two objects of one class keep that differs: how state outside a state dict is found, and named."""
+
+import inspect
+import math
+import pickle
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping, Set
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn, optim
+
+Seen = dict[tuple[int, int], tuple[Any, Any]]  # pairs by identity; kept alive, so that no identity is given twice
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+# what torch itself keeps beside parameters, buffers and submodules: hooks, of which each object has its own
+OF_ANY_MODULE = frozenset(vars(nn.Module())) - {"training"}
+OF_ANY_OPTIMIZER = frozenset(vars(optim.SGD([nn.Parameter(torch.zeros(1))])))
+
+
+def differing_attributes(one: object, other: object) -> list[str]:
+    """Return the dotted names of the attributes whose values differ between two objects of one class.
+
+    Of modules what their state dicts lack is compared, hooks aside; of optimizers the state dict, too; tensors,
+    arrays and generators by value; other objects by their own attributes. Functions, classes and what has no
+    attributes count as equal.
+    """
+    return list(dict.fromkeys(_differences(one, other, "", {})))
+
+
+def _differences(one: Any, other: Any, name: str, seen: Seen) -> Iterator[str]:  # noqa: ANN401
+    if one is other or (id(one), id(other)) in seen or inspect.isroutine(one) or isinstance(one, type | ModuleType):
+        return
+    seen[id(one), id(other)] = one, other
+    if type(one) is not type(other):
+        yield name
+    elif isinstance(one, Mapping):
+        yield from _of_mappings(one, other, name, seen)
+    elif isinstance(one, list | tuple | deque):
+        if len(one) != len(other):
+            yield name
+        else:
+            for ours, theirs in zip(one, other, strict=True):
+                yield from (name for _ in _differences(ours, theirs, name, seen))
+    elif (equal := _are_equal(one, other)) is not None:
+        if not equal:
+            yield name
+    else:
+        yield from _of_mappings(_attributes(one), _attributes(other), name, seen)
+
+
+def _of_mappings(one: Mapping[Any, Any], other: Mapping[Any, Any], name: str, seen: Seen) -> Iterator[str]:
+    if not all(isinstance(key, (*PLAIN, tuple)) for key in (*one, *other)):
+        # keys that are objects, such as parameters, are others in each mapping: the order tells which is which
+        yield from _differences(list(one.values()), list(other.values()), name, seen)
+        return
+    for key in {**one, **other}:
+        inner = f"{name}.{key}" if name else str(key)
+        if key in one and key in other:
+            yield from _differences(one[key], other[key], inner, seen)
+        else:
+            yield inner
+
+
+def _attributes(value: object) -> Mapping[str, Any]:
+    """Return what an object keeps, by name: of a module what its `state_dict()` lacks, and its submodules."""
+    kept = dict(getattr(value, "__dict__", {}))
+    if isinstance(value, nn.Module):
+        buffers = {name: value._buffers[name] for name in value._non_persistent_buffers_set}
+        kept = {name: each for name, each in kept.items() if name not in OF_ANY_MODULE}
+        return kept | buffers | value._modules
+    if isinstance(value, optim.Optimizer):
+        kept = {name: each for name, each in kept.items() if name not in OF_ANY_OPTIMIZER}
+        return kept | {"state_dict()": value.state_dict()}
+    return kept
+
+
+def _are_equal(one: Any, other: Any) -> bool | None:  # noqa: ANN401
+    """Judge whether two values of one type are equal; None where they are to be compared by their attributes."""
+    if isinstance(one, Tensor):
+        return one.shape == other.shape and one.dtype == other.dtype and torch.equal(_bits(one), _bits(other))
+    if isinstance(one, np.ndarray):
+        return (one.shape, one.dtype, one.tobytes()) == (other.shape, other.dtype, other.tobytes())
+    if isinstance(one, float) and math.isnan(one):
+        return math.isnan(other)
+    if isinstance(one, (*PLAIN, Set, range, np.generic)):
+        return bool(one == other)
+    if isinstance(one, Generator):
+        return torch.equal(one.get_state(), other.get_state())
+    if isinstance(one, random.Random):
+        return bool(one.getstate() == other.getstate())
+    if isinstance(one, np.random.Generator):
+        return pickle.dumps(one.bit_generator.state) == pickle.dumps(other.bit_generator.state)
+    if isinstance(one, np.random.RandomState):
+        return pickle.dumps(one.get_state()) == pickle.dumps(other.get_state())
+    return None
+
+
+def _bits(value: Tensor) -> Tensor:
+    """Return the tensor's bytes, of which nan is equal to itself."""
+    return value.detach().cpu().to_dense().contiguous().view(-1).view(torch.uint8)
