@@ -336,6 +336,17 @@ class OwnModelConfig(OwnConfig):
         return {key: each for key, each in values.items() if key != "outputs" or each is not None}
 
 
+RATES = ("lr", "learning_rate", "rate", "eta", "step_size")  # what optimizers call their learning rate
+
+
+def learning_rate(optimizer: AnyOptimizerConfig | OwnOptimizerConfig) -> tuple[str, float] | None:
+    """Return an optimizer's learning rate under its own name for it; None where it has none that is a number."""
+    found = {
+        key: value for key, value in optimizer.model_dump().items() if key in RATES and isinstance(value, float | int)
+    }
+    return next(((key, found[key]) for key in RATES if key in found), None)
+
+
 AnyDatasetConfig = DatasetConfig | OwnDatasetConfig
 AnyModelConfig = ModelConfig | OwnModelConfig
 

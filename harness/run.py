@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.checkpoint import Checkpoint, discard, load_latest, save
-from harness.config import AnyDatasetConfig, RunConfig, canonical_json, config_hash, flatten, parse_config
+from harness.config import (
+    AnyDatasetConfig,
+    RunConfig,
+    canonical_json,
+    config_hash,
+    flatten,
+    learning_rate,
+    parse_config,
+)
 from harness.data import Splits, dataset_inputs, load_splits
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.folders import work_folder
@@ -286,5 +294,5 @@ def _splits(config: RunConfig) -> tuple[EvaluationSplit, ...]:
 
 def run_name(config: RunConfig, optimizer: str, which: str) -> str:
     """For a person who looks for a run among many. `optimizer` is what its sweep calls it."""
-    rate = getattr(config.optimizer, "lr", None)  # a user's own may have none
-    return f"{optimizer}{'' if rate is None else f' lr={rate:.2g}'} bs={config.batch_size} {which}"
+    rate = learning_rate(config.optimizer)
+    return f"{optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size} {which}"

@@ -1,15 +1,16 @@
 """What a sweep does (its definition) and what it found (its result): plain values."""
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
+from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, with_settings
 from harness.errors import unknown
 from harness.records import Outcome
 from studies.halving import rungs
-from studies.space import Space, trial_config
+from studies.space import Range, Space, trial_config
 
 Positive = Annotated[int, Field(ge=1)]
 # of what MLflow takes in the name of a param or metric, on every system
@@ -114,6 +115,21 @@ class SweepDefinition(FrozenModel):
         """A trial at that position, in [0, 1), of each range and choice that the optimizer's study searches."""
         values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
         return trial_config(self.base, self.settings(name) | values, self.trial_epochs, self.base.seed)
+
+    def examples(self, name: str) -> Iterator[RunConfig]:
+        """Return trials of that optimizer with each model, dataset and schedule that its study can draw."""
+        middle = self.example(name)
+        yield middle
+        for key, each in self.searched(name).items():
+            for value in each.grid() if key.endswith(".name") else ():
+                yield with_settings(middle, {key: value})
+
+    def batch_sizes(self, name: str) -> Sequence[int]:
+        """Return the batch sizes that the optimizer's study can draw."""
+        each = self.searched(name).get("batch_size")
+        if isinstance(each, Range):
+            return range(math.ceil(each.low), math.floor(each.high) + 1)
+        return each.grid() if each else ()
 
     def searched(self, name: str) -> Space:
         """What that optimizer's study searches under this budget."""

@@ -12,10 +12,20 @@ from threading import Event
 from typing import Any, get_args
 
 from harness.checkpoint import discard, is_kept
-from harness.config import RunConfig, canonical_json, config_hash, differences, flatten, validated
+from harness.config import (
+    OwnModelConfig,
+    RunConfig,
+    canonical_json,
+    config_hash,
+    differences,
+    flatten,
+    validated,
+    with_settings,
+)
 from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
+from harness.model import gives_logits
 from harness.outbox import Outbox, delivered
 from harness.records import (
     DEFINITION_ARTIFACT,
@@ -67,6 +77,7 @@ class Sweep:
     stop: Event
     searches: dict[str, Search]
     recorded: dict[tuple[str, ...], FoundRun]
+    logits: frozenset[str] = frozenset()  # the own models that were found to give them
     jobs: list[Job] = field(default_factory=list)
 
     def run(self, queue: Queue, at_a_time: int) -> None:
@@ -75,7 +86,10 @@ class Sweep:
 
     def config(self, optimizer: str, values: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
         """The full config of a trial or final."""
-        return trial_config(self.definition.base, {**self.definition.settings(optimizer), **values}, epochs, seed)
+        config = trial_config(self.definition.base, {**self.definition.settings(optimizer), **values}, epochs, seed)
+        if isinstance(config.model, OwnModelConfig) and config.model.name in self.logits:
+            return with_settings(config, {"model.outputs": "logits"})
+        return config
 
     def trial(self, optimizer: str, trial: Trial) -> Job:
         """The trial's job."""
@@ -227,8 +241,7 @@ def run_sweep(
     """
     database = Database(storage) if storage else None
     data = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir)
-    for optimizer in definition.optimizers:
-        require_sound(definition.example(optimizer), data)
+    logits = _require_sound(definition, data)
     kept_in = without_password(storage) if storage else FILE
     found, definition = (None, definition) if fresh else _find(name, definition, kept_in, tracker)
     sweep_id = found.run_id if found else _start(name, definition, kept_in, tracker, data.digest)
@@ -244,12 +257,24 @@ def run_sweep(
             stop or Event(),
             _open_searches(name, sweep_id, definition, database or Journal(sweep_folder(sweep_id) / JOURNAL)),
             _recorded(name, sweep_id, outbox),
+            logits,
         )
         if found is None or not _is_complete(found, definition):
             _run_to_the_end(sweep)
         if winner := _winner(sweep):
             outbox.log_model(sweep_id, winner.run_id, data)
         return _result(sweep)
+
+
+def _require_sound(definition: SweepDefinition, data: Splits) -> frozenset[str]:
+    """Try what is a user's own of every optimizer's trials, and return the models that were found to give logits."""
+    sound = [
+        require_sound(example, data, definition.batch_sizes(optimizer))
+        for optimizer in definition.optimizers
+        for example in definition.examples(optimizer)
+    ]
+    models = (config.model for config in sound)
+    return frozenset(each.name for each in models if isinstance(each, OwnModelConfig) and gives_logits(each))
 
 
 def _run_to_the_end(sweep: Sweep) -> None:

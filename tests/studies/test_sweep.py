@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+from harness.config import with_settings
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, Divergence, Outcome
 from harness.run import train_slice
@@ -18,7 +19,7 @@ from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors import open_pool
 from studies.jobs import Observer
-from studies.space import Range
+from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.metrics import sweep_numbers
 
@@ -390,6 +391,51 @@ def test_a_users_own_optimizer_is_in_names_that_mlflow_takes_on_windows_too(defi
 
 def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+OWN = {
+    "dataset.name": "tests.own.shapes:bars",
+    "dataset.train_size": 225,
+    "dataset.validation_size": 80,
+    "dataset.test_size": 80,
+    "model.name": "tests.own.shapes:Scores",
+}
+
+
+def of_own_parts(definition, **space) -> SweepDefinition:
+    base = with_settings(definition.base, OWN)
+    return definition.model_copy(
+        update={"base": base, "space": {key.replace("__", "."): each for key, each in space.items()}}
+    )
+
+
+def test_a_study_can_search_models_of_logits_and_of_log_probabilities(definition, inline):
+    models = Choice(choices=("tests.own.shapes:Small", "tests.own.shapes:Scores"))
+    tracker = MemoryTracker()
+    run_sweep("models", of_own_parts(definition, model__name=models), tracker, inline)
+    runs = [run for run in tracker.runs.values() if run.tags["harness.stage"] != "sweep"]
+    found = {run.params["model.name"]: run.params.get("model.outputs") for run in runs}
+    assert found == {"tests.own.shapes:Small": None, "tests.own.shapes:Scores": "logits"}
+    assert all(0 < run.history[1]["train/loss"] < 3 for run in runs)
+
+
+def test_every_model_that_a_study_can_draw_is_tried_before_anything_is_trained(definition, inline):
+    models = Choice(choices=("tests.own.shapes:Scores", "tests.own.shapes:Small", "tests.own.shapes:Lazy"))
+    tracker = MemoryTracker()
+    with pytest.raises(BadInputError, match="Lazy' has lazy modules"):
+        run_sweep("models", of_own_parts(definition, model__name=models), tracker, inline)
+    assert not tracker.runs
+
+
+def test_every_batch_size_that_a_study_can_draw_is_tried_before_anything_is_trained(definition, inline):
+    tracker = MemoryTracker()
+    unsound = of_own_parts(definition, batch_size=Choice(choices=(50, 56)))
+    unsound = unsound.model_copy(
+        update={"base": with_settings(unsound.base, {"model.name": "tests.own.shapes:Normed"})}
+    )
+    with pytest.raises(BadInputError, match="on a batch of 1 of 225 images in batches of 56"):
+        run_sweep("sizes", unsound, tracker, inline)
+    assert not tracker.runs
 
 
 def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition, data, monkeypatch):
