@@ -13,7 +13,7 @@ from harness.models import register_model
 from harness.pace import measure_pace
 from harness.prediction import predict_test_image
 from harness.reproduction import reproduce
-from harness.run import begin_run, complete_run, resume_run
+from harness.run import begin_run, complete_run, resume_run, run_name
 from harness.soundness import require_sound
 from harness.tracking import MemoryTracker, MlflowTracker
 from harness.training import advance, initial_state
@@ -197,6 +197,19 @@ def test_what_is_tried_first_does_not_ask_for_more_images_than_the_run(small, co
     """A batch size of which 16 images leave one over is none of which the run's own images do."""
     config = with_settings(own(), {"model.name": f"{HERE}:Normed", "batch_size": 15})
     require_sound(config, load_splits(config.dataset, "cpu"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({}, "mine lr=0.01 bs=32 seed 0"),
+        ({"optimizer.name": f"{HERE}:Adaptive"}, "mine learning_rate=0.01 bs=32 seed 0"),
+        ({"optimizer.name": "pytorch_optimizer:AdaFactor", "optimizer.lr": None}, "mine bs=32 seed 0"),
+    ],
+    ids=str,
+)
+def test_a_run_is_named_by_the_rate_that_its_optimizer_has(settings, name):
+    assert run_name(with_settings(own(), settings), "mine", "seed 0") == name
 
 
 def test_what_a_model_prints_leaves_stdout_to_the_result(capsys):
