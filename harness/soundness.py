@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import logging
 from collections.abc import Collection, Iterator
 from typing import Literal
 
@@ -15,12 +16,13 @@ from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfi
 from harness.data import CLASS_NAMES, Split, Splits, normalize
 from harness.errors import BadInputError
 from harness.generators import seed_generators
-from harness.model import new_model
+from harness.model import gives_logits, new_model
 from harness.optimizers import build_optimizer
 from harness.reproducibility import isolated
 from harness.state import RunState, capture, restore
 from harness.training import build, to_evaluate, train_epoch
 
+logger = logging.getLogger(__name__)
 IMAGES = 16  # that steps are tried on, in batches of
 BATCH = 8
 MOST_SIZES = 16  # batch sizes that are tried
@@ -56,7 +58,11 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
         seed_generators(tried.seed)
         model = _made_model(tried)
         outputs = _outputs(tried, model, few, data)
-        if outputs == "logits":
+        if outputs == "logits" and not gives_logits(config.model):
+            logger.warning(
+                "harness: %s gives logits: it is trained with cross-entropy, as model.outputs=logits says",
+                _model_name(config),
+            )
             config, tried = (with_settings(each, {"model.outputs": outputs}) for each in (config, tried))
         _require_batches(tried, config, model, data, batch_sizes)
         _require_optimizer(tried, model)
