@@ -87,9 +87,7 @@ class Sweep:
     def config(self, optimizer: str, values: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
         """The full config of a trial or final."""
         config = trial_config(self.definition.base, {**self.definition.settings(optimizer), **values}, epochs, seed)
-        if isinstance(config.model, OwnModelConfig) and config.model.name in self.logits:
-            return with_settings(config, {"model.outputs": "logits"})
-        return config
+        return _with_outputs(config, self.logits)
 
     def trial(self, optimizer: str, trial: Trial) -> Job:
         """The trial's job."""
@@ -268,13 +266,19 @@ def run_sweep(
 
 def _require_sound(definition: SweepDefinition, data: Splits) -> frozenset[str]:
     """Try what is a user's own of every optimizer's trials, and return the models that were found to give logits."""
-    sound = [
-        require_sound(example, data, definition.batch_sizes(optimizer))
-        for optimizer in definition.optimizers
-        for example in definition.examples(optimizer)
-    ]
-    models = (config.model for config in sound)
-    return frozenset(each.name for each in models if isinstance(each, OwnModelConfig) and gives_logits(each))
+    logits: frozenset[str] = frozenset()
+    for optimizer in definition.optimizers:
+        for example in definition.examples(optimizer):
+            sound = require_sound(_with_outputs(example, logits), data, definition.batch_sizes(optimizer)).model
+            if isinstance(sound, OwnModelConfig) and gives_logits(sound):
+                logits |= {sound.name}
+    return logits
+
+
+def _with_outputs(config: RunConfig, logits: frozenset[str]) -> RunConfig:
+    """Say of a config's model that it gives logits where it is one of those that do."""
+    is_one = isinstance(config.model, OwnModelConfig) and config.model.name in logits
+    return with_settings(config, {"model.outputs": "logits"}) if is_one else config
 
 
 def _run_to_the_end(sweep: Sweep) -> None:
