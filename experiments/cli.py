@@ -287,19 +287,23 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How far a sweep is, while it runs or after it was stopped: budgets spent, best so far, what runs now."""
-    from experiments.terminal import print_progress
+    from experiments.terminal import print_cut_off, print_progress
+    from harness.cut_off import cut_off_runs
     from harness.lock import holder
     from harness.tracking import latest_sweep, read_definition, read_sweep
     from reports.progress import sweep_progress
     from studies.snapshot import read_snapshot, sweep_folder
 
+    cut_off = cut_off_runs()
+    print_cut_off(cut_off)  # first: there may be no sweep
     sweep, children = read_sweep(sweep_id or latest_sweep())
     progress = sweep_progress(sweep, children, read_definition(sweep.run_id))
     folder = sweep_folder(sweep.run_id)
     process = holder(folder) if folder.exists() else None
     now = read_snapshot(folder) if process else None
     if as_json:
-        here = {"process": process, "resumable": folder.exists()}
+        dead = [each.model_dump(mode="json") for each in cut_off]
+        here = {"process": process, "resumable": folder.exists(), "cut_off": dead}
         _print_json(progress.model_dump(mode="json") | here | (now.model_dump(mode="json") if now else {}))
     else:
         print_progress(progress, process, folder.exists(), now)

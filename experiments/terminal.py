@@ -15,6 +15,7 @@ from studies.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from experiments.catalog import Experiment
+    from harness.cut_off import CutOff
     from harness.diagnosis import Finding
     from harness.reproduction import Reproduction
     from studies.definition import SweepDefinition
@@ -140,6 +141,12 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool, 
     line = f"sweep {progress.sweep_id} of {progress.name}: {progress.epochs_done} of {progress.total_epochs} epochs, "
     subset = "; on a subset of the data: its accuracies mean nothing" if progress.subset else ""
     say(line + state + subset)
+
+
+def print_cut_off(found: "Sequence[CutOff]") -> None:
+    """On stderr, a line for each run that only seems to run, and what ends it."""
+    for each in found:
+        say(f"harness: {each.stage} {each.run_id} was cut off: {each.next_step}", err=True)
 
 
 def print_reproduction(result: "Reproduction") -> None:

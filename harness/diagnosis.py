@@ -7,12 +7,19 @@ from pathlib import Path
 
 import torch
 
-from harness.config import DatasetConfig, FrozenModel
+from harness.config import DatasetConfig, FrozenModel, RunConfig
+from harness.cut_off import cut_off_runs
 from harness.data import load_splits
 from harness.errors import BadInputError, without_password
 from harness.folders import WORK_FOLDER, writable_folder
-from harness.reproducibility import determinism, environment, git_commit_and_diff, resolve_device
-from harness.tracking import connect, tracking_uri
+from harness.reproducibility import (
+    determinism,
+    environment,
+    git_commit_and_diff,
+    require_threads,
+    resolve_device,
+)
+from harness.tracking import tracking_uri
 
 LEAST_FREE = 2 * 2**30  # bytes; the default sweep keeps about 150 MB
 
@@ -30,18 +37,32 @@ def diagnose(data_dir: Path | None = None) -> list[Finding]:
     here = environment()
     device = resolve_device("auto")
     names = ("torch", "torchvision", "mlflow", "optuna", "pandas")
-    commit, diff = git_commit_and_diff()
     return [
         Finding(what="device", found=", ".join([device, *here["gpus"]])),
         Finding(what="determinism", found=determinism(device)),
         Finding(what="processor", found=f"{here['processor']}, {here['cpu_capability']}, {os.cpu_count()} cores"),
-        Finding(what="threads", found=f"{torch.get_num_threads()} by default in torch; a run uses its config's"),
+        _threads(),
         Finding(what="versions", found=", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)),
         _data(data_dir),
-        _store(),
-        Finding(what="source", found=f"commit {commit or 'none'}{', with uncommitted changes' if diff else ''}"),
+        *_store(),
+        _source(),
         _disk(),
     ]
+
+
+def _threads() -> Finding:
+    found = f"{torch.get_num_threads()} by default in torch; a run uses its config's"
+    try:
+        require_threads(RunConfig().threads)
+    except BadInputError as error:
+        return Finding(what="threads", found=found, advice=str(error))
+    return Finding(what="threads", found=found)
+
+
+def _source() -> Finding:
+    commit, diff = git_commit_and_diff()
+    changes = {None: ", with unknown changes", "": ""}.get(diff, ", with uncommitted changes")
+    return Finding(what="source", found=f"commit {commit or 'none'}{changes}")
 
 
 def _data(data_dir: Path | None) -> Finding:
@@ -52,14 +73,18 @@ def _data(data_dir: Path | None) -> Finding:
     return Finding(what="data", found=f"mnist, digest {digest[:12]}")
 
 
-def _store() -> Finding:
+def _store() -> list[Finding]:
+    """The store, and the runs in it that were cut off."""
     shown = without_password(tracking_uri())
     try:
         writable_folder(WORK_FOLDER, "run in another folder")
-        connect(tracking_uri())
+        found = cut_off_runs()
     except BadInputError as error:
-        return Finding(what="tracking store", found=shown, advice=str(error))
-    return Finding(what="tracking store", found=shown)
+        return [Finding(what="tracking store", found=shown, advice=str(error))]
+    return [
+        Finding(what="tracking store", found=shown),
+        *(Finding(what="cut off", found=f"{each.stage} {each.run_id}", advice=each.next_step) for each in found),
+    ]
 
 
 def _disk() -> Finding:

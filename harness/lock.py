@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,28 @@ from harness.errors import BadInputError
 HOLDER = "holder"
 
 
+def this_process() -> str:
+    """This one, in words."""
+    return f"process {os.getpid()} on {platform.node()}"
+
+
+def may_run(process: str) -> bool:
+    """Whether the process of those words may still run.
+
+    Its number may be another's now, and of another host, or on Windows, nothing is known.
+    """
+    number, _, host = process.removeprefix("process ").partition(" on ")
+    if host != platform.node() or sys.platform == "win32":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
 def holder(folder: Path) -> str | None:
     """The process that is at the run or sweep of `folder`; None where there is none."""
     try:
@@ -20,6 +43,12 @@ def holder(folder: Path) -> str | None:
             return None
     except Timeout:
         return (folder / HOLDER).read_text(encoding="utf-8")
+
+
+def busy(folder: Path) -> str | None:
+    """A process that is at any run or sweep of the project whose work folder this is; None where there is none."""
+    locks = (lock for kind in ("runs", "sweeps") for lock in folder.glob(f"{kind}/*/lock"))
+    return next((process for lock in locks if (process := holder(lock.parent))), None)
 
 
 @contextlib.contextmanager
@@ -32,7 +61,7 @@ def only_process(folder: Path, what: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            (folder / HOLDER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+            (folder / HOLDER).write_text(this_process(), encoding="utf-8")
             yield
     except Timeout:
         raise BadInputError(

@@ -154,6 +154,9 @@ class Tag:
     THREADS = "harness.threads"
     GIT_COMMIT = "mlflow.source.git.commit"
     GIT_DIRTY = "harness.git_dirty"
+    GIVEN_UP = "harness.given_up"  # of a final that failed, "true": again when it was tried once more
+    PROCESS = "harness.process"  # of a single run or sweep, who was at it last: as `harness.lock` says it
+    FOLDER = "harness.folder"  # and where
     SOURCE = "mlflow.source.name"
     USER = "mlflow.user"
     PARENT = "mlflow.parentRunId"

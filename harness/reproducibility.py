@@ -6,6 +6,7 @@ import functools
 import gc
 import getpass
 import importlib.metadata
+import logging
 import os
 import platform
 import re
@@ -22,6 +23,9 @@ from harness.config import RunConfig
 from harness.errors import BadInputError, did_you_mean, without_password
 from harness.generators import kept_generators
 
+logger = logging.getLogger(__name__)
+GIT_SECONDS = 30.0  # that a run waits for git
+
 
 @contextlib.contextmanager
 def isolated(config: RunConfig) -> Iterator[None]:
@@ -30,6 +34,7 @@ def isolated(config: RunConfig) -> Iterator[None]:
     What a user's own code prints within goes to stderr: stdout is for the command's result. Python's collector of
     cycles waits until the end: a step leaves none, and looking for them takes 2% of it.
     """
+    require_threads(config.threads)
     keep_freed_memory()
     collects = gc.isenabled()
     threads = torch.get_num_threads()
@@ -102,6 +107,26 @@ def resolve_device(name: str) -> str:
             f"{', '.join(available)}; choose one of these"
         )
     return name
+
+
+def thread_limit() -> int | None:
+    """How many threads OMP_THREAD_LIMIT allows this process; None where it says no such number."""
+    said = os.environ.get("OMP_THREAD_LIMIT", "").strip()
+    return int(said) if said.isdecimal() and int(said) > 0 else None
+
+
+def require_threads(threads: int) -> None:
+    """Refuse more threads than the environment allows: torch would wait for them for ever, deaf to signals.
+
+    Raises:
+        BadInputError: there are more.
+    """
+    limit = thread_limit()
+    if limit is not None and threads > limit:
+        raise BadInputError(
+            f"threads {threads}: OMP_THREAD_LIMIT is {limit}, expected no more threads than that; "
+            f"unset it, or set threads to {limit} in the config"
+        )
 
 
 def fast_settings(device: str) -> dict[str, Any]:
@@ -183,15 +208,23 @@ def _text(path: Path) -> str:
 
 
 @functools.cache
-def git_commit_and_diff() -> tuple[str | None, str]:
-    """The commit of the working folder and its uncommitted changes; (None, "") outside a repository."""
+def git_commit_and_diff() -> tuple[str | None, str | None]:
+    """The commit of the working folder and its uncommitted changes; (None, "") outside a repository.
+
+    A commit or changes of which git says nothing within `GIT_SECONDS` are None, and so said.
+    """
     try:
         commit = _git("rev-parse", "HEAD")
-        return commit.strip(), _git("diff", "HEAD")
+        return commit and commit.strip(), _git("diff", "HEAD")
     except (OSError, subprocess.CalledProcessError):
         return None, ""
 
 
-def _git(*arguments: str) -> str:
-    printed = subprocess.run(["git", *arguments], check=True, capture_output=True, timeout=30).stdout
+def _git(*arguments: str) -> str | None:
+    try:
+        printed = subprocess.run(["git", *arguments], check=True, capture_output=True, timeout=GIT_SECONDS).stdout
+    except subprocess.TimeoutExpired:
+        command = " ".join(arguments)
+        logger.warning("harness: `git %s` takes over %.0f s; what it says is not recorded", command, GIT_SECONDS)
+        return None
     return printed.decode(errors="backslashreplace")  # a file that is not UTF-8 is no reason not to run

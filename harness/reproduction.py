@@ -196,9 +196,16 @@ def _code_differences(recorded: TrackedRun) -> tuple[Difference, ...]:
     differences = []
     if recorded.tags.get(Tag.GIT_COMMIT) != commit:
         differences.append(Difference(what="git commit", then=recorded.tags.get(Tag.GIT_COMMIT), now=commit))
-    was_dirty = recorded.tags.get(Tag.GIT_DIRTY) == "true"
-    before = read_artifact(recorded.run_id, DIFF_ARTIFACT).decode() if was_dirty else ""
-    if before != diff:
-        described = [f"{text.count(chr(10))} lines" if text else "none" for text in (before, diff)]
+    was_dirty = recorded.tags.get(Tag.GIT_DIRTY)
+    before = read_artifact(recorded.run_id, DIFF_ARTIFACT).decode() if was_dirty == "true" else ""
+    then = None if was_dirty == "unknown" else before
+    if then != diff or diff is None:
+        described = [_lines(text) for text in (then, diff)]
         differences.append(Difference(what="uncommitted changes", then=described[0], now=described[1]))
     return tuple(differences)
+
+
+def _lines(diff: str | None) -> str:
+    if diff is None:
+        return "unknown"
+    return f"{diff.count(chr(10))} lines" if diff else "none"

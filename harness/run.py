@@ -37,7 +37,7 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.reproducibility import determinism, environment, git_commit_and_diff
+from harness.reproducibility import determinism, environment, git_commit_and_diff, require_threads
 from harness.soundness import require_sound
 from harness.state import RunState
 from harness.tracking import Tracker, json_bytes
@@ -69,6 +69,7 @@ class OpenRun:
 
 def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Path | None = None) -> OpenRun:
     """A new single run. The test set is measured every epoch, as the chapter does, and so is validation if any."""
+    require_threads(config.threads)
     data = load_cached_splits(config.dataset, config.device, data_dir)
     config = require_sound(config, data)
     name = run_name(config, config.optimizer.name, f"seed {config.seed}")
@@ -155,11 +156,12 @@ remembered_splits = functools.lru_cache(maxsize=1)(load_splits)
 
 
 def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> Splits:
-    """The config's data, whose digest must be the expected one.
+    """The config's data, whose digest must be the expected one, for a run that is to be trained here.
 
     Raises:
-        BadInputError: it is not.
+        BadInputError: it is not, or the config has more threads than this process may have.
     """
+    require_threads(config.threads)
     data = load_cached_splits(config.dataset, config.device, data_dir)
     if data.digest != expected:
         raise BadInputError(
@@ -263,8 +265,9 @@ def checkpoint_folder(run_id: str) -> Path:
 def provenance_tags() -> dict[str, str]:
     """Who ran it, the torch build, the commit and whether the working folder differs from it."""
     commit, diff = git_commit_and_diff()
+    dirty = "unknown" if diff is None else str(bool(diff)).lower()
     tags = {Tag.TORCH: str(environment()["torch"]), Tag.SOURCE: "harness", Tag.USER: str(environment()["user"])}
-    return tags if commit is None else tags | {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: str(bool(diff)).lower()}
+    return tags if commit is None else tags | {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: dirty}
 
 
 def log_provenance(tracker: Tracker, run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -12,18 +13,21 @@ import time
 import uuid
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import BadInputError, without_password
 from harness.folders import WORK_FOLDER, writable_folder
+from harness.lock import this_process
+from harness.moved import ARTIFACTS, follow
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, DatasetInput, Outcome, Stage, Tag
 
 if TYPE_CHECKING:
     from harness.data import Splits
 
 logger = logging.getLogger(__name__)
+DELETED = "deleted"
 VIEW = "mlflow.sharedViewState."  # begins the name of an experiment's tag, which the UI reads
 AT_ONCE = 50  # runs whose metrics are asked for together: their ids must fit into an address
 MOST_POINTS = 25_000  # that a server gives in one answer; it leaves out the others without a word
@@ -100,7 +104,8 @@ class MlflowTracker:
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
-        run = self._client.create_run(self._experiment_id(experiment), run_name=name, tags=dict(tags))
+        tags = _with_process(tags)
+        run = self._client.create_run(self._experiment_id(experiment), run_name=name, tags=tags)
         run_id: str = run.info.run_id
         self._log_params(run_id, params)
         if tags.get(Tag.STAGE) == Stage.SWEEP:
@@ -112,9 +117,11 @@ class MlflowTracker:
     def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
         self._client.update_run(run_id, status="RUNNING")
+        tags = self._client.get_run(run_id).data.tags
+        self.set_tags(run_id, _with_process(tags))
         self._log_params(run_id, params)
         if self._monitored:
-            self._monitor(run_id, self._client.get_run(run_id).data.tags)
+            self._monitor(run_id, tags)
 
     def last_step(self, run_id: str) -> int:
         """The last step of a run's metrics, 0 where it has none."""
@@ -180,15 +187,21 @@ class MlflowTracker:
         self._client.set_terminated(run_id, STATUS[outcome])
 
     def find_run(self, run_id: str) -> FoundRun:
-        """The run of that id; BadInputError where there is none."""
+        """The run of that id; BadInputError where there is none, or it was deleted."""
         run = read_run(run_id)
+        if run.info.lifecycle_stage == DELETED:
+            _require_experiment(self._client.get_experiment(run.info.experiment_id))
+            raise BadInputError(
+                f"run {run_id!r} was deleted: expected one that is there; "
+                f"restore it with `mlflow runs restore --run-id {run_id}`"
+            )
         return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
         """The runs with all these tags; of sweeps, the newest first."""
         return [
             FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
-            for run in _search(self._client, [self._experiment_id(experiment)], tags)
+            for run in _search(self._client, [self._experiment_id(experiment)], _condition(tags))
         ]
 
     def latest_sequence(self) -> int:
@@ -206,11 +219,12 @@ class MlflowTracker:
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 # in direct SQLite mode MLflow resolves artifacts against the working folder of each reader
-                location = (Path.cwd() / "mlartifacts").as_uri() if self.uri.startswith("sqlite") else None
+                location = (Path.cwd() / ARTIFACTS).as_uri() if self.uri.startswith("sqlite") else None
                 # without its kind the UI opens an experiment in its view for language models
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 self._experiments[name] = self._client.create_experiment(name, location, kind)
             else:
+                _require_experiment(found)
                 _require_files_within_reach(found.artifact_location, self.uri)
                 self._experiments[name] = found.experiment_id
         return self._experiments[name]
@@ -404,8 +418,21 @@ def is_away(error: BaseException) -> bool:
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or MLflow's own default: `mlflow.db` in the current folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path.cwd() / 'mlflow.db').as_posix()}"
+    """MLFLOW_TRACKING_URI, or MLflow's own default: `mlflow.db` in the current folder.
+
+    Raises:
+        BadInputError: that folder's name is no text.
+    """
+    if given := os.environ.get("MLFLOW_TRACKING_URI"):
+        return given
+    path = (Path.cwd() / "mlflow.db").as_posix()
+    if path != path.encode(errors="replace").decode():
+        raise BadInputError(f"folder {str(Path.cwd())!r}: a name in UTF-8 is expected; rename it")
+    escaped = path.replace("%", "%25").replace("?", "%3F")
+    if escaped == path:
+        return f"sqlite:///{path}"
+    # of an address that begins with sqlite:/// MLflow would make the folder, named as it is escaped
+    return f"sqlite+pysqlite:///{escaped}"
 
 
 @functools.cache
@@ -413,7 +440,8 @@ def connect(uri: str) -> Any:  # noqa: ANN401
     """An MlflowClient on `uri`, the same one at every call; its database is initialised under a file lock.
 
     Raises:
-        BadInputError: the store can't be reached.
+        BadInputError: the store can't be reached, is of another version of MLflow, or is in a folder that was moved
+            while a process is at one of its runs.
     """
     # MLflow logs a line for each of the migrations of a fresh database, when it begins to look at the system, and the
     # traceback of an error that it raises
@@ -432,27 +460,67 @@ def connect(uri: str) -> Any:  # noqa: ANN401
         if kind in DATABASE_ENGINES:
             lock = FileLock(writable_folder(WORK_FOLDER, "run in another folder") / "mlflow.lock", timeout=120)
         with lock:
-            if kind in DATABASE_ENGINES and kind != "sqlite":  # MLflow itself would try again for a minute
-                sqlalchemy.create_engine(uri).connect().close()
+            if kind in DATABASE_ENGINES:
+                _require_answer(uri)
             client = MlflowClient(uri)
             client.search_experiments(max_results=1)
             if kind == "sqlite":
-                engine = sqlalchemy.create_engine(uri)
-                with engine.connect() as connection:
-                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                engine.dispose()
+                _prepare_file(uri)
         return client
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise BadInputError(
-            f"tracking store {without_password(uri)!r} can't be reached ({type(error).__name__}): "
-            "allowed: an MLflow server's address or a database URL that is up and writable; "
-            "correct or unset MLFLOW_TRACKING_URI"
-        ) from None
+        raise _unusable(uri, error) from None
+
+
+def _require_answer(uri: str) -> None:
+    """Raise what SQLAlchemy does where the database can't be opened, which MLflow itself would try for a minute."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    if _kind(uri) != "sqlite" or Path(engine.url.database or "").exists():  # or it is made, with its folder
+        engine.connect().close()
+    engine.dispose()
+
+
+def _prepare_file(uri: str) -> None:
+    """Let SQLite's file be read while it is written, and have it name the artifacts where they are now."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    path = Path(engine.url.database or "").resolve()
+    if path.parent == Path.cwd():  # the folder's own database; the artifacts of another may be in many folders
+        with engine.begin() as connection:
+            follow(connection, path.parent)
+    engine.dispose()
+
+
+def _unusable(uri: str, error: Exception) -> BadInputError:
+    shown = without_password(uri)
+    if "database schema" in str(error):
+        installed = importlib.metadata.version("mlflow")
+        return BadInputError(
+            f"tracking store {shown!r} is of another version of MLflow: expected that of {installed}; "
+            f"where it is older, keep a copy and say `mlflow db upgrade '{shown}'`; else install the newer MLflow"
+        )
+    given = "MLFLOW_TRACKING_URI" in os.environ
+    return BadInputError(
+        f"tracking store {shown!r} can't be reached ({type(error).__name__}): "
+        "allowed: an MLflow server's address or a database URL that is up and writable; "
+        f"{'correct or unset MLFLOW_TRACKING_URI' if given else 'see to that file, or run in another folder'}"
+    )
 
 
 def _kind(uri: str) -> str:
     """Of a database's address its dialect, else the scheme."""
     return uri.split(":")[0].split("+")[0]
+
+
+def _with_process(tags: Mapping[str, str]) -> dict[str, str]:
+    """These, and for a single run or a sweep who is at it where: trials and finals are their sweep's."""
+    if tags.get(Tag.STAGE) not in (Stage.RUN, Stage.SWEEP):
+        return dict(tags)
+    return {**tags, Tag.PROCESS: this_process(), Tag.FOLDER: str(Path.cwd())}
 
 
 def read_run(run_id: str) -> Any:  # noqa: ANN401
@@ -472,7 +540,16 @@ def read_run(run_id: str) -> Any:  # noqa: ANN401
         ) from None
 
 
+def _require_experiment(experiment: Any) -> None:  # noqa: ANN401
+    if experiment.lifecycle_stage == DELETED:
+        raise BadInputError(
+            f"experiment {experiment.name!r} was deleted: expected one that is there; "
+            f"restore it with `mlflow experiments restore --experiment-id {experiment.experiment_id}`"
+        )
+
+
 def _require_files_within_reach(location: str, uri: str) -> None:
+    from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_http_uri
 
     if location.startswith("mlflow-artifacts:") and not is_http_uri(uri):
@@ -480,6 +557,14 @@ def _require_files_within_reach(location: str, uri: str) -> None:
             f"tracking store {without_password(uri)!r} was written through an MLflow server, which has its files: "
             "the address of a server on it is allowed; set MLFLOW_TRACKING_URI to one (`mlflow server`)"
         )
+    if location.startswith("file:"):
+        path = Path(local_file_uri_to_path(location))
+        project = next((each.parent for each in (path, *path.parents) if each.name == ARTIFACTS), None)
+        if project and not project.exists():
+            raise BadInputError(
+                f"tracking store {without_password(uri)!r} has files in the folder {str(project)!r}, which is gone: "
+                "expected where they were stored; if it was renamed, make a link to it of that name"
+            )
 
 
 def read_artifact(run_id: str, name: str) -> bytes:
@@ -566,6 +651,27 @@ def latest_sweep() -> str:
     return run_id
 
 
+def find_running() -> list[TrackedRun]:
+    """The runs, sweeps, trials and finals that MLflow shows as running, without their metrics.
+
+    Raises:
+        BadInputError: the store can't be reached.
+    """
+    found = _every(connect(tracking_uri()), "attributes.status = 'RUNNING'")
+    return [run for run in found if Tag.STAGE in run.tags]
+
+
+def find_sweeps(experiment: str) -> list[TrackedRun]:
+    """The sweeps of that experiment, without their metrics, the newest first."""
+    found = _every(connect(tracking_uri()), _condition({Tag.STAGE: Stage.SWEEP}))
+    return [sweep for sweep in found if sweep.experiment == experiment]
+
+
+def _every(client: Any, condition: str) -> list[TrackedRun]:  # noqa: ANN401
+    names = {each.experiment_id: each.name for each in client.search_experiments()}
+    return [_without_metrics(run, names[run.info.experiment_id]) for run in _search(client, [*names], condition)]
+
+
 def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     """A sweep's own run, and its trials and finals, each by number.
 
@@ -582,7 +688,7 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
         )
     client = connect(tracking_uri())
     experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
-    found = list(_search(client, [experiment], {Tag.SWEEP_ID: sweep_id}))
+    found = list(_search(client, [experiment], _condition({Tag.SWEEP_ID: sweep_id})))
     children = _tracked(client, found, sweep.experiment)
     return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
 
@@ -599,15 +705,16 @@ def read_definition(sweep_id: str) -> dict[str, Any]:
 
 def _sweeps(client: Any) -> Iterator[Any]:  # noqa: ANN401
     """The sweeps of all experiments, the newest first."""
-    return _search(client, [each.experiment_id for each in client.search_experiments()], {Tag.STAGE: Stage.SWEEP})
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    return _search(client, experiments, _condition({Tag.STAGE: Stage.SWEEP}))
 
 
-def _search(client: Any, experiments: list[str], tags: Mapping[str, str]) -> Iterator[Any]:  # noqa: ANN401
-    """The runs with all these tags, the one of the highest sequence number first, page after page."""
+def _search(client: Any, experiments: list[str], condition: str) -> Iterator[Any]:  # noqa: ANN401
+    """The runs of that condition, the one of the highest sequence number first, page after page."""
     order = [f"tags.`{Tag.SEQUENCE}` DESC"]  # not by time: a clock may be set back
     token = None
     while True:
-        page = client.search_runs(experiments, _condition(tags), order_by=order, page_token=token)
+        page = client.search_runs(experiments, condition, order_by=order, page_token=token)
         yield from page
         token = page.token
         if not token:
@@ -620,18 +727,19 @@ def _tracked(client: Any, runs: Sequence[Any], experiment: str) -> list[TrackedR
     }
     for run_id, name, step, value in _points(client, runs):
         histories[run_id].setdefault(name, {})[step] = value
-    return [
-        TrackedRun(
-            run_id=run.info.run_id,
-            experiment=experiment,
-            name=run.info.run_name,
-            status=run.info.status,
-            tags=run.data.tags,
-            params=run.data.params,
-            history=histories[run.info.run_id],
-        )
-        for run in runs
-    ]
+    return [replace(_without_metrics(run, experiment), history=histories[run.info.run_id]) for run in runs]
+
+
+def _without_metrics(run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
+    return TrackedRun(
+        run_id=run.info.run_id,
+        experiment=experiment,
+        name=run.info.run_name,
+        status=run.info.status,
+        tags=run.data.tags,
+        params=run.data.params,
+        history={},
+    )
 
 
 def _points(client: Any, runs: Sequence[Any]) -> Iterator[Point]:  # noqa: ANN401

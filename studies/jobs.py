@@ -1,6 +1,7 @@
 """Trials and finals under way: slices kept in flight on an executor, their results recorded as they come."""
 
 import functools
+import logging
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 from harness.checkpoint import discard
 from harness.errors import WorkFailedError
 from harness.outbox import Outbox
-from harness.records import EpochMetrics, Outcome, Stage
+from harness.records import EpochMetrics, Outcome, Stage, Tag
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
 from studies.executors import WorkerPool
 
 if TYPE_CHECKING:
     from studies.progress import Progress
 
+logger = logging.getLogger(__name__)
 MOST_DEATHS = 3
 
 
@@ -24,8 +26,8 @@ MOST_DEATHS = 3
 class Job:
     """A trial or a final. `number` is the trial's in its study, or the final's seed.
 
-    It ends after `limit` epochs, or earlier where `pruned`. `failure` is what a slice of it raised. At its end
-    `stored_id` is its run's id in the store, None where the store has not answered yet.
+    It ends after `limit` epochs, or earlier where `pruned`. `failure` is what a slice of it raised, which a final may
+    once. At its end `stored_id` is its run's id in the store, None where the store has not answered yet.
     """
 
     stage: Stage
@@ -99,12 +101,11 @@ def run_jobs(
 ) -> None:
     """Keep so many workers busy until the queue has no more jobs.
 
-    A slice whose worker died is trained again. Once `stop` is set nothing more is submitted; what is in flight is
-    finished and recorded.
+    A slice whose worker died is trained again, and once more a final's that raised: it is then lost, as one that
+    diverged is. Once `stop` is set nothing more is submitted; what is in flight is finished and recorded.
 
     Raises:
-        WorkFailedError: a final's slice raised, workers die again and again, the queue gives up, or the tracking
-            store was away for too long.
+        WorkFailedError: workers die again and again, the queue gives up, or the tracking store was away for too long.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
     in_flight: dict[Future[SliceResult], Job] = {}
@@ -122,6 +123,8 @@ def run_jobs(
             job.outcome = Outcome.FAILED
             cause = failure.__cause__ or failure
             job.failure = f"{type(cause).__name__}: {cause}"
+            if job.stage is Stage.FINAL:
+                tracker.set_tags(job.run.run_id, {Tag.GIVEN_UP: "true"})
             close_broken_run(tracker, job.run.run_id, Outcome.FAILED, cause)
         job.stored_id = tracker.known_id(job.run.run_id)
         for observer in observers:
@@ -147,10 +150,10 @@ def run_jobs(
             except WorkFailedError as failure:
                 if isinstance(failure.__cause__, BrokenExecutor):
                     lost.append(job)
-                elif job.stage is Stage.TRIAL:
-                    end(job, failure)
+                elif _is_tried_again(job, failure):
+                    queue.put(job)
                 else:
-                    raise
+                    end(job, failure)
                 continue
             deaths = 0
             for metrics in record_slice(tracker, job.run, result):
@@ -169,6 +172,18 @@ def run_jobs(
                 submit(job)
     if stop.is_set():
         raise KeyboardInterrupt
+
+
+def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
+    """Whether it is a final that has failed for the first time; said, as its failing again is."""
+    if job.stage is Stage.TRIAL:
+        return False
+    first = job.failure is None
+    job.failure = " ".join(failure.what.split())
+    logger.warning(
+        "harness: %s; it is %s", job.failure, "tried once more" if first else "left out, as a diverged one"
+    )
+    return first
 
 
 def _replace_workers(pool: WorkerPool, lost: Sequence[Job], deaths: int) -> None:

@@ -36,6 +36,7 @@ from harness.records import (
     Stage,
     Tag,
 )
+from harness.reproducibility import require_threads
 from harness.run import (
     broken_outcome,
     close_broken_run,
@@ -101,7 +102,7 @@ class Sweep:
             return None
         config = self.config(optimizer, best[0], self.definition.final_epochs, seed)
         found = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
-        if found is not None and found.tags.get(Tag.OUTCOME) in (Outcome.COMPLETED, Outcome.DIVERGED):
+        if found is not None and _has_ended(found):
             return None
         tags = {Tag.SUPERSEDED: "false"} | ({Tag.QUIET: "true"} if quiet else {})
         return self._begin(self._job(Stage.FINAL, optimizer, seed, config, config.epochs, tags))
@@ -233,12 +234,15 @@ def run_sweep(
     Raises:
         BadInputError: that sweep has another definition or storage and has not ended, another process is running it,
             the database can't be used, or a user's own model or optimizer.
-        WorkFailedError: trials or a final failed, or the tracking store was away for too long.
+        WorkFailedError: trials fail one after the other, workers die again and again, or the tracking store was away
+            for too long.
         ConnectionError: the database is away.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
     database = Database(storage) if storage else None
     data = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir)
+    for optimizer in definition.optimizers:
+        require_threads(definition.example(optimizer).threads)
     logits = _require_sound(definition, data)
     kept_in = without_password(storage) if storage else FILE
     found, definition = (None, definition) if fresh else _find(name, definition, kept_in, tracker)
@@ -308,6 +312,13 @@ def _run_to_the_end(sweep: Sweep) -> None:
 def _key(stage: Stage, optimizer: str, number: int, config: RunConfig) -> tuple[str, ...]:
     """What a trial or final is found by among those recorded."""
     return stage, optimizer, str(number), config_hash(config)
+
+
+def _has_ended(final: FoundRun) -> bool:
+    """Whether nothing of it is left to do. One that failed with its sweep, because of something else, goes on."""
+    outcome = final.tags.get(Tag.OUTCOME)
+    given_up = outcome == Outcome.FAILED and Tag.GIVEN_UP in final.tags
+    return given_up or outcome in (Outcome.COMPLETED, Outcome.DIVERGED)
 
 
 def _is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
