@@ -9,6 +9,7 @@ from typing import Any
 from harness.checkpoint import Checkpoint
 from harness.config import FrozenModel, RunConfig, differences, parse_config, with_settings
 from harness.errors import BadInputError
+from harness.origin import changed_source, require_same_data
 from harness.records import (
     CONFIG_ARTIFACT,
     DIFF_ARTIFACT,
@@ -20,7 +21,8 @@ from harness.records import (
     Tag,
 )
 from harness.reproducibility import determinism, environment, git_commit_and_diff, resolve_device
-from harness.run import require_same_data, train_slice
+from harness.run import train_slice
+from harness.source import own_names, own_source, short
 from harness.state import RunState
 from harness.tracking import TrackedRun, read_artifact, read_tracked_run
 from harness.training import EvaluationSplit
@@ -94,11 +96,12 @@ def reproduce(
         raise BadInputError(f"run {run_id!r} has no whole epoch: a run with one is allowed; choose another run")
 
     changed = _environment_differences(run_id, its_config, config)
+    code = _code_differences(recorded, config)
     again = _train_again(config, epochs, divergence is not None, _splits(recorded), data_dir, on_epoch)
     return Reproduction(
         run_id=run_id,
         environment=changed,
-        code=_code_differences(recorded),
+        code=code,
         comparisons=_compare(recorded, again.epochs, epochs, exact=not changed),
         ending=None if changed else _compare_ending(recorded, again),
     )
@@ -191,7 +194,8 @@ def _text(value: Any) -> str | None:  # noqa: ANN401
     return None if value is None else str(value)
 
 
-def _code_differences(recorded: TrackedRun) -> tuple[Difference, ...]:
+def _code_differences(recorded: TrackedRun, config: RunConfig) -> tuple[Difference, ...]:
+    """What is otherwise of the working folder's repository, and of the files of own parts, which may be in none."""
     commit, diff = git_commit_and_diff()
     differences = []
     if recorded.tags.get(Tag.GIT_COMMIT) != commit:
@@ -201,4 +205,6 @@ def _code_differences(recorded: TrackedRun) -> tuple[Difference, ...]:
     if before != diff:
         described = [f"{text.count(chr(10))} lines" if text else "none" for text in (before, diff)]
         differences.append(Difference(what="uncommitted changes", then=described[0], now=described[1]))
+    for file, was, is_now in changed_source(recorded, own_source(own_names(config)), read_artifact):
+        differences.append(Difference(what=file, then=was and short(was), now=is_now and short(is_now)))
     return tuple(differences)
