@@ -26,6 +26,7 @@ from harness.source import own_names, own_source, short
 from harness.state import RunState
 from harness.tracking import TrackedRun, read_artifact, read_tracked_run
 from harness.training import EvaluationSplit
+from harness.variables import numerical_variables
 
 DURATIONS = ("train_seconds", "evaluate_seconds", "images_per_second")
 MEASURES = tuple(name for name in METRIC_NAMES if name not in DURATIONS)
@@ -183,9 +184,15 @@ def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig
         return (Difference(what="determinism", then=determinism("mps"), now=determinism("mps")),)
     on_cpu = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
     keys = on_cpu if config.device == "cpu" else ["torch", "gpus"]
+    # a run of before there were variables in it is not compared on them
+    variables = then.get("variables", now["variables"])
     changed = differences(
-        {"device": recorded.device} | {key: then.get(key) for key in keys},
-        {"device": config.device} | {key: now[key] for key in keys},
+        {"device": recorded.device}
+        | {key: then.get(key) for key in keys}
+        | numerical_variables(variables, config.device),
+        {"device": config.device}
+        | {key: now[key] for key in keys}
+        | numerical_variables(now["variables"], config.device),
     )
     return tuple(Difference(what=key, then=_text(was), now=_text(is_now)) for key, was, is_now in changed)
 
