@@ -148,6 +148,7 @@ class Tag:
     SUPERSEDED = "harness.superseded"  # of a final, "true": more trials found a better winner since
     QUIET = "harness.quiet"  # "true": it trained alone, so that its durations count
     DATA_DIGEST = "harness.data_digest"
+    SOURCE_DIGEST = "harness.source_digest"  # of the files of own parts, where there are any
     TORCH = "harness.torch"
     DEVICE = "harness.device"
     DETERMINISM = "harness.determinism"
@@ -166,6 +167,7 @@ class Tag:
 CONFIG_ARTIFACT = "config.json"
 ENVIRONMENT_ARTIFACT = "environment.json"
 DIFF_ARTIFACT = "git.diff"
+SOURCE_ARTIFACT = "source.json"  # the files of own parts, by name, each with its hash
 STATE_ARTIFACT = "state.pt"
 MISTAKES_ARTIFACT = "mistakes.json"
 IMPORTANCES_ARTIFACT = "importances.json"

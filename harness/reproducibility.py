@@ -22,6 +22,7 @@ import torch.utils.deterministic
 from harness.config import RunConfig
 from harness.errors import BadInputError, did_you_mean, without_password
 from harness.generators import kept_generators
+from harness.variables import CUBLAS_WORKSPACE, numerical_variables
 
 logger = logging.getLogger(__name__)
 GIT_SECONDS = 30.0  # that a run waits for git
@@ -41,7 +42,7 @@ def isolated(config: RunConfig) -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     if config.device.startswith("cuda"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        os.environ.setdefault(*CUBLAS_WORKSPACE)
     devices = [config.device] if config.device != "cpu" else []
     with (
         torch.random.fork_rng(devices, device_type=config.device.split(":")[0] if devices else "cuda"),
@@ -170,6 +171,7 @@ def environment() -> dict[str, Any]:
         "torch_build": [line.strip() for line in torch.__config__.show().splitlines() if "CPU cap" not in line],
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "gpu_driver": _first_line(Path("/proc/driver/nvidia/version")),
+        "variables": numerical_variables(os.environ),
         "packages": {
             distribution.name: distribution.version
             for distribution in sorted(importlib.metadata.distributions(), key=lambda d: d.name.lower())

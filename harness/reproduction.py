@@ -9,6 +9,7 @@ from typing import Any
 from harness.checkpoint import Checkpoint
 from harness.config import FrozenModel, RunConfig, differences, parse_config, with_settings
 from harness.errors import BadInputError
+from harness.origin import changed_source, require_same_data
 from harness.records import (
     CONFIG_ARTIFACT,
     DIFF_ARTIFACT,
@@ -20,10 +21,12 @@ from harness.records import (
     Tag,
 )
 from harness.reproducibility import determinism, environment, git_commit_and_diff, resolve_device
-from harness.run import require_same_data, train_slice
+from harness.run import train_slice
+from harness.source import own_names, own_source, short
 from harness.state import RunState
 from harness.tracking import TrackedRun, read_artifact, read_tracked_run
 from harness.training import EvaluationSplit
+from harness.variables import numerical_variables
 
 DURATIONS = ("train_seconds", "evaluate_seconds", "images_per_second")
 MEASURES = tuple(name for name in METRIC_NAMES if name not in DURATIONS)
@@ -94,11 +97,12 @@ def reproduce(
         raise BadInputError(f"run {run_id!r} has no whole epoch: a run with one is allowed; choose another run")
 
     changed = _environment_differences(run_id, its_config, config)
+    code = _code_differences(recorded, config)
     again = _train_again(config, epochs, divergence is not None, _splits(recorded), data_dir, on_epoch)
     return Reproduction(
         run_id=run_id,
         environment=changed,
-        code=_code_differences(recorded),
+        code=code,
         comparisons=_compare(recorded, again.epochs, epochs, exact=not changed),
         ending=None if changed else _compare_ending(recorded, again),
     )
@@ -180,9 +184,15 @@ def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig
         return (Difference(what="determinism", then=determinism("mps"), now=determinism("mps")),)
     on_cpu = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
     keys = on_cpu if config.device == "cpu" else ["torch", "gpus"]
+    # a run of before there were variables in it is not compared on them
+    variables = then.get("variables", now["variables"])
     changed = differences(
-        {"device": recorded.device} | {key: then.get(key) for key in keys},
-        {"device": config.device} | {key: now[key] for key in keys},
+        {"device": recorded.device}
+        | {key: then.get(key) for key in keys}
+        | numerical_variables(variables, config.device),
+        {"device": config.device}
+        | {key: now[key] for key in keys}
+        | numerical_variables(now["variables"], config.device),
     )
     return tuple(Difference(what=key, then=_text(was), now=_text(is_now)) for key, was, is_now in changed)
 
@@ -191,7 +201,8 @@ def _text(value: Any) -> str | None:  # noqa: ANN401
     return None if value is None else str(value)
 
 
-def _code_differences(recorded: TrackedRun) -> tuple[Difference, ...]:
+def _code_differences(recorded: TrackedRun, config: RunConfig) -> tuple[Difference, ...]:
+    """What is otherwise of the working folder's repository, and of the files of own parts, which may be in none."""
     commit, diff = git_commit_and_diff()
     differences = []
     if recorded.tags.get(Tag.GIT_COMMIT) != commit:
@@ -202,6 +213,8 @@ def _code_differences(recorded: TrackedRun) -> tuple[Difference, ...]:
     if then != diff or diff is None:
         described = [_lines(text) for text in (then, diff)]
         differences.append(Difference(what="uncommitted changes", then=described[0], now=described[1]))
+    for file, was, is_now in changed_source(recorded, own_source(own_names(config)), read_artifact):
+        differences.append(Difference(what=file, then=was and short(was), now=is_now and short(is_now)))
     return tuple(differences)
 
 

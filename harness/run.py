@@ -1,31 +1,33 @@
 """A tracked run from its beginning to its end: opened, advanced slice by slice, recorded, closed."""
 
-import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.checkpoint import Checkpoint, discard, load_latest, save
-from harness.config import (
-    AnyDatasetConfig,
-    RunConfig,
-    canonical_json,
-    config_hash,
-    flatten,
-    learning_rate,
-    parse_config,
-)
-from harness.data import Splits, dataset_inputs, load_splits
+from harness.config import RunConfig, canonical_json, config_hash, flatten, learning_rate, parse_config
+from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.folders import work_folder
 from harness.lock import only_process
+from harness.origin import (
+    Origin,
+    changed_source,
+    data_for_slice,
+    load_cached_splits,
+    new_origin,
+    present_origin,
+    require_same_data,
+    source_tags,
+)
 from harness.outbox import delivered
 from harness.records import (
     CONFIG_ARTIFACT,
     DIFF_ARTIFACT,
     ENVIRONMENT_ARTIFACT,
     MISTAKES_ARTIFACT,
+    SOURCE_ARTIFACT,
     STATE_ARTIFACT,
     USES,
     DatasetUse,
@@ -39,6 +41,7 @@ from harness.records import (
 )
 from harness.reproducibility import determinism, environment, git_commit_and_diff, require_threads
 from harness.soundness import require_sound
+from harness.source import OwnSource, own_names, short
 from harness.state import RunState
 from harness.tracking import Tracker, json_bytes
 from harness.training import EvaluationSplit, advance, initial_state
@@ -51,7 +54,8 @@ SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | Mistakes | Non
 class OpenRun:
     """A tracked run that has not ended, and how far it is.
 
-    `folder` is where its checkpoints are; `logged`: its epochs up to here are in the tracker.
+    `folder` is where its checkpoints are; `logged`: its epochs up to here are in the tracker; `origin` is what each
+    slice must find where it executes.
     """
 
     run_id: str
@@ -60,6 +64,7 @@ class OpenRun:
     folder: Path
     checkpoint: Checkpoint
     logged: int
+    origin: Origin | None = None
 
     @property
     def trained(self) -> bool:
@@ -72,16 +77,17 @@ def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Pa
     require_threads(config.threads)
     data = load_cached_splits(config.dataset, config.device, data_dir)
     config = require_sound(config, data)
+    origin = new_origin(config, data, own_names(config))
     name = run_name(config, config.optimizer.name, f"seed {config.seed}")
-    return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data)
+    return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data, origin)
 
 
 def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> OpenRun:
     """A single run that was stopped, from its last kept state, or from its beginning where none was kept.
 
     Raises:
-        BadInputError: no such run, it is part of a sweep, it has come to its end, the data are others, its kept
-            state is damaged, or another process is at it.
+        BadInputError: no such run, it is part of a sweep, it has come to its end, the data or the source of its own
+            parts are others, its kept state is damaged, or another process is at it.
     """
     found = tracker.find_run(run_id)
     if found.tags.get(Tag.STAGE) != Stage.RUN:
@@ -95,8 +101,15 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
         )
     config = parse_config(json.loads(tracker.read_artifact(run_id, CONFIG_ARTIFACT)))
     data = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)
+    origin = present_origin(data, own_names(config))
+    if changed := changed_source(found, origin.source, tracker.read_artifact):
+        file, was, now = changed[0]
+        raise BadInputError(
+            f"run {run_id!r} was begun with source {file!r} {short(was)}, which is {short(now)} now: its own is "
+            "allowed; restore it to go on, or start a new run"
+        )
     with only_process(checkpoint_folder(run_id), f"run {run_id!r}"):
-        return open_run(config, tracker, "", "", {}, _splits(config), data, run_id)
+        return open_run(config, tracker, "", "", {}, _splits(config), data, origin, run_id)
 
 
 def complete_run(
@@ -117,7 +130,7 @@ def complete_run(
     with only_process(run.folder, f"run {run.run_id!r}"), delivered(tracker) as outbox:
         try:
             while not run.trained:
-                result = train_slice(run.config, run.checkpoint.state, run.splits, data_dir)
+                result = train_slice(run.config, run.checkpoint.state, run.splits, data_dir, run.origin)
                 for metrics in record_slice(outbox, run, result):
                     on_epoch(metrics)
             state, outcome = close_run(outbox, run)
@@ -139,36 +152,21 @@ def complete_run(
 
 
 def train_slice(
-    config: RunConfig, state: bytes | None, splits: tuple[EvaluationSplit, ...], data_dir: Path | None
+    config: RunConfig,
+    state: bytes | None,
+    splits: tuple[EvaluationSplit, ...],
+    data_dir: Path | None,
+    origin: Origin | None = None,
 ) -> SliceResult:
-    """One more epoch of `config` from `state` (None: from the beginning), in this or any other process."""
-    before = initial_state(config) if state is None else RunState.from_bytes(state)
-    after = advance(config, before, load_cached_splits(config.dataset, config.device, data_dir), 1, splits)
-    return after.state.to_bytes(), after.metrics, after.divergence or after.mistakes
-
-
-def load_cached_splits(dataset: AnyDatasetConfig, device: str, data_dir: Path | None) -> Splits:
-    """`load_splits`, once per process for the slices of one dataset, whose folder stays the same in any other."""
-    return remembered_splits(dataset, device, data_dir.resolve() if data_dir else None)
-
-
-remembered_splits = functools.lru_cache(maxsize=1)(load_splits)
-
-
-def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> Splits:
-    """The config's data, whose digest must be the expected one, for a run that is to be trained here.
+    """One more epoch of `config` from `state` (None: from the beginning), in this or any other process.
 
     Raises:
-        BadInputError: it is not, or the config has more threads than this process may have.
+        BadInputError: the data or the source of own parts are not those of `origin`, where it is given.
     """
-    require_threads(config.threads)
-    data = load_cached_splits(config.dataset, config.device, data_dir)
-    if data.digest != expected:
-        raise BadInputError(
-            f"data {config.dataset.name!r} has digest {data.digest}: {expected} is allowed, the run's own; "
-            "name the folder with that data with --data-dir"
-        )
-    return data
+    data = data_for_slice(config, data_dir, origin)
+    before = initial_state(config) if state is None else RunState.from_bytes(state)
+    after = advance(config, before, data, 1, splits)
+    return after.state.to_bytes(), after.metrics, after.divergence or after.mistakes
 
 
 def open_run(
@@ -179,16 +177,18 @@ def open_run(
     tags: Mapping[str, str],
     splits: tuple[EvaluationSplit, ...],
     data: Splits,
+    origin: Origin,
     run_id: str | None = None,
     folder: Path | None = None,
 ) -> OpenRun:
-    """Start a run with its params, provenance tags, data, resolved config and environment; or go on with `run_id`.
+    """Start a run with its params, provenance tags, data, resolved config, environment and source; or go on with one.
 
     Its checkpoints are in `folder`, which for a single run is named after its id.
     """
     logged = 0
+    source = origin.source.of(config)
     if run_id is None:
-        tags = _config_tags(config, data.digest) | provenance_tags() | dict(tags)
+        tags = _config_tags(config, data.digest) | source_tags(source) | provenance_tags() | dict(tags)
         run_id = tracker.start_run(experiment, name, flatten(config), tags)
     else:
         tracker.reopen_run(run_id, flatten(config))
@@ -196,9 +196,9 @@ def open_run(
     uses: list[DatasetUse] = ["training", *(USES[split] for split in splits)]
     tracker.log_inputs(run_id, dataset_inputs(config.dataset, data, uses))
     tracker.log_artifact(run_id, CONFIG_ARTIFACT, canonical_json(config).encode())
-    log_provenance(tracker, run_id)
+    log_provenance(tracker, run_id, source)
     folder = folder or checkpoint_folder(run_id)
-    run = OpenRun(run_id, config, splits, folder, load_latest(folder), logged)
+    run = OpenRun(run_id, config, splits, folder, load_latest(folder), logged, origin)
     _log_epochs(tracker, run)
     return run
 
@@ -270,12 +270,14 @@ def provenance_tags() -> dict[str, str]:
     return tags if commit is None else tags | {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: dirty}
 
 
-def log_provenance(tracker: Tracker, run_id: str) -> None:
-    """Store the environment, and the uncommitted changes where there are any."""
+def log_provenance(tracker: Tracker, run_id: str, source: OwnSource) -> None:
+    """Store the environment, and the uncommitted changes and the files of own parts where there are any."""
     tracker.log_artifact(run_id, ENVIRONMENT_ARTIFACT, json_bytes(environment()))
     _, diff = git_commit_and_diff()
     if diff:
         tracker.log_artifact(run_id, DIFF_ARTIFACT, diff.encode())
+    if source.digest:
+        tracker.log_artifact(run_id, SOURCE_ARTIFACT, json_bytes(source.files))
 
 
 def _config_tags(config: RunConfig, data_digest: str) -> dict[str, str]:

@@ -81,8 +81,9 @@ class WorkerPool:
 
     def submit(self, run: OpenRun) -> Future[SliceResult]:
         """The run's next slice. Where a worker has died in the meantime, the future holds that."""
+        what = run.config, run.checkpoint.state, run.splits, self.data_dir, run.origin
         try:
-            return self.executor.submit(train_slice, run.config, run.checkpoint.state, run.splits, self.data_dir)
+            return self.executor.submit(train_slice, *what)
         except BrokenExecutor as error:
             future: Future[SliceResult] = Future()
             future.set_exception(error)

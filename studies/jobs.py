@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
 from harness.checkpoint import discard
-from harness.errors import WorkFailedError
+from harness.errors import BadInputError, WorkFailedError
 from harness.outbox import Outbox
 from harness.records import EpochMetrics, Outcome, Stage, Tag
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
@@ -105,6 +105,7 @@ def run_jobs(
     diverged is. Once `stop` is set nothing more is submitted; what is in flight is finished and recorded.
 
     Raises:
+        BadInputError: a worker finds no such data or own parts, or others.
         WorkFailedError: workers die again and again, the queue gives up, or the tracking store was away for too long.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
@@ -204,6 +205,8 @@ def _replace_workers(pool: WorkerPool, lost: Sequence[Job], deaths: int) -> None
 def _result(future: Future[SliceResult], job: Job) -> SliceResult:
     try:
         return future.result()
+    except BadInputError:  # of the whole sweep: the worker finds other data or source than it began with
+        raise
     except Exception as error:
         raise WorkFailedError(
             job.run.run_id,

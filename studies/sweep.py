@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import logging
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
 from harness.model import gives_logits
+from harness.origin import Origin, changed_source, load_cached_splits, new_origin, present_origin, source_tags
 from harness.outbox import Outbox, delivered
 from harness.records import (
     DEFINITION_ARTIFACT,
@@ -41,13 +43,13 @@ from harness.run import (
     broken_outcome,
     close_broken_run,
     close_run,
-    load_cached_splits,
     log_provenance,
     open_run,
     provenance_tags,
     run_name,
 )
 from harness.soundness import require_sound
+from harness.source import own_names, short
 from harness.tracking import FoundRun, Tracker, json_bytes
 from harness.training import EvaluationSplit
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
@@ -56,10 +58,11 @@ from studies.jobs import Job, Observer, Queue, run_jobs
 from studies.progress import Progress, Publisher
 from studies.search import Search, Trial
 from studies.snapshot import sweep_folder
-from studies.space import trial_config
+from studies.space import Choice, trial_config
 from studies.storage import Database, Journal, Storage
 from studies.trials import Trials
 
+logger = logging.getLogger(__name__)
 JOURNAL = "optuna.journal"
 FILE = "file"  # where studies are that are in no database
 
@@ -72,6 +75,7 @@ class Sweep:
     definition: SweepDefinition
     sweep_id: str
     data: Splits
+    origin: Origin
     tracker: Outbox
     pool: WorkerPool
     observers: list[Observer]
@@ -186,7 +190,8 @@ class Sweep:
         }
         splits: tuple[EvaluationSplit, ...] = ("validation",) if stage is Stage.TRIAL else ("validation", "test")
         run_id = found.run_id if found else None
-        run = open_run(config, self.tracker, self.name, label, tags, splits, self.data, run_id, self._folder(key))
+        of_data = self.data, self.origin
+        run = open_run(config, self.tracker, self.name, label, tags, splits, *of_data, run_id, self._folder(key))
         return Job(stage, optimizer, number, run, limit)
 
 
@@ -228,12 +233,14 @@ def run_sweep(
     """Search every optimizer under the same budget, then rerun each winner on the fresh seeds.
 
     Goes on with the last sweep of that name that was begun in this folder, unless `fresh`; one that has come to
-    its end has nothing left to do, unless there is more budget now. Its Optuna studies are in the database `storage`,
-    or in a file of its folder.
+    its end has nothing left to do, unless there is more budget now. Where the data or the source of own parts are
+    others than that one's, a new one begins. Its Optuna studies are in the database `storage`, or in a file of its
+    folder.
 
     Raises:
-        BadInputError: that sweep has another definition or storage and has not ended, another process is running it,
-            the database can't be used, or a user's own model or optimizer.
+        BadInputError: that sweep has another definition, storage, data or source of own parts and has not ended,
+            another process is running it, the database can't be used, a user's own model or optimizer, or a dataset
+            function of which two processes have other data.
         WorkFailedError: trials fail one after the other, workers die again and again, or the tracking store was away
             for too long.
         ConnectionError: the database is away.
@@ -245,14 +252,19 @@ def run_sweep(
         require_threads(definition.example(optimizer).threads)
     logits = _require_sound(definition, data)
     kept_in = without_password(storage) if storage else FILE
-    found, definition = (None, definition) if fresh else _find(name, definition, kept_in, tracker)
-    sweep_id = found.run_id if found else _start(name, definition, kept_in, tracker, data.digest)
+    names = _own_names(definition)
+    origin = present_origin(data, names)
+    found, definition = (None, definition) if fresh else _find(name, definition, kept_in, tracker, origin)
+    if found is None:
+        origin = new_origin(definition.base, data, names)
+    sweep_id = found.run_id if found else _start(name, definition, kept_in, tracker, origin)
     with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"), delivered(tracker) as outbox:
         sweep = Sweep(
             name,
             definition,
             sweep_id,
             data,
+            origin,
             outbox,
             pool,
             [observer or Observer()],
@@ -326,8 +338,18 @@ def _is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
     return tags.get(Tag.OUTCOME) == Outcome.COMPLETED and tags[Tag.DEFINITION_HASH] == config_hash(definition)
 
 
+def _own_names(definition: SweepDefinition) -> set[str]:
+    """The user's own parts that the sweep can train: of its optimizers' configs, and among what is searched."""
+    names = {name for optimizer in definition.optimizers for name in own_names(definition.example(optimizer))}
+    for optimizer in definition.optimizers:
+        for key, searched in definition.searched(optimizer).items():
+            if key.endswith(".name") and isinstance(searched, Choice):
+                names |= {str(name) for name in searched.choices if ":" in str(name)}
+    return names
+
+
 def _find(
-    name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker
+    name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin
 ) -> tuple[FoundRun | None, SweepDefinition]:
     """The last sweep of that name with a folder here, if it is one to go on with; and what is to be done now.
 
@@ -338,39 +360,56 @@ def _find(
             continue
         stored = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
         # parsed, so that fields which are younger than that sweep are there, as they were: off
-        then = json.loads(canonical_json(validated(SweepDefinition, stored)))
-        now = json.loads(canonical_json(definition))
-        storages = found.tags[Tag.STORAGE], kept_in
-        changed = differences(
-            *({**each, "budget": 0, "storage": of} for each, of in zip((then, now), storages, strict=True))
-        )
-        if not changed:
-            return found, definition.model_copy(update={"budget": max(definition.budget, then["budget"])})
+        then = validated(SweepDefinition, stored)
+        changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
+        other = "" if changed else _other_origin(found, definition, tracker, origin)
+        if not changed and not other:
+            return found, definition.model_copy(update={"budget": max(definition.budget, then.budget)})
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+            if other:
+                logger.warning("harness: sweep %r ended with another %s; a new one begins", found.run_id, other)
             return None, definition
-        key, was, is_now = changed[0]
+        what = f"its {changed}: its own definition" if changed else f"began with another {other}: its own"
         raise BadInputError(
-            f"sweep {found.run_id!r} of {name!r} has not ended, and its {key} was {was!r}, now {is_now!r}: "
-            "its own definition is allowed; restore it to go on, or say --fresh to begin anew"
+            f"sweep {found.run_id!r} of {name!r} has not ended, and {what} is allowed; restore it to go on, or say "
+            "--fresh to begin anew"
         )
     return None, definition
 
 
-def _start(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, digest: str) -> str:
+def _changed_definition(then: SweepDefinition, now: SweepDefinition, kept_in_then: str, kept_in_now: str) -> str:
+    """The first field that is another, and both values; empty where none is but the budget."""
+    both = ((then, kept_in_then), (now, kept_in_now))
+    ones, others = ({**json.loads(canonical_json(each)), "budget": 0, "storage": of} for each, of in both)
+    return next((f"{key} was {was!r}, now {is_now!r}" for key, was, is_now in differences(ones, others)), "")
+
+
+def _other_origin(found: FoundRun, definition: SweepDefinition, tracker: Tracker, now: Origin) -> str:
+    """The file of own parts, or the dataset, that a sweep began with and that is another now; empty where none is."""
+    for file, was, is_now in changed_source(found, now.source, tracker.read_artifact):
+        return f"{file!r} ({short(was)}, now {short(is_now)})"
+    digest = found.tags.get(Tag.DATA_DIGEST, now.digest)
+    if digest == now.digest:
+        return ""
+    return f"dataset {definition.base.dataset.name!r} (digest {short(digest)}, now {short(now.digest)})"
+
+
+def _start(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin) -> str:
     tags = {
         Tag.STORAGE: kept_in,
         Tag.STAGE: Stage.SWEEP,
         Tag.SEQUENCE: f"{tracker.latest_sequence() + 1:08}",
         Tag.DEFINITION_HASH: config_hash(definition),
         Tag.SUBSET: str(definition.subset).lower(),
-        Tag.DATA_DIGEST: digest,
+        Tag.DATA_DIGEST: origin.digest,
         Tag.DEVICE: definition.base.device,
         Tag.THREADS: str(definition.base.threads),
         Tag.NOTE: _note(definition),
+        **source_tags(origin.source),
     }
     sweep_id = tracker.start_run(name, name, _params(definition), tags | provenance_tags())
     tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
-    log_provenance(tracker, sweep_id)
+    log_provenance(tracker, sweep_id, origin.source)
     return sweep_id
 
 

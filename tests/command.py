@@ -10,8 +10,8 @@ from typing import TextIO
 import pytest
 
 from experiments import cli
+from harness.origin import remembered_splits
 from harness.reproducibility import environment, git_commit_and_diff
-from harness.run import remembered_splits
 
 COLUMNS = 80
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.config import RunConfig, with_settings
 from harness.model import CLASSES
-from harness.run import load_cached_splits
+from harness.origin import load_cached_splits
 from harness.training import advance, initial_state
 from studies.executors import LocalExecutor
 from tests.contenders import Winner

@@ -1,0 +1,186 @@
+"""What a user's own parts are written in: the files that they come from and import, each by its hash."""
+
+import ast
+import functools
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.metadata
+import json
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path, PurePosixPath
+
+from harness.config import OwnConfig, RunConfig, differences
+from harness.errors import BadInputError
+
+OURS = ("harness", "studies", "reports", "experiments")  # a run records their commit
+ENVIRONMENT = ("torch", "torchvision", "numpy")  # what runs without own parts compute with, too
+INSTALLED = {"site-packages", "dist-packages"}
+SHOWN = 12  # characters of a hash
+DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class OwnSource:
+    """The files of own parts. A row: the part's module, a file, its SHA-256; or a distribution and its version.
+
+    A file is named after the module that it is, so that where its folder lies changes nothing.
+    """
+
+    rows: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What the parts come from, sorted."""
+        return tuple(sorted({module for module, _, _ in self.rows}))
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The hash or version of each file or distribution, sorted by name."""
+        return dict(sorted((file, value) for _, file, value in self.rows))
+
+    @property
+    def digest(self) -> str:
+        """A short hash of all of it; empty where there is nothing."""
+        content = json.dumps(self.files).encode()
+        return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH] if self.rows else ""
+
+    def of(self, config: RunConfig) -> "OwnSource":
+        """Those of the config's own parts."""
+        modules = modules_of(own_names(config))
+        return OwnSource(tuple(row for row in self.rows if row[0] in modules))
+
+
+def own_names(config: RunConfig) -> list[str]:
+    """The names of the parts of a config that are a user's own, `module:name`."""
+    return [part.name for part in (config.dataset, config.model, config.optimizer) if isinstance(part, OwnConfig)]
+
+
+def modules_of(names: Iterable[str]) -> set[str]:
+    """The modules of own parts, from their names."""
+    return {name.partition(":")[0] for name in names}
+
+
+def own_source(names: Iterable[str]) -> OwnSource:
+    """The source of own parts, `module:name`, as the files are now.
+
+    Imports are followed as they are written, those inside functions included, to every file outside the standard
+    library, installed packages and this one. What is imported by a name that is only made at run time is not found.
+    """
+    importlib.invalidate_caches()  # a file may be younger than Python's listing of its folder
+    modules = sorted(modules_of(names))
+    return OwnSource(tuple((module, *row) for module in modules for row in sorted(_files(module).items())))
+
+
+@functools.lru_cache(maxsize=1)
+def require_same_source(expected: OwnSource) -> None:
+    """Look once in a process, as its modules are imported once, whether the files are those that are expected.
+
+    Raises:
+        BadInputError: they are not; the first one that differs is named.
+    """
+    here = own_source(f"{module}:" for module in expected.modules)
+    for file, was, is_here in differences(expected.files, here.files):
+        raise BadInputError(
+            f"source {file!r} is {short(is_here)} for a worker and was {short(was)} when its run or sweep began: the "
+            "same file is allowed; restore it, or begin anew; on a cluster, give each machine the same files"
+        )
+
+
+def short(value: str | None) -> str:
+    """A file's hash or a distribution's version, for a person."""
+    return "not there" if value is None else value[:SHOWN]
+
+
+def _files(module: str) -> dict[str, str]:
+    """By name, the files of a module and of all that it imports."""
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    waiting = _with_parents(module)
+    while waiting:
+        name = waiting.pop()
+        top = name.partition(".")[0]
+        if name in seen or top in sys.stdlib_module_names or top in ENVIRONMENT:
+            continue
+        seen.add(name)
+        spec = _spec(name)
+        origin = Path(spec.origin) if spec and spec.has_location and spec.origin else None
+        if origin is None or not origin.is_file():  # a namespace, a class or function of a module, or not there
+            continue
+        if INSTALLED & {*origin.parts} and top in _distributions():
+            found |= {each: importlib.metadata.version(each) for each in _distributions()[top]}
+            continue
+        content = origin.read_bytes()
+        tree = _parsed(content) if origin.suffix in importlib.machinery.SOURCE_SUFFIXES else None
+        found[_file_name(name, origin)] = hashlib.sha256(_without_definition(content, tree)).hexdigest()
+        package = name if spec and spec.submodule_search_locations is not None else name.rpartition(".")[0]
+        waiting += [each for each in _imported(tree, package) if each.partition(".")[0] not in OURS]
+    return found
+
+
+def _with_parents(name: str) -> list[str]:
+    """`a.b.c` is imported after `a` and `a.b`."""
+    parts = name.split(".")
+    return [".".join(parts[: length + 1]) for length in range(len(parts))]
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where Python finds a module, found without importing its packages."""
+    top, *rest = name.split(".")
+    finders = (find_spec for finder in sys.meta_path if (find_spec := getattr(finder, "find_spec", None)))
+    spec: ModuleSpec | None = next((found for find in finders if (found := find(top, None))), None)
+    for position, _ in enumerate(rest):
+        within = list(spec.submodule_search_locations or ()) if spec else []
+        dotted = ".".join([top, *rest[: position + 1]])
+        importers = (importer for folder in within if (importer := pkgutil.get_importer(folder)))
+        spec = next((found for importer in importers if (found := importer.find_spec(dotted))), None)
+    return spec
+
+
+def _file_name(module: str, origin: Path) -> str:
+    """As it is found from a folder of Python's path: `package/module.py`."""
+    path = PurePosixPath(*module.split("."))
+    is_package = origin.stem == "__init__"
+    return str(path / origin.name if is_package else path.parent / origin.name)
+
+
+def _parsed(content: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError):  # whoever imports it will see
+        return None
+
+
+def _without_definition(content: bytes, tree: ast.Module | None) -> bytes:
+    """A file may hold a sweep's definition beside parts, compared by its fields: more budget is no other code."""
+    lines = content.splitlines(keepends=True)
+    for node in reversed(tree.body if tree else []):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            if getattr(called, "id", getattr(called, "attr", None)) == "SweepDefinition":
+                first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+                lines[first : last + 1] = [lines[first][: node.col_offset] + lines[last][node.end_col_offset :]]
+    return b"".join(lines)
+
+
+def _imported(tree: ast.Module | None, package: str) -> Iterator[str]:
+    """All that a module of that package may import, absolute: of `from a import b` both `a` and `a.b`."""
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            folders = package.split(".") if package and node.level else []
+            above = folders[: len(folders) + 1 - node.level]
+            for alias in node.names:
+                yield from _with_parents(".".join([*above, *([node.module] if node.module else []), alias.name]))
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The installed distributions by the modules that they bring."""
+    return {top: sorted(set(names)) for top, names in importlib.metadata.packages_distributions().items()}
