@@ -36,6 +36,8 @@ def find(name: str) -> Any:  # noqa: ANN401
             f"{name!r} is in no module that a worker or a resumed run can import: a module's name is allowed before "
             "the colon; put it into a file of its own"
         )
+    if not all(each.isidentifier() for each in module_name.split(".")):
+        raise _not_importable(name)
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
@@ -47,7 +49,19 @@ def find(name: str) -> Any:  # noqa: ANN401
     try:
         return functools.reduce(getattr, path.split("."), module)
     except AttributeError:
+        hidden = _hidden_by(module)
+        if hidden is not None:
+            raise BadInputError(
+                f"{name!r}: module {module_name!r} is {place(module)}, which has no {path!r} and hides "
+                f"{str(hidden)!r}; rename that one, or correct the name"
+            ) from None
         raise unknown(f"name in module {module_name!r},", path, _like(path, module), "correct it") from None
+
+
+def place(module: ModuleType) -> str:
+    """Where a module was imported from, in words."""
+    file = getattr(module, "__file__", None)
+    return f"the file {file!r}" if file else "a part of Python itself"
 
 
 def defaults(name: str, first: int) -> dict[str, Any]:
@@ -179,6 +193,25 @@ def _is_plain(value: Any) -> bool:  # noqa: ANN401
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _not_importable(name: str) -> BadInputError:
+    """The error for a module's name that isn't one, with the name that it could have."""
+    module_name, _, path = name.partition(":")
+    stem = Path(module_name).name.removesuffix(".py")
+    better = re.sub(r"^(?=\d)|\W", "_", stem)
+    next_step = f"say '{better}:{path}'" if better == stem else f"rename its file to {better}.py"
+    return BadInputError(
+        f"{name!r}: module {module_name!r} has no name that Python can import: letters, digits and underscores are "
+        f"expected; {next_step}"
+    )
+
+
+def _hidden_by(module: ModuleType) -> Path | None:
+    """A file that would be that module, were there not the other of its name."""
+    file = getattr(module, "__file__", None)
+    beside = (Path(folder, *module.__name__.split(".")).with_suffix(".py") for folder in sys.path)
+    return next((each for each in beside if each.is_file() and not (file and each.samefile(file))), None)
 
 
 def _like(path: str, module: Any) -> list[str]:  # noqa: ANN401
