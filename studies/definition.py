@@ -1,12 +1,13 @@
 """What a sweep does (its definition) and what it found (its result): plain values."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
-from harness.errors import unknown
+from harness.config import NEXT_STEP, OPTIMIZER_CONFIGS, FrozenModel, RunConfig
+from harness.errors import BadInputError, unknown
 from harness.records import Outcome
 from studies.halving import rungs
 from studies.space import Space, trial_config
@@ -65,7 +66,6 @@ class SweepDefinition(FrozenModel):
             searched = self.searched(name)
             for key in searched.keys() & NOT_SEARCHED.keys():
                 raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
-            self.example(name)
         if self.budget < self.trial_epochs:
             raise ValueError(f"budget {self.budget}: {self.trial_epochs} or more is allowed, the epochs of a trial")
         if len(set(self.final_seeds)) < len(self.final_seeds):
@@ -74,6 +74,24 @@ class SweepDefinition(FrozenModel):
             raise ValueError(f"final_seeds hold the tuning seed {self.base.seed}; fresh seeds are allowed")
         if self.base.dataset.validation_size == 0:
             raise ValueError("base.dataset.validation_size is 0; validation selects, so 1 or more is allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _draws_what_is_allowed(self) -> Self:
+        for name in self.optimizers:
+            drawn = {
+                key: [each.at(0.5), *(each.grid() if self.sampler == "grid" else each.extremes())]
+                for key, each in self.searched(name).items()
+            }
+            for number in range(max(map(len, drawn.values()), default=1)):
+                # of all keys at once: a config for each value of each key would take long
+                values = {
+                    key: each.value(drawn[key][min(number, len(drawn[key]) - 1)])
+                    for key, each in self.searched(name).items()
+                }
+                reason = self._reason(name, values)
+                if reason is not None:
+                    raise ValueError(reason + self._next_step(name, values, reason))
         return self
 
     @model_validator(mode="after")
@@ -113,12 +131,37 @@ class SweepDefinition(FrozenModel):
     def example(self, name: str, position: float = 0.5) -> RunConfig:
         """A trial at that position, in [0, 1), of each range and choice that the optimizer's study searches."""
         values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
-        return trial_config(self.base, self.settings(name) | values, self.trial_epochs, self.base.seed)
+        return self._trial(name, values)
 
     def searched(self, name: str) -> Space:
         """What that optimizer's study searches under this budget."""
         space = self.spaces.get(name, {}) | self.space
         return {key: each for key, each in space.items() if each.from_trials <= self.trials}
+
+    def _trial(self, name: str, values: Mapping[str, Any]) -> RunConfig:
+        return trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
+
+    def _next_step(self, name: str, values: Mapping[str, Any], reason: str) -> str:
+        """What to do about values that no trial can have, for that reason; nothing where the space has no part in it."""
+        if self._reason(name, {}) == reason:
+            return ""
+        whole = [
+            key
+            for key, value in values.items()
+            if isinstance(value, float)
+            and self._reason(name, {key: value})
+            and not self._reason(name, {key: round(value)})
+        ]
+        hint = f"; say integer = true of the range of {' and '.join(whole)}" if whole else ""
+        return f"; it is in the space of {name!r}{hint}"
+
+    def _reason(self, name: str, values: Mapping[str, Any]) -> str | None:
+        """Why no trial can have these values; None where one can."""
+        try:
+            self._trial(name, values)
+        except BadInputError as error:
+            return str(error).removesuffix(NEXT_STEP)
+        return None
 
 
 class OptimizerResult(FrozenModel):
