@@ -10,7 +10,7 @@ from harness.config import NEXT_STEP, OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
 from harness.records import Outcome
 from studies.halving import rungs
-from studies.space import Space, trial_config
+from studies.space import Space, overlap, trial_config
 
 Positive = Annotated[int, Field(ge=1)]
 # of what MLflow takes in the name of a param or metric, on every system
@@ -27,7 +27,8 @@ class SweepDefinition(FrozenModel):
 
     An optimizer is the registry's of that name, a user's own (`module:Class`), or what `variants` makes of it:
     settings by dotted key, such as the same optimizer under another activation. `space` is searched by all, `spaces`
-    adds each one's own.
+    adds each one's own. What a variant fixes is not searched: a dimension that waits for a larger budget gives way to
+    it, any other is refused.
 
     Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving: after `warm_up`
     epochs and each `reduction_factor` times as many, the best 1/`reduction_factor` of a study's trials go on. A study
@@ -63,9 +64,15 @@ class SweepDefinition(FrozenModel):
                 raise unknown(
                     "optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct the value and run again"
                 )
-            searched = self.searched(name)
-            for key in searched.keys() & NOT_SEARCHED.keys():
-                raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
+            for key, dimension in self._space(name).items():
+                if key in NOT_SEARCHED:
+                    raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
+                fixed = self._fixed(name, key)
+                if fixed is not None and dimension.from_trials == 1:
+                    raise ValueError(
+                        f"variant {name!r} fixes {fixed} to {self.variants[name][fixed]!r}, and {key} is searched: "
+                        "one of the two is expected; leave it out of the variant or of its space"
+                    )
         if self.budget < self.trial_epochs:
             raise ValueError(f"budget {self.budget}: {self.trial_epochs} or more is allowed, the epochs of a trial")
         if len(set(self.final_seeds)) < len(self.final_seeds):
@@ -135,14 +142,24 @@ class SweepDefinition(FrozenModel):
 
     def searched(self, name: str) -> Space:
         """What that optimizer's study searches under this budget."""
-        space = self.spaces.get(name, {}) | self.space
-        return {key: each for key, each in space.items() if each.from_trials <= self.trials}
+        return {
+            key: each
+            for key, each in self._space(name).items()
+            if each.from_trials <= self.trials and self._fixed(name, key) is None
+        }
+
+    def _space(self, name: str) -> Space:
+        return self.spaces.get(name, {}) | self.space
+
+    def _fixed(self, name: str, key: str) -> str | None:
+        """What the variant of that name fixes of a key; None where it leaves all of it open."""
+        return next((each for each in self.variants.get(name, {}) if overlap(each, key)), None)
 
     def _trial(self, name: str, values: Mapping[str, Any]) -> RunConfig:
         return trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
 
     def _next_step(self, name: str, values: Mapping[str, Any], reason: str) -> str:
-        """What to do about values that no trial can have, for that reason; nothing where the space has no part in it."""
+        """What to do about values that no trial can have for that reason. Empty where it is not of the values."""
         if self._reason(name, {}) == reason:
             return ""
         whole = [

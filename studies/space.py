@@ -80,7 +80,7 @@ class Range(FrozenModel):
     def extremes(self) -> list[float]:
         """Drawn values that stand for all: the ends, the start and, if integers are not meant, one that is none."""
         no_integer = self.low + (self.high - self.low) / math.pi
-        drawn = [int(self.low), int(self.high)] if self.integer else [self.low, self.high, no_integer]
+        drawn: list[float] = [int(self.low), int(self.high)] if self.integer else [self.low, self.high, no_integer]
         start = self.start_drawn()
         return drawn if start is None else [*drawn, start]
 
@@ -144,6 +144,11 @@ def _from(start: float | str | None) -> str:
 
 Dimension = Annotated[Range | Choice, Field(discriminator="kind")]
 Space = dict[str, Dimension]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two dotted keys are the same or one holds the other, as `optimizer.betas` does `optimizer.betas.0`."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def trial_config(base: RunConfig, settings: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:

@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any, get_args
 
 from harness.checkpoint import discard, is_kept
-from harness.config import RunConfig, canonical_json, config_hash, differences, flatten, validated
+from harness.config import NEXT_STEP, RunConfig, canonical_json, config_hash, differences, flatten, validated
 from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
@@ -298,7 +298,15 @@ def _find(
             continue
         stored = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
         # parsed, so that fields which are younger than that sweep are there, as they were: off
-        then = json.loads(canonical_json(validated(SweepDefinition, stored)))
+        try:
+            then = json.loads(canonical_json(validated(SweepDefinition, stored)))
+        except BadInputError as error:  # it was allowed when that sweep began
+            if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+                return None, definition
+            raise BadInputError(
+                f"sweep {found.run_id!r} of {name!r} has not ended, and its own definition is no longer allowed "
+                f"({str(error).removesuffix(NEXT_STEP)}); say --fresh to begin anew"
+            ) from None
         now = json.loads(canonical_json(definition))
         storages = found.tags[Tag.STORAGE], kept_in
         changed = differences(
