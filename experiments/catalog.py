@@ -3,6 +3,7 @@
 import importlib
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
 
-from experiments.spaces import SHARED, SPACES
+from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, one_line, validated
 from harness.errors import BadInputError, unknown
 from studies.definition import SweepDefinition
@@ -30,8 +31,9 @@ class RunExperiment(FrozenModel):
 class SweepExperiment(FrozenModel):
     """A declared sweep. `result` is what was measured.
 
-    Spaces that its file leaves out are those of `experiments/spaces.py`. `resources` are what a slice takes of a
-    cluster's node; left out, a CPU for each thread of a run, and a GPU where it trains on one.
+    Spaces that its file leaves out are those of `experiments/spaces.py`, less what its variants fix. `resources`
+    are what a slice takes of a cluster's node; left out, a CPU for each thread of a run, and a GPU where it trains on
+    one.
     """
 
     kind: Literal["sweep"]
@@ -50,15 +52,8 @@ class SweepExperiment(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _with_default_spaces(cls, values: dict[str, Any]) -> dict[str, Any]:
-        sweep = {"space": SHARED, **values.get("sweep", {})}
-        declared, variants = sweep.get("spaces", {}), sweep.get("variants", {})
-        registered = {
-            name: variants.get(name, {}).get("optimizer.name", name) for name in sweep.get("optimizers", ())
-        }
-        sweep["spaces"] = {
-            name: declared.get(name, SPACES.get(optimizer, {})) for name, optimizer in registered.items()
-        }
-        return {**values, "sweep": sweep}
+        sweep = values.get("sweep", {})
+        return {**values, "sweep": with_default_spaces(sweep)} if isinstance(sweep, Mapping) else values
 
 
 Experiment = RunExperiment | SweepExperiment
@@ -135,9 +130,9 @@ def _load_file(path: Path) -> Experiment:
     sweep, run = getattr(module, "sweep", None), getattr(module, "run", None)
     about = {"shows": (module.__doc__ or "").strip().partition("\n")[0], "cost": "", "result": ""}
     if isinstance(sweep, SweepDefinition):
-        return SweepExperiment.model_validate({"kind": "sweep", "sweep": sweep.model_dump(), **about})
+        return parse(str(path), {"kind": "sweep", "sweep": sweep.model_dump(), **about})
     if isinstance(run, RunConfig):
-        return RunExperiment.model_validate({"kind": "run", "config": run, **about})
+        return parse(str(path), {"kind": "run", "config": run, **about})
     raise BadInputError(
         f"experiment {str(path)!r} has neither a SweepDefinition called `sweep` nor a RunConfig called `run`; "
         "give it one"

@@ -1,10 +1,12 @@
 """The `harness` command: parses, delegates, prints. Commands import what they need, so that help is instant."""
 
+import ast
 import functools
 import json
 import os
 import signal
 import sys
+import warnings
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -538,8 +540,9 @@ def _resolve(
     from harness.config import with_settings
 
     base = catalog.load_run(experiment)
-    values = dict(_parse_setting(setting) for setting in settings)
-    values |= {key: _parse_value(text) for key, text in (("seed", seed), ("epochs", epochs)) if text is not None}
+    texts = dict(_split_setting(setting) for setting in settings)
+    texts |= {key: text for key, text in (("seed", seed), ("epochs", epochs)) if text is not None}
+    values = _parse_settings(base, texts)
     config = with_settings(base, values | ({} if "device" in values else {"device": "cpu"}))
     from harness.reproducibility import fast_settings, resolve_device
 
@@ -548,18 +551,38 @@ def _resolve(
     return with_settings(config, {"device": resolved} | profile)
 
 
-def _parse_setting(text: str) -> tuple[str, Any]:
+def _split_setting(text: str) -> tuple[str, str]:
     key, separator, value = text.partition("=")
     if not separator:
         raise BadInputError(f"--set {text!r} has no '=': KEY=VALUE is allowed, such as --set optimizer.lr=0.1")
-    return key, _parse_value(value)
+    return key, value
+
+
+def _parse_settings(base: "RunConfig", texts: dict[str, str]) -> dict[str, Any]:
+    """The values by dotted key. What an argument of a user's own takes as text alone stays text, such as 32."""
+    from harness.config import OWN
+    from harness.own import admits
+
+    values = {key: _parse_value(text) for key, text in texts.items()}
+    for key, text in texts.items():
+        part, _, argument = key.partition(".")
+        name = str(values.get(f"{part}.name", getattr(getattr(base, part, None), "name", None)))
+        own = part in OWN and ":" in name
+        if own and not admits(name, argument, values[key]) and admits(name, argument, text):
+            values[key] = text
+    return values
 
 
 def _parse_value(text: str) -> Any:  # noqa: ANN401
-    """JSON where it is JSON (0.1, true, [0.1, 0.25]), else the text itself (adam)."""
+    """A literal of JSON or of Python (0.1, true, False, None, [0.1, 0.25]), else the text itself (adam)."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:
+        pass
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
 
 

@@ -5,7 +5,10 @@ the first decay too, above 25 also ε and what else matters little. `start`, whi
 chapter's value, the one that the authors recommend, or torch's default. Decays near 1 are searched as 1 - decay.
 """
 
-from studies.space import Choice, Range, Space
+from collections.abc import Mapping
+from typing import Any
+
+from studies.space import Choice, Range, Space, overlap
 
 SOME, MANY = 10, 26  # trials
 
@@ -56,3 +59,49 @@ SPACES: dict[str, Space] = {
     "radam": _ADAM,
     "adamax": _ADAM,
 }
+
+
+def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """A sweep's values with the default spaces where it declares none; a space that is declared empty stays so.
+
+    A default dimension gives way to what a variant fixes or what is declared of one optimizer, whose study leaves it
+    out; the others still search it.
+    """
+    whole = {"space": SHARED, "spaces": {}, **sweep}
+    names, variants, declared = sweep.get("optimizers", ()), sweep.get("variants", {}), whole["spaces"]
+    if not _are_mappings(variants, declared) or not isinstance(names, list | tuple):
+        return whole  # which its definition refuses by name
+    names = [name for name in names if isinstance(name, str)]
+    settings = {name: variants.get(name, {}) for name in names}
+    spaces = {name: dict(declared.get(name, {})) for name in names}
+    if "space" not in sweep:
+        left = {name: _left(SHARED, settings[name], spaces[name]) for name in names}
+        whole["space"] = {
+            key: each for key, each in SHARED.items() if all(key in of_name for of_name in left.values())
+        }
+        for name in names:
+            spaces[name] |= {key: each for key, each in left[name].items() if key not in whole["space"]}
+    if declared or "spaces" not in sweep:
+        for name in names:
+            if name not in declared:
+                optimizer = settings[name].get("optimizer.name", name)
+                spaces[name] = _left(SPACES.get(optimizer, {}), settings[name], {}) | spaces[name]
+    return {**whole, "spaces": spaces}
+
+
+def _left(default: Space, settings: Mapping[str, Any], declared: Mapping[str, Any]) -> Space:
+    """What a default space still has beside a variant's settings and a declared space.
+
+    A dimension that waits for a larger budget stays: the definition has it give way to a setting.
+    """
+    return {
+        key: each
+        for key, each in default.items()
+        if not any(overlap(key, other) for other in declared)
+        and not (each.from_trials == 1 and any(overlap(key, other) for other in settings))
+    }
+
+
+def _are_mappings(*values: Any) -> bool:  # noqa: ANN401
+    """Whether all of them are, and all that is in them."""
+    return all(isinstance(each, Mapping) and all(isinstance(v, Mapping) for v in each.values()) for each in values)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -36,6 +36,24 @@ class FrozenModel(BaseModel):
     """Immutable, no unknown keys, no nan or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_numbers_where_they_belong(cls, values: Any) -> Any:  # noqa: ANN401
+        if not isinstance(values, Mapping):
+            return values
+        kinds = {name: cls.model_fields[name].annotation for name in values if name in cls.model_fields}
+        return {name: _number(kinds[name], each) if name in kinds else each for name, each in values.items()}
+
+
+def _number(kind: Any, value: Any) -> Any:  # noqa: ANN401
+    """A truth value as its text where a number belongs: Python takes True for 1, and it is said by mistake."""
+    if isinstance(value, bool) and kind in (int, float):
+        return str(value)
+    if isinstance(value, list | tuple) and get_origin(kind) is tuple:
+        bare = {get_args(each)[0] if get_origin(each) is Annotated else each for each in get_args(kind)}
+        return [_number(float, each) for each in value] if bare <= {int, float, Ellipsis} else value
+    return value
 
 
 class SGDConfig(FrozenModel):

@@ -4,13 +4,22 @@ import difflib
 import functools
 import importlib
 import inspect
+import json
 import math
-from collections.abc import Collection, Mapping
-from typing import Any
+import operator
+import re
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import BadInputError, unknown
 
 MANY = 20  # names for one line
+PLAIN = (bool, int, float, str, type(None), list, tuple, dict, Any)  # of which a config's values are
 WHERE = "it is looked for where Python's modules are; the command looks in the current folder, too"
 
 
@@ -27,6 +36,8 @@ def find(name: str) -> Any:  # noqa: ANN401
             f"{name!r} is in no module that a worker or a resumed run can import: a module's name is allowed before "
             "the colon; put it into a file of its own"
         )
+    if not all(each.isidentifier() for each in module_name.split(".")):
+        raise _not_importable(name)
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
@@ -38,7 +49,19 @@ def find(name: str) -> Any:  # noqa: ANN401
     try:
         return functools.reduce(getattr, path.split("."), module)
     except AttributeError:
+        hidden = _hidden_by(module)
+        if hidden is not None:
+            raise BadInputError(
+                f"{name!r}: module {module_name!r} is {place(module)}, which has no {path!r} and hides "
+                f"{str(hidden)!r}; rename that one, or correct the name"
+            ) from None
         raise unknown(f"name in module {module_name!r},", path, _like(path, module), "correct it") from None
+
+
+def place(module: ModuleType) -> str:
+    """Where a module was imported from, in words."""
+    file = getattr(module, "__file__", None)
+    return f"the file {file!r}" if file else "a part of Python itself"
 
 
 def defaults(name: str, first: int) -> dict[str, Any]:
@@ -50,7 +73,8 @@ def with_defaults(values: Mapping[str, Any], fields: Collection[str], first: int
     """`values` with the defaults of what they name. `fields` are those that are no arguments of it.
 
     Raises:
-        BadInputError: it isn't there, takes no such argument, or needs one that is missing.
+        BadInputError: it isn't there, takes no such argument, needs one that is missing, or one is of another type
+            than its signature says.
     """
     name = str(values.get("name"))
     if ":" not in name:
@@ -63,19 +87,101 @@ def with_defaults(values: Mapping[str, Any], fields: Collection[str], first: int
         if key not in names and key not in fields:
             raise unknown(f"argument of {name!r},", str(key), [*names, *sorted(fields)], "correct it")
     for each in arguments:
-        if each.default is inspect.Parameter.empty and each.name not in values:
+        if each.name in values:
+            _require_fitting(name, each, _listed(values[each.name]))
+        elif each.default is inspect.Parameter.empty:
             raise BadInputError(f"{name!r} needs a value of {each.name!r}; give one")
     return defaults(name, first) | {key: _listed(value) for key, value in values.items()}
+
+
+def admits(name: str, argument: str, value: Any) -> bool:  # noqa: ANN401
+    """Whether an argument of what `module:name` is can have that value, by its annotation or else its default.
+
+    Raises:
+        BadInputError: `module:name` isn't there.
+    """
+    return all(_fits(_kind(each), _listed(value)) for each in _arguments(name, 0) if each.name == argument)
 
 
 def _arguments(name: str, first: int) -> list[inspect.Parameter]:
     found = find(name)
     try:
-        signature = inspect.signature(found)
+        signature = _signature(found)
     except (TypeError, ValueError):
         raise BadInputError(f"{name!r} can't be called: a class or a function is allowed; name another") from None
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [each for each in list(signature.parameters.values())[first:] if each.kind in by_name]
+
+
+def _signature(found: Any) -> inspect.Signature:  # noqa: ANN401
+    try:
+        return inspect.signature(found, eval_str=True)
+    except Exception:  # what its annotations name may be there for type checkers alone
+        return inspect.signature(found)
+
+
+def _require_fitting(name: str, argument: inspect.Parameter, value: Any) -> None:  # noqa: ANN401
+    kind = _kind(argument)
+    if not _fits(kind, value):
+        raise BadInputError(
+            f"argument {argument.name!r} of {name!r} is {value!r}: expected {inspect.formatannotation(kind)}, as its "
+            "signature has it"
+        )
+
+
+def _kind(argument: inspect.Parameter) -> Any:  # noqa: ANN401
+    """The type of an argument's values: what is plain of its annotation, or else what its default is."""
+    kind = _plain_part(argument.annotation)
+    if argument.default is inspect.Parameter.empty or not _is_plain(argument.default):
+        return Any if kind is None else kind
+    if kind is None:
+        return _kind_of(argument.default)
+    # an annotation may leave out what its default is, most often None
+    return kind if _fits(kind, _listed(argument.default)) else kind | _kind_of(argument.default)
+
+
+def _plain_part(annotation: Any) -> Any:  # noqa: ANN401
+    """What of an annotation a config can give: of `float | Tensor` it is float. None where that is nothing."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if annotation in PLAIN or origin is Literal:
+        return annotation
+    plain = [each if each is Ellipsis else _plain_part(each) for each in parts]
+    if origin in (Union, UnionType):
+        plain = [each for each in plain if each is not None]
+        return functools.reduce(operator.or_, plain) if {*plain} - {type(None)} else None
+    if origin in (list, tuple, dict, Sequence) and None not in plain:
+        return origin[tuple(plain)]
+    return None
+
+
+def _kind_of(default: Any) -> Any:  # noqa: ANN401
+    """The type of a plain default, as it is meant: a whole number may stand for any, and None for anything."""
+    if default is None:
+        return Any
+    if isinstance(default, list | tuple):
+        return list[functools.reduce(operator.or_, map(_kind_of, default))] if default else list  # type: ignore[misc]
+    if isinstance(default, bool | str):
+        return bool if isinstance(default, bool) else str
+    return float
+
+
+def _fits(kind: Any, value: Any) -> bool:  # noqa: ANN401
+    """Whether a value is of a type as JSON has them: a list is a tuple, too, and a whole number a float."""
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        return True  # no plain value at all, which the config's own type says
+    try:
+        _adapter(kind).validate_json(text, strict=True)
+    except ValidationError:
+        # 0 and 1 are the truth values that Python takes for them
+        return type(value) is int and value in (0, 1) and _fits(kind, bool(value))
+    return True
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401
+    return TypeAdapter(kind)
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401
@@ -87,6 +193,25 @@ def _is_plain(value: Any) -> bool:  # noqa: ANN401
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _not_importable(name: str) -> BadInputError:
+    """The error for a module's name that isn't one, with the name that it could have."""
+    module_name, _, path = name.partition(":")
+    stem = Path(module_name).name.removesuffix(".py")
+    better = re.sub(r"^(?=\d)|\W", "_", stem)
+    next_step = f"say '{better}:{path}'" if better == stem else f"rename its file to {better}.py"
+    return BadInputError(
+        f"{name!r}: module {module_name!r} has no name that Python can import: letters, digits and underscores are "
+        f"expected; {next_step}"
+    )
+
+
+def _hidden_by(module: ModuleType) -> Path | None:
+    """A file that would be that module, were there not the other of its name."""
+    file = getattr(module, "__file__", None)
+    beside = (Path(folder, *module.__name__.split(".")).with_suffix(".py") for folder in sys.path)
+    return next((each for each in beside if each.is_file() and not (file and each.samefile(file))), None)
 
 
 def _like(path: str, module: Any) -> list[str]:  # noqa: ANN401

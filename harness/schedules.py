@@ -16,14 +16,17 @@ from harness.config import CosineSchedule, OneCycleSchedule, RunConfig, StepSche
 
 
 def build_scheduler(config: RunConfig, optimizer: optim.Optimizer) -> LRScheduler | None:
-    """torch's scheduler, to be stepped after every batch. None where the rate never changes."""
+    """torch's scheduler, to be stepped after every batch, of each parameter group's own rate.
+
+    None where the rate never changes.
+    """
     steps_per_epoch = math.ceil(config.dataset.train_size / config.batch_size)
     steps = steps_per_epoch * config.epochs
     schedule = config.schedule
     if isinstance(schedule, OneCycleSchedule):
         return OneCycleLR(
             optimizer,
-            max_lr=optimizer.param_groups[0]["lr"],
+            max_lr=[group["lr"] for group in optimizer.param_groups],
             total_steps=steps,
             cycle_momentum=False,
             **schedule.model_dump(exclude={"name"}),

@@ -97,7 +97,11 @@ def searched(definition: Mapping[str, Any], optimizer: str) -> dict[str, dict[st
     """What that optimizer's study searched under its budget, by config key."""
     trials = definition["budget"] // definition["trial_epochs"]
     space = definition["spaces"].get(optimizer, {}) | definition["space"]
-    return {key: dimension for key, dimension in space.items() if dimension["from_trials"] <= trials}
+    fixed = definition.get("variants", {}).get(optimizer, {})
+    paid = {key: dimension for key, dimension in space.items() if dimension["from_trials"] <= trials}
+    # what waited for a larger budget gives way to what the variant fixes
+    given_way = {key for key in paid if any(f"{key}.".startswith(f"{each}.") for each in fixed)}
+    return {key: each for key, each in paid.items() if each["from_trials"] == 1 or key not in given_way}
 
 
 def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:

@@ -1,16 +1,16 @@
 """What a sweep does (its definition) and what it found (its result): plain values."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, with_settings
-from harness.errors import unknown
+from harness.config import NEXT_STEP, OPTIMIZER_CONFIGS, FrozenModel, RunConfig
+from harness.errors import BadInputError, unknown
 from harness.records import Outcome
 from studies.halving import rungs
-from studies.space import Range, Space, trial_config
+from studies.space import Range, Space, overlap, trial_config
 
 Positive = Annotated[int, Field(ge=1)]
 # of what MLflow takes in the name of a param or metric, on every system
@@ -27,7 +27,8 @@ class SweepDefinition(FrozenModel):
 
     An optimizer is the registry's of that name, a user's own (`module:Class`), or what `variants` makes of it:
     settings by dotted key, such as the same optimizer under another activation. `space` is searched by all, `spaces`
-    adds each one's own.
+    adds each one's own. What a variant fixes is not searched: a dimension that waits for a larger budget gives way to
+    it, any other is refused.
 
     Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving: after `warm_up`
     epochs and each `reduction_factor` times as many, the best 1/`reduction_factor` of a study's trials go on. A study
@@ -63,10 +64,15 @@ class SweepDefinition(FrozenModel):
                 raise unknown(
                     "optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct the value and run again"
                 )
-            searched = self.searched(name)
-            for key in searched.keys() & NOT_SEARCHED.keys():
-                raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
-            self.example(name)
+            for key, dimension in self._space(name).items():
+                if key in NOT_SEARCHED:
+                    raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
+                fixed = self._fixed(name, key)
+                if fixed is not None and dimension.from_trials == 1:
+                    raise ValueError(
+                        f"variant {name!r} fixes {fixed} to {self.variants[name][fixed]!r}, and {key} is searched: "
+                        "one of the two is expected; leave it out of the variant or of its space"
+                    )
         if self.budget < self.trial_epochs:
             raise ValueError(f"budget {self.budget}: {self.trial_epochs} or more is allowed, the epochs of a trial")
         if len(set(self.final_seeds)) < len(self.final_seeds):
@@ -75,6 +81,24 @@ class SweepDefinition(FrozenModel):
             raise ValueError(f"final_seeds hold the tuning seed {self.base.seed}; fresh seeds are allowed")
         if self.base.dataset.validation_size == 0:
             raise ValueError("base.dataset.validation_size is 0; validation selects, so 1 or more is allowed")
+        return self
+
+    @model_validator(mode="after")
+    def _draws_what_is_allowed(self) -> Self:
+        for name in self.optimizers:
+            drawn = {
+                key: [each.at(0.5), *(each.grid() if self.sampler == "grid" else each.extremes())]
+                for key, each in self.searched(name).items()
+            }
+            for number in range(max(map(len, drawn.values()), default=1)):
+                # of all keys at once: a config for each value of each key would take long
+                values = {
+                    key: each.value(drawn[key][min(number, len(drawn[key]) - 1)])
+                    for key, each in self.searched(name).items()
+                }
+                reason = self._reason(name, values)
+                if reason is not None:
+                    raise ValueError(reason + self._next_step(name, values, reason))
         return self
 
     @model_validator(mode="after")
@@ -114,15 +138,16 @@ class SweepDefinition(FrozenModel):
     def example(self, name: str, position: float = 0.5) -> RunConfig:
         """A trial at that position, in [0, 1), of each range and choice that the optimizer's study searches."""
         values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
-        return trial_config(self.base, self.settings(name) | values, self.trial_epochs, self.base.seed)
+        return self._trial(name, values)
 
     def examples(self, name: str) -> Iterator[RunConfig]:
         """Return trials of that optimizer with each model, dataset and schedule that its study can draw."""
-        middle = self.example(name)
-        yield middle
-        for key, each in self.searched(name).items():
+        yield self.example(name)
+        searched = self.searched(name)
+        middle = {key: each.value(each.at(0.5)) for key, each in searched.items()}
+        for key, each in searched.items():
             for value in each.grid() if key.endswith(".name") else ():
-                yield with_settings(middle, {key: value})
+                yield self._trial(name, middle | {key: value})
 
     def batch_sizes(self, name: str) -> Sequence[int]:
         """Return the batch sizes that the optimizer's study can draw."""
@@ -133,8 +158,43 @@ class SweepDefinition(FrozenModel):
 
     def searched(self, name: str) -> Space:
         """What that optimizer's study searches under this budget."""
-        space = self.spaces.get(name, {}) | self.space
-        return {key: each for key, each in space.items() if each.from_trials <= self.trials}
+        return {
+            key: each
+            for key, each in self._space(name).items()
+            if each.from_trials <= self.trials and self._fixed(name, key) is None
+        }
+
+    def _space(self, name: str) -> Space:
+        return self.spaces.get(name, {}) | self.space
+
+    def _fixed(self, name: str, key: str) -> str | None:
+        """What the variant of that name fixes of a key; None where it leaves all of it open."""
+        return next((each for each in self.variants.get(name, {}) if overlap(each, key)), None)
+
+    def _trial(self, name: str, values: Mapping[str, Any]) -> RunConfig:
+        return trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
+
+    def _next_step(self, name: str, values: Mapping[str, Any], reason: str) -> str:
+        """What to do about values that no trial can have for that reason. Empty where it is not of the values."""
+        if self._reason(name, {}) == reason:
+            return ""
+        whole = [
+            key
+            for key, value in values.items()
+            if isinstance(value, float)
+            and self._reason(name, {key: value})
+            and not self._reason(name, {key: round(value)})
+        ]
+        hint = f"; say integer = true of the range of {' and '.join(whole)}" if whole else ""
+        return f"; it is in the space of {name!r}{hint}"
+
+    def _reason(self, name: str, values: Mapping[str, Any]) -> str | None:
+        """Why no trial can have these values; None where one can."""
+        try:
+            self._trial(name, values)
+        except BadInputError as error:
+            return str(error).removesuffix(NEXT_STEP)
+        return None
 
 
 class OptimizerResult(FrozenModel):

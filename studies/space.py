@@ -38,6 +38,8 @@ class Range(FrozenModel):
         if self.integer and (self.complement or self.low % 1 or self.high % 1):
             raise ValueError(f"low {self.low}, high {self.high}: integers are allowed, and no complement")
         start = self.start_drawn()
+        if self.integer and start is not None and start % 1:
+            raise ValueError(f"start {self.start}: an integer is allowed")
         if start is not None and not self.low <= start <= self.high:
             raise ValueError(f"start {self.start}: {self.low} to {self.high} is allowed")
         return self
@@ -67,11 +69,20 @@ class Range(FrozenModel):
 
     def at(self, position: float) -> float:
         """What is drawn at a position in [0, 1)."""
+        if self.integer:  # each has the part of the scale from it to the next
+            end = self.high + 1
+            grown = self.low * (end / self.low) ** position if self.log else self.low + position * (end - self.low)
+            return min(math.floor(grown), int(self.high))
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
-        if self.integer:
-            return int(min(self.high, self.low + math.floor(position * (self.high - self.low + 1))))
         between = low + position * (high - low)
         return min(max(math.exp(between) if self.log else between, self.low), self.high)
+
+    def extremes(self) -> list[float]:
+        """Drawn values that stand for all: the ends, the start and, if integers are not meant, one that is none."""
+        no_integer = self.low + (self.high - self.low) / math.pi
+        drawn: list[float] = [int(self.low), int(self.high)] if self.integer else [self.low, self.high, no_integer]
+        start = self.start_drawn()
+        return drawn if start is None else [*drawn, start]
 
     def grid(self) -> list[float]:
         """`points` values from `low` to `high`, evenly spread, on the log scale where it is one."""
@@ -118,6 +129,10 @@ class Choice(FrozenModel):
         """The choice at a position in [0, 1)."""
         return self.choices[int(position * len(self.choices))]
 
+    def extremes(self) -> list[Any]:
+        """All choices."""
+        return list(self.choices)
+
     def grid(self) -> list[Any]:
         """All choices."""
         return list(self.choices)
@@ -129,6 +144,11 @@ def _from(start: float | str | None) -> str:
 
 Dimension = Annotated[Range | Choice, Field(discriminator="kind")]
 Space = dict[str, Dimension]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two dotted keys are the same or one holds the other, as `optimizer.betas` does `optimizer.betas.0`."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def trial_config(base: RunConfig, settings: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from harness.checkpoint import discard, is_kept
 from harness.config import (
+    NEXT_STEP,
     OwnModelConfig,
     RunConfig,
     canonical_json,
@@ -360,7 +361,15 @@ def _find(
             continue
         stored = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
         # parsed, so that fields which are younger than that sweep are there, as they were: off
-        then = validated(SweepDefinition, stored)
+        try:
+            then = validated(SweepDefinition, stored)
+        except BadInputError as error:  # it was allowed when that sweep began
+            if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+                return None, definition
+            raise BadInputError(
+                f"sweep {found.run_id!r} of {name!r} has not ended, and its own definition is no longer allowed "
+                f"({str(error).removesuffix(NEXT_STEP)}); say --fresh to begin anew"
+            ) from None
         changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
         other = "" if changed else _other_origin(found, definition, tracker, origin)
         if not changed and not other:

@@ -67,6 +67,42 @@ def test_warm_up_is_linear_and_then_the_schedule_begins(scheduled, name):
     assert found[-1] == pytest.approx(expected[name])
 
 
+@pytest.mark.parametrize("name", ["constant", "step", "cosine", "one-cycle"])
+def test_each_parameter_group_has_the_rates_that_torch_gives_it_alone(scheduled, name):
+    config = scheduled(name=name)
+
+    def rates_of(*groups: float) -> list[list[float]]:
+        parameters = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in groups]
+        optimizer = torch.optim.SGD(parameters)
+        scheduler = build_scheduler(config, optimizer)
+        used = []
+        for _ in range(STEPS_PER_EPOCH * config.epochs):
+            used.append([group["lr"] for group in optimizer.param_groups])
+            optimizer.step()
+            if scheduler:
+                scheduler.step()
+        return used
+
+    together = rates_of(0.1, 0.001)
+    assert together == [one + other for one, other in zip(rates_of(0.1), rates_of(0.001), strict=True)]
+    assert max(together)[1] == pytest.approx(0.001)
+
+
+def test_one_cycle_is_torchs_own_up_to_each_groups_rate(scheduled):
+    config = scheduled(name="one-cycle")
+    ours, torchs = (
+        torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in (0.1, 0.001)])
+        for _ in range(2)
+    )
+    plain = torch.optim.lr_scheduler.OneCycleLR(torchs, max_lr=[0.1, 0.001], total_steps=80, cycle_momentum=False)
+    scheduler = build_scheduler(config, ours)
+    for _ in range(79):
+        assert [group["lr"] for group in ours.param_groups] == [group["lr"] for group in torchs.param_groups]
+        for each, schedule in ((ours, scheduler), (torchs, plain)):
+            each.step()
+            schedule.step()
+
+
 def test_a_warm_up_longer_than_the_run_is_refused(scheduled):
     with pytest.raises(BadInputError, match=r"schedule.warm_up_epochs 5: 0 to epochs \(4\) is allowed"):
         scheduled(warm_up_epochs=5)

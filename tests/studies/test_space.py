@@ -1,6 +1,7 @@
 """A space says what is searched, on which scale, and from which budget on."""
 
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,26 @@ def test_positions_stay_inside_and_are_even_on_the_scale(position):
     assert Choice(choices=("a", "b")).at(position) == "ab"[position >= 0.5]
 
 
+def test_integers_on_a_log_scale_are_drawn_evenly_on_it():
+    sizes = Range(low=16, high=1024, log=True, integer=True)
+    assert [sizes.at(position) for position in (0, 0.5, math.nextafter(1, 0))] == [16, 128, 1024]
+    positions = [(number + 0.5) / 10_000 for number in range(10_000)]
+    few = Counter(Range(low=1, high=4, log=True, integer=True).at(position) for position in positions)
+    assert few == pytest.approx({each: 10_000 * math.log((each + 1) / each, 5) for each in (1, 2, 3, 4)}, abs=1)
+    octaves = Counter(sizes.at(position).bit_length() for position in positions)
+    assert {octaves[bits] for bits in range(5, 11)} <= {*range(1_660, 1_670)}
+
+
+def test_the_values_that_stand_for_all_are_the_ends_the_start_and_one_that_is_not_whole():
+    low, high, between, start = Range(low=16, high=256, start=32).extremes()
+    assert (low, high, start) == (16, 256, 32)
+    assert low < between < high
+    assert between % 1
+    assert Range(low=16, high=256, integer=True, start=32).extremes() == [16, 256, 32]
+    assert [DECAY.value(drawn) for drawn in DECAY.extremes()][:2] == [0.995, 0.7]
+    assert Choice(choices=(32, "a")).extremes() == [32, "a"]
+
+
 def test_grids_are_even_on_the_scale_and_whole_for_integers():
     assert Range(low=1e-4, high=1, log=True, points=5).grid() == pytest.approx([1e-4, 1e-3, 1e-2, 0.1, 1])
     assert Range(low=1, high=3, integer=True, points=9).grid() == [1, 2, 3]
@@ -41,7 +62,13 @@ def test_grids_are_even_on_the_scale_and_whole_for_integers():
 
 
 @pytest.mark.parametrize(
-    "values", [{"low": 1, "high": 1}, {"low": 0, "high": 1, "log": True}, {"low": 0.5, "high": 2, "integer": True}]
+    "values",
+    [
+        {"low": 1, "high": 1},
+        {"low": 0, "high": 1, "log": True},
+        {"low": 0.5, "high": 2, "integer": True},
+        {"low": 1, "high": 4, "integer": True, "start": 2.5},
+    ],
 )
 def test_what_is_no_interval_is_refused(values):
     with pytest.raises(ValueError, match=r"(is|are) allowed"):

@@ -1,0 +1,146 @@
+"""A definition is sound before anything is trained: what its spaces can draw is allowed, and what is fixed stays."""
+
+import json
+
+import pytest
+
+from harness.errors import BadInputError
+from harness.tracking import MemoryTracker
+from studies.definition import SweepDefinition
+from studies.jobs import Observer
+from studies.space import Choice, Range
+from studies.sweep import run_sweep
+
+OWN = {"model.name": "tests.own.signatures:Annotated"}
+
+
+def with_changes(definition: SweepDefinition, **changes) -> SweepDefinition:
+    return SweepDefinition.model_validate(definition.model_dump() | changes)
+
+
+def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice, **changes) -> SweepDefinition:
+    """Of Adam alone, and of a model of the user's own where the key is of one."""
+    settings = {"optimizer.name": "adam"} | (OWN if key in ("model.width", "model.hidden", "model.tag") else {})
+    of_one = {"optimizers": ("one",), "variants": {"one": settings}, "space": {key: dimension}, "spaces": {}}
+    return with_changes(definition, **of_one, **changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "dimension", "message"),
+    [
+        (
+            "batch_size",
+            Range(low=16, high=256),
+            r"batch_size 92\.39.*; say integer = true of the range of batch_size",
+        ),
+        ("batch_size", Range(low=16, high=256, log=True), "say integer = true of the range of batch_size"),
+        (
+            "batch_size",
+            Range(low=0, high=64, integer=True),
+            "batch_size 0: input should be greater than or equal to 1",
+        ),
+        ("batch_size", Range(low=64, high=400, integer=True), "batch_size 400 is over the data"),
+        ("batch_size", Choice(choices=(32, 64, 0)), "batch_size 0: input should be greater"),
+        ("batch_size", Choice(choices=(32, 64, "all")), "batch_size 'all': input should be a valid integer"),
+        ("model.dropout.0", Range(low=0, high=1), r"model\.dropout\.0 1\.0: input should be less than 1"),
+        ("optimizer.lr", Range(low=0, high=0.1), r"optimizer\.lr 0\.0: input should be greater than 0"),
+        (
+            "optimizer.betas.0",
+            Range(low=0, high=0.5, complement=True),
+            r"optimizer\.betas\.0 1\.0: input should be less",
+        ),
+        ("model.activation", Choice(choices=("relu", "tanh", "gelu")), "model.activation 'gelu'"),
+        (
+            "model.width",
+            Range(low=8, high=64),
+            "'width' of .*: expected int.*; say integer = true of the range of model",
+        ),
+        ("model.hidden", Choice(choices=(True, "False")), "'hidden' of .* is 'False': expected bool"),
+        ("model.tag", Choice(choices=("a", 1)), "'tag' of .* is 1: expected str"),
+    ],
+    ids=str,
+)
+def test_a_value_that_a_space_can_draw_and_no_trial_can_have_is_refused_by_name(definition, key, dimension, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        with_space(definition, key, dimension)
+    assert "it is in the space of 'one'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "dimension"),
+    [
+        ("batch_size", Range(low=16, high=256, integer=True)),
+        ("batch_size", Range(low=1, high=256, log=True, integer=True)),
+        ("model.dropout.0", Range(low=0, high=0.99)),
+        ("optimizer.betas.0", Range(low=1e-3, high=1, complement=True, log=True)),
+        ("model.width", Range(low=8, high=64, integer=True)),
+        ("model.hidden", Choice(choices=(True, False))),
+        ("model.tag", Choice(choices=("a", "1"))),
+    ],
+    ids=str,
+)
+def test_a_space_of_which_every_value_is_allowed_is(definition, key, dimension):
+    assert with_space(definition, key, dimension).searched("one") == {key: dimension}
+
+
+def test_of_a_grid_its_points_are_drawn_alone(definition):
+    grid = {"sampler": "grid", "pruning": False, "budget": 4}
+    assert with_space(definition, "batch_size", Range(low=32, high=64, points=2), **grid).sampler == "grid"
+    with pytest.raises(ValueError, match=r"batch_size 42\.6"):
+        with_space(definition, "batch_size", Range(low=32, high=64, points=4), **grid | {"budget": 8})
+
+
+def test_a_setting_of_a_variant_that_is_wrong_by_itself_is_not_laid_on_the_space(definition):
+    with pytest.raises(ValueError, match="batch_size 0: input") as caught:
+        with_changes(definition, variants={"adam": {"optimizer.name": "adam", "batch_size": 0}})
+    assert "in the space" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "searched"),
+    [
+        ({"optimizer.lr": 0.1}, {"spaces": {"adam": {"optimizer.lr": Range(low=0.1, high=1)}}}),
+        ({"batch_size": 32}, {"space": {"batch_size": Choice(choices=(32, 64))}}),
+        ({"optimizer.betas": [0.9, 0.99]}, {"spaces": {"adam": {"optimizer.betas.0": Range(low=0.1, high=0.9)}}}),
+        ({"model.dropout.1": 0.5}, {"space": {"model.dropout": Choice(choices=(0.1,))}}),
+    ],
+    ids=str,
+)
+def test_a_key_that_is_both_fixed_and_searched_is_refused_by_name(definition, fixed, searched):
+    (key,) = fixed
+    with pytest.raises(
+        ValueError, match=rf"variant 'adam' fixes {key} to .* is searched: one of the two is expected"
+    ):
+        with_changes(definition, variants={"adam": {"optimizer.name": "adam"} | fixed}, **searched)
+
+
+def test_a_dimension_that_waits_for_a_larger_budget_gives_way_to_what_a_variant_fixes(definition):
+    space = {"batch_size": Choice(choices=(32, 64), from_trials=3)}
+    variants = {"adam": {"optimizer.name": "adam", "batch_size": 128}}
+    found = with_changes(definition, variants=variants, space=space, budget=6)
+    assert "batch_size" in found.searched("sgd")
+    assert "batch_size" not in found.searched("adam")
+    assert found.example("adam").batch_size == 128
+
+
+class Stop(Observer):
+    """Stops the sweep as if it had been interrupted."""
+
+    def trained(self, job, metrics):
+        raise KeyboardInterrupt
+
+
+def test_a_recorded_definition_that_is_no_longer_allowed_is_no_obstacle_once_it_has_ended(definition, inline):
+    tracker = MemoryTracker()
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep("tiny", definition, tracker, inline, Stop())
+    (sweep_id,) = (run_id for run_id, run in tracker.runs.items() if run.tags["harness.stage"] == "sweep")
+    artifacts = tracker.runs[sweep_id].artifacts
+    then = json.loads(artifacts["definition.json"])
+    then["space"]["model.dropout.0"]["high"] = 1.0
+    artifacts["definition.json"] = json.dumps(then).encode()
+    with pytest.raises(BadInputError, match=r"no longer allowed \(model.dropout.0 1.0.*; say --fresh") as caught:
+        run_sweep("tiny", definition, tracker, inline)
+    assert "\n" not in str(caught.value)
+    tracker.runs[sweep_id].tags["harness.outcome"] = "completed"
+    assert run_sweep("tiny", definition, tracker, inline).sweep_id != sweep_id
