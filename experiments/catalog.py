@@ -1,5 +1,6 @@
 """The declared experiments by name: a TOML file of this package, or a user's Python file, as a typed definition."""
 
+import contextlib
 import importlib
 import sys
 import tomllib
@@ -147,7 +148,8 @@ def _import_file(path: Path) -> ModuleType:
         raise BadInputError(f"experiment {str(path)!r} is called as a declared one is; rename the file")
     sys.path.append(str(path.resolve().parent))
     try:
-        module = importlib.import_module(path.stem)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
+            module = importlib.import_module(path.stem)
     except BadInputError as error:
         raise BadInputError(f"experiment {str(path)!r}: {error}") from None
     except ValidationError as error:

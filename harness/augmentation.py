@@ -6,10 +6,14 @@ import torch
 from torch import Tensor
 
 from harness.config import AugmentationConfig
+from harness.errors import BadInputError
 
 
 def build_augmentation(config: AugmentationConfig) -> Callable[[Tensor], Tensor] | None:
-    """From images (n, height, width) or (n, channels, height, width) to the same. None where nothing is done."""
+    """From images (n, height, width) or (n, channels, height, width) to the same. None where nothing is done.
+
+    What it returns raises BadInputError of features (n, features), which can't be turned.
+    """
     if config == AugmentationConfig():
         return None
     # imported here: torchvision takes a second, and most runs do without it
@@ -28,6 +32,10 @@ def build_augmentation(config: AugmentationConfig) -> Callable[[Tensor], Tensor]
     )
 
     def augment(images: Tensor) -> Tensor:
+        if images.dim() == 2:
+            raise BadInputError(
+                f"augmentation of rows of {images.shape[1]} features: images are expected; leave augmentation.… out"
+            )
         with_channels = images if images.dim() == 4 else images.unsqueeze(1)
         return torch.stack([transform(image) for image in with_channels]).view_as(images)
 

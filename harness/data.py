@@ -1,12 +1,17 @@
 """Datasets as in-memory tensors: checksums, the train/validation/test split, normalisation, batch order."""
 
+import contextlib
 import functools
 import gzip
 import hashlib
+import sys
+import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config import AnyDatasetConfig, OwnDatasetConfig
-from harness.errors import BadInputError
+from harness.errors import BadInputError, described
 from harness.folders import WORK_FOLDER
 from harness.own import find
 from harness.records import DatasetInput, DatasetUse
@@ -52,7 +57,10 @@ CLASS_NAMES = {
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 (n, 28, 28) and labels int64 (n,), on one device. Own images as `OwnDatasetConfig` has them."""
+    """Images uint8 (n, 28, 28) and labels int64 (n,), on one device. Own images as `OwnDatasetConfig` has them.
+
+    Features (n, features) of a table are images here, of one dimension.
+    """
 
     images: Tensor
     labels: Tensor
@@ -106,8 +114,9 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
 
 
 def class_names(config: AnyDatasetConfig, classes: int) -> tuple[str, ...]:
-    """What the classes are called; numbers in a dataset of a user's own."""
-    return CLASS_NAMES.get(config.name) or tuple(map(str, range(classes)))
+    """What so many classes are called: as many names, numbers where the dataset has none."""
+    names = CLASS_NAMES.get(config.name, ())[:classes]
+    return names + tuple(map(str, range(len(names), classes)))
 
 
 def dataset_inputs(config: AnyDatasetConfig, data: Splits, uses: Sequence[DatasetUse]) -> tuple[DatasetInput, ...]:
@@ -145,16 +154,22 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 def normalize(images: Tensor) -> Tensor:
     """Pixels uint8 (n, 28, 28) as float32 (n, 1, 28, 28), exactly as ToTensor and Normalize do it.
 
-    Own images may have channels, (n, channels, height, width). Floating-point ones are taken as they are.
+    Own images may have channels, (n, channels, height, width); features (n, features) keep their shape.
+    Floating-point ones are taken as they are.
     """
-    with_channels = images if images.dim() == 4 else images.unsqueeze(1)
+    with_channels = images.unsqueeze(1) if images.dim() == 3 else images
     if images.dtype != torch.uint8:
         return with_channels.to(torch.float32, copy=True)  # a model may change its input in place
     return with_channels.to(torch.float32).div_(255).sub_(MEAN).div_(STANDARD_DEVIATION)
 
 
-def picture(image: Tensor) -> Tensor:
-    """An image as uint8 (28, 28), for a person to look at: grey, from its darkest to its lightest, scaled to size."""
+def picture(image: Tensor) -> Tensor | None:
+    """An image as uint8 (28, 28), for a person to look at: grey, from its darkest to its lightest, scaled to size.
+
+    None for a row of features, which has no picture.
+    """
+    if image.dim() == 1:
+        return None
     if image.dtype == torch.uint8 and image.shape == (28, 28):
         return image.cpu()
     grey = image.cpu().to(torch.float32).reshape(-1, *image.shape[-2:]).mean(dim=0)
@@ -202,34 +217,95 @@ def _whence(config: AnyDatasetConfig, data_dir: Path | None) -> str:
 
 def _own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
     """A user's own images, of which the test set is a stratified part."""
-    found = find(config.name)(**config.arguments)
-    allowed = "a function that returns images and labels, two tensors (`OwnDatasetConfig`), is allowed"
-    if not (isinstance(found, tuple | list) and len(found) == 2 and all(isinstance(each, Tensor) for each in found)):
-        raise BadInputError(f"dataset {config.name!r} returns {type(found).__name__}: {allowed}; correct it")
-    images, labels = (each.detach().cpu() for each in found)
-    images = images if images.dtype == torch.uint8 or not images.is_floating_point() else images.float()
+    images, labels = _own_tensors(config)
     problem = _problem_of(images, labels)
     if problem:
-        raise BadInputError(f"dataset {config.name!r} has {problem}: {allowed}; correct it")
+        raise _unusable(config, f"has {problem}")
+    least = 3 if config.validation_size else 2  # one to train on, one to test, and one to validate
+    if len(labels) < least:
+        raise _unusable(config, f"has {len(labels)} images, where {least} or more are expected")
+    most = len(labels) - least + 1
+    if config.test_size > most:
+        raise BadInputError(
+            f"dataset.test_size {config.test_size}: 1 to {most} is allowed, what {config.name!r} has "
+            f"beside an image to train on{' and one to validate' if config.validation_size else ''}; "
+            "choose a smaller one"
+        )
     order = stratified_order(labels, config.split_seed)
     test, rest = order[: config.test_size].sort().values, order[config.test_size :].sort().values
-    if len(test) < config.test_size:
-        raise BadInputError(
-            f"dataset.test_size {config.test_size}: 1 to {len(labels) - 2} is allowed, what {config.name!r} has "
-            "beside an image to train on and one to validate; choose a smaller one"
-        )
     return Split(images[rest], labels[rest]), Split(images[test], labels[test])
+
+
+def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
+    """What the user's function returns, on the CPU: floating-point images as float32, whole labels as int64."""
+    make = find(config.name)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
+            found = make(**config.arguments)
+    except (Exception, SystemExit) as error:  # whatever the user's code raises is theirs to read, in one line
+        raise BadInputError(
+            f"dataset {config.name!r} raised {described(error)}{_line_of(error)}: images and labels are expected; "
+            "correct the function, its arguments, or what it reads"
+        ) from None
+    if not (isinstance(found, tuple | list) and len(found) == 2):
+        length = f" of {len(found)}" if isinstance(found, tuple | list) else ""
+        raise _unusable(config, f"returns {type(found).__name__}{length}")
+    try:
+        images, labels = map(_as_tensor, found)
+    except Exception as error:  # an array-like's own code, too
+        raise _unusable(config, f"returns what can't be taken as a tensor ({described(error)})") from None
+    images = images.float() if images.is_floating_point() else images
+    whole = not (labels.is_floating_point() or labels.is_complex())
+    return images, labels.to(torch.int64) if whole else labels
+
+
+def _line_of(error: BaseException) -> str:
+    """Where in the user's own file it was raised, the innermost line."""
+    _, *theirs = traceback.extract_tb(error.__traceback__)
+    lines = [frame for frame in theirs if frame.filename == theirs[0].filename]
+    return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+
+
+def _as_tensor(values: Any) -> Tensor:  # noqa: ANN401
+    """A tensor, array or nested list as a plain tensor on the CPU; an array's memory is shared where it can be."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu().as_subclass(Tensor)
+    if isinstance(values, list | tuple) and values and all(isinstance(each, Tensor) for each in values):
+        return torch.stack([each.detach().cpu() for each in values])
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{type(values).__name__} of dtype {array.dtype}")
+    # torch knows neither another machine's order of bytes nor a negative stride
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of memory that can't be written: nothing here writes to it
+        return torch.from_numpy(array)
 
 
 def _problem_of(images: Tensor, labels: Tensor) -> str:
     """What is wrong with them, if anything."""
-    if images.dim() not in (3, 4) or not (images.dtype == torch.uint8 or images.is_floating_point()):
-        return f"images {images.dtype} of shape {tuple(images.shape)}"
+    shape = tuple(images.shape)
+    if images.dim() and not len(images):
+        return "no images"
+    if images.dim() not in (2, 3, 4) or not (images.dtype == torch.uint8 or images.is_floating_point()):
+        return f"images {images.dtype} of shape {shape}"
+    if 0 in shape:
+        return f"images of shape {shape}, without a value"
     if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
         return f"labels {labels.dtype} of shape {tuple(labels.shape)} for {len(images)} images"
-    if len(labels) and int(labels.min()) < 0:
+    if int(labels.min()) < 0:
         return f"a label {int(labels.min())}"
-    return "images that are not finite" if not images.isfinite().all() else ""
+    return "images that are not finite in float32" if not images.isfinite().all() else ""
+
+
+_ALLOWED_DATASET = (
+    "a function that returns images and labels is allowed, two tensors or arrays: images uint8 or floating point "
+    "(n, height, width), (n, channels, height, width) or (n, features), labels int64 (n,) from 0"
+)
+
+
+def _unusable(config: OwnDatasetConfig, what: str) -> BadInputError:
+    return BadInputError(f"dataset {config.name!r} {what}: {_ALLOWED_DATASET}; correct it")
 
 
 def _read_shipped_mnist() -> tuple[Split, Split]:

@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+BRIEF = 200  # characters of an error's text
+
 
 class BadInputError(ValueError):
     """One line naming the thing, its value, what is allowed and what to do next."""
@@ -36,6 +38,26 @@ def did_you_mean(value: str, names: Iterable[str]) -> str:
         ends_with_it = [name for name in names if name.endswith(f".{value}")]
         close = difflib.get_close_matches(value, names, n=1) or ends_with_it
     return f"did you mean {close[0]!r}? " if close else ""
+
+
+def brief(text: str) -> str:
+    """`text` of a run's error in one short line: of a traceback the last one, of files in folders the last names."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if any(re.match(r'\s+File ".*", line \d+', line) for line in lines):
+        lines = lines[-1:]
+    folders = r"(?<![\w:/.])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,;]+[/\\])+"
+    return _in_one_line(re.sub(folders, "", " ".join(lines)))
+
+
+def described(error: BaseException) -> str:
+    """Kind and text of an error, in one short line."""
+    text = _in_one_line(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _in_one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= BRIEF else f"{line[: BRIEF - 1].rstrip()}…"
 
 
 def without_password(text: str) -> str:

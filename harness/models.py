@@ -97,7 +97,7 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
         model_id=logged.model_id,
         run_id=logged.source_run_id,
         metadata={
-            "input": "any number of images as the dataset has them, MNIST's light on dark, 0 to 255",
+            "input": "any number of images or rows as the dataset has them, MNIST's light on dark, 0 to 255",
             "output": "probabilities of the classes, in this order",
             "classes": list(class_names(config.dataset, probabilities.shape[1])),
         },

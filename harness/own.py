@@ -1,5 +1,6 @@
 """A user's own optimizers, models and datasets, as `module:name`: found, and checked against their signatures."""
 
+import contextlib
 import difflib
 import functools
 import importlib
@@ -39,7 +40,8 @@ def find(name: str) -> Any:  # noqa: ANN401
     if not all(each.isidentifier() for each in module_name.split(".")):
         raise _not_importable(name)
     try:
-        module = importlib.import_module(module_name)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
+            module = importlib.import_module(module_name)
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInputError(

@@ -70,6 +70,11 @@ class Divergence(FrozenModel):
     step: int
     split: str
 
+    @property
+    def in_words(self) -> str:
+        """What happened, and where."""
+        return f"the {self.split} loss is not finite at epoch {self.epoch}, step {self.step}"
+
 
 DatasetUse = Literal["training", "validation", "testing"]  # as MLflow names it
 USES: dict[str, DatasetUse] = {"validation": "validation", "test": "testing"}  # of a split that is evaluated
@@ -93,7 +98,8 @@ class Mistake(FrozenModel):
     """A test image that the model got wrong.
 
     `index` is the image's in the test set, `ground_truth` and `prediction` are of classes, `probability` is what the
-    model gave its prediction, `pixels` is base64 of the image's 784 bytes (0-255), row by row.
+    model gave its prediction, `pixels` is base64 of the image's 784 bytes (0-255), row by row; empty for a row of
+    features, which has no picture.
     """
 
     index: int
@@ -106,6 +112,7 @@ class Mistake(FrozenModel):
 class Mistakes(FrozenModel):
     """What a model gets wrong on the test set.
 
+    `class_names` are as many as the model has outputs, which may be more than there are classes in the data.
     `confusion` counts images: a row a ground truth, a column a prediction. `most_confident` are the twenty wrong
     predictions of highest probability (fewer where there are fewer), the highest first; ties by index.
     """

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from harness.attributes import differing_attributes
 from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
 from harness.data import CLASS_NAMES, Split, Splits, normalize
-from harness.errors import BadInputError
+from harness.errors import BadInputError, described
 from harness.generators import seed_generators
 from harness.model import gives_logits, new_model
 from harness.optimizers import build_optimizer
@@ -225,7 +225,7 @@ def _require_repeatable(config: RunConfig, few: Split) -> None:
     try:
         stored = RunState.from_bytes(half.to_bytes())
     except Exception as error:
-        raise BadInputError(f"{names}: the state can't be stored ({_short(error)}); {_EXPECTED}") from None
+        raise BadInputError(f"{names}: the state can't be stored ({described(error)}); {_EXPECTED}") from None
     whole = _trained(config, built, few, 2)
     other = _built(config, (config.seed + 1) % SEEDS)
     _require_a_seed_that_acts(config, start, half, capture(config, 0, *other), _trained(config, other, few, 1))
@@ -314,9 +314,4 @@ def _guarded(name: str, what: str, next_step: str = "correct it") -> Iterator[No
     except BadInputError:
         raise
     except Exception as error:
-        raise BadInputError(f"{name} {what} ({_short(error)}); {next_step}") from None
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+        raise BadInputError(f"{name} {what} ({described(error)}); {next_step}") from None

@@ -181,7 +181,7 @@ def _training_loss(outputs: Tensor, labels: Tensor, config: RunConfig) -> Tensor
 
 def _forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:
     x = normalize(images)
-    if config.memory_format == "channels_last":
+    if config.memory_format == "channels_last" and x.dim() == 4:  # features of a table have no channels
         x = x.contiguous(memory_format=torch.channels_last)
     if config.precision == "float32":
         return model(x)  # type: ignore[no-any-return]

@@ -10,14 +10,18 @@ from reports.figures.style import COLOURS, figure, styled
 def prediction(
     pixels: Sequence[Sequence[int]], probabilities: Sequence[float], class_names: Sequence[str], title: str
 ) -> Figure:
-    """An image (28 × 28, 0-255) beside the model's probabilities of its classes."""
+    """An image (28 × 28, 0-255) beside the model's probabilities of its classes; of features these alone."""
     with styled():
-        drawn = figure("page", 3.4)
-        left, right = drawn.subplots(1, 2, width_ratios=[1, 1.2])
-        left.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-        left.set_axis_off()
-        best = max(range(len(probabilities)), key=probabilities.__getitem__)
-        right.barh(class_names, probabilities, color=[COLOURS[0] if i == best else COLOURS[7] for i in range(10)])
+        drawn = figure("page", max(3.4, 1 + 0.16 * len(probabilities)))
+        if pixels:
+            left, right = drawn.subplots(1, 2, width_ratios=[1, 1.2])
+            left.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+            left.set_axis_off()
+        else:
+            right = drawn.subplots()
+        colours = [COLOURS[7]] * len(probabilities)
+        colours[max(range(len(probabilities)), key=probabilities.__getitem__)] = COLOURS[0]
+        right.barh(class_names, probabilities, color=colours)
         right.invert_yaxis()
         right.set_xlim(0, 1)
         right.set_xlabel("probability")

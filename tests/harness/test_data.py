@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from harness.config import DatasetConfig
-from harness.data import checked_bytes, epoch_order, load_splits, picture, stratified_order
+from harness.data import checked_bytes, class_names, epoch_order, load_splits, picture, stratified_order
 from harness.errors import BadInputError
 from tests.mnist_folder import write_mnist
 
@@ -112,3 +112,13 @@ def test_an_image_is_shown_as_it_is_or_where_it_is_none_of_mnists_grey_stretched
     assert torch.equal(shown.unique(), torch.tensor([0, 255], dtype=torch.uint8))
     assert torch.equal(shown[:, :14], torch.zeros(28, 14, dtype=torch.uint8))
     assert picture(torch.full((5, 5), 0.5)).sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("classes", "ends"), [(10, ["0", "9"]), (12, ["0", "11"]), (3, ["0", "2"])], ids=["as many", "more", "fewer"]
+)
+def test_there_are_as_many_names_as_outputs(classes, ends):
+    names = class_names(DatasetConfig(), classes)
+    assert len(names) == len(set(names)) == classes
+    assert [names[0], names[-1]] == ends
+    assert class_names(DatasetConfig(name="fashion-mnist"), 11)[-2:] == ("Ankle boot", "10")

@@ -72,6 +72,19 @@ def test_the_surest_mistakes_come_first_and_of_equal_ones_the_first_image():
     assert base64.b64decode(mistakes.most_confident[1].pixels) == bytes([2]) * 28 * 28
 
 
+@pytest.mark.parametrize(("outputs", "names", "label"), [(4, 2, 1), (2, 4, 1), (2, 2, 2)])
+def test_outputs_names_and_labels_that_do_not_fit_are_refused_not_counted_elsewhere(outputs, names, label):
+    split = Split(torch.zeros(1, 28, 28, dtype=torch.uint8), torch.tensor([label]))
+    with pytest.raises(ValueError, match="as many outputs as names"):
+        find_mistakes(torch.zeros(1, outputs), split, tuple(map(str, range(names))))
+
+
+def test_what_a_model_says_beyond_the_classes_of_the_data_has_a_column_of_its_own():
+    said = torch.eye(4)[[3, 0, 1]].log()  # the last of four for the first of two
+    split = Split(torch.zeros(3, 28, 28, dtype=torch.uint8), torch.tensor([0, 0, 1]))
+    assert find_mistakes(said, split, tuple("abcd")).confusion == ((1, 0, 0, 1), (0, 1, 0, 0), (0,) * 4, (0,) * 4)
+
+
 def test_only_the_twenty_surest_are_kept():
     probabilities = torch.linspace(0.51, 0.99, 30)
     split = Split(torch.zeros(30, 28, 28, dtype=torch.uint8), torch.ones(30, dtype=torch.int64))

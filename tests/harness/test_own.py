@@ -18,6 +18,7 @@ from harness.soundness import require_sound
 from harness.tracking import MemoryTracker, MlflowTracker
 from harness.training import advance, initial_state
 from tests.metrics import in_slices, numbers
+from tests.own import shapes
 
 HERE = "tests.own.shapes"
 BARS = {
@@ -110,6 +111,70 @@ def test_what_is_not_two_tensors_or_too_few_images_is_refused(name, more, messag
     config = with_settings(RunConfig(), BARS | {"dataset.name": f"{HERE}:{name}"} | more)
     with pytest.raises(BadInputError, match=message):
         load_splits(config.dataset, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("key", r"'tests.own.shapes:failing' raised KeyError: 'labels' \(shapes.py, line \d+\): images and"),
+        ("file", "raised FileNotFoundError: .*'/no/such/folder/rows.npz'.*correct the function"),
+        ("exit", "raised SystemExit: 3"),
+        ("four", "returns tuple of 4: .*two tensors or arrays"),
+        ("words", r"can't be taken as a tensor \(TypeError: list of dtype <U3\)"),
+        ("ragged", r"can't be taken as a tensor \(ValueError: .*inhomogeneous shape"),
+        ("whole features", r"has images torch.int32 of shape \(400, 8\): .*uint8 or floating point"),
+        ("no features", r"has images of shape \(400, 0\), without a value"),
+        ("infinite", "has images that are not finite in float32"),
+        ("sparse", "can't be taken as a tensor .*Sparse"),
+        ("column", r"has labels torch.int64 of shape \(400, 1\) for 400 images: .*labels int64 \(n,\) from 0"),
+        ("empty", "has no images"),
+        ("two", "has 2 images, where 3 or more are expected"),
+    ],
+)
+def test_a_dataset_function_that_fails_is_named_in_one_line_with_what_it_did(how, message):
+    config = with_settings(RunConfig(), BARS | {"dataset.name": f"{HERE}:failing", "dataset.how": how})
+    with pytest.raises(BadInputError, match=message) as caught:
+        load_splits(config.dataset, "cpu")
+    assert "\n" not in str(caught.value)
+
+
+ROWS = {key: each for key, each in ALL_OWN.items() if key != "model.width"}
+ROWS |= {"dataset.name": f"{HERE}:table", "model.name": f"{HERE}:Linear"}
+
+
+def table(**settings) -> RunConfig:
+    return with_settings(RunConfig(), ROWS | {key.replace("__", "."): each for key, each in settings.items()})
+
+
+LOOKALIKES = ("arrays", "big-endian", "reversed", "read-only", "memory-mapped", "file of tensors", "lists")
+
+
+@pytest.mark.parametrize("lookalike", LOOKALIKES)
+def test_arrays_and_whole_labels_of_any_kind_are_the_tensors_they_hold(project, lookalike):
+    rows, _ = shapes.table()
+    (project / "rows").write_bytes(rows.numpy().tobytes())
+    expected = load_splits(table().dataset, "cpu")
+    splits = load_splits(table(dataset__lookalike=lookalike).dataset, "cpu")
+    assert splits.digest == expected.digest
+    assert torch.equal(splits.train.images, expected.train.images)
+    assert (splits.test.images.dtype, splits.test.labels.dtype) == (torch.float32, torch.int64)
+
+
+def test_rows_of_features_are_trained_on_as_they_are_and_have_no_picture():
+    config = table(model__classes=5, memory_format="channels_last")  # more outputs than classes
+    data = load_splits(config.dataset, "cpu")
+    assert torch.equal(normalize(data.test.images), data.test.images)
+    require_sound(config, data)
+    mistakes = advance(config, initial_state(config), data, 4, ["test"]).mistakes
+    assert mistakes.class_names == ("0", "1", "2", "3", "4")
+    assert [sum(row) for row in mistakes.confusion] == data.test.labels.bincount(minlength=5).tolist()
+    assert {each.pixels for each in mistakes.most_confident} == {""}
+
+
+def test_rows_of_features_are_not_augmented():
+    config = table(augmentation__rotation=10.0)
+    with pytest.raises(BadInputError, match="augmentation of rows of 8 features: images are expected"):
+        require_sound(config, load_splits(config.dataset, "cpu"))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """A person's picture reaches the model as MNIST's makers prepared theirs, whatever it looks like."""
 
+import io
+
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageCms, ImageDraw
 
 from harness.prediction import SIDE, as_mnist
 from harness.run import begin_run, complete_run
@@ -55,6 +57,65 @@ def test_a_picture_of_mnists_own_size_is_taken_as_it_is(small):
     assert np.array_equal(as_mnist(Image.fromarray(255 - image)), image)
 
 
+def stored(image: Image.Image, kind: str) -> Image.Image:
+    """As it is read again from a file."""
+    file = io.BytesIO()
+    image.save(file, kind)
+    return Image.open(io.BytesIO(file.getvalue()))
+
+
+MODES = {
+    "L": lambda grey: stored(Image.fromarray(grey), "png"),
+    "LA": lambda grey: stored(Image.fromarray(grey).convert("LA"), "png"),
+    "P": lambda grey: stored(Image.fromarray(grey).convert("P"), "png"),
+    "RGB": lambda grey: stored(Image.fromarray(grey).convert("RGB"), "png"),
+    "RGBA": lambda grey: stored(Image.fromarray(grey).convert("RGBA"), "png"),
+    "CMYK": lambda grey: stored(Image.fromarray(grey).convert("RGB").convert("CMYK"), "tiff"),
+    "YCbCr": lambda grey: stored(Image.fromarray(grey).convert("YCbCr"), "tiff"),
+    "HSV": lambda grey: Image.fromarray(grey).convert("RGB").convert("HSV"),
+    "LAB": lambda grey: stored(in_lab(grey), "tiff"),
+    "I;16": lambda grey: stored(Image.fromarray(grey.astype(np.uint16) * 257), "png"),
+    "I;16B": lambda grey: stored(Image.fromarray((grey.astype(np.uint16) * 257).astype(">u2")), "tiff"),
+    "I of 8 bits": lambda grey: stored(Image.fromarray(grey.astype(np.int32)), "tiff"),
+    "I of 16 bits": lambda grey: stored(Image.fromarray(grey.astype(np.int32) * 257), "tiff"),
+    "F to 1": lambda grey: stored(Image.fromarray((grey / 255).astype(np.float32)), "tiff"),
+    "F to 255": lambda grey: stored(Image.fromarray(grey.astype(np.float32)), "tiff"),
+}
+
+
+def in_lab(grey) -> Image.Image:
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    return ImageCms.applyTransform(
+        Image.fromarray(grey).convert("RGB"), ImageCms.buildTransform(*profiles, "RGB", "LAB")
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_picture_of_every_mode_is_scaled_from_its_own_range(small, mode):
+    grey = small.test.images[0].numpy()
+    image = MODES[mode](grey)
+    assert image.mode == mode.partition(" ")[0]
+    assert np.abs(as_mnist(image).astype(int) - grey).max() <= 1
+    large = np.asarray(seven("L", 255, 0))
+    difference = as_mnist(MODES[mode](large)).astype(int) - as_mnist(Image.fromarray(large))
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "values"),
+    [
+        ("I", np.array([[0, 2**31 - 1]], np.int32)),
+        ("I", np.array([[-1, 1]], np.int32)),
+        ("F", np.array([[0, 256]], np.float32)),
+        ("F", np.array([[-1, 1]], np.float32)),
+        ("F", np.array([[0, np.nan]], np.float32)),
+    ],
+)
+def test_a_picture_whose_range_is_not_known_is_refused_by_its_mode(mode, values):
+    with pytest.raises(ValueError, match=f"mode '{mode}' with values from .* is expected"):
+        as_mnist(Image.fromarray(values))
+
+
 @pytest.mark.parametrize("ground", [0, 128, 255])
 def test_a_blank_picture_has_no_figure(ground):
     assert as_mnist(Image.new("L", (100, 100), ground)) is None
@@ -77,9 +138,13 @@ def test_predict_shows_image_probabilities_and_ground_truth(config, project, dat
 
     (project / "text.png").write_text("not an image")
     Image.new("L", (50, 50)).save(project / "blank.png")
+    Image.new("F", (50, 50), -1).save(project / "float.tiff")
+    (project / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
     for arguments, message in (
         (["--image", "text.png"], "can't be read as an image"),
         (["--image", "blank.png"], "is blank"),
+        (["--image", "broken.png"], "can't be read as an image"),
+        (["--image", "float.tiff"], "has mode 'F' with values from -1 to -1: 0 to 1 or 0 to 255 is expected"),
         (["--image", "missing.png"], "FileNotFoundError"),
         (["--index", "320"], "0 to 319 is allowed"),
         (["--index", "1", "--image", "mine.jpg"], "one of the two"),

@@ -4,6 +4,7 @@ Some of each do what a run can't go on with, can't store or can't repeat.
 """
 
 import random
+import sys
 
 import numpy as np
 import torch
@@ -92,6 +93,13 @@ class Small(nn.Module):
 
     def forward(self, images):
         return F.log_softmax(self.linear(F.relu_(self.convolution(images)).amax(dim=(2, 3))), dim=1)
+
+
+class Linear(nn.Sequential):
+    """Of rows of features."""
+
+    def __init__(self, classes: int = 3):
+        super().__init__(nn.Linear(8, classes), nn.LogSoftmax(1))
 
 
 class Undecided(Small):
@@ -253,6 +261,43 @@ def images_alone():
 def labels_of_floats():
     images, labels = bars()
     return images, labels.float()
+
+
+def table(count: int = 400, lookalike: str = ""):
+    """Rows of eight features, of which the first two decide between three classes; as another kind of array."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(count, 8, generator=generator)
+    labels = (rows[:, 0] > 0).long() + (rows[:, 1] > 0).long()
+    return {
+        "": lambda: (rows, labels),
+        "arrays": lambda: (rows.double().numpy(), labels.int().numpy()),
+        "big-endian": lambda: (rows.numpy().astype(">f4"), labels.numpy().astype(">i2")),
+        "reversed": lambda: (rows.flip(0).numpy()[::-1], labels.flip(0).numpy()[::-1]),
+        "read-only": lambda: (np.frombuffer(rows.numpy().tobytes(), np.float32).reshape(-1, 8), labels.tolist()),
+        "memory-mapped": lambda: (np.memmap("rows", np.float32, "r", shape=(count, 8)), labels),
+        "file of tensors": lambda: (torch.from_file("rows", size=count * 8).view(-1, 8), labels.to(torch.uint8)),
+        "lists": lambda: ([*rows], [*labels]),
+    }[lookalike]()
+
+
+def failing(how: str = "key"):
+    """Raises, or returns what no run can train on."""
+    rows, labels = table()
+    return {
+        "key": lambda: {}["labels"],
+        "file": lambda: np.load("/no/such/folder/rows.npz"),
+        "exit": lambda: sys.exit(3),
+        "four": lambda: (rows, labels, rows, labels),
+        "words": lambda: (rows, ["cat"] * len(rows)),
+        "ragged": lambda: ([[1.0], [1.0, 2.0]], labels),
+        "whole features": lambda: (rows.int(), labels),
+        "no features": lambda: (rows[:, :0], labels),
+        "infinite": lambda: (rows.double() * 1e300, labels),
+        "sparse": lambda: (rows.to_sparse(), labels),
+        "column": lambda: (rows, labels[:, None]),
+        "empty": lambda: (rows[:0], labels[:0]),
+        "two": lambda: (rows[:2], labels[:2]),
+    }[how]()
 
 
 NOTHING = 3
