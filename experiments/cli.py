@@ -166,10 +166,12 @@ def run(
     else:
         say(f"{record.outcome}: run {record.run_id}, state {record.state_hash[:12]}")
     if record.divergence is not None:
-        where = record.divergence
+        from harness.config import learning_rate
+
+        where, rate = record.divergence, learning_rate(record.config.optimizer)
         say(
             f"run {record.run_id} diverged: the {where.split} loss is not finite at epoch {where.epoch}, "
-            f"step {where.step}; try a smaller optimizer.lr",
+            f"step {where.step}; try {f'a smaller optimizer.{rate[0]}' if rate else 'other settings'}",
             err=True,
         )
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.prose import say
+from harness.config import RATE_KEYS
 from harness.records import EpochMetrics, Outcome
 from reports.progress import SweepProgress
 from studies.snapshot import Snapshot
@@ -193,7 +194,9 @@ def print_leaderboard(found: pd.DataFrame) -> None:
         which = f"seed {row['number']}" if row["stage"] == "final" else f"trial {row['number']}"
         measured = (row["validation_accuracy"], row["test_accuracy"])
         accuracies = ["" if pd.isna(accuracy) else f"{accuracy:.2%}" for accuracy in measured]
-        rate, size = row.get("config.optimizer.lr"), row.get("config.batch_size")
+        rates = (row.get(f"config.{key}") for key in RATE_KEYS)
+        rate = next((each for each in rates if isinstance(each, str) and each != "None"), None)
+        size = row.get("config.batch_size")
         searched = ["" if rate is None else f"{float(rate):.2g}", "" if size is None else str(size)]
         table.add_row(row["optimizer"], which, row["outcome"], str(row["epochs"]), *accuracies, *searched)
     wide_console().print(table)

@@ -355,6 +355,7 @@ class OwnModelConfig(OwnConfig):
 
 
 RATES = ("lr", "learning_rate", "rate", "eta", "step_size")  # what optimizers call their learning rate
+RATE_KEYS = tuple(f"optimizer.{name}" for name in RATES)
 
 
 def learning_rate(optimizer: AnyOptimizerConfig | OwnOptimizerConfig) -> tuple[str, float] | None:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from harness.config import RATE_KEYS
 from reports.figures.style import (
     COLOURS,
     GREY,
@@ -28,7 +29,6 @@ from reports.figures.style import (
 from reports.frames import TRIAL_OUTCOMES, searched
 from reports.statistics import Curve, tuning_curve
 
-LEARNING_RATE = "optimizer.lr"
 OUTCOME_COLOURS = ("#009e73", "#5a7bd8", "#d55e00", GREY)
 
 
@@ -152,19 +152,18 @@ def learning_rates(runs: pd.DataFrame, winners: pd.DataFrame, definition: Mappin
     edges = dict(zip(winners["optimizer"], winners["edges"], strict=True))
     points = {}
     ranges = {}
+    at_edge = {}
     for name in definition["optimizers"]:
-        dimension = searched(definition, name).get(LEARNING_RATE)
-        mine = _points(runs, name, LEARNING_RATE)
-        if dimension is not None and dimension["kind"] == "range" and any(each.completed for each in mine):
+        space = searched(definition, name)
+        key = next((key for key in RATE_KEYS if key in space and space[key]["kind"] == "range"), None)
+        if key is None:
+            continue
+        mine = _points(runs, name, key)
+        if any(each.completed for each in mine):
             points[name] = mine
-            ranges[name] = (dimension["low"], dimension["high"])
-    at_edge = {
-        name: next(
-            (text.split(", ")[1] for text in edges.get(name, "").split("; ") if text.startswith(f"{LEARNING_RATE} ")),
-            "",
-        )
-        for name in points
-    }
+            ranges[name] = (space[key]["low"], space[key]["high"])
+            found = (text.split(", ")[1] for text in edges.get(name, "").split("; ") if text.startswith(f"{key} "))
+            at_edge[name] = next(found, "")
     return LearningRates(points, ranges, at_edge, looks(definition["optimizers"])) if points else None
 
 
@@ -234,7 +233,7 @@ def slices(runs: pd.DataFrame, definition: Mapping[str, Any]) -> Slices | None:
     for name in definition["optimizers"]:
         for key, dimension in searched(definition, name).items():
             mine = _points(runs, name, key)
-            if key != LEARNING_RATE and any(each.completed for each in mine):
+            if key not in RATE_KEYS and any(each.completed for each in mine):
                 points.setdefault(key, {})[name] = mine
                 log[key] = bool(dimension.get("log")) and not dimension.get("complement")
     return Slices(points, log, looks(definition["optimizers"])) if points else None
