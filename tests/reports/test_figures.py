@@ -11,7 +11,7 @@ from reports.figures.comparison import comparison
 from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
-from reports.figures.tuning import tuning_curves
+from reports.figures.tuning import learning_rates, slices, tuning_curves
 from reports.statistics import changes, summarize
 from tests.reports.sweeps import DEFINITION, run, source
 
@@ -239,3 +239,23 @@ def test_chance_is_one_of_the_classes():
     record = final_accuracy(summary([0.5, 0.6]), {"adam": {0: 0.5, 1: 0.6}}, ["adam"], False, 4)
     strip, _ = record.draw("page").axes
     assert [25.0, 25.0] in [list(line.get_xdata()) for line in strip.lines]
+
+
+def test_a_learning_rate_of_another_name_is_the_learning_rate_of_its_optimizer():
+    rate = {"kind": "range", "low": 0.01, "high": 1.0, "log": True, "complement": False, "from_trials": 1}
+    definition = {**DEFINITION, "optimizers": ["mine"], "spaces": {"mine": {"optimizer.learning_rate": rate}}}
+    runs = pd.DataFrame(
+        {
+            "optimizer": ["mine"],
+            "stage": ["trial"],
+            "outcome": ["completed"],
+            "validation_accuracy": [0.8],
+            "config.optimizer.learning_rate": ["0.1"],
+            "config.batch_size": ["32"],
+        }
+    )
+    winners = pd.DataFrame({"optimizer": ["mine"], "edges": ["optimizer.learning_rate at 0.1, raise its high"]})
+    found = learning_rates(runs, winners, definition)
+    assert found.points["mine"][0].value == 0.1
+    assert found.at_edge == {"mine": "raise its high"}
+    assert list(slices(runs, definition).points) == ["batch_size"]
