@@ -211,12 +211,13 @@ def run_sweep(
     stop: Event | None = None,
     fresh: bool = False,
     storage: str | None = None,
+    command: str | None = None,
 ) -> SweepResult:
     """Search every optimizer under the same budget, then rerun each winner on the fresh seeds.
 
     Goes on with the last sweep of that name that was begun in this folder, unless `fresh`; one that has come to
     its end has nothing left to do, unless there is more budget now. Its Optuna studies are in the database `storage`,
-    or in a file of its folder.
+    or in a file of its folder. `command` is what a person says to go on with it.
 
     Raises:
         BadInputError: that sweep has another definition or storage and has not ended, another process is running it,
@@ -245,6 +246,8 @@ def run_sweep(
             _open_searches(name, sweep_id, definition, database or Journal(sweep_folder(sweep_id) / JOURNAL)),
             _recorded(name, sweep_id, outbox),
         )
+        if command is not None:
+            outbox.set_tags(sweep_id, {Tag.COMMAND: command})
         if found is None or not _is_complete(found, definition):
             _run_to_the_end(sweep)
         if winner := _winner(sweep):
