@@ -15,6 +15,7 @@ from pydantic import ValidationError, model_validator
 from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, one_line, validated
 from harness.errors import BadInputError, unknown
+from harness.own import place
 from studies.definition import SweepDefinition
 from studies.ray_executor import Resources
 
@@ -146,6 +147,11 @@ def _import_file(path: Path) -> ModuleType:
         raise BadInputError(f"experiment {str(path)!r} is not there: a Python file is allowed; correct its path")
     if path.stem in names():
         raise BadInputError(f"experiment {str(path)!r} is called as a declared one is; rename the file")
+    if "." in path.stem:
+        raise BadInputError(
+            f"experiment {str(path)!r} has a dot in its name, which Python takes for a folder's: letters, digits and "
+            f"underscores are expected; rename the file to {path.stem.replace('.', '_')}.py"
+        )
     sys.path.append(str(path.resolve().parent))
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
@@ -158,9 +164,10 @@ def _import_file(path: Path) -> ModuleType:
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInputError(f"experiment {str(path)!r} can't be imported ({text}); correct it") from None
-    if Path(module.__file__ or "").resolve() != path.resolve():
+    file = getattr(module, "__file__", None)  # what is built into Python has none
+    if file is None or Path(file).resolve() != path.resolve():
         raise BadInputError(
-            f"experiment {str(path)!r} is called as the module {module.__file__!r} is, so that workers would import "
-            "that one; rename the file"
+            f"experiment {str(path)!r} is called as another module is: {place(module)} was imported instead, so "
+            "that workers would import that one; rename the file"
         )
     return module

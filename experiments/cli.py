@@ -4,6 +4,7 @@ import ast
 import functools
 import json
 import os
+import shlex
 import signal
 import sys
 import warnings
@@ -133,10 +134,15 @@ def run(
     as_json: Json = False,
 ) -> None:
     """One run of a declared experiment, tracked in MLflow."""
-    if (experiment is None) == (resume is None) or (resume and (seed or epochs or device or settings or fast)):
+    if not experiment and not resume:
         raise BadInputError(
-            f"experiment {experiment!r}, --resume {resume!r}: either an experiment with its settings or --resume "
-            "alone is allowed; a run goes on with the config that it has"
+            "which run is missing: the name of a declared run or a Python file is expected, or --resume RUN_ID; "
+            "say `harness run chapter`, or see `harness list`"
+        )
+    if resume is not None and (experiment or seed or epochs or device or settings or fast):
+        raise BadInputError(
+            f"--resume {resume!r} with an experiment or settings: --resume alone is expected, since a run goes on "
+            "with the config that it has; leave out the rest"
         )
     config = _resolve(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
     _keep_caches_here()
@@ -246,6 +252,9 @@ def sweep(
 
         said["base"] = with_settings(definition.base, fast_settings(definition.base.device))
     definition = validated(SweepDefinition, definition.model_dump() | said)
+    command = _command_of(
+        experiment, trials, sampler, {"no-pruning": no_pruning, "async": asynchronous, "fast": fast}
+    )
     from studies.executors import open_pool
 
     workplace = functools.partial(open_pool, executor, workers, data_dir, declared.slice_resources, ray_address)
@@ -265,7 +274,7 @@ def sweep(
             stop = _stop_on_signals()  # after Ray, which sets its own
             try:
                 result = run_sweep(
-                    catalog.title(experiment), definition, tracker, pool, observer, stop, fresh, storage
+                    catalog.title(experiment), definition, tracker, pool, observer, stop, fresh, storage, command
                 )
             except (KeyboardInterrupt, WorkFailedError, OSError):
                 say("harness: the same command goes on where this one stopped", err=True)
@@ -520,6 +529,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",  # a user's file in this folder may be called as one of Python's modules is
         "MLFLOW_BACKEND_STORE_URI": tracking_uri(),  # not an argument: a password in it is for nobody to see
     }
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
@@ -551,6 +561,14 @@ def _resolve(
     resolved = resolve_device(str(values.get("device", device)))
     profile = {key: value for key, value in fast_settings(resolved).items() if key not in values} if fast else {}
     return with_settings(config, {"device": resolved} | profile)
+
+
+def _command_of(experiment: str, trials: int | None, sampler: str | None, flags: dict[str, bool]) -> str:
+    """The command of a sweep, with what decides what it does; how it does it may be another on the next day."""
+    options = {"trials": None if trials is None else str(trials), "sampler": sampler}
+    words = [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
+    words += [f"--{name}" for name, said in flags.items() if said]
+    return shlex.join(["harness", "sweep", experiment, *words])
 
 
 def _split_setting(text: str) -> tuple[str, str]:

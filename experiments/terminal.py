@@ -136,7 +136,7 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool, 
     elif progress.outcome == Outcome.COMPLETED:
         state = "completed"
     elif is_here:
-        state = f"stopped; `harness sweep {progress.name}` goes on with it"
+        state = f"stopped; `{progress.command}` goes on with it"
     else:
         state = "stopped, or running in another folder or on another machine"
     line = f"sweep {progress.sweep_id} of {progress.name}: {progress.epochs_done} of {progress.total_epochs} epochs, "

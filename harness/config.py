@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -29,6 +30,15 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
+
+
+def _device_name(text: str) -> str:
+    if re.fullmatch(r"cpu|mps|cuda(:\d+)?", text) is None:
+        raise ValueError(f"device {text!r}: cpu, mps, cuda or, with a number, cuda:1 is allowed")
+    return text
+
+
+Device = Annotated[str, AfterValidator(_device_name)]
 OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
 
 
@@ -396,7 +406,7 @@ class RunConfig(FrozenModel):
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
     checkpoint_every: Annotated[int, Field(ge=1, le=10_000)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
-    device: Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")] = "cpu"
+    device: Device = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
     precision: Literal["float32", "bfloat16"] = "float32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"

@@ -150,6 +150,7 @@ class Tag:
     TRAINED_BY = "harness.trained_by"  # of a model, the run that trained it
     NUMBER = "harness.number"  # the trial's in its study, or the final's seed
     SEQUENCE = "harness.sequence"  # of sweeps in the order in which they were started
+    COMMAND = "harness.command"  # of a sweep, what goes on with it
     STORAGE = "harness.storage"  # where a sweep's Optuna studies are
     SUBSET = "harness.subset"
     SUPERSEDED = "harness.superseded"  # of a final, "true": more trials found a better winner since

@@ -22,10 +22,14 @@ class StudyProgress(FrozenModel):
 
 
 class SweepProgress(FrozenModel):
-    """A sweep as it is now. `outcome` is `running` where none is recorded: it runs, or it was killed."""
+    """A sweep as it is now. `outcome` is `running` where none is recorded: it runs, or it was killed.
+
+    `command` goes on with it.
+    """
 
     sweep_id: str
     name: str
+    command: str
     outcome: str
     epochs_done: int
     total_epochs: int
@@ -45,6 +49,7 @@ def sweep_progress(sweep: TrackedRun, children: Sequence[TrackedRun], definition
     return SweepProgress(
         sweep_id=sweep.run_id,
         name=sweep.experiment,
+        command=sweep.tags.get(Tag.COMMAND, f"harness sweep {sweep.experiment}"),
         outcome=outcome_of(sweep),
         epochs_done=sum(_epochs(run) for run in children),
         total_epochs=len(studies) * each,

@@ -1,10 +1,11 @@
 """What a sweep does (its definition) and what it found (its result): plain values."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from harness.config import NEXT_STEP, OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
@@ -13,8 +14,16 @@ from studies.halving import rungs
 from studies.space import Range, Space, overlap, trial_config
 
 Positive = Annotated[int, Field(ge=1)]
-# of what MLflow takes in the name of a param or metric, on every system
-VariantName = Annotated[str, Field(pattern=r"^[\w.\- ]+$", max_length=100)]
+
+
+def _variant_name(text: str) -> str:
+    """Of what MLflow takes in the name of a param or metric, on every system."""
+    if re.fullmatch(r"[\w.\- ]+", text) is None:
+        raise ValueError(f"variant {text!r}: a name of letters, digits, spaces, '_', '-' and '.' is allowed")
+    return text
+
+
+VariantName = Annotated[str, Field(max_length=100), AfterValidator(_variant_name)]
 NOT_SEARCHED = {
     "epochs": "the budget is counted in them",
     "seed": "trials have the base's, finals fresh ones",

@@ -25,6 +25,7 @@ from harness.run import OpenRun, SliceResult, train_slice
 from studies.ray_executor import RayExecutor, Resources, connect, slices_at_a_time
 
 EXECUTORS = ("inline", "local", "ray")
+SAFE_PATH = "PYTHONSAFEPATH"  # Python's own switch
 MOST_ON_WINDOWS = 61  # processes that a pool there can wait for
 
 
@@ -142,8 +143,26 @@ def _context() -> BaseContext:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["studies.preloaded"])
-    forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
+    with _current_folder_last():
+        forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
     return context
+
+
+@contextlib.contextmanager
+def _current_folder_last() -> Iterator[None]:
+    """Have a process that begins now not look there for Python's modules: a user's own may be called `random.py`.
+
+    Workers look where the coordinator does, which has that folder last.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _call_into_file(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Path | None, Any]:  # noqa: ANN401

@@ -230,13 +230,14 @@ def run_sweep(
     stop: Event | None = None,
     fresh: bool = False,
     storage: str | None = None,
+    command: str | None = None,
 ) -> SweepResult:
     """Search every optimizer under the same budget, then rerun each winner on the fresh seeds.
 
     Goes on with the last sweep of that name that was begun in this folder, unless `fresh`; one that has come to
     its end has nothing left to do, unless there is more budget now. Where the data or the source of own parts are
     others than that one's, a new one begins. Its Optuna studies are in the database `storage`, or in a file of its
-    folder.
+    folder. `command` is what a person says to go on with it.
 
     Raises:
         BadInputError: that sweep has another definition, storage, data or source of own parts and has not ended,
@@ -274,6 +275,8 @@ def run_sweep(
             _recorded(name, sweep_id, outbox),
             logits,
         )
+        if command is not None:
+            outbox.set_tags(sweep_id, {Tag.COMMAND: command})
         if found is None or not _is_complete(found, definition):
             _run_to_the_end(sweep)
         if winner := _winner(sweep):

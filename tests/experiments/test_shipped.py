@@ -90,7 +90,7 @@ def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
         ({"final_seeds": [1, 1]}, "hold one twice"),
         ({"sampler": "grid", "pruning": False}, "budget 6: 64 is allowed, the 32 points of sgd's grid at 2 epochs"),
         ({"optimizers": ["sgdd"]}, "did you mean 'sgd'"),
-        ({"variants": {"a/b": {}}}, "sweep.variants.a/b.[key] 'a/b': string should match pattern"),
+        ({"variants": {"a/b": {}}}, "variant 'a/b': a name of letters, digits, spaces, '_', '-' and '.' is allowed"),
         ({"sampler": "bayes"}, "sweep.sampler 'bayes': allowed: tpe, random, sobol, grid"),
         ({"sampler": "tbe"}, "sweep.sampler 'tbe': did you mean 'tpe'? allowed: tpe, random, sobol, grid"),
     ],

@@ -1,0 +1,150 @@
+"""A file's name decides what Python imports; where that is not the file, or nothing, a line says so in words."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.catalog import load_sweep
+from harness.tracking import connect, latest_sweep, read_run, tracking_uri
+from tests.tiny import one_figure
+
+ROOT = Path(__file__).parents[2]
+STUDY = """
+from torch import nn
+
+from harness.config import DatasetConfig, RunConfig, with_settings
+from studies.definition import SweepDefinition
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(1))
+
+
+base = RunConfig(dataset=DatasetConfig(train_size=320, validation_size=160), threads=1)
+sweep = SweepDefinition(
+    base=OWN,
+    optimizers=("sgd",),
+    space={},
+    spaces={},
+    budget=2,
+    trial_epochs=1,
+    final_seeds=(1,),
+    final_epochs=1,
+    subset=True,
+)
+"""
+
+
+def write_study(path: str, own: bool = False) -> None:
+    name = Path(path).stem
+    base = f'with_settings(base, {{"model.name": "{name}:Net"}})' if own else "base"
+    Path(path).write_text(STUDY.replace("OWN", base), encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def modules_as_they_were(monkeypatch):
+    """What the command imports in this process does not stay."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    for name in ("lr-sweep", "lr_sweep", "sizes"):
+        sys.modules.pop(name, None)
+
+
+def refused(harness, *arguments: str) -> str:
+    result = harness(*arguments)
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert not Path("mlartifacts").exists()
+    return result.stderr
+
+
+@pytest.mark.parametrize("name", ["test", "random", "experiments", "harness", "time"])
+def test_a_file_that_is_called_as_another_module_is_told_which_was_imported(harness, name):
+    write_study(f"{name}.py", own=True)
+    there = getattr(sys.modules.get(name) or __import__(name), "__file__", None)
+    imported = f"the file {there!r}" if there else "a part of Python itself"
+    said = refused(harness, "sweep", f"./{name}.py")
+    assert f"{imported} was imported instead" in said
+    assert said.endswith("rename the file\n")
+    said = refused(harness, "run", "chapter", "--set", f"model.name={name}:Net")
+    assert (
+        f"module {name!r} is {imported}, which has no 'Net' and hides {str(Path(f'{name}.py').absolute())!r}" in said
+    )
+
+
+def test_a_file_whose_name_is_none_for_python_is_told_a_better_one(harness):
+    write_study("lr-sweep.py", own=True)
+    assert "rename its file to lr_sweep.py" in refused(harness, "sweep", "./lr-sweep.py")
+    said = refused(harness, "run", "chapter", "--set", "model.name=lr-sweep:Net")
+    assert "rename its file to lr_sweep.py" in said
+    assert "^" not in said
+    write_study("lr-sweep.py")
+    assert load_sweep("./lr-sweep.py").sweep.optimizers == ("sgd",)  # with nothing of its own it needs no such name
+    write_study("lr.sweep.py")
+    assert "rename the file to lr_sweep.py" in refused(harness, "sweep", "./lr.sweep.py")
+    write_study("lr_sweep.py", own=True)
+    assert "say 'lr_sweep:Net'" in refused(harness, "run", "chapter", "--set", "model.name=./lr_sweep.py:Net")
+    assert load_sweep("./lr_sweep.py").sweep.base.model.name == "lr_sweep:Net"
+
+
+def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
+    said = refused(harness, "run")
+    assert "None" not in said
+    assert "which run is missing" in said
+    assert "harness list" in said
+    assert "--resume alone is expected" in refused(harness, "run", "chapter", "--resume", "abc")
+    assert "--resume alone is expected" in refused(harness, "run", "--resume", "abc", "--epochs", "2")
+
+
+def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data):
+    write_study("sizes.py")
+    said = [
+        "sweep",
+        "./sizes.py",
+        "--executor",
+        "inline",
+        "--sampler",
+        "random",
+        "--no-pruning",
+        "--data-dir",
+        "data",
+    ]
+    with one_figure():
+        assert harness(*said).returncode == 0
+    sweep_id = latest_sweep()
+    connect(tracking_uri()).set_tag(sweep_id, "harness.outcome", "killed")
+    shown = harness("status").stdout
+    assert "stopped; `harness sweep ./sizes.py --sampler random --no-pruning` goes on with it" in shown
+    _, *words = shlex.split(shown.split("`")[1])
+    with one_figure():
+        assert harness(*words, "--executor", "inline", "--data-dir", "data").returncode == 0
+    assert latest_sweep() == sweep_id
+    assert read_run(sweep_id).data.tags["harness.outcome"] == "completed"
+
+    connect(tracking_uri()).set_tag(sweep_id, "harness.outcome", "killed")
+    connect(tracking_uri()).delete_tag(sweep_id, "harness.command")  # as of a sweep of before there was one
+    assert "stopped; `harness sweep sizes` goes on with it" in harness("status").stdout
+
+
+def test_python_m_harness_is_the_command_whatever_the_folders_files_are_called(project):
+    for name in ("random", "token", "queue", "experiments"):
+        Path(f"{name}.py").write_text("raise SystemExit('a file of the user was imported')\n", encoding="utf-8")
+    write_study("sizes.py", own=True)
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        whole = [sys.executable, "-m", "harness", *arguments]
+        return subprocess.run(whole, capture_output=True, text=True, check=False, env=environment)
+
+    assert "Usage: harness run [OPTIONS]" in command("run", "--help").stdout
+    wrong = command("run", "--hlp")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("harness: No such option: --hlp")
+    planned = command("sweep", "./sizes.py", "--dry-run", "--workers", "1")  # in a process that a worker is
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.startswith("sizes: 3 epochs of 320 images")
