@@ -291,8 +291,8 @@ class DatasetConfig(FrozenModel):
 class OwnDatasetConfig(OwnConfig):
     """A user's own function that returns images and labels, two tensors or arrays, and how they are split.
 
-    Images are (n, height, width), (n, channels, height, width) or rows of features (n, features): uint8, normalised as
-    MNIST's are, or floating point, which are taken as they are, in float32. Labels are whole numbers (n,), from 0.
+    Images are (n, height, width), (n, channels, height, width) or rows of features (n, features): uint8, normalised
+    as MNIST's are, or floating point, which are taken as they are, in float32. Labels are whole numbers (n,), from 0.
     """
 
     train_size: Annotated[int, Field(ge=1)]
@@ -310,7 +310,7 @@ class ModelConfig(FrozenModel):
 
 
 class OwnModelConfig(OwnConfig):
-    """A user's own `torch.nn.Module`: images (n, channels, height, width) or (n, features) to log-probabilities (n, classes)."""
+    """A user's own `torch.nn.Module`: images (n, channels, height, width) to log-probabilities (n, classes)."""
 
 
 AnyDatasetConfig = DatasetConfig | OwnDatasetConfig
