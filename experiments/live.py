@@ -1,5 +1,6 @@
 """A sweep as a person watches it run: one screen on a terminal, a line per epoch where it is piped."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import mean
@@ -12,10 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.terminal import duration, epoch_line, workers_table
-from harness.records import EpochMetrics, Outcome
+from harness.errors import brief
+from harness.records import EpochMetrics, Outcome, Stage
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 from studies.progress import Progress, describe
+
+SHOWN_FAILURES = 3
 
 
 @contextmanager
@@ -51,9 +55,10 @@ class Lines(Observer):
         self._print(job, f"{epoch_line(metrics, job.run.config.epochs)}  {duration(self.progress.seconds_left)} left")
 
     def ended(self, job: Job) -> None:
-        """One line where it did not complete."""
+        """One line where it did not complete, with its cause."""
         if job.outcome is not Outcome.COMPLETED:
-            self._print(job, str(job.outcome))
+            cause = _cause(job)
+            self._print(job, f"{job.outcome}{': ' if cause else ''}{cause}")
 
     def _print(self, job: Job, text: str) -> None:
         done, of = self.progress.epochs_done, self.progress.definition.total_epochs
@@ -64,10 +69,14 @@ class Lines(Observer):
 
 
 class Screen(Observer):
-    """A row per optimizer: epochs spent, best, what runs, finals; a row per worker; below, the time left."""
+    """A row per optimizer: epochs spent, best, what runs, finals; a row per worker; below, the time left.
+
+    Between them, the latest of what failed: trials, and finals that failed or diverged.
+    """
 
     def __init__(self, definition: SweepDefinition, console: Console) -> None:
         self.progress: Progress | None = None
+        self.failures: deque[str] = deque(maxlen=SHOWN_FAILURES)
         left = TextColumn("{task.fields[left]} left")
         columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left)
         self.bar = RichProgress(*columns, console=console)
@@ -76,6 +85,12 @@ class Screen(Observer):
     def opened(self, sweep_id: str, progress: Progress) -> None:  # noqa: ARG002
         """Show what it counts."""
         self.progress = progress
+
+    def ended(self, job: Job) -> None:
+        """Keep why it failed."""
+        final_diverged = job.stage is Stage.FINAL and job.outcome is Outcome.DIVERGED
+        if job.outcome is Outcome.FAILED or final_diverged:
+            self.failures.append(f"{describe(job)} of {job.optimizer} {job.outcome}: {_cause(job)}")
 
     def __rich__(self) -> Group:
         """The screen as it is now."""
@@ -92,7 +107,15 @@ class Screen(Observer):
             spent = sum(of_stage[name] for of_stage in progress.spent.values())
             table.add_row(Text(name), f"{spent}/{each}", best, Text(running), finals)
         subset = ["subset of the data: its accuracies mean nothing"] if definition.subset else []
-        return Group(*subset, table, "", workers_table(progress.workers), "", self.bar, "")
+        failures = Text("".join(f"{each}\n" for each in list(self.failures)))
+        return Group(*subset, table, failures, workers_table(progress.workers), "", self.bar, "")
+
+
+def _cause(job: Job) -> str:
+    """Why it failed or diverged; empty where it did neither."""
+    if job.outcome is Outcome.DIVERGED and job.run.checkpoint.divergence is not None:
+        return job.run.checkpoint.divergence.in_words
+    return brief(job.failure or "")
 
 
 def _running(job: Job) -> str:

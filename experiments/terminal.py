@@ -107,7 +107,7 @@ def workers_table(workers: Sequence[str | None]) -> Table:
 
 
 def print_summary(summary: pd.DataFrame) -> None:
-    """A row per optimizer, the best first."""
+    """A row per optimizer, the best first; below, whose trials failed, and why."""
     from reports.statistics import LEAST_SEEDS  # scipy takes a second, which a sweep need not wait for
 
     table = Table("optimizer", "tier", "mean test", "95% interval", "seeds", "trials", "", box=None, pad_edge=False)
@@ -117,6 +117,9 @@ def print_summary(summary: pd.DataFrame) -> None:
         edge = "not fully tuned" if row["edges"] else ""
         table.add_row(row["optimizer"], row["tiers"], accuracy, interval, str(row["seeds"]), str(row["trials"]), edge)
     wide_console().print(table)
+    for row in summary[summary["failed"] > 0].to_dict("records"):
+        why = f": {row['failure']}" if row["failure"] else ""
+        say(f"{row['optimizer']}: {row['failed']} of {row['trials']} trials failed{why}")
 
 
 def print_progress(progress: SweepProgress, process: str | None, is_here: bool, now: Snapshot | None) -> None:

@@ -328,10 +328,10 @@ class DatasetConfig(FrozenModel):
 
 
 class OwnDatasetConfig(OwnConfig):
-    """A user's own function that returns images and labels, two tensors, and how they are split.
+    """A user's own function that returns images and labels, two tensors or arrays, and how they are split.
 
-    Images are uint8 (n, height, width) or (n, channels, height, width), normalised as MNIST's are, or floating point,
-    which are taken as they are. Labels are int64 (n,), from 0.
+    Images are (n, height, width), (n, channels, height, width) or rows of features (n, features): uint8, normalised
+    as MNIST's are, or floating point, which are taken as they are, in float32. Labels are whole numbers (n,), from 0.
     """
 
     train_size: Annotated[int, Field(ge=1)]

@@ -45,7 +45,7 @@ def brief(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     if any(re.match(r'\s+File ".*", line \d+', line) for line in lines):
         lines = lines[-1:]
-    folders = r"(?<![\w:/.])(?:[A-Za-z]:)?[/\\](?:[^\s/\\'\":,;]+[/\\])+"
+    folders = r"(?<![\w:/.])(?:[A-Za-z]:)?[/\\]+(?:[^\s/\\'\":,;]+[/\\]+)+"
     return _in_one_line(re.sub(folders, "", " ".join(lines)))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from harness.config import FrozenModel
+from reports.caveats import Caveats, EqualFinals
 from reports.statistics import LEAST_SEEDS, Difference, Finals, compare, detectable_difference, tiers
 
 ENOUGH_SEEDS = 5
@@ -22,12 +23,18 @@ class Sanity(FrozenModel):
     held: bool
 
 
-def answer(definition: Mapping[str, Any], finals: Finals, summary: pd.DataFrame, ended: bool = True) -> list[str]:
+def answer(
+    definition: Mapping[str, Any],
+    finals: Finals,
+    summary: pd.DataFrame,
+    ended: bool = True,
+    against: Caveats = Caveats(),
+) -> list[str]:
     """Two sentences: the winner or the tie; what is behind it, and each caveat that applies."""
     measured = {name: values for name, values in finals.items() if values}
     unmeasured = [name for name, values in finals.items() if not values]
     seeds = sorted(len(values) for values in measured.values()) or [0]
-    caveats = _caveats(definition, summary, seeds[0])
+    caveats = _caveats(definition, summary, seeds[0], against)
     if not ended:
         caveats.insert(0, "it has not ended")
     if not measured:
@@ -35,7 +42,8 @@ def answer(definition: Mapping[str, Any], finals: Finals, summary: pd.DataFrame,
         return [none, _sentence(caveats)] if caveats else [none]
     if unmeasured:
         caveats.append(f"no final has completed of {_list(unmeasured)}")
-    return [_verdict(measured, seeds[0]), _sentence([_evidence(measured, summary, seeds), *caveats])]
+    evidence = _evidence(measured, summary, seeds)
+    return [_verdict(measured, seeds[0]), _sentence([evidence, *_doubts(measured, against), *caveats])]
 
 
 def sanity(finals: Finals) -> list[Sanity]:
@@ -94,7 +102,26 @@ def _sentence(clauses: Sequence[str]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int) -> list[str]:
+def _doubts(finals: Finals, against: Caveats) -> list[str]:
+    """What makes the best mean, or the seeds, mean nothing."""
+    means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
+    best = max(means, key=means.__getitem__)
+    doubts = [_equal(each) for each in against.equal if set(each.optimizers) <= finals.keys()]
+    majority = against.majority
+    if majority is not None and means[best] <= majority.share:
+        always = f"always saying class {majority.name}, the most frequent, gives {majority.share:.2%}"
+        doubts.insert(0, f"{always}, and {best} is no better")
+    return doubts
+
+
+def _equal(each: EqualFinals) -> str:
+    text = f"the finals of {_list(each.optimizers)} are equal to the last digit on all {each.seeds} seeds"
+    if len(each.optimizers) == 1:
+        return f"{text}, so its seed may not act"
+    return f"{text}, seed by seed, so what sets them apart may not act"
+
+
+def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int, against: Caveats) -> list[str]:
     edged = summary.loc[summary["edges"] != "", "optimizer"].tolist()
     diverged = summary["diverged"].sum()
     failed = summary["failed"].sum()
@@ -103,11 +130,19 @@ def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int) -
         (definition["subset"], "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, its best at the edge of what was searched: {_list(edged)}"),
         (LEAST_SEEDS <= seeds < ENOUGH_SEEDS, f"{seeds} seeds see only large differences"),
-        (lost, f"finals that did not complete are left out: {_list(lost)}"),
+        (lost, f"finals that did not complete are left out: {_list(lost)}{_because(against.final_cause)}"),
         (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged, at the cost of budget"),
-        (failed, f"{failed} trial{'s' if failed > 1 else ''} failed, at the cost of budget"),
+        (
+            failed,
+            f"{failed} trial{'s' if failed > 1 else ''} failed, at the cost of budget"
+            + _because(against.trial_cause),
+        ),
     ]
     return [sentence for applies, sentence in caveats if applies]
+
+
+def _because(cause: str) -> str:
+    return f" ({cause.rstrip('.')})" if cause else ""
 
 
 def _pair(differences: Sequence[Difference], one: str, other: str) -> Difference:

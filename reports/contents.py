@@ -11,9 +11,10 @@ import pandas as pd
 from harness.config import RunConfig, flatten
 from harness.records import Mistakes
 from reports.answer import Sanity, answer, sanity
+from reports.caveats import caveats
 from reports.figures.convergence import convergence
 from reports.figures.final_accuracy import final_accuracy
-from reports.figures.mistakes import ConfidentMistakes, classes, confusion
+from reports.figures.mistakes import Classes, ConfidentMistakes, classes, confusion
 from reports.figures.style import Picture, looks
 from reports.figures.time import epoch_seconds, profile, time_to_target
 from reports.figures.tuning import Importances, learning_rates, outcomes, slices, tuning_curves
@@ -21,11 +22,13 @@ from reports.frames import (
     classes_frame,
     differences_frame,
     epochs_frame,
+    failures_frame,
     finals_by_seed,
     outcome_of,
     runs_frame,
     summary_frame,
     targets_frame,
+    untested_classes,
     winners_frame,
     without_superseded,
 )
@@ -59,7 +62,10 @@ class Compute:
 
 @dataclass(frozen=True)
 class Contents:
-    """Of one sweep or single run. `finals` are test accuracies (fractions) by optimizer and seed, the best first."""
+    """Of one sweep or single run. `finals` are test accuracies (fractions) by optimizer and seed, the best first.
+
+    `without_pictures`: the most confident mistakes in words, where they are of rows of features; else empty.
+    """
 
     source: Source
     answer: tuple[str, ...]
@@ -67,6 +73,7 @@ class Contents:
     finals: Mapping[str, Mapping[int, float]]
     tables: Mapping[str, pd.DataFrame]
     pictures: Mapping[str, Picture]
+    without_pictures: str
     recipes: tuple[Recipe, ...]
     compute: Compute
 
@@ -91,19 +98,22 @@ def contents(source: Source) -> Contents:
     seconds = dict(zip(quiet["optimizer"], quiet["train_seconds"], strict=True))
     mistakes = _by_optimizer(source.mistakes, runs, summary["optimizer"].tolist())
     targets = TARGETS.get(dataset, OTHER_TARGETS)
-    class_counts = [len(each.class_names) for each in source.mistakes.values()]
     tables = {
         "summary": summary,
         "winners": winners_frame(runs, definition),
         "differences": differences_frame(finals),
         "targets": targets_frame(runs, epochs, seconds, summary["optimizer"].tolist(), targets),
         "classes": classes_frame({name: list(of_seeds.values()) for name, of_seeds in mistakes.items()}),
+        "failures": failures_frame(runs),
         "runs": runs,
         "epochs": epochs,
     }
+    against = caveats(runs, source.mistakes, optimizers)
+    confident = _most_confident(mistakes)
+    untested = untested_classes(source.mistakes.values())
     comparable = dataset == "mnist" and definition["base"]["dataset"]["train_size"] >= LEAST_IMAGES
     pictures: dict[str, Picture | None] = {
-        "final-accuracy": final_accuracy(summary, finals, optimizers, comparable, max(class_counts, default=10)),
+        "final-accuracy": final_accuracy(summary, finals, optimizers, comparable, against.majority),
         "convergence": convergence(epochs, optimizers, seconds),
         "epoch-seconds": epoch_seconds(runs, epochs, optimizers),
         "time-to-target": time_to_target(tables["targets"], optimizers),
@@ -113,15 +123,16 @@ def contents(source: Source) -> Contents:
         "slices": slices(runs, definition),
         "importances": Importances(source.importances, looks(optimizers)) if source.importances else None,
         "outcomes": outcomes(summary, optimizers),
-        **_mistaken(mistakes, tables["classes"], optimizers),
+        **_mistaken(mistakes, confident, classes(tables["classes"], optimizers, untested)),
     }
     return Contents(
         source=source,
-        answer=tuple(answer(definition, finals, summary, outcome_of(source.sweep) != "running")),
+        answer=tuple(answer(definition, finals, summary, outcome_of(source.sweep) != "running", against)),
         sanity=tuple(sanity(finals)),
         finals=finals,
         tables=tables,
         pictures={name: picture for name, picture in pictures.items() if picture is not None},
+        without_pictures=confident.finding if confident and not confident.pictured else "",
         recipes=tuple(_recipes(runs, optimizers)),
         compute=compute,
     )
@@ -159,19 +170,26 @@ def _by_optimizer(
 
 
 def _mistaken(
-    mistakes: Mapping[str, Mapping[str, Mistakes]], by_class: pd.DataFrame, optimizers: Sequence[str]
+    mistakes: Mapping[str, Mapping[str, Mistakes]], confident: ConfidentMistakes | None, by_class: Classes
 ) -> dict[str, Picture | None]:
     """The figures of what the models get wrong: of the best optimizer, and of all."""
     if not mistakes:
         return {}
     best, of_seeds = next(iter(mistakes.items()))
-    seed, first = next(iter(of_seeds.items()))
-    confident = ConfidentMistakes(best, seed, first.class_names, first.most_confident)
     return {
         "confusion": confusion(best, list(of_seeds.values())),
-        "mistakes": confident if confident.mistakes else None,
-        "classes": classes(by_class, optimizers),
+        "mistakes": confident if confident and confident.pictured else None,
+        "classes": by_class,
     }
+
+
+def _most_confident(mistakes: Mapping[str, Mapping[str, Mistakes]]) -> ConfidentMistakes | None:
+    """Of the best optimizer's first final; None where there is none, or it makes none."""
+    for name, of_seeds in mistakes.items():
+        seed, first = next(iter(of_seeds.items()))
+        found = ConfidentMistakes(name, seed, first.class_names, first.most_confident)
+        return found if found.mistakes else None
+    return None
 
 
 def _recipes(runs: pd.DataFrame, optimizers: Sequence[str]) -> list[Recipe]:

@@ -40,6 +40,16 @@ class FigureText(FrozenModel):
     finding: str
 
 
+class Failure(FrozenModel):
+    """So many runs of an optimizer, trials or finals, that did not complete, and why; empty where not recorded."""
+
+    optimizer: str
+    stage: str
+    outcome: str
+    cause: str
+    runs: int
+
+
 class ReportDocument(FrozenModel):
     """A report. `kind` is what it is of; `outcome` is how that ended, or `running`."""
 
@@ -52,6 +62,7 @@ class ReportDocument(FrozenModel):
     answer: tuple[str, ...]
     optimizers: tuple[OptimizerResult, ...]
     differences: tuple[Difference, ...]
+    failures: tuple[Failure, ...]
     figures: tuple[FigureText, ...]
     definition_hash: str | None
     data_digest: str | None
@@ -75,6 +86,7 @@ def document(contents: Contents) -> ReportDocument:
             Difference.model_validate({key: _known(row[key]) for key in Difference.model_fields})
             for row in contents.tables["differences"].to_dict("records")
         ),
+        failures=tuple(Failure.model_validate(row) for row in contents.tables["failures"].to_dict("records")),
         figures=tuple(FigureText(name=name, finding=each.finding) for name, each in contents.pictures.items()),
         definition_hash=sweep.tags.get(Tag.DEFINITION_HASH),
         data_digest=sweep.tags.get(Tag.DATA_DIGEST),

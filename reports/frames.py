@@ -1,14 +1,15 @@
 """Tidy tables of a sweep, from its MLflow runs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness.records import METRIC_NAMES, Mistakes, Tag
+from harness.errors import brief
+from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
 from harness.tracking import TrackedRun
 from reports.edges import edges
 from reports.statistics import Difference, compare, summarize, tiers
@@ -40,8 +41,8 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), outcome, epochs
     (trained), quiet (whether it trained alone), the last epoch's validation_accuracy, test_accuracy and test_loss,
     selected_epoch (that of the best validation accuracy, the first of equals) with its selected_test_accuracy and
-    selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), and a column per
-    searched or fixed config key.
+    selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), cause (why it failed
+    or diverged, else empty), and a column per searched or fixed config key.
     """
     last = epochs.groupby("run_id").last()
     seconds = epochs.groupby("run_id")["train_seconds"].mean()
@@ -62,6 +63,7 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
             "selected_test_accuracy": best["test_accuracy"].get(run.run_id),
             "selected_test_loss": best["test_loss"].get(run.run_id),
             "train_seconds": seconds.get(run.run_id),
+            "cause": _cause(run),
         }
         | {f"config.{key}": value for key, value in run.params.items()}
         for run in runs
@@ -138,7 +140,7 @@ def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataF
     mean, low, high (95% interval), sd, median, iqm of the finals' test accuracy at the last epoch, selected_mean of
     that at the validation-selected epoch (fractions); seeds; lost_finals (not completed); train_seconds (per epoch,
     of the final that trained alone); edges (of the winner, in words); trials, epochs_spent (begun), completed,
-    pruned, diverged, failed (numbers of trials).
+    pruned, diverged, failed (numbers of trials); failure (why most of those failed, empty where none did).
     """
     finals = finals_by_seed(runs, definition["optimizers"])
     groups = tiers({name: values for name, values in finals.items() if values})
@@ -161,6 +163,7 @@ def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataF
                 "trials": len(trials),
                 "epochs_spent": int(trials["epochs"].sum() + outcomes.get("diverged", 0) + outcomes.get("failed", 0)),
                 **{outcome: int(outcomes.get(outcome, 0)) for outcome in TRIAL_OUTCOMES},
+                "failure": most_common(trials.loc[trials["outcome"] == "failed", "cause"]),
             }
         )
     frame = pd.DataFrame(rows, columns=SUMMARY).astype(dict.fromkeys(["mean", "low", "high", "sd"], "float64"))
@@ -201,7 +204,7 @@ def targets_frame(
 
 
 def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
-    """How well each optimizer's finals know each class: one row per optimizer and class.
+    """How well each optimizer's finals know each class: one row per optimizer and class that has test images.
 
     Columns: optimizer, class, accuracy (the share of that class's test images that its finals got right, of all seeds
     together; fraction).
@@ -209,10 +212,50 @@ def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
     rows = []
     for optimizer, of_seeds in mistakes.items():
         counts = np.sum([each.confusion for each in of_seeds], axis=0)
-        accuracies = np.diag(counts) / counts.sum(axis=1).clip(min=1)
-        for name, accuracy in zip(of_seeds[0].class_names, accuracies.tolist(), strict=True):
-            rows.append({"optimizer": optimizer, "class": name, "accuracy": accuracy})
+        for name, right, images in zip(of_seeds[0].class_names, np.diag(counts), counts.sum(axis=1), strict=True):
+            if images:
+                rows.append({"optimizer": optimizer, "class": name, "accuracy": float(right / images)})
     return pd.DataFrame(rows, columns=["optimizer", "class", "accuracy"])
+
+
+def untested_classes(mistakes: Iterable[Mistakes]) -> tuple[str, ...]:
+    """What models can say and no test image is."""
+    names = {
+        name: None
+        for each in mistakes
+        for name, row in zip(each.class_names, each.confusion, strict=True)
+        if not sum(row)
+    }
+    return tuple(names)
+
+
+def failures_frame(runs: pd.DataFrame) -> pd.DataFrame:
+    """Why trials failed, and finals failed or diverged: one row per optimizer, stage, outcome and cause.
+
+    Columns: optimizer, stage, outcome, cause, runs (how many); an optimizer's most frequent cause first.
+    """
+    columns = ["optimizer", "stage", "outcome", "cause"]
+    lost = runs[
+        (runs["outcome"] == Outcome.FAILED) | ((runs["stage"] == Stage.FINAL) & (runs["outcome"] == Outcome.DIVERGED))
+    ]
+    counted = lost.groupby(columns, sort=False).size().reset_index(name="runs")
+    return counted.sort_values(["stage", "optimizer", "runs"], ascending=[False, True, False], ignore_index=True)
+
+
+def most_common(causes: "pd.Series[str]") -> str:
+    """The most frequent cause of those that are recorded, and whether there are others; empty where none is."""
+    counts = causes[causes != ""].value_counts()
+    if not len(counts):
+        return ""
+    return f"{'most often ' if len(counts) > 1 else ''}{counts.idxmax()}"
+
+
+def _cause(run: TrackedRun) -> str:
+    """Why it failed or diverged, in a short line; empty of any other, and where that is not recorded."""
+    outcome = outcome_of(run)
+    if outcome == Outcome.DIVERGED and Tag.DIVERGENCE in run.tags:
+        return Divergence.model_validate_json(run.tags[Tag.DIVERGENCE]).in_words
+    return brief(run.tags.get(Tag.ERROR, "")) if outcome == Outcome.FAILED else ""
 
 
 def outcome_of(run: TrackedRun) -> str:
@@ -228,10 +271,10 @@ def measured_split(epochs: pd.DataFrame) -> str:
 
 IDENTITY = ("run_id", "optimizer", "stage", "seed")
 RUN_COLUMNS = ["number", "outcome", "epochs", "quiet", "validation_accuracy", "test_accuracy", "test_loss"]
-RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds"]
+RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds", "cause"]
 TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
 SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
-SUMMARY += ["lost_finals", "train_seconds", "edges", "trials", "epochs_spent", *TRIAL_OUTCOMES]
+SUMMARY += ["lost_finals", "train_seconds", "edges", "trials", "epochs_spent", *TRIAL_OUTCOMES, "failure"]
 
 
 def _identity(run: TrackedRun) -> dict[str, str]:

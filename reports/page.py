@@ -181,6 +181,8 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "keys": [name for name in said.tables["winners"].columns if name not in NOT_HYPERPARAMETERS],
         "targets": targets_summary(said.tables["targets"]),
         "classes": tables["classes"],
+        "without_pictures": said.without_pictures,
+        "failures": tables["failures"],
         "finals": runs[runs["stage"] == "final"].to_dict("records"),
         "trials": runs[runs["stage"] == "trial"].to_dict("records"),
         "recipes": said.recipes,

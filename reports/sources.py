@@ -100,7 +100,13 @@ def _completed(run: TrackedRun) -> bool:
 
 def _mistakes(run_ids: Sequence[str]) -> dict[str, Mistakes]:
     found = {run_id: find_artifact(run_id, MISTAKES_ARTIFACT) for run_id in run_ids}
-    return {run_id: Mistakes.model_validate_json(content) for run_id, content in found.items() if content is not None}
+    read = {run_id: Mistakes.model_validate_json(content) for run_id, content in found.items() if content is not None}
+    return {run_id: each for run_id, each in read.items() if _is_counted(each)}
+
+
+def _is_counted(mistakes: Mistakes) -> bool:
+    """Whether each prediction has a name: where a model had more outputs, early versions shifted the counts."""
+    return all(each.prediction < len(mistakes.class_names) for each in mistakes.most_confident)
 
 
 def _json(run_id: str, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Final accuracy by optimizer: every seed, the mean, its interval, beside chance and the chapter's own result."""
+"""Final accuracy by optimizer: every seed, the mean, its interval, beside the majority and the chapter's run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.figures.style import COLOURS, GREY, Look, Width, figure, looks
+from reports.caveats import Majority
+from reports.figures.style import COLOURS, GREY, Look, Width, drawable, figure, looks
 from reports.statistics import LEAST_SEEDS
 
 # of the chapter's program on all 60,000 images after two epochs: `harness run chapter`
@@ -32,17 +33,18 @@ class Finals:
 class FinalAccuracy:
     """Of all optimizers with a final, the best first.
 
-    `reference`: the chapter's result, where it is comparable. `classes`: how many of them chance has to choose from.
+    `reference`: the chapter's result, where it is comparable. `majority`: what the most frequent class alone would
+    give, where that is known.
     """
 
     optimizers: tuple[Finals, ...]
     reference: float | None
     looks: Mapping[str, Look]
-    classes: int
+    majority: Majority | None
 
     @property
     def finding(self) -> str:
-        """Best and worst."""
+        """Best and worst, and what no training at all would give."""
         best, worst = self.optimizers[0], self.optimizers[-1]
         seeds = len(best.values)
         text = f"{best.optimizer} has the highest mean test accuracy, {best.mean:.2%} over {_count(seeds, 'seed')}"
@@ -51,6 +53,8 @@ class FinalAccuracy:
         first = {rank for each in self.optimizers for rank in each.tiers.split(", ") if rank}
         if len(self.optimizers) > 1 and len(best.values) >= LEAST_SEEDS:
             text += ". None is told apart beyond noise" if len(first) == 1 else f". They are in {len(first)} tiers"
+        if self.majority is not None:
+            text += f". Always saying class {self.majority.name} would give {self.majority.share:.2%}"
         return text + "."
 
     @property
@@ -65,14 +69,16 @@ class FinalAccuracy:
 
     def draw(self, width: Width) -> Figure:
         """A strip of the whole scale above, and the part of it where the finals are."""
-        drawn = figure(width, 1.15 + 0.24 * len(self.optimizers))
+        drawn = figure(width, 1.27 + 0.24 * len(self.optimizers))
         strip, axis = drawn.subplots(2, 1, height_ratios=[0.3, 0.4 + 0.24 * len(self.optimizers)])
-        self._draw_whole_scale(strip)
+        self._draw_whole_scale(strip, width)
         for row, each in enumerate(self.optimizers):
             self._draw_finals(axis, row, each)
         low, high = self.window
         if self.reference is not None and low < self.reference < high:
             self._draw_reference(axis, 100 * self.reference)
+        if self.majority is not None and low < self.majority.share < high:
+            axis.axvline(100 * self.majority.share, linestyle=":", linewidth=1, color=GREY)  # the title says what
         names = [self.looks[each.optimizer].label + ("" if each.fully_tuned else "*") for each in self.optimizers]
         axis.set_yticks(range(len(names)), names)
         axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(100 * low, 100 * high))
@@ -99,18 +105,21 @@ class FinalAccuracy:
             fontsize=7,
         )
 
-    def _draw_whole_scale(self, strip: Axes) -> None:
+    def _draw_whole_scale(self, strip: Axes, width: Width) -> None:
         low, high = self.window
         strip.axvspan(100 * low, 100 * high, alpha=0.18, color=COLOURS[0], linewidth=0)
-        chance = 100 / self.classes
-        strip.axvline(chance, linestyle=":", linewidth=1, color=GREY)
-        strip.text(chance, 0.5, " chance", va="center", transform=strip.get_xaxis_transform())
+        title = "the whole scale (%); shaded: the part below"
+        if self.majority is not None:
+            share = self.majority.share
+            strip.axvline(100 * share, linestyle=":", linewidth=1, color=GREY)
+            name = f" {drawable(self.majority.name)}" if width == "page" else ""
+            title += f"\ndotted: always the majority class{name}, {share:.2%}"
         if self.reference is not None:
             strip.axvline(100 * self.reference, linestyle="--", linewidth=1, color=GREY)
         for each in self.optimizers:
             look = self.looks[each.optimizer]
             strip.plot(100 * each.mean, 0.5, look.marker, color=look.colour)
-        strip.set(xlim=(0, 100), ylim=(0, 1), yticks=[], title="the whole scale (%); shaded: the part below")
+        strip.set(xlim=(0, 100), ylim=(0, 1), yticks=[], title=title)
         strip.spines["left"].set_visible(False)
         strip.grid(visible=False)
 
@@ -129,7 +138,7 @@ def final_accuracy(
     finals: Mapping[str, Mapping[int, float]],
     optimizers: Sequence[str],
     comparable_with_chapter: bool,
-    classes: int,
+    majority: Majority | None,
 ) -> FinalAccuracy | None:
     """Of the summary's optimizers with a completed final; None where there is none."""
     rows = [row for row in summary.to_dict("records") if row["seeds"]]
@@ -148,7 +157,7 @@ def final_accuracy(
         for row in rows
     )
     reference = CHAPTER if comparable_with_chapter else None
-    return FinalAccuracy(measured, reference, looks(optimizers), classes)
+    return FinalAccuracy(measured, reference, looks(optimizers), majority)
 
 
 def _count(number: int, thing: str) -> str:

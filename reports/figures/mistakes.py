@@ -12,6 +12,7 @@ from harness.records import Mistake, Mistakes
 from reports.figures.style import COLOURS, INK, Look, Width, figure, legend, looks, tinted
 
 SIDE = 28
+MOST_NAMED = 10  # classes in a sentence
 Counts = tuple[tuple[int, ...], ...]
 
 
@@ -68,10 +69,16 @@ class ConfidentMistakes:
     mistakes: tuple[Mistake, ...]
 
     @property
+    def pictured(self) -> bool:
+        """Whether they are images, not rows of features."""
+        return all(each.pixels for each in self.mistakes)
+
+    @property
     def finding(self) -> str:
         """Each in words."""
+        thing = "image" if self.pictured else "row"
         named = [
-            f"image {each.index}, {self.class_names[each.ground_truth]} taken for "
+            f"{thing} {each.index}, {self.class_names[each.ground_truth]} taken for "
             f"{self.class_names[each.prediction]} ({each.probability:.1%})"
             for each in self.mistakes
         ]
@@ -97,10 +104,14 @@ class ConfidentMistakes:
 
 @dataclass(frozen=True)
 class Classes:
-    """The share of each class's test images that an optimizer's finals got right, by class and optimizer."""
+    """The share of each class's test images that an optimizer's finals got right, by class and optimizer.
+
+    `untested` are the classes without test images, which have no such share.
+    """
 
     accuracies: Mapping[str, Mapping[str, float]]
     looks: Mapping[str, Look]
+    untested: tuple[str, ...] = ()
 
     @property
     def finding(self) -> str:
@@ -109,8 +120,15 @@ class Classes:
         hardest, easiest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
         return (
             f"Over all optimizers class {hardest} is the hardest, at {means[hardest]:.2%}, "
-            f"and {easiest} the easiest, at {means[easiest]:.2%}."
+            f"and {easiest} the easiest, at {means[easiest]:.2%}.{self._left_out}"
         )
+
+    @property
+    def _left_out(self) -> str:
+        if not self.untested:
+            return ""
+        named, more = self.untested[:MOST_NAMED], len(self.untested) - MOST_NAMED
+        return f" Without test images, and left out: {', '.join(named)}{f' and {more} more' if more > 0 else ''}."
 
     def draw(self, width: Width) -> Figure:
         """A row a class, a marker an optimizer."""
@@ -139,10 +157,11 @@ def confusion(optimizer: str, of_seeds: Sequence[Mistakes]) -> Confusion:
     return Confusion(optimizer, len(of_seeds), of_seeds[0].class_names, tuple(map(tuple, counts.tolist())))
 
 
-def classes(frame: pd.DataFrame, optimizers: Sequence[str]) -> Classes:
-    """Of the frame of classes."""
+def classes(frame: pd.DataFrame, optimizers: Sequence[str], untested: Sequence[str]) -> Classes:
+    """Of the frame of classes, and those without test images."""
     rows = frame.pivot(index="class", columns="optimizer", values="accuracy").to_dict("index")
     return Classes(
         {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows.items()},
         looks(optimizers),
+        tuple(untested),
     )

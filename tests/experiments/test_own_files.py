@@ -104,6 +104,41 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, s
     assert harness_json("reproduce", record["run_id"])["first_difference"] is None
 
 
+def test_a_run_of_rows_of_features_is_told_as_one_of_images_is_without_pictures(harness, harness_json, study):
+    """Of arrays, and of a model with more outputs than there are classes."""
+    text = STUDY.partition("rate =")[0].replace(":bars", ":table").replace(":Small", ":Linear")
+    path = study.with_name("my_run.py")
+    path.write_text(f"{text}\nrun = base\n")
+    settings = ("dataset.lookalike=arrays", "model.classes=12", "memory_format=channels_last")
+    said = [word for each in settings for word in ("--set", each)]
+    run = harness_json("run", str(path), "--epochs", "1", *said)["run_id"]
+    predicted = harness_json("predict", run, "--index", "3")
+    assert (predicted["image"], predicted["pixels"]) == ("test row 3", [])
+    assert predicted["class_names"] == [str(each) for each in range(12)]
+    shown = harness("predict", run, "--index", "3")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("test row 3: prediction ")
+    assert harness_json("reproduce", run)["first_difference"] is None
+    assert harness_json("register", run, "--name", "rows")["version"] == 1
+    with one_figure():
+        page = Path(harness_json("report", run)["report"]).read_text(encoding="utf-8")
+    assert "Rows of features have no picture." in page
+
+
+def test_a_model_whose_code_changed_is_refused_by_predict_in_one_line(harness, harness_json, study):
+    path = study.with_name("my_run.py")
+    path.write_text(STUDY.replace("sweep = SweepDefinition(", "definition = dict(") + "\nrun = base\n")
+    run = harness_json("run", str(path), "--epochs", "1")["run_id"]
+    module = study.with_name("shapes.py")
+    text = module.read_text(encoding="utf-8")
+    module.write_text(text.replace("nn.Linear(width, classes)", "nn.Linear(width, classes + 1)"), encoding="utf-8")
+    sys.modules.pop("shapes")
+    refused = harness("predict", run)
+    assert refused.returncode == 2, refused.stderr
+    assert f"model 'shapes:Small' of run '{run}' fails on test image 0 (RuntimeError: Error" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
 def test_the_readmes_study_is_planned_and_sound(harness, study):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (text,) = [each for each in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "class Net" in each]

@@ -1,6 +1,7 @@
 """A small sweep as MLflow would return it, for tests of what is made from it."""
 
 import base64
+from collections.abc import Callable
 
 from harness.records import METRIC_NAMES, Mistake, Mistakes
 from harness.tracking import TrackedRun
@@ -72,14 +73,35 @@ def mistakes(wrong: int) -> Mistakes:
     )
 
 
-def source(children=CHILDREN, definition=DEFINITION, **tags: str) -> Source:
-    """The sweep with these runs; the finals of Adam got two images wrong, those of SGD three."""
+def wrong_by_name(run_id: str) -> Mistakes:
+    """The finals of Adam got two images wrong, those of SGD three."""
+    return mistakes(2 if "adam" in run_id else 3)
+
+
+def untested(label: int) -> Callable[[str], Mistakes]:
+    """As if the test set had no image of that class, and as many wrong as before."""
+
+    def of(run_id: str) -> Mistakes:
+        before = wrong_by_name(run_id)
+        rows = [(0,) * 10 if row == label else counts for row, counts in enumerate(before.confusion)]
+        return before.model_copy(update={"confusion": tuple(rows)})
+
+    return of
+
+
+def source(
+    children=CHILDREN,
+    definition=DEFINITION,
+    of_mistakes: Callable[[str], Mistakes] = wrong_by_name,
+    **tags: str,
+) -> Source:
+    """The sweep with these runs, and what its finals got wrong, by run id."""
     finals = [each.run_id for each in children if each.tags["harness.stage"] == "final"]
     return Source(
         sweep=sweep(**tags),
         runs=children,
         definition=definition,
-        mistakes={run_id: mistakes(2 if "adam" in run_id else 3) for run_id in finals},
+        mistakes={run_id: of_mistakes(run_id) for run_id in finals},
         importances={"adam": {"optimizer.lr": 0.75, "batch_size": 0.25}},
         environment={"python": "3.11", "gpus": []},
     )

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from reports.answer import answer, sanity
+from reports.caveats import Caveats, EqualFinals, Majority
 from reports.statistics import compare, tiers
 from tests.null_sweeps import sweeps
 
@@ -56,6 +57,33 @@ def test_every_caveat_that_applies_is_said():
     assert "failed" not in said
     clean = " ".join(answer(DEFINITION, next(iter(sweeps(1, 5))), summary(finals)))
     assert not re.search(r"subset|edge|only large|left out|diverged", clean)
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.9801, True), (0.98, True), (0.9799, False)])
+def test_a_best_mean_that_is_not_above_the_majoritys_share_is_said(share, said):
+    finals = {"adam": {1: 0.97, 2: 0.98, 3: 0.99}, "sgd": {1: 0.96, 2: 0.97, 3: 0.95}}
+    sentences = answer(DEFINITION, finals, summary(finals), against=Caveats(majority=Majority("cat", share)))
+    sentence = f"always saying class cat, the most frequent, gives {share:.2%}, and adam is no better"
+    assert (sentence in sentences[1]) == said
+    assert "always" not in sentences[0]
+
+
+def test_finals_that_are_equal_to_the_last_digit_are_said():
+    finals = {name: {1: 0.98, 2: 0.98} for name in ("a", "b", "c")}
+    equal = (EqualFinals(("a",), 2), EqualFinals(("a", "b", "c"), 2), EqualFinals(("d", "e"), 2))
+    said = answer(DEFINITION, finals, summary(finals), against=Caveats(equal=equal))[1]
+    assert "the finals of a are equal to the last digit on all 2 seeds, so its seed may not act;" in said
+    assert "the finals of a, b and c are equal to the last digit on all 2 seeds, seed by seed, so what sets" in said
+    assert "d and e" not in said  # which have no final in the answer
+
+
+def test_what_trials_and_finals_failed_with_is_said():
+    finals = next(iter(sweeps(1, 5)))
+    told = summary(finals, failed=[2, 0, 0, 0, 0], lost_finals=[0, 2, 0, 0, 0])
+    against = Caveats(trial_cause="most often KeyError: 'x'", final_cause="the train loss is not finite")
+    said = answer(DEFINITION, finals, told, against=against)[1]
+    assert "2 trials failed, at the cost of budget (most often KeyError: 'x')" in said
+    assert "finals that did not complete are left out: b (the train loss is not finite)" in said
 
 
 def test_sanity_says_whether_the_general_optimizer_was_not_worse():

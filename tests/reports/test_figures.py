@@ -6,14 +6,16 @@ import math
 import pandas as pd
 import pytest
 
+from reports.caveats import Majority
 from reports.contents import contents
 from reports.figures.comparison import comparison
 from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
 from reports.figures.tuning import learning_rates, slices, tuning_curves
+from reports.page import build_report
 from reports.statistics import changes, summarize
-from tests.reports.sweeps import DEFINITION, run, source
+from tests.reports.sweeps import DEFINITION, mistakes, run, source, untested
 
 OPTIMIZERS = [
     "sgd",
@@ -95,7 +97,7 @@ def summary(accuracies, edges=""):
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_points_mean_and_interval_are_drawn_in_percent(seeds):
     accuracies = [0.984, 0.985, 0.987, 0.986, 0.983][:seeds]
-    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, ["adam"], True, 10)
+    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, ["adam"], True, None)
     strip, axis = record.draw("page").axes
     points, *lines = [list(line.get_xdata()) for line in axis.lines]
     assert points == pytest.approx([100 * each for each in accuracies])
@@ -115,8 +117,8 @@ def test_points_mean_and_interval_are_drawn_in_percent(seeds):
 def test_the_chapters_own_result_is_shown_only_where_it_is_comparable():
     accuracies = [0.984, 0.985, 0.986]
     finals = {"adam": dict(enumerate(accuracies))}
-    assert final_accuracy(summary(accuracies), finals, ["adam"], True, 10).reference == 0.9847
-    assert final_accuracy(summary(accuracies), finals, ["adam"], False, 10).reference is None
+    assert final_accuracy(summary(accuracies), finals, ["adam"], True, None).reference == 0.9847
+    assert final_accuracy(summary(accuracies), finals, ["adam"], False, None).reference is None
     for images, reference in ((640, None), (50_000, 0.9847)):
         base = {"dataset": {"name": "mnist", "train_size": images}}
         said = contents(source(definition=DEFINITION | {"base": base}))
@@ -235,12 +237,6 @@ def visible(ticks, limits):
     return [tick for tick in ticks if limits[0] <= tick <= limits[1]]
 
 
-def test_chance_is_one_of_the_classes():
-    record = final_accuracy(summary([0.5, 0.6]), {"adam": {0: 0.5, 1: 0.6}}, ["adam"], False, 4)
-    strip, _ = record.draw("page").axes
-    assert [25.0, 25.0] in [list(line.get_xdata()) for line in strip.lines]
-
-
 def test_a_learning_rate_of_another_name_is_the_learning_rate_of_its_optimizer():
     rate = {"kind": "range", "low": 0.01, "high": 1.0, "log": True, "complement": False, "from_trials": 1}
     definition = {**DEFINITION, "optimizers": ["mine"], "spaces": {"mine": {"optimizer.learning_rate": rate}}}
@@ -259,3 +255,39 @@ def test_a_learning_rate_of_another_name_is_the_learning_rate_of_its_optimizer()
     assert found.points["mine"][0].value == 0.1
     assert found.at_edge == {"mine": "raise its high"}
     assert list(slices(runs, definition).points) == ["batch_size"]
+
+
+def test_the_majoritys_share_is_drawn_and_said_and_where_it_is_in_the_window_there_too():
+    finals = {"adam": {0: 0.5, 1: 0.6}}
+    for share, within in ((0.25, False), (0.55, True)):
+        record = final_accuracy(summary([0.5, 0.6]), finals, ["adam"], False, Majority("cat", share))
+        assert record.finding.endswith(f"Always saying class cat would give {share:.2%}.")
+        strip, axis = record.draw("page").axes
+        assert f"dotted: always the majority class cat, {share:.2%}" in strip.get_title()
+        line = [100 * share, 100 * share]
+        assert line in [list(each.get_xdata()) for each in strip.lines]
+        assert (line in [list(each.get_xdata()) for each in axis.lines]) == within
+    unknown = final_accuracy(summary([0.5, 0.6]), finals, ["adam"], False, None)
+    assert "dotted" not in unknown.draw("page").axes[0].get_title()
+
+
+def test_classes_without_test_images_are_in_no_figure_and_no_table_and_are_said():
+    said = contents(source(of_mistakes=untested(3)))
+    assert "3" not in said.tables["classes"]["class"].tolist()
+    record = said.pictures["classes"]
+    assert "class 0 is the hardest, at 100.00%" in record.finding
+    assert record.finding.endswith("Without test images, and left out: 3.")
+    labels = [text.get_text() for text in record.draw("page").axes[0].get_yticklabels()]
+    assert labels == list("012456789")
+
+
+def test_rows_of_features_have_no_gallery_and_their_mistakes_are_said():
+    rows = mistakes(2)
+    rows = rows.model_copy(
+        update={"most_confident": tuple(each.model_copy(update={"pixels": ""}) for each in rows.most_confident)}
+    )
+    files = build_report(source(of_mistakes=lambda _: rows)).files
+    assert not any("figures/mistakes" in name for name in files)
+    for name in ("report.html", "report.md"):
+        assert "Rows of features have no picture." in files[name].decode()
+        assert "row 0, 3 taken for 5" in files[name].decode()

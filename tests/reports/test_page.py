@@ -14,9 +14,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from harness.records import Divergence
+from reports.caveats import caveats
 from reports.contents import contents
+from reports.frames import epochs_frame, runs_frame
 from reports.page import build_report, note
-from tests.reports.sweeps import CHILDREN, DEFINITION, run, source
+from tests.reports.sweeps import CHILDREN, DEFINITION, mistakes, run, source
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,7 +95,7 @@ def test_a_subset_is_marked_on_page_figures_and_every_row(report):
     assert "Subset." in report.files["report.html"].decode()
     tables = [content.decode().splitlines() for name, content in report.files.items() if name.endswith(".csv")]
     assert all(line.endswith(",True") for table in tables for line in table[1:])
-    assert len(tables) == 7
+    assert len(tables) == 8
 
 
 def digests():
@@ -212,6 +215,73 @@ def test_a_final_that_runs_is_in_no_mean_and_reaches_no_target_yet():
     said = contents(source([*CHILDREN, running]))
     assert said.finals == contents(source()).finals
     assert "3" not in said.tables["targets"]["seed"].tolist()
+
+
+def ended(child, outcome, **tags):
+    return replace(child, tags=child.tags | {"harness.outcome": outcome} | tags)
+
+
+def test_why_trials_and_finals_did_not_complete_is_beside_their_outcomes(only_svg):
+    batch = "ValueError: Expected more than 1 value\nper channel, got [1, 20] in /home/me/study/net.py"
+    where = Divergence(epoch=2, step=7, split="train").model_dump_json()
+    children = [
+        run("sgd", "trial", 0, [0.8]),
+        *(ended(run("adam", "trial", number, []), "failed", **{"harness.error": batch}) for number in (0, 1)),
+        ended(run("adam", "trial", 2, []), "failed", **{"harness.error": "KeyError: 'x'"}),
+        ended(run("adam", "trial", 3, []), "diverged", **{"harness.divergence": where}),
+        ended(run("adam", "trial", 4, [0.7]), "completed", **{"harness.error": "KeyError: 'before it went on'"}),
+        *(run("sgd", "final", seed, [0.5, 0.90 + seed / 100]) for seed in (1, 2)),
+        ended(run("adam", "final", 1, []), "diverged", **{"harness.divergence": where}),
+        ended(run("adam", "final", 2, []), "failed"),
+    ]
+    report = build_report(source(children))
+    short = "ValueError: Expected more than 1 value per channel, got [1, 20] in net.py"
+    not_finite = "the train loss is not finite at epoch 2, step 7"
+    failures = [(row["stage"], row["outcome"], row["cause"], row["runs"]) for row in rows(report.files, "failures")]
+    assert failures == [
+        ("trial", "failed", short, "2"),
+        ("trial", "failed", "KeyError: 'x'", "1"),
+        ("final", "diverged", not_finite, "1"),
+        ("final", "failed", "", "1"),
+    ]
+    assert json.loads(report.files["report.json"])["failures"][0]["cause"] == short
+    assert f"3 trials failed, at the cost of budget (most often {short})" in report.answer[1]
+    assert f"left out: adam ({not_finite})" in report.answer[1]
+    page = report.files["report.html"].decode()
+    assert page.count(short) == 1 + 1 + 2  # in the answer, once for all, and with each of the two trials
+    assert "before it went on" not in page
+    assert "not recorded" in page
+
+
+def test_finals_that_are_equal_to_the_last_digit_are_found_alone_and_together():
+    def children(losses):
+        found = []
+        for name, of_seeds in losses.items():
+            for seed, loss in enumerate(of_seeds):
+                final = run(name, "final", seed, [0.9])
+                final.history["test/loss"] = {1: loss}
+                found.append(final)
+        return found
+
+    def found(**losses):
+        made = children(losses)
+        runs = runs_frame(made, epochs_frame(made))
+        return [(each.optimizers, each.seeds) for each in caveats(runs, {}, list(losses)).equal]
+
+    assert found(adam=[0.1, 0.2], sgd=[0.3, 0.4]) == []  # of equal accuracy, as of small test sets
+    assert found(adam=[0.1], sgd=[0.1]) == []  # one seed says nothing
+    assert found(adam=[0.1, 0.1, 0.1], sgd=[0.3, 0.4, 0.5]) == [(("adam",), 3)]
+    assert found(adam=[0.1, 0.2], sgd=[0.1, 0.2], lion=[0.1, 0.2, 0.3]) == [(("adam", "sgd", "lion"), 2)]
+    assert found(adam=[0.1, 0.2], sgd=[0.2, 0.1]) == []
+    assert found(adam=[float("nan")] * 2, sgd=[float("nan")] * 2) == []
+
+
+def test_the_majority_is_the_most_frequent_class_of_the_test_set():
+    confusion = ((1, 2, 0), (0, 0, 0), (1, 1, 0))
+    counted = mistakes(2).model_copy(update={"confusion": confusion, "class_names": tuple("abc")})
+    runs = runs_frame([], epochs_frame([]))
+    assert caveats(runs, {"final": counted}, []).majority == ("a", 0.6)
+    assert caveats(runs, {}, []).majority is None
 
 
 def test_a_winner_at_the_edge_of_its_range_is_marked_wherever_its_result_appears(report):

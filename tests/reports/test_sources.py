@@ -9,6 +9,7 @@ import pytest
 from experiments import catalog
 from harness.config import RunConfig, flatten, with_settings
 from harness.errors import BadInputError
+from harness.records import MISTAKES_ARTIFACT
 from harness.run import begin_run, complete_run
 from harness.tracking import MlflowTracker
 from reports.contents import contents
@@ -39,6 +40,16 @@ def test_a_single_run_is_told_as_one(recorded):
         "classes",
     } <= said.pictures.keys()
     assert not {"tuning-curves", "learning-rates", "outcomes"} & said.pictures.keys()
+
+
+def test_mistakes_that_an_earlier_version_counted_for_another_class_are_left_out(recorded):
+    counted = read_source(recorded).mistakes[recorded]
+    shifted = counted.most_confident[0].model_copy(update={"prediction": 10})
+    stored = counted.model_copy(update={"most_confident": (shifted, *counted.most_confident[1:])})
+    MlflowTracker().log_artifact(recorded, MISTAKES_ARTIFACT, stored.model_dump_json().encode())
+    source = read_source(recorded)
+    assert not source.mistakes
+    assert "confusion" not in contents(source).pictures
 
 
 @pytest.mark.parametrize(

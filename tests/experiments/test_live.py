@@ -1,0 +1,83 @@
+"""Whoever watches a sweep sees what fails, and why."""
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from experiments.live import Lines, Screen
+from experiments.terminal import print_summary
+from harness.checkpoint import Checkpoint
+from harness.records import Divergence, Outcome, Stage
+from harness.run import OpenRun
+from studies.jobs import Job
+from studies.progress import Progress
+from tests import tiny
+
+CAUSE = "ValueError: Expected more than 1 value\nper channel, in /home/me/study/net.py"
+SHORT = "ValueError: Expected more than 1 value per channel, in net.py"
+NOT_FINITE = "the train loss is not finite at epoch 1, step 7"
+
+
+def ended(stage: Stage, number: int, outcome: Outcome, failure: str | None = None) -> Job:
+    divergence = Divergence(epoch=1, step=7, split="train") if outcome is Outcome.DIVERGED else None
+    run = OpenRun("id", tiny.BASE, ("validation",), None, Checkpoint(divergence=divergence), 0)
+    return Job(stage, "sgd", number, run, 2, outcome=outcome, failure=failure)
+
+
+def progress() -> Progress:
+    none = {"sgd": 0, "adam": 0}
+    return Progress(tiny.definition(), 1, none, none, {})
+
+
+FAILED = ended(Stage.TRIAL, 3, Outcome.FAILED, CAUSE)
+DIVERGED = ended(Stage.TRIAL, 4, Outcome.DIVERGED)
+LOST = ended(Stage.FINAL, 1, Outcome.DIVERGED)
+
+
+@pytest.mark.parametrize(
+    ("job", "end"),
+    [
+        (FAILED, f"trial 3 of sgd  failed: {SHORT}"),
+        (DIVERGED, f"trial 4 of sgd  diverged: {NOT_FINITE}"),
+        (LOST, f"final, seed 1 of sgd  diverged: {NOT_FINITE}"),
+        (ended(Stage.FINAL, 1, Outcome.FAILED, "KeyError"), "final, seed 1 of sgd  failed: KeyError"),
+        (ended(Stage.TRIAL, 1, Outcome.PRUNED), "trial 1 of sgd  pruned"),
+    ],
+)
+def test_the_line_of_what_did_not_complete_says_why(job, end):
+    written = io.StringIO()
+    lines = Lines(Console(file=written, width=40))
+    lines.opened("id", progress())
+    lines.ended(job)
+    assert written.getvalue().splitlines()[-1].endswith(f"] {end}")
+
+
+def test_the_screen_shows_the_latest_failures_and_no_trial_that_diverged():
+    written = io.StringIO()
+    console = Console(file=written, width=200)
+    screen = Screen(tiny.definition(), console)
+    screen.opened("id", progress())
+    for job in (ended(Stage.TRIAL, 0, Outcome.FAILED, "KeyError: 'the first'"), FAILED, DIVERGED, LOST, FAILED):
+        screen.ended(job)
+    console.print(screen)
+    shown = written.getvalue()
+    assert shown.count(f"trial 3 of sgd failed: {SHORT}") == 2
+    assert f"final, seed 1 of sgd diverged: {NOT_FINITE}" in shown
+    assert "the first" not in shown
+    assert "trial 4" not in shown
+
+
+def test_the_summary_of_a_sweep_says_whose_trials_failed_and_why(capsys):
+    columns = {"tiers": "", "mean": None, "low": None, "high": None, "seeds": 0, "edges": ""}
+    rows = [
+        {"optimizer": "sgd", "trials": 6, "failed": 4, "failure": f"most often {SHORT}"},
+        {"optimizer": "adam", "trials": 2, "failed": 0, "failure": ""},
+        {"optimizer": "lion", "trials": 3, "failed": 1, "failure": ""},  # which no version before recorded
+    ]
+    print_summary(pd.DataFrame([columns | row for row in rows]))
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"sgd: 4 of 6 trials failed: most often {SHORT}",
+        "lion: 1 of 3 trials failed",
+    ]
