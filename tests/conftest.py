@@ -13,6 +13,7 @@ from harness.config import DatasetConfig, RunConfig
 from harness.data import Splits, load_splits
 from tests.command import run_command
 from tests.database import copies_of, fresh_database
+from tests.kit import kit as kit
 from tests.mnist_folder import write_small_mnist
 from tests.started import Started, begin_server, start
 from tests.tracked import tracked as tracked

@@ -1,8 +1,10 @@
 """What a run ran on is recorded whole, and a device is one that is there."""
 
+import contextlib
 import gc
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 
@@ -10,9 +12,11 @@ import pytest
 import torch
 import torch.utils.deterministic
 
+from harness.config import with_settings
 from harness.errors import BadInputError
 from harness.reproducibility import determinism, environment, isolated, resolve_device
 from harness.tracking import read_artifact, read_run
+from harness.variables import numerical_variables
 
 
 def test_the_environment_names_machine_build_and_every_installed_distribution():
@@ -28,6 +32,46 @@ def test_the_environment_names_machine_build_and_every_installed_distribution():
     assert here["processor"]
     assert len(here["gpus"]) == torch.cuda.device_count()
     assert json.loads(json.dumps(here)) == here
+
+
+@pytest.mark.parametrize(
+    ("name", "of_cpu", "of_cuda"),
+    [
+        ("ONEDNN_MAX_CPU_ISA", True, False),
+        ("DNNL_MAX_CPU_ISA", True, False),
+        ("MKL_CBWR", True, False),
+        ("OMP_THREAD_LIMIT", True, False),
+        ("TORCH_LINEAR_FLATTEN_3D", True, True),
+        ("NVIDIA_TF32_OVERRIDE", False, True),
+        ("CUBLAS_WORKSPACE_CONFIG", False, True),
+        ("CUBLAS_EMULATE_SINGLE_PRECISION", False, True),
+        ("OMP_NUM_THREADS", False, False),
+        ("MKL_NUM_THREADS", False, False),
+        ("MKL_DYNAMIC", False, False),
+        ("KMP_AFFINITY", False, False),
+        ("ONEDNN_VERBOSE", False, False),
+        ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", False, False),
+        ("CUDNN_LOGLEVEL_DBG", False, False),
+        ("HOME", False, False),
+    ],
+)
+def test_the_variables_of_an_environment_are_those_that_change_numbers_on_a_device(name, of_cpu, of_cuda):
+    here = {name: "1"}
+    assert (name in numerical_variables(here, "cpu"), name in numerical_variables(here, "cuda:1")) == (
+        of_cpu,
+        of_cuda,
+    )
+    assert (name in numerical_variables(here)) == (of_cpu or of_cuda)
+
+
+def test_what_a_run_on_cuda_sets_itself_is_no_variable_of_its_environment(config, monkeypatch):
+    monkeypatch.setattr(torch.random, "fork_rng", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    before = numerical_variables(os.environ)
+    with isolated(with_settings(config, {"device": "cuda"})):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
+        assert numerical_variables(os.environ) == before
 
 
 def test_a_run_keeps_commit_and_diff_of_the_folder_it_ran_in(harness_json, project):

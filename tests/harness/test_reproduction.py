@@ -74,6 +74,47 @@ def test_another_instruction_set_is_said_and_compared_within_the_tolerance(confi
     assert "not reproduced: epoch 1, validation/accuracy" in refuted.stdout
 
 
+def with_variables(project, variables):
+    """Have the one recorded environment hold these, or be one of before they were recorded."""
+    (path,) = (project / "mlartifacts").rglob("environment.json")
+    recorded = json.loads(path.read_text())
+    recorded.pop("variables")
+    path.write_text(json.dumps(recorded if variables is None else recorded | {"variables": variables}))
+
+
+def test_another_variable_that_changes_numbers_is_named_and_compared_within_the_tolerance(
+    config, tracked, project, data
+):
+    run_id = tracked(config)
+    with_variables(project, {"ONEDNN_MAX_CPU_ISA": "AVX2", "NVIDIA_TF32_OVERRIDE": "1"})
+    connect(tracking_uri()).set_tag(run_id, Tag.STATE_HASH, "0" * 64)
+    result = reproduce(run_id, data)
+    (changed,) = result.environment
+    assert (changed.what, changed.then, changed.now) == ("ONEDNN_MAX_CPU_ISA", "AVX2", None)
+    assert result.first_difference is None
+    with_variables(project, None)
+    assert reproduce(run_id, data).environment == ()
+
+
+def test_a_variable_is_recorded_by_the_command_that_it_is_set_for(config, tracked, monkeypatch, data):
+    run_id = tracked(config)
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")  # read once, when torch first computes
+    monkeypatch.setenv("MKL_VERBOSE", "0")
+    result = run_anew("reproduce", run_id, "--data-dir", "data")
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("environment differs: ") == 1
+    assert "environment differs: MKL_CBWR was None, now COMPATIBLE" in result.stdout
+
+
+def test_another_file_of_own_parts_is_named_as_other_code(kit, tracked):
+    run_id = tracked(kit.config)
+    assert reproduce(run_id).code == ()
+    kit.imported.write_text("WIDTH = 4  # edited\n")
+    (changed,) = reproduce(run_id).code
+    assert changed.what == "kit_parts/width.py"
+    assert changed.then != changed.now
+
+
 def test_a_device_that_is_not_here_is_said_and_the_run_compared_on_what_is(config, tracked, project, data):
     run_id = tracked(config)
     (recorded,) = (project / "mlartifacts").rglob("config.json")

@@ -1,0 +1,122 @@
+"""A sweep is its definition, its data and the source of own parts: where one is another, so is the sweep."""
+
+import threading
+
+import pytest
+
+from harness.config import with_settings
+from harness.errors import BadInputError
+from harness.records import SOURCE_ARTIFACT, Tag
+from harness.source import own_source
+from harness.tracking import MemoryTracker
+from studies.definition import SweepDefinition
+from studies.executors import InlineExecutor, WorkerPool, open_pool
+from studies.jobs import Observer
+from studies.space import Choice, Range
+from studies.sweep import run_sweep
+
+OWN = "tests.own.shapes:SignDescent"
+
+
+class StopAtOnce(Observer):
+    def __init__(self):
+        self.stop = threading.Event()
+
+    def trained(self, job, metrics):
+        self.stop.set()
+
+
+@pytest.fixture
+def definition(kit) -> SweepDefinition:
+    return SweepDefinition(
+        base=kit.config,
+        optimizers=("adam", OWN),
+        space={},
+        spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True)} for name in ("adam", OWN)},
+        budget=2,
+        trial_epochs=1,
+        final_seeds=(1,),
+        final_epochs=1,
+        subset=True,
+    )
+
+
+@pytest.fixture
+def here() -> WorkerPool:
+    return WorkerPool(InlineExecutor(), 1)
+
+
+def edit(kit):
+    kit.imported.write_text("WIDTH = 5\n")
+
+
+def mend(kit):
+    kit.mend_labels()
+
+
+CHANGES = [(edit, "'kit_parts/width.py' ("), (mend, "dataset 'kit:points' (digest")]
+
+
+@pytest.mark.parametrize(("change", "named"), CHANGES)
+def test_a_sweep_that_has_ended_is_begun_anew_where_own_parts_or_data_are_others(
+    definition, kit, here, caplog, change, named
+):
+    tracker = MemoryTracker()
+    first = run_sweep("own", definition, tracker, here)
+    assert run_sweep("own", definition, tracker, here) == first
+    assert not caplog.records
+    change(kit)
+    second = run_sweep("own", definition, tracker, here)
+    assert second.sweep_id != first.sweep_id
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert f"sweep '{first.sweep_id}' ended with another {named}" in said
+    assert run_sweep("own", definition, tracker, here) == second
+
+
+@pytest.mark.parametrize(("change", "named"), CHANGES)
+def test_a_stopped_sweep_is_refused_where_own_parts_or_data_are_others(definition, kit, here, change, named):
+    tracker, observer = MemoryTracker(), StopAtOnce()
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep("own", definition, tracker, here, observer, observer.stop)
+    runs = len(tracker.runs)
+    change(kit)
+    with pytest.raises(BadInputError) as caught:
+        run_sweep("own", definition, tracker, here)
+    assert f"has not ended, and began with another {named}" in str(caught.value)
+    assert "restore it to go on, or say --fresh" in str(caught.value)
+    assert len(tracker.runs) == runs
+    assert run_sweep("own", definition, tracker, here, fresh=True).optimizers["adam"].epochs_spent == 2
+
+
+def test_a_stopped_sweep_that_recorded_no_source_goes_on_with_any(definition, kit, here):
+    tracker, observer = MemoryTracker(), StopAtOnce()
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep("own", definition, tracker, here, observer, observer.stop)
+    sweep_id, sweep = next((key, run) for key, run in tracker.runs.items() if run.tags[Tag.STAGE] == "sweep")
+    del sweep.tags[Tag.SOURCE_DIGEST], sweep.tags[Tag.DATA_DIGEST], sweep.artifacts[SOURCE_ARTIFACT]
+    edit(kit)
+    assert run_sweep("own", definition, tracker, here).sweep_id == sweep_id
+
+
+def test_a_sweep_has_the_source_of_all_that_it_can_train_and_a_run_of_it_its_own(definition, kit, here):
+    (kit.imported.parent / "other.py").write_text("from kit import Net\n")
+    models = ("kit:Net", "kit_parts.other:Net")
+    tracker = MemoryTracker()
+    wide = definition.model_copy(update={"space": {"model.name": Choice(choices=models)}, "budget": 4})
+    sweep = tracker.runs[run_sweep("own", wide, tracker, here).sweep_id]
+    assert sweep.tags[Tag.SOURCE_DIGEST] == own_source([OWN, *models]).digest
+    runs = [run for run in tracker.runs.values() if run.tags[Tag.STAGE] != "sweep"]
+    parts = [("kit:points", run.params["model.name"], run.params["optimizer.name"]) for run in runs]
+    assert len(set(parts)) == 4
+    for run, names in zip(runs, parts, strict=True):
+        assert run.tags[Tag.SOURCE_DIGEST] == own_source([name for name in names if ":" in name]).digest
+
+
+def test_a_worker_that_has_other_data_stops_the_sweep_as_bad_input(definition):
+    """As on a cluster of which one machine has another file, or where the function looks at what calls it."""
+    base = with_settings(definition.base, {"dataset.by": "worker"})
+    tracker = MemoryTracker()
+    with pytest.raises(BadInputError, match="gives a worker other data"), open_pool("local", 2) as pool:
+        run_sweep("own", definition.model_copy(update={"base": base}), tracker, pool)
+    outcomes = {run.tags[Tag.STAGE]: run.outcome for run in tracker.runs.values()}
+    assert outcomes == {"sweep": "failed", "trial": "killed"}
