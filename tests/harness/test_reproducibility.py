@@ -12,10 +12,12 @@ import pytest
 import torch
 import torch.utils.deterministic
 
+from harness import reproducibility
 from harness.config import with_settings
 from harness.errors import BadInputError
-from harness.reproducibility import determinism, environment, isolated, resolve_device
-from harness.tracking import read_artifact, read_run
+from harness.records import CONFIG_ARTIFACT, Stage, Tag
+from harness.reproducibility import determinism, environment, isolated, resolve_device, thread_limit
+from harness.tracking import MlflowTracker, find_artifact, find_running, read_artifact, read_run
 from harness.variables import numerical_variables
 
 
@@ -95,6 +97,63 @@ def test_a_run_keeps_commit_and_diff_of_the_folder_it_ran_in(harness_json, proje
     assert recorded["packages"] == environment()["packages"]
     assert (tags["harness.threads"], tags["harness.seed"], tags["harness.device"]) == ("2", "0", "cpu")
     assert tags["harness.data_digest"].startswith("1e35582d")
+
+
+def test_a_diff_that_git_takes_too_long_for_is_unknown_and_so_said(harness_json, project, data, monkeypatch, caplog):
+    def run(command, **options):
+        if command[1] == "diff":
+            raise subprocess.TimeoutExpired(command, options["timeout"])
+        return subprocess.CompletedProcess(command, 0, b"0123abcd\n")
+
+    monkeypatch.setattr(reproducibility.subprocess, "run", run)
+    small = ["--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
+    run_id = harness_json("run", "chapter", "--epochs", "1", "--data-dir", "data", *small)["run_id"]
+    assert caplog.messages == ["harness: `git diff HEAD` takes over 30 s; what it says is not recorded"]
+    tags = read_run(run_id).data.tags
+    assert (tags["mlflow.source.git.commit"], tags["harness.git_dirty"]) == ("0123abcd", "unknown")
+    assert find_artifact(run_id, "git.diff") is None
+    again = harness_json("reproduce", run_id, "--data-dir", "data")
+    assert again["code"] == [{"what": "uncommitted changes", "then": "unknown", "now": "unknown"}]
+    source = next(each for each in harness_json("doctor") if each["what"] == "source")
+    assert source["found"] == "commit 0123abcd, with unknown changes"
+
+
+def test_more_threads_than_the_environment_allows_are_refused_before_a_run_begins(
+    harness, harness_json, project, data, monkeypatch
+):
+    small = ["--epochs", "1", "--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
+    run_id = harness_json("run", "chapter", "--data-dir", "data", *small)["run_id"]
+    stopped = MlflowTracker().start_run("chapter", "stopped", {}, {Tag.STAGE: Stage.RUN})
+    MlflowTracker().log_artifact(stopped, CONFIG_ARTIFACT, read_artifact(run_id, CONFIG_ARTIFACT))
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    for command in (("run", "chapter", *small), ("run", "--resume", stopped), ("reproduce", run_id)):
+        result = harness(*command, "--data-dir", "data")
+        assert result.returncode == 2, result.stderr
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("harness: threads 2: OMP_THREAD_LIMIT is 1, expected no more threads than that; ")
+    assert len(find_running()) == 1, "only the stopped one"
+    wrong = [each for each in json.loads(harness("doctor", "--json").stdout) if each["advice"]]
+    assert [each["what"] for each in wrong] == ["threads"]
+    assert harness("run", "chapter", "--set", "threads=1", "--data-dir", "data", *small).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"), [("3", 3), (" 3 ", 3), ("", None), ("0", None), ("-1", None), ("many", None)]
+)
+def test_a_limit_of_threads_is_a_number_of_one_or_more(monkeypatch, said, limit):
+    monkeypatch.setenv("OMP_THREAD_LIMIT", said)
+    assert thread_limit() == limit
+
+
+def test_no_block_begins_under_more_threads_than_the_environment_allows(config, monkeypatch):
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    with isolated(config):
+        pass
+    with (
+        pytest.raises(BadInputError, match="threads 2: OMP_THREAD_LIMIT is 1"),
+        isolated(with_settings(config, {"threads": 2})),
+    ):
+        pass
 
 
 def test_auto_is_a_device_that_is_there_and_others_are_refused_by_name():

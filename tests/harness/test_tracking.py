@@ -1,6 +1,9 @@
 """Both trackers keep the same contract, and the MLflow one keeps it in a real store."""
 
 import json
+import os
+import re
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -15,7 +18,16 @@ from harness.errors import BadInputError, without_password
 from harness.folders import work_folder
 from harness.records import Outcome, Stage, Tag
 from harness.run import begin_run, resume_run
-from harness.tracking import MemoryTracker, MlflowTracker, connect, read_run, read_tracked_run, tracking_uri
+from harness.tracking import (
+    MemoryTracker,
+    MlflowTracker,
+    connect,
+    read_artifact,
+    read_run,
+    read_tracked_run,
+    tracking_uri,
+)
+from tests.database import fresh_database
 from tests.mnist_folder import write_small_mnist
 
 PROCESSOR = "system/cpu_utilization_percentage"
@@ -133,6 +145,81 @@ def test_a_switch_without_what_it_needs_is_bad_input(project, system_metrics, mo
 def test_a_switch_that_is_no_value_is_bad_input(project, system_metrics, monkeypatch, name, allowed):
     monkeypatch.setenv(f"MLFLOW_{name}", "sometimes")
     with pytest.raises(BadInputError, match=f"^MLFLOW_{name} 'sometimes': {allowed}"):
+        MlflowTracker()
+
+
+@pytest.mark.parametrize(
+    "name", ["run?a", "a%20b", "50%", "a#b", "it's ü", 'a"b\\c', "a;b&c=d", "a@b:c", "[a]{b}", "%2e%2e"]
+)
+def test_a_folder_of_any_name_has_its_database_and_artifacts_in_it(project, monkeypatch, name):
+    (project / name).mkdir()
+    monkeypatch.chdir(project / name)
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("tiny", "a run", {}, {})
+    tracker.log_metrics(run_id, {"train/loss": 0.5}, step=1)
+    tracker.log_artifact(run_id, "file.bin", b"content")
+    assert read_artifact(run_id, "file.bin") == b"content"
+    assert read_tracked_run(run_id).history == {"train/loss": {1: 0.5}}
+    assert {path.name for path in Path().iterdir() if "-" not in path.name} == {
+        ".harness",
+        "mlartifacts",
+        "mlflow.db",
+    }
+    assert [path.name for path in project.iterdir()] == [name]
+
+
+def test_folders_whose_names_begin_alike_have_stores_of_their_own(project, monkeypatch):
+    for name in ("run?a", "run?b"):
+        (project / name).mkdir()
+        monkeypatch.chdir(project / name)
+        tracker = MlflowTracker()
+        assert tracker.find_runs("tiny", {}) == []
+        tracker.start_run("tiny", "a run", {}, {})
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_at_once(project, monkeypatch):
+    monkeypatch.setattr(Path, "cwd", lambda: project / os.fsdecode(b"a\xff"))
+    with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': a name in UTF-8 is expected; rename it$"):
+        MlflowTracker()
+
+
+def test_a_database_that_is_no_file_is_refused_at_once(project):
+    Path("mlflow.db").mkdir()
+    with pytest.raises(BadInputError, match=r"can't be reached .* see to that file, or run in another folder$"):
+        MlflowTracker()
+
+
+def test_a_deleted_experiment_or_run_is_named_with_how_to_restore_it(project):
+    tracker, client = MlflowTracker(), connect(tracking_uri())
+    run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.RUN})
+    client.delete_run(run_id)
+    with pytest.raises(
+        BadInputError, match=f"run '{run_id}' was deleted: .*`mlflow runs restore --run-id {run_id}`$"
+    ):
+        resume_run(run_id, tracker)
+    client.restore_run(run_id)
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    client.delete_experiment(experiment)
+    for refused in (
+        lambda: MlflowTracker().start_run("tiny", "another", {}, {}),
+        lambda: MlflowTracker().find_runs("tiny", {}),
+        lambda: resume_run(run_id, tracker),
+    ):
+        with pytest.raises(
+            BadInputError,
+            match=f"experiment 'tiny' was deleted: .*`mlflow experiments restore --experiment-id {experiment}`$",
+        ):
+            refused()
+    client.restore_experiment(experiment)
+    assert tracker.find_run(run_id).run_id == run_id
+
+
+def test_a_database_of_another_version_of_mlflow_is_named_with_how_to_upgrade_it(project):
+    Path("mlflow.db").write_bytes(fresh_database())
+    with sqlite3.connect("mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '1b5f0d9ad7c1'")
+    upgrade = re.escape(f"`mlflow db upgrade '{tracking_uri()}'`")
+    with pytest.raises(BadInputError, match=f"is of another version of MLflow: .* say {upgrade}"):
         MlflowTracker()
 
 

@@ -8,6 +8,7 @@ import signal
 import statistics
 import threading
 from collections import Counter
+from concurrent.futures import BrokenExecutor
 
 import pytest
 
@@ -18,6 +19,7 @@ from harness.run import train_slice
 from harness.tracking import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors import open_pool
+from studies.forecast import forecast
 from studies.jobs import Observer
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
@@ -286,6 +288,18 @@ def test_the_tuning_seed_is_refused_for_finals(definition):
         SweepDefinition.model_validate(definition.model_dump() | {"final_seeds": (0, 1)})
 
 
+def test_more_threads_than_the_environment_allows_are_refused_before_anything_is_begun(
+    definition, inline, monkeypatch
+):
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    tracker = MemoryTracker()
+    more = definition.model_copy(update={"base": with_settings(definition.base, {"threads": 2})})
+    for refused in (lambda: run_sweep("tiny", more, tracker, inline), lambda: forecast(more, inline)):
+        with pytest.raises(BadInputError, match="threads 2: OMP_THREAD_LIMIT is 1"):
+            refused()
+    assert tracker.runs == {}
+
+
 def test_an_unknown_optimizer_is_refused_by_name(definition):
     with pytest.raises((BadInputError, ValueError), match="adamm"):
         SweepDefinition.model_validate(definition.model_dump() | {"optimizers": ("adamm",)})
@@ -322,12 +336,61 @@ def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition
     assert Counter(run.outcome for run in tracker.runs.values())["failed"] == 3 + 1  # and the sweep
 
 
-def test_a_final_that_fails_ends_the_sweep_and_names_the_run(definition, inline, monkeypatch):
+def test_a_final_that_fails_is_tried_once_more_and_that_is_said(definition, inline, monkeypatch, caplog):
+    undisturbed, tracker = MemoryTracker(), MemoryTracker()
+    run_sweep("tiny", definition, undisturbed, inline)
+    monkeypatch.setattr("studies.executors.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
+    run_sweep("tiny", definition, tracker, inline, fresh=True)
+    assert sweep_numbers(tracker) == sweep_numbers(undisturbed)
+    assert "harness: final 1 of sgd failed, ZeroDivisionError: a final; it is tried once more" in caplog.messages
+
+
+class Failing:
+    """Training in which every final of seed 1 raises, and no other slice."""
+
+    def __init__(self) -> None:
+        self.raised = 0
+
+    def __call__(self, config, *arguments):
+        if config.seed == 1:
+            self.raised += 1
+            raise ZeroDivisionError("always")
+        return train_slice(config, *arguments)
+
+
+def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, inline, monkeypatch, caplog):
+    tracker, training = MemoryTracker(), Failing()
+    monkeypatch.setattr("studies.executors.train_slice", training)
+    result = run_sweep("tiny", definition, tracker, inline)
+    assert [len(each.finals) for each in result.optimizers.values()] == [1, 1]
+    failed = [run for run in tracker.runs.values() if run.outcome == "failed"]
+    assert [(run.tags["harness.stage"], run.tags["harness.number"]) for run in failed] == [("final", "1")] * 2
+    assert {run.tags["harness.error"] for run in failed} == {"ZeroDivisionError: always"}
+    assert tracker.runs[result.sweep_id].outcome == "completed"
+    assert training.raised == 2 * 2
+    assert len([message for message in caplog.messages if "it is left out" in message]) == 2
+    assert run_sweep("tiny", definition, tracker, inline) == result
+    run_sweep("tiny", definition.model_copy(update={"budget": 7}), tracker, inline)
+    assert training.raised == 2 * 2, "an ended sweep does not try it again, with the same winner"
+
+
+def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definition, inline, monkeypatch):
+    tracker, training, observer = MemoryTracker(), Failing(), StopAfter(13)
+    monkeypatch.setattr("studies.executors.train_slice", training)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
+    assert training.raised == 2 * 2
+    run_sweep("tiny", definition, tracker, inline)
+    assert training.raised == 2 * 2
+
+
+def test_a_final_that_failed_with_its_sweep_goes_on_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
-    monkeypatch.setattr("studies.executors.train_slice", failing({12}, ZeroDivisionError("a final")))
-    with pytest.raises(WorkFailedError, match="final 1 of sgd failed, ZeroDivisionError") as caught:
+    monkeypatch.setattr("studies.executors.train_slice", failing({12, 13, 14}, BrokenExecutor("it was killed")))
+    with pytest.raises(WorkFailedError, match="workers died 3 times"):
         run_sweep("tiny", definition, tracker, inline)
-    assert tracker.runs[caught.value.run_id].outcome == "failed"
+    (final,) = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "final"]
+    assert final.outcome == "failed"
     assert [len(each.finals) for each in run_sweep("tiny", definition, tracker, inline).optimizers.values()] == [2, 2]
 
 

@@ -1,0 +1,154 @@
+"""A project folder may be renamed or copied: its runs are read from where they are, and none writes where it was."""
+
+import shutil
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+from mlflow.tracking._tracking_service import utils
+
+from harness.errors import BadInputError
+from harness.lock import only_process
+from harness.models import register_model
+from harness.run import begin_run, checkpoint_folder, complete_run
+from harness.tracking import MlflowTracker, connect, find_artifact, read_artifact, read_run, tracking_uri
+from tests import tiny
+from tests.servers import MlflowServer
+
+
+@pytest.fixture
+def enter(project, monkeypatch):
+    """Goes into a folder of that name, made where it is not there, with what a new process knows of its store."""
+
+    def go(name: str) -> Path:
+        folder = project / name
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        connect.cache_clear()
+        utils._artifact_repos_cache.clear()
+        return folder
+
+    return go
+
+
+def store_a_run(content: bytes = b"content") -> str:
+    tracker = MlflowTracker()
+    run_id = tracker.start_run("tiny", "a run", {}, {})
+    tracker.log_artifact(run_id, "file.bin", content)
+    return run_id
+
+
+def stored_in(folder: Path) -> set[str]:
+    return {path.parent.parent.name for path in folder.glob("mlartifacts/*/artifacts/file.bin")}
+
+
+def test_a_renamed_folders_runs_are_read_and_new_ones_are_stored_where_it_is_now(enter, project):
+    before = enter("old")
+    first = store_a_run()
+    now = before.rename(project / "new")
+    enter("new")
+    assert read_artifact(first, "file.bin") == b"content"
+    second = store_a_run()
+    assert stored_in(now) == {first, second}
+    assert not before.exists()
+
+
+def test_a_copied_folder_leaves_its_original_alone(enter, project):
+    original = enter("old")
+    first = store_a_run()
+    copy = project / "copy"
+    shutil.copytree(original, copy)
+    enter("copy")
+    second = store_a_run()
+    (original / "mlartifacts" / first / "artifacts" / "file.bin").write_bytes(b"changed since")
+    assert read_artifact(first, "file.bin") == b"content"
+    assert (stored_in(original), stored_in(copy)) == ({first}, {first, second})
+
+
+def test_what_a_run_stored_where_the_folder_was_is_read_from_there(enter, project):
+    before = enter("old")
+    moved, left = store_a_run(), store_a_run()
+    now = before.rename(project / "new")
+    shutil.move(now / "mlartifacts" / left, before / "mlartifacts" / left)
+    enter("new")
+    assert [read_artifact(run_id, "file.bin") for run_id in (moved, left)] == [b"content"] * 2
+
+
+def test_a_place_that_somebody_chose_for_the_artifacts_stays(enter, project):
+    enter("here")
+    place = project / "large" / "mlartifacts"
+    place.mkdir(parents=True)
+    connect(tracking_uri()).create_experiment("tiny", place.as_uri())
+    first = store_a_run()
+    enter("here")
+    second = store_a_run()
+    assert stored_in(project / "large") == {first, second}
+
+
+def test_no_other_path_is_taken_for_one_that_begins_like_it(enter, project):
+    before = enter("old")
+    store_a_run()
+    other = project / "old" / "mlartifacts-of-others"
+    client = connect(tracking_uri())
+    others = client.create_run(client.create_experiment("others", other.as_uri())).info.artifact_uri
+    before.rename(project / "new")
+    enter("new")
+    run = connect(tracking_uri()).search_runs([client.get_experiment_by_name("others").experiment_id])[0]
+    assert run.info.artifact_uri == others
+
+
+def test_a_folder_that_was_renamed_under_a_run_is_refused_with_the_process(enter, project):
+    before = enter("old")
+    run_id = store_a_run()
+    before.rename(project / "new")
+    enter("new")
+    refused = r"was '.*old' when its runs were stored, and process \d+ on .* wait for it"
+    with only_process(checkpoint_folder(run_id), "the run"), pytest.raises(BadInputError, match=refused):
+        MlflowTracker()
+    assert read_artifact(run_id, "file.bin") == b"content"
+
+
+def test_a_folder_that_is_gone_is_named_where_its_database_is_elsewhere(enter, project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(project / 'all.db').as_posix()}")
+    before = enter("old")
+    run_id = store_a_run()
+    before.rename(project / "new")
+    enter("new")
+    for refused in (
+        lambda: read_artifact(run_id, "file.bin"),
+        lambda: find_artifact(run_id, "file.bin"),
+        lambda: MlflowTracker().start_run("tiny", "another", {}, {}),
+    ):
+        with pytest.raises(BadInputError, match=r"files in the folder '.*old', which is gone: .* make a link"):
+            refused()
+    assert not before.exists()
+    before.symlink_to(project / "new")
+    assert read_artifact(run_id, "file.bin") == b"content"
+
+
+def test_a_renamed_folders_runs_models_and_files_are_those_that_mlflow_serves(enter, project, config, data, harness):
+    before = enter("run?a")
+    shutil.copytree(project / data, data)
+    tracker = MlflowTracker()
+    opened = begin_run(config.model_copy(update={"epochs": 1}), tracker, "tiny", data)
+    run_id = complete_run(opened, tracker, data).run_id
+    register_model(run_id, "mine", data)
+    now = before.rename(project / "a%20b")
+    enter("a%20b")
+    with tiny.one_figure():
+        for command in (("report",), ("predict", "--data-dir", "data"), ("reproduce", "--data-dir", "data")):
+            result = harness(*command, run_id)
+            assert result.returncode == 0, result.stderr
+    model = connect(tracking_uri()).get_model_version("mine", "1")
+    assert model.source.startswith(f"{now.as_uri()}/mlartifacts/models/")
+    assert read_run(run_id).info.artifact_uri.startswith(now.as_uri())
+    server = MlflowServer(now, tracking_uri())
+    server.start()
+    try:
+        query = urllib.parse.urlencode({"run_id": run_id, "path": "config.json"})
+        with urllib.request.urlopen(f"{server.url}/get-artifact?{query}") as response:
+            assert response.read() == read_artifact(run_id, "config.json")
+    finally:
+        server.kill()
+    assert {path.name for path in project.iterdir() if path.is_dir()} == {"data", "a%20b"}
