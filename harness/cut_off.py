@@ -26,11 +26,11 @@ def cut_off_runs() -> list[CutOff]:
         BadInputError: the store can't be reached.
     """
     running = find_running()
-    by_id = {run.run_id: run for run in running}
+    ids = {run.run_id for run in running}
     return [
         CutOff(run_id=run.run_id, stage=run.tags[Tag.STAGE], next_step=_next_step(run))
         for run in running
-        if run.tags.get(Tag.SWEEP_ID) not in by_id and _is_cut_off(run)
+        if run.tags.get(Tag.SWEEP_ID) not in ids and _is_cut_off(run)
     ]
 
 

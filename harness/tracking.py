@@ -104,7 +104,7 @@ class MlflowTracker:
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
-        tags = _with_process(tags)
+        tags = dict(tags) | _process_tags(tags)
         run = self._client.create_run(self._experiment_id(experiment), run_name=name, tags=tags)
         run_id: str = run.info.run_id
         self._log_params(run_id, params)
@@ -118,7 +118,7 @@ class MlflowTracker:
         """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
         self._client.update_run(run_id, status="RUNNING")
         tags = self._client.get_run(run_id).data.tags
-        self.set_tags(run_id, _with_process(tags))
+        self.set_tags(run_id, _process_tags(tags))
         self._log_params(run_id, params)
         if self._monitored:
             self._monitor(run_id, tags)
@@ -516,11 +516,11 @@ def _kind(uri: str) -> str:
     return uri.split(":")[0].split("+")[0]
 
 
-def _with_process(tags: Mapping[str, str]) -> dict[str, str]:
-    """These, and for a single run or a sweep who is at it where: trials and finals are their sweep's."""
+def _process_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Who is at a single run or a sweep, and where; trials and finals are their sweep's."""
     if tags.get(Tag.STAGE) not in (Stage.RUN, Stage.SWEEP):
-        return dict(tags)
-    return {**tags, Tag.PROCESS: this_process(), Tag.FOLDER: str(Path.cwd())}
+        return {}
+    return {Tag.PROCESS: this_process(), Tag.FOLDER: str(Path.cwd())}
 
 
 def read_run(run_id: str) -> Any:  # noqa: ANN401
