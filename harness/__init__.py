@@ -3,7 +3,8 @@
 `config` owns every name, type and default; `training` advances a `state` by epochs and does nothing else; `run`
 opens, tracks and closes a run; `tracking` alone knows MLflow's runs, `models` its models and `classifier` what is in
 them; `outbox` waits for a store that is away. `reproducibility` is what makes a run repeat, `reproduction` the proof.
-Imports nothing of the other packages.
+`origin` has what a run's numbers come from beside its config, `source` the files of own parts, `repeatable` a second
+process that makes their data. Imports nothing of the other packages.
 """
 
 import os
