@@ -61,4 +61,5 @@ def _next_step(run: TrackedRun) -> str:
     last = next((each for each in find_sweeps(run.experiment) if work_folder("sweeps", each.run_id).exists()), None)
     if last is None or last.run_id != run.tags.get(Tag.SWEEP_ID, run.run_id) or last.status == "FINISHED":
         return delete
-    return f"`harness sweep {run.experiment}` goes on with it, or {delete}"
+    command = run.tags.get(Tag.COMMAND, f"harness sweep {run.experiment}")
+    return f"`{command}` goes on with it, or {delete}"
