@@ -43,7 +43,11 @@ WHEEL = "tests/test_wheel.py::test_a_sweep_and_its_report_are_written_into_the_c
 UI = f"{CLI}::test_ui_serves_the_projects_runs_on_this_machine_only"
 OWN_RUN = "tests/experiments/test_own_files.py::test_a_run_of_a_file_is_named_after_it_and_predicts"
 OWN_SWEEP = "tests/experiments/test_own_files.py::test_the_readmes_study_is_planned_and_sound"
+AS_A_MODULE = (
+    "tests/experiments/test_names.py::test_python_m_harness_is_the_command_whatever_the_folders_files_are_called"
+)
 ELSEWHERE = {  # which commands: the test or script that runs them
+    r"python -m harness": AS_A_MODULE,
     r"harness ui": UI,
     r"harness run": OWN_RUN,
     r"harness sweep \./my_study\.py": OWN_SWEEP,
