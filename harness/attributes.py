@@ -1,5 +1,6 @@
 """What two objects of one class keep that differs: how state outside a state dict is found, and named."""
 
+import functools
 import inspect
 import math
 import pickle
@@ -17,7 +18,6 @@ Seen = dict[tuple[int, int], tuple[Any, Any]]  # pairs by identity; kept alive, 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # what torch itself keeps beside parameters, buffers and submodules: hooks, of which each object has its own
 OF_ANY_MODULE = frozenset(vars(nn.Module())) - {"training"}
-OF_ANY_OPTIMIZER = frozenset(vars(optim.SGD([nn.Parameter(torch.zeros(1))])))
 
 
 def differing_attributes(one: object, other: object) -> list[str]:
@@ -72,9 +72,15 @@ def _attributes(value: object) -> Mapping[str, Any]:
         kept = {name: each for name, each in kept.items() if name not in OF_ANY_MODULE}
         return kept | buffers | value._modules
     if isinstance(value, optim.Optimizer):
-        kept = {name: each for name, each in kept.items() if name not in OF_ANY_OPTIMIZER}
+        kept = {name: each for name, each in kept.items() if name not in _of_any_optimizer()}
         return kept | {"state_dict()": value.state_dict()}
     return kept
+
+
+@functools.cache
+def _of_any_optimizer() -> frozenset[str]:
+    """Return what torch itself keeps in an optimizer. Not at import: the first optimizer loads torch's compiler."""
+    return frozenset(vars(optim.SGD([nn.Parameter(torch.zeros(1))])))
 
 
 def _are_equal(one: Any, other: Any) -> bool | None:  # noqa: ANN401
