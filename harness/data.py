@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config import AnyDatasetConfig, OwnDatasetConfig
+from harness.config.plugins import find
 from harness.errors import BadInputError, described
 from harness.folders import WORK_FOLDER
-from harness.own import find
 from harness.records import DatasetInput, DatasetUse
 
 # The chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config import AnyModelConfig, ModelConfig, OwnModelConfig
-from harness.own import find
+from harness.config.plugins import find
 from harness.pooling import max_pool
 
 CLASSES = 10

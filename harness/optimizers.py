@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from torch import nn, optim
 
 from harness.config import AnyOptimizerConfig, OwnOptimizerConfig
-from harness.own import find
+from harness.config.plugins import find
 
 OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     "sgd": optim.SGD,

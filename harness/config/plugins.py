@@ -10,18 +10,56 @@ import math
 import operator
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
+from harness.config.base import FrozenModel
 from harness.errors import BadInputError, unknown
 
 MANY = 20  # names for one line
 PLAIN = (bool, int, float, str, type(None), list, tuple, dict, Any)  # of which a config's values are
 WHERE = "it is looked for where Python's modules are; the command looks in the current folder, too"
+
+
+OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
+
+
+class OwnConfig(FrozenModel):
+    """A user's own class or function, `module:name`, with its keyword arguments, which are plain values.
+
+    Those that are left out have the defaults of its signature, as far as these are plain.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
+
+    first_argument: ClassVar[int] = 0  # of its signature that a config can give
+
+    name: OwnName
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_signature_has_it(cls, values: Any) -> Any:  # noqa: ANN401
+        return with_defaults(values, cls.model_fields, cls.first_argument) if isinstance(values, Mapping) else values
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What it is called with; a list as the tuple that a signature's default is."""
+        return {key: tuple(each) if isinstance(each, list) else each for key, each in self.__pydantic_extra__.items()}
+
+
+def own_or(ours: str) -> Callable[[Any], str]:
+    """Which of two kinds of config a value is of: a user's own has a colon in its name."""
+
+    def kind(value: Any) -> str:  # noqa: ANN401
+        name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)
+        return "own" if isinstance(name, str) and ":" in name else ours
+
+    return kind
 
 
 def find(name: str) -> Any:  # noqa: ANN401
