@@ -53,7 +53,7 @@ from harness.run import (
     run_name,
 )
 from harness.tracking.buffered import Outbox, delivered
-from harness.tracking.mlflow import FoundRun, Tracker, json_bytes
+from harness.tracking.tracker import FoundRun, Tracker, json_bytes
 from harness.training.checkpoint import discard, is_kept
 from harness.training.checks import require_sound
 from harness.training.data import Splits, dataset_inputs

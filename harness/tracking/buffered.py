@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import WorkFailedError
 from harness.records import DatasetInput, Outcome, Tag
-from harness.tracking.mlflow import FoundRun, Tracker, is_away
+from harness.tracking.connection import is_away
+from harness.tracking.tracker import FoundRun, Tracker
 
 if TYPE_CHECKING:
     from harness.training.data import Splits

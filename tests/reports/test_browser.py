@@ -10,7 +10,9 @@ from playwright.sync_api import expect
 
 from harness.config import with_settings
 from harness.records import Tag
-from harness.tracking.mlflow import MlflowTracker, charts_route, read_run, read_sweep
+from harness.tracking.charts import charts_route
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import read_run, read_sweep
 from reports.page import write_report
 from studies.executors.pools import InlineExecutor, WorkerPool
 from studies.sweep import run_sweep

@@ -16,13 +16,13 @@ from harness.config import with_settings
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, Divergence, Outcome
 from harness.run import train_slice
-from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.executors.pools import open_pool
 from studies.forecast import forecast
 from studies.jobs import Observer
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
+from tests.memory_tracker import MemoryTracker
 from tests.metrics import sweep_numbers
 
 
