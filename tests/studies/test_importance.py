@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from harness.records import IMPORTANCES_ARTIFACT
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 from studies.search.importance import importances
 from studies.space import Choice, Range
 from studies.sweep import run_sweep

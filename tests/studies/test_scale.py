@@ -9,7 +9,8 @@ import pytest
 from harness.config import RunConfig
 from harness.records import Tag
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.jobs import Observer
 from studies.search import sampling
 from studies.space import Range
