@@ -14,7 +14,7 @@ from harness.config.optimizers import (
     OwnOptimizerConfig,
     learning_rate,
 )
-from harness.config.overrides import parse_config, with_settings
+from harness.config.overrides import config_keys, parse_config, with_settings
 from harness.config.plugins import OwnConfig
 from harness.config.run import OWN, RunConfig, canonical_json, config_hash, differences, flatten
 from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
@@ -43,6 +43,7 @@ __all__ = [
     "WarmedUp",
     "canonical_json",
     "config_hash",
+    "config_keys",
     "differences",
     "flatten",
     "learning_rate",
