@@ -4,7 +4,7 @@ Other packages import from here; the modules within import from each other.
 """
 
 from harness.config.base import FrozenModel
-from harness.config.datasets import AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
+from harness.config.datasets import DATASETS, AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
 from harness.config.messages import NEXT_STEP, one_line, validated
 from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
 from harness.config.optimizers import (
@@ -20,6 +20,7 @@ from harness.config.run import OWN, RunConfig, canonical_json, config_hash, diff
 from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
 
 __all__ = [
+    "DATASETS",
     "NEXT_STEP",
     "OPTIMIZER_CONFIGS",
     "OWN",
