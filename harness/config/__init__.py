@@ -10,6 +10,7 @@ from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
 from harness.config.optimizers import (
     OPTIMIZER_CONFIGS,
     RATE_KEYS,
+    RATES,
     AnyOptimizerConfig,
     OwnOptimizerConfig,
     learning_rate,
@@ -24,6 +25,7 @@ __all__ = [
     "NEXT_STEP",
     "OPTIMIZER_CONFIGS",
     "OWN",
+    "RATES",
     "RATE_KEYS",
     "AnyDatasetConfig",
     "AnyModelConfig",
