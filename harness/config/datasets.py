@@ -8,7 +8,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from harness.config.base import FrozenModel
 from harness.config.plugins import OwnConfig, own_or
 
-DatasetName = Literal["mnist", "fashion-mnist"]
+DatasetName = Literal[
+    "mnist",
+    "fashion-mnist",
+]
 # the chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare
 MEAN = 0.1302
 STANDARD_DEVIATION = 0.3069
