@@ -9,9 +9,9 @@ from typing import TextIO
 
 import pytest
 
-from experiments import cli
-from harness.origin import remembered_splits
-from harness.reproducibility import environment, git_commit_and_diff
+from experiments.cli import app as cli
+from harness.provenance.environment import environment, git_commit_and_diff
+from harness.provenance.origin import remembered_splits
 
 COLUMNS = 80
 

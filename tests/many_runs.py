@@ -14,7 +14,6 @@ from mlflow.store.tracking.dbmodels import models
 
 from experiments import catalog
 from harness.config import RunConfig, canonical_json, config_hash, flatten
-from harness.data import CLASS_NAMES
 from harness.records import (
     DEFINITION_ARTIFACT,
     IMPORTANCES_ARTIFACT,
@@ -27,11 +26,15 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.reproducibility import determinism
 from harness.run import provenance_tags
-from harness.tracking import STATUS, MemoryRun, MlflowTracker, connect, json_bytes
+from harness.tracking.connection import connect
+from harness.tracking.mlflow import STATUS, MlflowTracker
+from harness.tracking.tracker import json_bytes
+from harness.training.data import CLASS_NAMES
+from harness.training.determinism import determinism
 from studies.definition import SweepDefinition
 from studies.space import trial_config
+from tests.memory_tracker import MemoryRun
 
 NAME = "many"
 FINAL_SEEDS = (1, 2, 3, 4, 5)

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import reproducibility
+from harness.provenance import environment as recorded
 from harness.run import train_slice
-from studies import executors
+from harness.training import determinism
+from studies.executors import pools as executors
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("harness", "studies", "reports", "experiments")
@@ -46,15 +47,15 @@ def test_memory_is_left_as_it_is_where_there_is_no_glibc(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", load)
     with pytest.raises(OSError, match="there is no library"):
-        reproducibility.give_back_freed_memory()
+        determinism.give_back_freed_memory()
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # as on macOS and Windows
-    reproducibility.keep_freed_memory.__wrapped__()
-    reproducibility.give_back_freed_memory()
+    determinism.keep_freed_memory.__wrapped__()
+    determinism.give_back_freed_memory()
 
 
 def test_the_processor_has_a_name_without_proc(monkeypatch):
-    monkeypatch.setattr(reproducibility, "_text", lambda _: "")
-    assert reproducibility._processor() == (platform.processor() or platform.machine())
+    monkeypatch.setattr(recorded, "_text", lambda _: "")
+    assert recorded._processor() == (platform.processor() or platform.machine())
 
 
 def test_workers_are_spawned_where_no_server_can_fork_them_and_find_the_same(config, data, monkeypatch):

@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.reproducibility import fast_settings
-from harness.state import RunState
-from harness.tracking import connect, read_artifact, read_run, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import read_artifact, read_run
+from harness.training.devices import fast_settings
+from harness.training.state import RunState
 from studies.forecast import BESIDES
 from tests import tiny
 

@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, with_settings
-from harness.data import load_splits
-from harness.reproducibility import environment, isolated, resolve_device
-from harness.state import RunState
-from harness.training import advance, initial_state
+from harness.provenance.environment import environment
+from harness.training.data import load_splits
+from harness.training.determinism import isolated
+from harness.training.devices import resolve_device
+from harness.training.loop import advance, initial_state
+from harness.training.state import RunState
 from tests.metrics import numbers
 
 pytestmark = [

@@ -1,0 +1,238 @@
+"""Runs in an MLflow store: the one place that writes them."""
+
+import importlib.util
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import BadInputError, without_password
+from harness.lock import this_process
+from harness.records import METRIC_NAMES, DatasetInput, Outcome, Stage, Tag
+from harness.tracking.moved import ARTIFACTS
+
+if TYPE_CHECKING:
+    from harness.training.data import Splits
+
+from harness.tracking.charts import VIEW, charts, charts_route
+from harness.tracking.connection import (
+    DELETED,
+    connect,
+    is_away,
+    require_experiment,
+    require_files_within_reach,
+    tracking_uri,
+)
+from harness.tracking.read import condition, every_sweep, read_artifact, read_run, search
+from harness.tracking.tracker import FoundRun
+
+logger = logging.getLogger(__name__)
+STATUS = {
+    Outcome.COMPLETED: "FINISHED",
+    Outcome.PRUNED: "FINISHED",
+    Outcome.DIVERGED: "FAILED",
+    Outcome.FAILED: "FAILED",
+    Outcome.KILLED: "KILLED",
+}
+
+
+class MlflowTracker:
+    """Runs in an MLflow store: `mlflow.db` in the current folder, or wherever MLFLOW_TRACKING_URI points."""
+
+    def __init__(self) -> None:
+        self.uri = tracking_uri()
+        self._client = connect(self.uri)
+        self._experiments: dict[str, str] = {}
+        self._monitors: dict[str, Any] = {}
+        self._monitored = monitors_system()
+
+    def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Open a run and return its id."""
+        tags = dict(tags) | process_tags(tags)
+        run = self._client.create_run(self._experiment_id(experiment), run_name=name, tags=tags)
+        run_id: str = run.info.run_id
+        self._log_params(run_id, params)
+        if tags.get(Tag.STAGE) == Stage.SWEEP:
+            self._show_charts(run_id, run.info.experiment_id, tags.get(Tag.NOTE, ""))
+        if self._monitored:
+            self._monitor(run_id, tags)
+        return run_id
+
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
+        self._client.update_run(run_id, status="RUNNING")
+        tags = self._client.get_run(run_id).data.tags
+        self.set_tags(run_id, process_tags(tags))
+        self._log_params(run_id, params)
+        if self._monitored:
+            self._monitor(run_id, tags)
+
+    def last_step(self, run_id: str) -> int:
+        """The last step of a run's metrics, 0 where it has none."""
+        history = self._client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
+        return max((point.step for point in history), default=0)
+
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Record on what data a run is; what is recorded already stays."""
+        from mlflow.exceptions import MlflowException
+
+        of_mlflow = [_as_mlflow_input(each) for each in inputs]
+        try:
+            self._client.log_inputs(run_id, of_mlflow)
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            self._client.log_inputs(run_id, of_mlflow)  # another process was the first to record the same data
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics at a step (the epoch), in one call."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
+
+    def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Store a file under the run. `name` may hold folders, separated by slashes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(name).name
+            path.write_bytes(content)
+            parent = Path(name).parent.as_posix()
+            self._client.log_artifact(run_id, str(path), None if parent == "." else parent)
+
+    def read_artifact(self, run_id: str, name: str) -> bytes:
+        """The content of such a file."""
+        return read_artifact(run_id, name)
+
+    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
+        """Have the run, a sweep, show the model that one of its finals trained on that data; once.
+
+        A model that can't be exported, or a store that takes none, costs the sweep a warning alone.
+        """
+        from harness.export import log_model
+
+        try:
+            log_model(self._client, run_id, trained_by, data)
+        except Exception as error:
+            if is_away(error):
+                raise
+            logger.warning("harness: sweep %s has no model: %s", run_id, without_password(str(error)))
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags."""
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def end_run(self, run_id: str, outcome: Outcome) -> None:
+        """Close a run with its outcome and the matching status."""
+        if run_id in self._monitors:
+            self._monitors.pop(run_id).finish()
+        self.set_tags(run_id, {Tag.OUTCOME: outcome.value})
+        self._client.set_terminated(run_id, STATUS[outcome])
+
+    def find_run(self, run_id: str) -> FoundRun:
+        """The run of that id; BadInputError where there is none, or it was deleted."""
+        run = read_run(run_id)
+        if run.info.lifecycle_stage == DELETED:
+            require_experiment(self._client.get_experiment(run.info.experiment_id))
+            raise BadInputError(
+                f"run {run_id!r} was deleted: expected one that is there; "
+                f"restore it with `mlflow runs restore --run-id {run_id}`"
+            )
+        return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
+
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
+        """The runs with all these tags; of sweeps, the newest first."""
+        return [
+            FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
+            for run in search(self._client, [self._experiment_id(experiment)], condition(tags))
+        ]
+
+    def latest_sequence(self) -> int:
+        """The sequence number of the sweep that was started last; 0 where there is none."""
+        latest = next(every_sweep(self._client), None)
+        return int(latest.data.tags.get(Tag.SEQUENCE, 0)) if latest else 0
+
+    def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        self._client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+
+    def _experiment_id(self, name: str) -> str:
+        if name not in self._experiments:
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                # in direct SQLite mode MLflow resolves artifacts against the working folder of each reader
+                location = (Path.cwd() / ARTIFACTS).as_uri() if self.uri.startswith("sqlite") else None
+                # without its kind the UI opens an experiment in its view for language models
+                kind = {"mlflow.experimentKind": "custom_model_development"}
+                self._experiments[name] = self._client.create_experiment(name, location, kind)
+            else:
+                require_experiment(found)
+                require_files_within_reach(found.artifact_location, self.uri)
+                self._experiments[name] = found.experiment_id
+        return self._experiments[name]
+
+    def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
+        """Have the UI show a sweep's finals as charts by optimizer, as it shares a view itself; and link to them."""
+        self._client.set_experiment_tag(experiment_id, VIEW + sweep_id, json.dumps(charts(sweep_id)))
+        link = f"[The finals as charts, a line for each optimizer]({charts_route(experiment_id, sweep_id)})"
+        self.set_tags(sweep_id, {Tag.NOTE: f"{note}\n\n{link}"})
+
+    def _monitor(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Record the machine's own metrics with a single run or a sweep; trials and finals share the machine."""
+        if run_id in self._monitors or tags.get(Tag.STAGE) not in (Stage.RUN, Stage.SWEEP):
+            return
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self._monitors[run_id] = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self.uri)
+        self._monitors[run_id].start()
+
+
+def monitors_system() -> bool:
+    """Whether the machine's own metrics are asked for, by MLflow's own switch.
+
+    Raises:
+        BadInputError: what the environment says of them is no value, or what reads them is not installed.
+    """
+    from mlflow import environment_variables as of_mlflow
+
+    switch = of_mlflow.MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
+    interval = of_mlflow.MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
+    for each, allowed in ((switch, "true or false"), (interval, "a number of seconds")):
+        try:
+            each.get()
+        except ValueError:
+            raise BadInputError(
+                f"{each.name} {each.get_raw()!r}: {allowed} is allowed; correct or unset it"
+            ) from None
+    if switch.get() and importlib.util.find_spec("psutil") is None:
+        raise BadInputError(
+            f"{switch.name} {switch.get_raw()!r}: false is allowed where psutil is not installed; "
+            "`pip install 'optimizer-harness[system]'`, or unset it"
+        )
+    return bool(switch.get())
+
+
+def _as_mlflow_input(data: DatasetInput) -> Any:  # noqa: ANN401
+    from mlflow.entities import Dataset, InputTag
+    from mlflow.entities import DatasetInput as MlflowInput
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    if isinstance(data.source, Path):
+        kind, source = "local", json.dumps({"uri": data.source.as_posix()})
+    else:
+        kind, source = "code", json.dumps({"tags": {Tag.SOURCE: data.source}})
+    profile = json.dumps({"images": data.images})
+    dataset = Dataset(data.name, data.digest, kind, source, profile=profile)
+    return MlflowInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, data.use)])
+
+
+def process_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Who is at a single run or a sweep, and where; trials and finals are their sweep's."""
+    if tags.get(Tag.STAGE) not in (Stage.RUN, Stage.SWEEP):
+        return {}
+    return {Tag.PROCESS: this_process(), Tag.FOLDER: str(Path.cwd())}
