@@ -9,7 +9,8 @@ import pytest
 
 from harness.config import canonical_json, config_hash, parse_config, validated
 from harness.records import Tag
-from harness.tracking import connect, read_sweep, read_tracked_run, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import read_sweep, read_tracked_run
 from studies.definition import SweepDefinition
 from tests.compatibility.stored import COMMITS, texts, unpack
 from tests.metrics import assert_whole
