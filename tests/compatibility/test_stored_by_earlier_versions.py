@@ -2,30 +2,21 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness.config import canonical_json, config_hash, parse_config, validated
+from harness.config import config_hash, parse_config, validated
 from harness.records import Tag
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import read_sweep, read_tracked_run
 from studies.definition import SweepDefinition
-from tests.compatibility.stored import COMMITS, texts, unpack
+from tests.compatibility.stored import COMMITS
 from tests.metrics import assert_whole
 from tests.tiny import one_figure
 
 # said of the moment or the place, or in sentences, which may be put better
 NOT_COMPARED = {"process", "cut_off", "report", "answer"}
-
-
-@pytest.fixture(params=COMMITS)
-def stored(request, project, monkeypatch):
-    monkeypatch.syspath_prepend(project)
-    yield unpack(request.param, project)
-    for name in ("bars", "bars_run", "bars_ended", "bars_stopped"):
-        sys.modules.pop(name, None)
 
 
 def assert_holds(now, then, at="the document"):
@@ -134,20 +125,6 @@ def test_what_was_hashed_has_its_hash(stored):
         for run in children:
             config = parse_config(json.loads(artifact(stored, run.run_id, "config.json")))
             assert config_hash(config) == run.tags[Tag.CONFIG_HASH]
-
-
-@pytest.mark.parametrize("commit", COMMITS)
-def test_a_config_keeps_the_text_and_hash_that_it_had(commit):
-    for text, hashed in texts(commit, "runs"):
-        config = parse_config(json.loads(text))
-        assert (canonical_json(config), config_hash(config)) == (text, hashed)
-
-
-@pytest.mark.parametrize("commit", COMMITS)
-def test_a_definition_keeps_the_text_and_hash_that_it_had(commit):
-    for text, hashed in texts(commit, "sweeps"):
-        definition = validated(SweepDefinition, json.loads(text))
-        assert (canonical_json(definition), config_hash(definition)) == (text, hashed)
 
 
 def artifact(stored, run_id: str, name: str) -> str:
