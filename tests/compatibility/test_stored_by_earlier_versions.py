@@ -47,6 +47,8 @@ def test_there_is_a_set_of_an_earlier_version():
 def test_a_sweep_is_told_as_it_was(stored, harness_json, harness):
     assert_holds(harness_json("leaderboard", stored.printed["sweep"]["sweep_id"]), stored.printed["leaderboard"])
     assert_holds(harness_json("status", stored.printed["sweep"]["sweep_id"]), stored.printed["status"])
+    of_killed = stored.printed["stopped sweep"]
+    assert_holds(harness_json("status", of_killed["sweep_id"]), of_killed)
     exported = harness("export", stored.printed["sweep"]["sweep_id"], "--format", "json")
     assert exported.returncode == 0, exported.stderr
     assert_holds(json.loads(exported.stdout), stored.printed["export"])
