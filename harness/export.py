@@ -24,7 +24,8 @@ from harness.predict import read_model
 from harness.records import USES, Outcome, Stage, Tag
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import read_run
-from harness.training.data import Splits, class_names, load_splits
+from harness.training.data import class_names, load_splits
+from harness.training.images import Splits
 from harness.training.loop import build_model
 
 REQUIREMENTS = ("mlflow", "numpy", "torch")

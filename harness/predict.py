@@ -13,7 +13,8 @@ from harness.config import FrozenModel, OwnDatasetConfig, OwnModelConfig, RunCon
 from harness.errors import BadInputError, described
 from harness.records import CONFIG_ARTIFACT, STATE_ARTIFACT, Tag
 from harness.tracking.read import read_artifact, read_run
-from harness.training.data import class_names, load_splits, normalize, picture
+from harness.training.data import class_names, load_splits
+from harness.training.images import normalize, picture
 from harness.training.loop import build_model
 from harness.training.networks import log_probabilities
 from harness.training.state import RunState

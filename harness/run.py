@@ -42,8 +42,9 @@ from harness.tracking.buffered import delivered
 from harness.tracking.tracker import Tracker, json_bytes
 from harness.training.checkpoint import Checkpoint, discard, load_latest, save
 from harness.training.checks import require_sound
-from harness.training.data import Splits, dataset_inputs
+from harness.training.data import dataset_inputs
 from harness.training.determinism import determinism, require_threads
+from harness.training.images import Splits
 from harness.training.loop import EvaluationSplit, advance, initial_state
 from harness.training.state import RunState
 

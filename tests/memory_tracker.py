@@ -10,7 +10,7 @@ from harness.errors import BadInputError
 from harness.records import DatasetInput, Outcome, Tag
 
 if TYPE_CHECKING:
-    from harness.training.data import Splits
+    from harness.training.images import Splits
 
 from harness.tracking.tracker import FoundRun
 

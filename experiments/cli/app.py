@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from harness.config import RunConfig
     from studies.definition import SweepDefinition
-    from studies.executors.pools import WorkerPool
+    from studies.executors.pool import WorkerPool
 
 app = typer.Typer(
     name="harness",
@@ -255,7 +255,7 @@ def sweep(
     command = _command_of(
         experiment, trials, sampler, {"no-pruning": no_pruning, "async": asynchronous, "fast": fast}
     )
-    from studies.executors.pools import open_pool
+    from studies.executors.pool import open_pool
 
     workplace = functools.partial(open_pool, executor, workers, data_dir, declared.slice_resources, ray_address)
     if dry_run:

@@ -15,7 +15,7 @@ from harness.tracking.connection import is_away
 from harness.tracking.tracker import FoundRun, Tracker
 
 if TYPE_CHECKING:
-    from harness.training.data import Splits
+    from harness.training.images import Splits
 
 logger = logging.getLogger(__name__)
 PATIENCE = 600.0  # seconds that a store may be away; what waits for it is in memory

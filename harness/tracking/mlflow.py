@@ -15,7 +15,7 @@ from harness.records import METRIC_NAMES, DatasetInput, Outcome, Stage, Tag
 from harness.tracking.moved import ARTIFACTS
 
 if TYPE_CHECKING:
-    from harness.training.data import Splits
+    from harness.training.images import Splits
 
 from harness.tracking.charts import VIEW, charts, charts_route
 from harness.tracking.connection import (

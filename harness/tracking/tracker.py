@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness.records import DatasetInput, Outcome
 
 if TYPE_CHECKING:
-    from harness.training.data import Splits
+    from harness.training.images import Splits
 
 
 class Tracker(Protocol):

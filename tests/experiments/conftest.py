@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.tracking.read import latest_sweep
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.memory_tracker import MemoryTracker

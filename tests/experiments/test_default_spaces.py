@@ -9,7 +9,8 @@ from experiments import catalog
 from experiments.spaces import SHARED, SPACES
 from harness.errors import BadInputError
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.space import Choice
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker

@@ -15,7 +15,7 @@ from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import read_sweep
 from studies.definition import SweepDefinition
-from studies.executors.pools import open_pool
+from studies.executors.pool import open_pool
 from studies.space import Range
 from studies.sweep import run_sweep
 from tests.started import run_anew

@@ -14,7 +14,8 @@ from harness.tracking.charts import charts_route
 from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import read_run, read_sweep
 from reports.page import write_report
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.browser import PATIENCE, contrast, ground_of, installed_browser, launched, luminance, open_page

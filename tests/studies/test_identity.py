@@ -9,8 +9,9 @@ from harness.errors import BadInputError
 from harness.provenance.source import own_source
 from harness.records import SOURCE_ARTIFACT, Tag
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool, open_pool
-from studies.jobs import Observer
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool, open_pool
+from studies.progress import SweepObserver
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
@@ -18,7 +19,7 @@ from tests.memory_tracker import MemoryTracker
 OWN = "tests.own.shapes:SignDescent"
 
 
-class StopAtOnce(Observer):
+class StopAtOnce(SweepObserver):
     def __init__(self):
         self.stop = threading.Event()
 

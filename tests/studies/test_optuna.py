@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from harness.records import Tag
 from harness.tracking.buffered import Outbox
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.benchmarks.scale import NullWorkers
