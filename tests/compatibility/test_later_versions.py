@@ -13,15 +13,17 @@ from harness.config.datasets import AugmentationConfig
 from harness.errors import BadInputError
 from harness.records import METRIC_NAMES, Divergence, EpochMetrics
 from harness.reproduce import reproduce
+from harness.run import begin_run, complete_run, record_slice, resume_run, train_slice
 from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import read_sweep, read_tracked_run
 from harness.training import checkpoint as checkpoints
 from harness.training import loop
 from harness.training.checkpoint import Checkpoint, load_latest, save
 from harness.training.state import RunState
-from studies import sweep as sweeps
+from studies import beginning
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.pool import open_pool
+from studies.sweep import run_sweep
 from tests.compatibility.stored import COMMITS, texts
 
 METRIC = "train/gradient_norm"
@@ -76,12 +78,20 @@ def test_a_run_that_is_older_than_a_metric_is_reproduced(stored, measure):
     assert len(again.comparisons) == 2 * 6
 
 
-def test_a_stopped_run_that_is_older_than_a_metric_goes_on_with_it_and_is_reproduced(stored, measure, harness_json):
+def test_a_stopped_run_that_is_older_than_a_metric_goes_on_with_it(stored, measure, harness_json):
     measure(1.5)
     run_id = stored.printed["stopped run"]
     assert harness_json("run", "--resume", run_id)["outcome"] == "completed"
     assert read_tracked_run(run_id).history[METRIC] == {2: 1.5}
-    again = reproduce(run_id)
+
+
+def test_a_run_that_went_on_with_a_metric_is_compared_on_it_from_there_on(config, data, measure):
+    tracker = MlflowTracker()
+    run = begin_run(config, tracker, "tiny", data)
+    record_slice(tracker, run, train_slice(config, None, run.splits, data))
+    measure(1.5)
+    complete_run(resume_run(run.run_id, tracker, data), tracker, data)
+    again = reproduce(run.run_id, data)
     assert again.first_difference is None
     assert [each.epoch for each in again.comparisons if each.metric == METRIC] == [2]
 
@@ -157,9 +167,10 @@ def test_an_added_field_that_is_on_is_in_the_text_and_hash():
 def test_a_sweep_that_has_ended_before_its_definition_got_a_field_has_nothing_left_to_do(stored, monkeypatch):
     sweep_id = stored.printed["sweep"]["sweep_id"]
     before = read_sweep(sweep_id)
-    monkeypatch.setattr(sweeps, "SweepDefinition", LaterDefinition)
+    monkeypatch.setattr(beginning, "SweepDefinition", LaterDefinition)
     text = (stored.folder / "mlartifacts" / sweep_id / "artifacts" / "definition.json").read_text()
-    pool = WorkerPool(InlineExecutor(), 1)
-    result = sweeps.run_sweep("bars_ended", LaterDefinition.model_validate_json(text), MlflowTracker(), pool)
+    definition = LaterDefinition.model_validate_json(text)
+    with open_pool("inline", 1) as pool:
+        result = run_sweep("bars_ended", definition, MlflowTracker(), pool)
     assert result.sweep_id == sweep_id
     assert read_sweep(sweep_id) == before
