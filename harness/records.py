@@ -30,7 +30,8 @@ class EpochMetrics(FrozenModel):
     """One epoch's numbers: losses in nats, accuracies as fractions, durations in (monotonic) seconds.
 
     `train_*` are means over the images as they were trained on, dropout active; the other splits are
-    evaluated after the epoch, without dropout. A split that was not evaluated is None.
+    evaluated after the epoch, without dropout. A split that was not evaluated is None. A metric that is
+    added later is None by default, as it is in the checkpoints of before.
     """
 
     epoch: int

@@ -148,12 +148,17 @@ def _splits(recorded: TrackedRun) -> tuple[EvaluationSplit, ...]:
 def _compare(
     recorded: TrackedRun, again: tuple[EpochMetrics, ...], epochs: int, exact: bool
 ) -> tuple[Comparison, ...]:
+    """Compare each metric of each epoch, from the first epoch on that recorded the metric.
+
+    A run that is older than a metric did not record it, or only after it was gone on with by a later version.
+    """
     now = {each.epoch: each for each in again}
 
     def compare(epoch: int, metric: str) -> Comparison | None:
-        then = recorded.history.get(METRIC_NAMES[metric], {}).get(epoch)
+        history = recorded.history.get(METRIC_NAMES[metric], {})
+        then = history.get(epoch)
         value = getattr(now[epoch], metric) if epoch in now else None
-        if then is None and value is None:
+        if epoch < min(history, default=epochs + 1) or (then is None and value is None):
             return None
         agrees = then == value if exact or then is None or value is None else _is_near(metric, then, value)
         return Comparison(epoch=epoch, metric=METRIC_NAMES[metric], recorded=then, reproduced=value, agrees=agrees)
@@ -171,7 +176,8 @@ def _is_near(metric: str, then: float, now: float) -> bool:
 def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Difference | None:
     """The divergence, or the hash of the final state where the run came to one."""
     divergence = recorded.tags.get(Tag.DIVERGENCE)
-    now = None if again.divergence is None else again.divergence.model_dump_json()
+    known_then = set(json.loads(divergence)) if divergence else None  # a later version may say more of it
+    now = None if again.divergence is None else again.divergence.model_dump_json(include=known_then)
     if divergence != now:
         return Difference(what="divergence", then=divergence, now=now)
     expected = recorded.tags.get(Tag.STATE_HASH)
