@@ -14,10 +14,10 @@ from pydantic import ValidationError, model_validator
 
 from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, one_line, validated
+from harness.config.plugins import place
 from harness.errors import BadInputError, unknown
-from harness.own import place
 from studies.definition import SweepDefinition
-from studies.ray_executor import Resources
+from studies.executors.ray import Resources
 
 
 class RunExperiment(FrozenModel):

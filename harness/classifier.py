@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from harness.config import AnyModelConfig
-from harness.data import normalize
-from harness.model import log_probabilities
+from harness.training.data import normalize
+from harness.training.networks import log_probabilities
 
 
 class Classifier(nn.Module):

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from harness.config import FrozenModel
-from harness.folders import work_folder
 from harness.lock import holder, may_run
+from harness.paths import work_folder
 from harness.records import CONFIG_ARTIFACT, Stage, Tag
-from harness.tracking import TrackedRun, find_artifact, find_running, find_sweeps
+from harness.tracking.mlflow import TrackedRun, find_artifact, find_running, find_sweeps
 
 
 class CutOff(FrozenModel):

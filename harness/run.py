@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.checkpoint import Checkpoint, discard, load_latest, save
 from harness.config import RunConfig, canonical_json, config_hash, flatten, learning_rate, parse_config
-from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
-from harness.folders import work_folder
 from harness.lock import only_process
-from harness.origin import (
+from harness.paths import work_folder
+from harness.provenance.origin import (
     Origin,
     changed_source,
     data_for_slice,
@@ -21,7 +19,7 @@ from harness.origin import (
     require_same_data,
     source_tags,
 )
-from harness.outbox import delivered
+from harness.provenance.source import OwnSource, own_names, short
 from harness.records import (
     CONFIG_ARTIFACT,
     DIFF_ARTIFACT,
@@ -39,12 +37,14 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.reproducibility import determinism, environment, git_commit_and_diff, require_threads
-from harness.soundness import require_sound
-from harness.source import OwnSource, own_names, short
-from harness.state import RunState
-from harness.tracking import Tracker, json_bytes
-from harness.training import EvaluationSplit, advance, initial_state
+from harness.tracking.buffered import delivered
+from harness.tracking.mlflow import Tracker, json_bytes
+from harness.training.checkpoint import Checkpoint, discard, load_latest, save
+from harness.training.checks import require_sound
+from harness.training.data import Splits, dataset_inputs
+from harness.training.determinism import determinism, environment, git_commit_and_diff, require_threads
+from harness.training.loop import EvaluationSplit, advance, initial_state
+from harness.training.state import RunState
 
 # the state, the metrics, and with what the run ended, if it did: a divergence, or its mistakes on the test set
 SliceResult = tuple[bytes, tuple[EpochMetrics, ...], Divergence | Mistakes | None]

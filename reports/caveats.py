@@ -9,7 +9,7 @@ import networkx as nx
 import pandas as pd
 
 from harness.records import Mistakes
-from reports.frames import most_common
+from reports.tables import most_common
 
 
 class Majority(NamedTuple):

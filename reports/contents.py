@@ -18,7 +18,9 @@ from reports.figures.mistakes import Classes, ConfidentMistakes, classes, confus
 from reports.figures.style import Picture, looks
 from reports.figures.time import epoch_seconds, profile, time_to_target
 from reports.figures.tuning import Importances, learning_rates, outcomes, slices, tuning_curves
-from reports.frames import (
+from reports.source import Source
+from reports.statistics import median_or_never
+from reports.tables import (
     classes_frame,
     differences_frame,
     epochs_frame,
@@ -32,8 +34,6 @@ from reports.frames import (
     winners_frame,
     without_superseded,
 )
-from reports.sources import Source
-from reports.statistics import median_or_never
 
 TARGETS = {"mnist": (0.97, 0.98, 0.985, 0.99), "fashion-mnist": (0.85, 0.88, 0.90, 0.92)}
 OTHER_TARGETS = (0.80, 0.90, 0.95, 0.99)  # of a user's own data

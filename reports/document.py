@@ -7,8 +7,8 @@ import pandas as pd
 from harness.config import FrozenModel
 from harness.records import Tag
 from reports.contents import Contents
-from reports.frames import outcome_of
 from reports.statistics import Difference
+from reports.tables import outcome_of
 
 
 class OptimizerResult(FrozenModel):

@@ -11,16 +11,16 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from harness.folders import work_folder, writable_folder
+from harness.paths import work_folder, writable_folder
 from harness.records import REPORT_ARTIFACT, Tag
-from harness.tracking import MlflowTracker
+from harness.tracking.mlflow import MlflowTracker
 from reports.contents import Contents, contents, targets_summary
 from reports.document import ReportDocument, document
 from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled
-from reports.frames import outcome_of
 from reports.queries import table_bytes
-from reports.sources import Source, read_source
+from reports.source import Source, read_source
 from reports.statistics import LEAST_SEEDS
+from reports.tables import outcome_of
 
 MADE_WITH = {
     "definition": Tag.DEFINITION_HASH,

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.config import NEXT_STEP, OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
 from harness.records import Outcome
-from studies.halving import rungs
+from studies.pruning import rungs
 from studies.space import Range, Space, overlap, trial_config
 
 Positive = Annotated[int, Field(ge=1)]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
-from harness.checkpoint import discard
 from harness.errors import BadInputError, WorkFailedError
-from harness.outbox import Outbox
 from harness.records import EpochMetrics, Outcome, Stage, Tag
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
-from studies.executors import WorkerPool
+from harness.tracking.buffered import Outbox
+from harness.training.checkpoint import discard
+from studies.executors.pools import WorkerPool
 
 if TYPE_CHECKING:
     from studies.progress import Progress

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.config import FrozenModel
-from harness.folders import work_folder
+from harness.paths import work_folder
 
 FILE = "progress.json"
 

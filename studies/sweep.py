@@ -12,7 +12,6 @@ from statistics import mean
 from threading import Event
 from typing import Any, get_args
 
-from harness.checkpoint import discard, is_kept
 from harness.config import (
     NEXT_STEP,
     OwnModelConfig,
@@ -24,12 +23,17 @@ from harness.config import (
     validated,
     with_settings,
 )
-from harness.data import Splits, dataset_inputs
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
-from harness.model import gives_logits
-from harness.origin import Origin, changed_source, load_cached_splits, new_origin, present_origin, source_tags
-from harness.outbox import Outbox, delivered
+from harness.provenance.origin import (
+    Origin,
+    changed_source,
+    load_cached_splits,
+    new_origin,
+    present_origin,
+    source_tags,
+)
+from harness.provenance.source import own_names, short
 from harness.records import (
     DEFINITION_ARTIFACT,
     IMPORTANCES_ARTIFACT,
@@ -39,7 +43,6 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.reproducibility import require_threads
 from harness.run import (
     broken_outcome,
     close_broken_run,
@@ -49,19 +52,23 @@ from harness.run import (
     provenance_tags,
     run_name,
 )
-from harness.soundness import require_sound
-from harness.source import own_names, short
-from harness.tracking import FoundRun, Tracker, json_bytes
-from harness.training import EvaluationSplit
+from harness.tracking.buffered import Outbox, delivered
+from harness.tracking.mlflow import FoundRun, Tracker, json_bytes
+from harness.training.checkpoint import discard, is_kept
+from harness.training.checks import require_sound
+from harness.training.data import Splits, dataset_inputs
+from harness.training.determinism import require_threads
+from harness.training.loop import EvaluationSplit
+from harness.training.networks import gives_logits
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
-from studies.executors import WorkerPool
+from studies.executors.pools import WorkerPool
 from studies.jobs import Job, Observer, Queue, run_jobs
 from studies.progress import Progress, Publisher
-from studies.search import Search, Trial
+from studies.queues import Trials
+from studies.search.storage import Database, Journal, Storage
+from studies.search.study import Search, Trial
 from studies.snapshot import sweep_folder
 from studies.space import Choice, trial_config
-from studies.storage import Database, Journal, Storage
-from studies.trials import Trials
 
 logger = logging.getLogger(__name__)
 JOURNAL = "optuna.journal"

@@ -9,9 +9,9 @@ from typing import TextIO
 
 import pytest
 
-from experiments import cli
-from harness.origin import remembered_splits
-from harness.reproducibility import environment, git_commit_and_diff
+from experiments.cli import app as cli
+from harness.provenance.origin import remembered_splits
+from harness.training.determinism import environment, git_commit_and_diff
 
 COLUMNS = 80
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import DatasetConfig, RunConfig
-from harness.data import Splits, load_splits
+from harness.training.data import Splits, load_splits
 from tests.command import run_command
 from tests.database import copies_of, fresh_database
 from tests.kit import kit as kit
@@ -86,7 +86,7 @@ def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
     """The command in a process of its own."""
     started: list[Started] = []
 
-    def command(*arguments: str, module: str = "experiments.cli", **environment: str) -> Started:
+    def command(*arguments: str, module: str = "experiments.cli.app", **environment: str) -> Started:
         printed = project / f"printed-{len(started)}.txt"
         started.append(start(module, arguments, project, os.environ | environment, printed))
         return started[-1]

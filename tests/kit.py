@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import RunConfig, with_settings
-from harness.origin import remembered_splits
+from harness.provenance.origin import remembered_splits
 
 KIT = """
 import json

@@ -14,7 +14,6 @@ from mlflow.store.tracking.dbmodels import models
 
 from experiments import catalog
 from harness.config import RunConfig, canonical_json, config_hash, flatten
-from harness.data import CLASS_NAMES
 from harness.records import (
     DEFINITION_ARTIFACT,
     IMPORTANCES_ARTIFACT,
@@ -27,9 +26,10 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.reproducibility import determinism
 from harness.run import provenance_tags
-from harness.tracking import STATUS, MemoryRun, MlflowTracker, connect, json_bytes
+from harness.tracking.mlflow import STATUS, MemoryRun, MlflowTracker, connect, json_bytes
+from harness.training.data import CLASS_NAMES
+from harness.training.determinism import determinism
 from studies.definition import SweepDefinition
 from studies.space import trial_config
 

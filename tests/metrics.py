@@ -1,8 +1,8 @@
 """The part of metrics that must repeat bit by bit, all of it but the durations, whole or in slices."""
 
-from harness.state import RunState
-from harness.tracking import MemoryTracker, connect, read_sweep, tracking_uri
-from harness.training import advance, initial_state
+from harness.tracking.mlflow import MemoryTracker, connect, read_sweep, tracking_uri
+from harness.training.loop import advance, initial_state
+from harness.training.state import RunState
 
 IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
 

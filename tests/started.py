@@ -25,9 +25,9 @@ IMPORTED = (  # also what --data-dir, the end of a sweep and a server bring
     "studies.sweep",
     "reports.page",
     "torchvision.datasets",
-    "studies.importance",
+    "studies.search.importance",
     "mlflow.cli",
-    "studies.preloaded",  # the last, as for workers, whose server it also is
+    "studies.executors.pools.preloaded",  # the last, as for workers, whose server it also is
 )
 
 

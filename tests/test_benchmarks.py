@@ -11,8 +11,8 @@ import pytest
 
 from experiments import catalog
 from harness.config import validated, with_settings
-from harness.data import load_splits
-from harness.training import advance, build, initial_state
+from harness.training.data import load_splits
+from harness.training.loop import advance, build, initial_state
 from studies.definition import SweepDefinition
 from tests import benchmarks, chapter
 from tests.benchmarks import default_sweep, known_answers, sweeps, where

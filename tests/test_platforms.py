@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import reproducibility
 from harness.run import train_slice
-from studies import executors
+from harness.training import determinism as reproducibility
+from studies.executors import pools as executors
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("harness", "studies", "reports", "experiments")

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from experiments import catalog, cli
+from experiments import catalog
+from experiments.cli import app as cli
 from studies.sweep import JOURNAL
 from tests.command import in_a_pipe
 from tests.tracked import SWEEP, tiny_sweeps

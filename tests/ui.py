@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from unittest import mock
 
-from experiments import cli
+from experiments.cli import app as cli
 from tests import mlflow_server
 
 

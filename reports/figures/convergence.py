@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.style import Look, Width, figure, label_ends, logarithmic, looks, whole_numbers
-from reports.frames import measured_split
+from reports.tables import measured_split
 
 
 @dataclass(frozen=True)

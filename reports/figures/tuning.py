@@ -26,8 +26,8 @@ from reports.figures.style import (
     tinted,
     whole_numbers,
 )
-from reports.frames import TRIAL_OUTCOMES, searched
 from reports.statistics import Curve, tuning_curve
+from reports.tables import TRIAL_OUTCOMES, searched
 
 OUTCOME_COLOURS = ("#009e73", "#5a7bd8", "#d55e00", GREY)
 

@@ -7,8 +7,8 @@ import torch
 
 from experiments import catalog
 from harness.config import with_settings
-from harness.data import load_splits
-from harness.training import advance, initial_state
+from harness.training.data import load_splits
+from harness.training.loop import advance, initial_state
 from tests.chapter import run_chapter
 from tests.mnist_folder import write_mnist
 

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 from statistics import median
 
-from harness.checkpoint import Checkpoint, load_latest, save
 from harness.config import OPTIMIZER_CONFIGS, RunConfig, with_settings
-from harness.data import load_splits
-from harness.state import RunState
-from harness.training import advance, initial_state
+from harness.training.checkpoint import Checkpoint, load_latest, save
+from harness.training.data import load_splits
+from harness.training.loop import advance, initial_state
+from harness.training.state import RunState
 
 REPEATS = 20
 

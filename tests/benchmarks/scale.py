@@ -15,10 +15,10 @@ import psutil
 from experiments import catalog
 from harness.config import canonical_json, with_settings
 from harness.records import DEFINITION_ARTIFACT, EpochMetrics
-from harness.state import RunState
-from harness.tracking import MemoryTracker
+from harness.tracking.mlflow import MemoryTracker
+from harness.training.state import RunState
 from studies.definition import SweepDefinition
-from studies.executors import WorkerPool
+from studies.executors.pools import WorkerPool
 from studies.jobs import Observer
 from studies.sweep import run_sweep
 

@@ -8,9 +8,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from experiments import catalog
 from harness.config import RunConfig, with_settings
-from harness.data import load_splits
-from harness.reproducibility import fast_settings, isolated
-from harness.training import advance, initial_state
+from harness.training.data import load_splits
+from harness.training.determinism import fast_settings, isolated
+from harness.training.loop import advance, initial_state
 from tests.contenders import THREADS
 from tests.contenders.record import markdown, record
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from experiments import catalog
 from harness.records import Outcome
-from studies import sampling
 from studies.definition import SweepDefinition
-from studies.search import Search
-from studies.storage import Journal
+from studies.search import sampling
+from studies.search.storage import Journal
+from studies.search.study import Search
 
 SEEDS = range(6)
 TRIALS = 2_000

@@ -15,9 +15,9 @@ import psutil
 
 from harness.config import with_settings
 from harness.records import Outcome, Stage
-from harness.reproducibility import fast_settings
-from harness.tracking import MlflowTracker
-from studies.executors import open_pool
+from harness.tracking.mlflow import MlflowTracker
+from harness.training.determinism import fast_settings
+from studies.executors.pools import open_pool
 from studies.jobs import Observer
 from studies.sweep import run_sweep
 from tests.contenders import Swept, settings

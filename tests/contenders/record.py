@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.reproducibility import environment
+from harness.training.determinism import environment
 
 RESULT = Path("benchmarks.json")
 TABLE = Path("benchmarks.md")

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.config import RunConfig, with_settings
-from harness.model import CLASSES
-from harness.origin import load_cached_splits
-from harness.training import advance, initial_state
-from studies.executors import LocalExecutor
+from harness.provenance.origin import load_cached_splits
+from harness.training.loop import advance, initial_state
+from harness.training.networks import CLASSES
+from studies.executors.pools import LocalExecutor
 from tests.contenders import Winner
 
 WORKERS = 2

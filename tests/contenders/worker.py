@@ -6,8 +6,8 @@ The first waits for the process that both are forked from, which imports what th
 import time
 from pathlib import Path
 
-from harness.origin import load_cached_splits
-from studies.executors import open_pool
+from harness.provenance.origin import load_cached_splits
+from studies.executors.pools import open_pool
 from tests.contenders import Timed
 from tests.contenders.sweeps import default_sweep
 

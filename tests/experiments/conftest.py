@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking import MemoryTracker, latest_sweep
-from studies.executors import InlineExecutor, WorkerPool
+from harness.tracking.mlflow import MemoryTracker, latest_sweep
+from studies.executors.pools import InlineExecutor, WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.metrics import assert_whole, sweep_numbers, tracked_sweep_numbers

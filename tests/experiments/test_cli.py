@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.reproducibility import fast_settings
-from harness.state import RunState
-from harness.tracking import connect, read_artifact, read_run, tracking_uri
+from harness.tracking.mlflow import connect, read_artifact, read_run, tracking_uri
+from harness.training.determinism import fast_settings
+from harness.training.state import RunState
 from studies.forecast import BESIDES
 from tests import tiny
 

@@ -8,9 +8,9 @@ import pytest
 from experiments import catalog
 from experiments.spaces import SHARED, SPACES
 from harness.errors import BadInputError
-from harness.tracking import MemoryTracker
+from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
-from studies.executors import InlineExecutor, WorkerPool
+from studies.executors.pools import InlineExecutor, WorkerPool
 from studies.space import Choice
 from studies.sweep import run_sweep
 from tests.mnist_folder import write_small_mnist

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from experiments.live import Lines, Screen
-from experiments.terminal import print_summary
-from harness.checkpoint import Checkpoint
+from experiments.cli.live import Lines, Screen
+from experiments.cli.terminal import print_summary
 from harness.records import Divergence, Outcome, Stage
 from harness.run import OpenRun
+from harness.training.checkpoint import Checkpoint
 from studies.jobs import Job
 from studies.progress import Progress
 from tests import tiny

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.catalog import load_sweep
-from harness.tracking import connect, latest_sweep, read_run, tracking_uri
+from harness.tracking.mlflow import connect, latest_sweep, read_run, tracking_uri
 from tests.tiny import one_figure
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import pytest
 
 from experiments.catalog import load_sweep
 from harness.config import DatasetConfig
-from harness.data import load_splits
-from harness.soundness import require_sound
-from harness.tracking import connect, latest_sweep, read_run, read_sweep, read_tracked_run, tracking_uri
+from harness.tracking.mlflow import connect, latest_sweep, read_run, read_sweep, read_tracked_run, tracking_uri
+from harness.training.checks import require_sound
+from harness.training.data import load_splits
 from tests.metrics import assert_whole, tracked_sweep_numbers
 from tests.tiny import one_figure
 

@@ -9,11 +9,11 @@ from experiments import catalog
 from experiments.spaces import SPACES
 from harness.config import OPTIMIZER_CONFIGS, with_settings
 from harness.errors import BadInputError
-from harness.tracking import MlflowTracker
+from harness.tracking.mlflow import MlflowTracker
 from reports.contents import contents
-from reports.sources import read_source
-from studies.executors import InlineExecutor, WorkerPool
-from studies.ray_executor import Resources
+from reports.source import read_source
+from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.ray import Resources
 from studies.sweep import run_sweep
 from tests.mnist_folder import write_mnist
 

@@ -6,7 +6,7 @@ from unicodedata import east_asian_width
 import pandas as pd
 import pytest
 
-from experiments.terminal import print_leaderboard
+from experiments.cli.terminal import print_leaderboard
 from tests.command import COLUMNS, in_a_pipe, on_a_terminal
 from tests.tracked import SWEEP, tiny_sweeps
 

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from harness.checkpoint import Checkpoint, discard, is_kept, load, load_latest, save
 from harness.errors import BadInputError
 from harness.records import Divergence, EpochMetrics, Mistake, Mistakes
+from harness.training.checkpoint import Checkpoint, discard, is_kept, load, load_latest, save
 
 
 def metrics(epoch: int) -> EpochMetrics:

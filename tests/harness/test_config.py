@@ -21,7 +21,7 @@ from harness.config import (
     with_settings,
 )
 from harness.errors import BadInputError
-from harness.optimizers import OPTIMIZERS
+from harness.training.optimizers import OPTIMIZERS
 
 IMPLEMENTATION = {"params", "foreach", "maximize", "capturable", "differentiable", "fused"}
 

@@ -10,11 +10,11 @@ import sys
 import pytest
 
 from harness.cut_off import cut_off_runs
-from harness.folders import work_folder
 from harness.lock import only_process, this_process
+from harness.paths import work_folder
 from harness.records import CONFIG_ARTIFACT, Outcome, Stage, Tag
 from harness.run import begin_run, complete_run
-from harness.tracking import MlflowTracker
+from harness.tracking.mlflow import MlflowTracker
 
 
 @pytest.fixture

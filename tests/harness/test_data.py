@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from harness.config import DatasetConfig
-from harness.data import checked_bytes, class_names, epoch_order, load_splits, picture, stratified_order
 from harness.errors import BadInputError
+from harness.training.data import checked_bytes, class_names, epoch_order, load_splits, picture, stratified_order
 from tests.mnist_folder import write_mnist
 
 

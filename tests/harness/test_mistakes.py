@@ -8,13 +8,13 @@ from hashlib import sha256
 import pytest
 import torch
 
-from harness.checkpoint import load_latest
 from harness.config import RunConfig, with_settings
-from harness.data import CLASS_NAMES, Split, load_splits
-from harness.mistakes import find_mistakes
 from harness.records import MISTAKES_ARTIFACT, Mistakes
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
-from harness.tracking import MemoryTracker
+from harness.tracking.mlflow import MemoryTracker
+from harness.training.checkpoint import load_latest
+from harness.training.data import CLASS_NAMES, Split, load_splits
+from harness.training.mistakes import find_mistakes
 
 
 class Stopped(Exception):  # noqa: N818

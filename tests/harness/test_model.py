@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness.config import RunConfig
-from harness.model import new_model
+from harness.training.networks import new_model
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])

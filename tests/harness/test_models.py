@@ -11,16 +11,16 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from harness import outbox
 from harness.config import with_settings
-from harness.data import load_splits
-from harness.models import register_model
-from harness.outbox import delivered
-from harness.prediction import read_model
+from harness.export import register_model
+from harness.predict import read_model
 from harness.records import Tag
 from harness.run import begin_run, complete_run
-from harness.tracking import MlflowTracker, connect, read_run, tracking_uri
-from harness.training import build_model, evaluate
+from harness.tracking.buffered import delivered
+from harness.tracking.mlflow import MlflowTracker, connect, read_run, tracking_uri
+from harness.tracking.mlflow import buffered as outbox
+from harness.training.data import load_splits
+from harness.training.loop import build_model, evaluate
 from tests.command import in_a_pipe
 from tests.servers import served_model
 

@@ -9,10 +9,10 @@ import pytest
 from mlflow.tracking._tracking_service import utils
 
 from harness.errors import BadInputError
+from harness.export import register_model
 from harness.lock import only_process
-from harness.models import register_model
 from harness.run import begin_run, checkpoint_folder, complete_run
-from harness.tracking import MlflowTracker, connect, find_artifact, read_artifact, read_run, tracking_uri
+from harness.tracking.mlflow import MlflowTracker, connect, find_artifact, read_artifact, read_run, tracking_uri
 from tests import tiny
 from tests.servers import MlflowServer
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from harness.config import OPTIMIZER_CONFIGS
-from harness.optimizers import build_optimizer
+from harness.training.optimizers import build_optimizer
 
 STEPS = 7
 

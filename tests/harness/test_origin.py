@@ -7,11 +7,11 @@ import pytest
 
 from harness.config import with_settings
 from harness.errors import BadInputError
-from harness.origin import data_for_slice, remembered_splits
+from harness.provenance.origin import data_for_slice, remembered_splits
+from harness.provenance.source import require_same_source
 from harness.records import SOURCE_ARTIFACT, Tag
 from harness.run import begin_run, complete_run, resume_run
-from harness.source import require_same_source
-from harness.tracking import MemoryTracker
+from harness.tracking.mlflow import MemoryTracker
 
 
 def refuse(*arguments, **more):
@@ -76,7 +76,7 @@ def test_a_dataset_function_that_fails_in_another_process_is_refused_in_one_line
 
 def test_a_second_process_is_begun_once_for_the_same_data_and_never_for_built_in_ones(kit, config, data, monkeypatch):
     begin_run(kit.config, MemoryTracker(), "own")
-    monkeypatch.setattr("harness.repeatable.subprocess.run", refuse)
+    monkeypatch.setattr("harness.provenance.repeatable.subprocess.run", refuse)
     begin_run(with_settings(kit.config, {"seed": 1}), MemoryTracker(), "own")
     begin_run(config, MemoryTracker(), "tiny", data)
 

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from harness.config import RunConfig, canonical_json, config_hash, flatten, parse_config, with_settings
-from harness.data import Split, Splits, load_splits, normalize
 from harness.errors import BadInputError
-from harness.models import register_model
-from harness.pace import measure_pace
-from harness.prediction import predict_test_image
-from harness.reproduction import reproduce
+from harness.export import register_model
+from harness.predict import predict_test_image
+from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run, resume_run, run_name
-from harness.soundness import require_sound
-from harness.tracking import MemoryTracker, MlflowTracker
-from harness.training import advance, initial_state
+from harness.tracking.mlflow import MemoryTracker, MlflowTracker
+from harness.training.checks import require_sound
+from harness.training.data import Split, Splits, load_splits, normalize
+from harness.training.loop import advance, initial_state
+from harness.training.pace import measure_pace
 from tests.metrics import in_slices, numbers
 from tests.own import shapes
 

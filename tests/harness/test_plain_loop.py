@@ -13,9 +13,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from harness.config import RunConfig, with_settings
-from harness.data import load_splits
-from harness.soundness import require_sound
-from harness.training import advance, initial_state
+from harness.training.checks import require_sound
+from harness.training.data import load_splits
+from harness.training.loop import advance, initial_state
 from tests.metrics import in_slices
 from tests.own import shapes
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from harness.pooling import max_pool
+from harness.training.pooling import max_pool
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from harness.prediction import SIDE, as_mnist
+from harness.predict import SIDE, as_mnist
 from harness.run import begin_run, complete_run
-from harness.tracking import MlflowTracker
+from harness.tracking.mlflow import MlflowTracker
 
 DATA = ["--data-dir", "data"]
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from mlflow.utils.rest_utils import http_request
 
-from harness import tracking
 from harness.errors import BadInputError
 from harness.records import IMPORTANCES_ARTIFACT, MISTAKES_ARTIFACT, Mistakes
-from harness.tracking import (
+from harness.tracking import mlflow as tracking
+from harness.tracking.mlflow import (
     MlflowTracker,
     connect,
     find_artifact,

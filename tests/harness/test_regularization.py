@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from harness.augmentation import build_augmentation
 from harness.config import AugmentationConfig, RunConfig, with_settings
-from harness.data import normalize
-from harness.training import advance, evaluate, initial_state, train_epoch
+from harness.training.augmentation import build_augmentation
+from harness.training.data import normalize
+from harness.training.loop import advance, evaluate, initial_state, train_epoch
 from tests.metrics import in_slices, numbers
 
 EVERYTHING = {

@@ -12,13 +12,13 @@ import pytest
 import torch
 import torch.utils.deterministic
 
-from harness import reproducibility
 from harness.config import with_settings
 from harness.errors import BadInputError
+from harness.provenance.variables import numerical_variables
 from harness.records import CONFIG_ARTIFACT, Stage, Tag
-from harness.reproducibility import determinism, environment, isolated, resolve_device, thread_limit
-from harness.tracking import MlflowTracker, find_artifact, find_running, read_artifact, read_run
-from harness.variables import numerical_variables
+from harness.tracking.mlflow import MlflowTracker, find_artifact, find_running, read_artifact, read_run
+from harness.training import determinism as reproducibility
+from harness.training.determinism import determinism, environment, isolated, resolve_device, thread_limit
 
 
 def test_the_environment_names_machine_build_and_every_installed_distribution():

@@ -9,11 +9,11 @@ import pytest
 from harness.config import with_settings
 from harness.errors import BadInputError
 from harness.records import Stage, Tag
-from harness.reproduction import reproduce
+from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run
-from harness.tracking import MlflowTracker, connect, read_sweep, tracking_uri
+from harness.tracking.mlflow import MlflowTracker, connect, read_sweep, tracking_uri
 from studies.definition import SweepDefinition
-from studies.executors import open_pool
+from studies.executors.pools import open_pool
 from studies.space import Range
 from studies.sweep import run_sweep
 from tests.started import run_anew

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from harness.checkpoint import load_latest
 from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import Outcome, Stage, Tag
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
-from harness.tracking import MemoryTracker, MlflowTracker, connect, read_tracked_run, tracking_uri
+from harness.tracking.mlflow import MemoryTracker, MlflowTracker, connect, read_tracked_run, tracking_uri
+from harness.training.checkpoint import load_latest
 from tests.metrics import numbers
 
 TINY = ["dataset.train_size=320", "dataset.validation_size=160", "threads=1"]

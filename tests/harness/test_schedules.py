@@ -7,8 +7,8 @@ import torch
 
 from harness.config import CosineSchedule, RunConfig, with_settings
 from harness.errors import BadInputError
-from harness.optimizers import build_optimizer
-from harness.schedules import build_scheduler
+from harness.training.optimizers import build_optimizer
+from harness.training.schedules import build_scheduler
 
 STEPS_PER_EPOCH = 20  # of 640 images in batches of 32
 

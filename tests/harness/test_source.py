@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from harness.config import RunConfig, with_settings
-from harness.source import own_source
+from harness.provenance.source import own_source
 
 FILES = {
     "written.py": "import json, numpy, torch\nfrom beside import width\nimport written_package.deep.net\n"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError
-from harness.state import RunState
-from harness.training import advance, initial_state
+from harness.training.loop import advance, initial_state
+from harness.training.state import RunState
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
 

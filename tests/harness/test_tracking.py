@@ -13,12 +13,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
-from harness.data import dataset_inputs
 from harness.errors import BadInputError, without_password
-from harness.folders import work_folder
+from harness.paths import work_folder
 from harness.records import Outcome, Stage, Tag
 from harness.run import begin_run, resume_run
-from harness.tracking import (
+from harness.tracking.mlflow import (
     MemoryTracker,
     MlflowTracker,
     connect,
@@ -27,6 +26,7 @@ from harness.tracking import (
     read_tracked_run,
     tracking_uri,
 )
+from harness.training.data import dataset_inputs
 from tests.database import fresh_database
 from tests.mnist_folder import write_small_mnist
 

@@ -4,8 +4,8 @@ import base64
 from collections.abc import Callable
 
 from harness.records import METRIC_NAMES, Mistake, Mistakes
-from harness.tracking import TrackedRun
-from reports.sources import Source
+from harness.tracking.mlflow import TrackedRun
+from reports.source import Source
 
 DEFINITION = {
     "optimizers": ["sgd", "adam"],

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.comparison import build_comparison
+from reports.comparing import build_comparison
 from reports.statistics import changes
 from tests.reports.sweeps import CHILDREN, DEFINITION, run, source
 

@@ -8,11 +8,11 @@ import pytest
 
 from reports.caveats import Majority
 from reports.contents import contents
-from reports.figures.comparison import comparison
 from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
 from reports.figures.tuning import learning_rates, slices, tuning_curves
+from reports.figures.two_sweeps import comparison
 from reports.page import build_report
 from reports.statistics import changes, summarize
 from tests.reports.sweeps import DEFINITION, mistakes, run, source, untested

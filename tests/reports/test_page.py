@@ -17,8 +17,8 @@ import pytest
 from harness.records import Divergence
 from reports.caveats import caveats
 from reports.contents import contents
-from reports.frames import epochs_frame, runs_frame
 from reports.page import build_report, note
+from reports.tables import epochs_frame, runs_frame
 from tests.reports.sweeps import CHILDREN, DEFINITION, mistakes, run, source
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ from harness.config import RunConfig, flatten, with_settings
 from harness.errors import BadInputError
 from harness.records import MISTAKES_ARTIFACT
 from harness.run import begin_run, complete_run
-from harness.tracking import MlflowTracker
+from harness.tracking.mlflow import MlflowTracker
 from reports.contents import contents
-from reports.sources import read_source
+from reports.source import read_source
 from tests.reports.sweeps import DEFINITION, run, source
 
 

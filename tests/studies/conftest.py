@@ -6,7 +6,7 @@ import pytest
 
 from harness.config import RunConfig, with_settings
 from studies.definition import SweepDefinition
-from studies.executors import InlineExecutor, WorkerPool
+from studies.executors.pools import InlineExecutor, WorkerPool
 from studies.space import Range
 
 

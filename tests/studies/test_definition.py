@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.errors import BadInputError
-from harness.tracking import MemoryTracker
+from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.jobs import Observer
 from studies.space import Choice, Range

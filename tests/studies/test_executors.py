@@ -14,8 +14,8 @@ import psutil
 import pytest
 import torch
 
-from harness.reproducibility import keep_freed_memory
-from studies.executors import LocalExecutor
+from harness.training.determinism import keep_freed_memory
+from studies.executors.pools import LocalExecutor
 
 LARGE = bytes(64 * 2**20)  # whose way to the coordinator takes a while
 

@@ -4,8 +4,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from harness.pace import Pace
-from studies.executors import InlineExecutor, WorkerPool
+from harness.training.pace import Pace
+from studies.executors.pools import InlineExecutor, WorkerPool
 from studies.forecast import BESIDES, measure, reckon
 
 

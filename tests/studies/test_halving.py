@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.halving import Standings, rungs
+from studies.pruning import Standings, rungs
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import pytest
 
 from harness.config import with_settings
 from harness.errors import BadInputError
+from harness.provenance.source import own_source
 from harness.records import SOURCE_ARTIFACT, Tag
-from harness.source import own_source
-from harness.tracking import MemoryTracker
+from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
-from studies.executors import InlineExecutor, WorkerPool, open_pool
+from studies.executors.pools import InlineExecutor, WorkerPool, open_pool
 from studies.jobs import Observer
 from studies.space import Choice, Range
 from studies.sweep import run_sweep

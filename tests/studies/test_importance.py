@@ -9,9 +9,9 @@ import pytest
 from optuna.trial import TrialState
 
 from harness.records import IMPORTANCES_ARTIFACT
-from harness.tracking import MemoryTracker
-from studies.executors import WorkerPool
-from studies.importance import importances
+from harness.tracking.mlflow import MemoryTracker
+from studies.executors.pools import WorkerPool
+from studies.search.importance import importances
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.benchmarks.scale import NullWorkers

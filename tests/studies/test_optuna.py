@@ -12,10 +12,10 @@ import pytest
 from optuna import visualization
 from playwright.sync_api import expect
 
-from harness.outbox import Outbox
 from harness.records import Tag
-from harness.tracking import MemoryTracker
-from studies.executors import WorkerPool
+from harness.tracking.buffered import Outbox
+from harness.tracking.mlflow import MemoryTracker
+from studies.executors.pools import WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.benchmarks.scale import NullWorkers

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from harness.checkpoint import Checkpoint
 from harness.config import with_settings
 from harness.records import EpochMetrics, Outcome, Stage
 from harness.run import OpenRun
+from harness.training.checkpoint import Checkpoint
 from studies.jobs import Job
 from studies.progress import Progress, Publisher
 from studies.snapshot import read_snapshot

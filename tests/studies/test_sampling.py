@@ -9,11 +9,11 @@ from optuna.samplers._tpe.sampler import _split_trials
 
 from harness.config import RunConfig
 from harness.records import Outcome
-from studies import sampling
 from studies.definition import SweepDefinition
-from studies.search import Search
+from studies.search import sampling
+from studies.search.storage import Journal
+from studies.search.study import Search
 from studies.space import Choice, Range
-from studies.storage import Journal
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from harness.config import RunConfig
 from harness.records import Outcome
 from studies.definition import SweepDefinition
-from studies.search import Search
+from studies.search.storage import Journal
+from studies.search.study import Search
 from studies.space import Choice, Range
-from studies.storage import Journal
 
 
 @pytest.fixture

@@ -1,0 +1,5 @@
+"""The `harness` command."""
+
+from experiments.cli.app import main
+
+__all__ = ["main"]

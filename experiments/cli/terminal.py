@@ -1,0 +1,221 @@
+"""What a person reads on the terminal when a command has ended: results as tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from experiments.cli.prose import say
+from harness.config import RATE_KEYS
+from harness.records import EpochMetrics, Outcome
+from reports.status import SweepProgress
+from studies.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from experiments.catalog import Experiment
+    from harness.cut_off import CutOff
+    from harness.doctor import Finding
+    from harness.reproduce import Reproduction
+    from studies.definition import SweepDefinition
+
+SHOWN_WORKERS = 12
+WITHOUT_TERMINAL = 10_000  # columns
+
+
+def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
+    """One epoch, of so many, in one line."""
+    split = "validation" if metrics.test_accuracy is None else "test"
+    accuracy = metrics.validation_accuracy if metrics.test_accuracy is None else metrics.test_accuracy
+    measured = "" if accuracy is None else f"{split} accuracy {accuracy:.4f}  "
+    return (
+        f"epoch {metrics.epoch}{'' if epochs is None else f'/{epochs}'}  train loss {metrics.train_loss:.4f}  "
+        f"{measured}{metrics.train_seconds:.1f} s"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """As minutes and seconds, with hours where there are some."""
+    if seconds is None:
+        return "-:--"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def roughly(seconds: float) -> str:
+    """In words, no finer than an estimate is."""
+    if seconds < 90:
+        return f"{max(1, round(seconds / 5)) * 5} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def wide_console() -> Console:
+    """As wide as the terminal; in a pipe as wide as what is printed, of which nothing is broken or cut."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = WITHOUT_TERMINAL
+    return console
+
+
+def print_experiments(experiments: Mapping[str, "Experiment"]) -> None:
+    """Each with its kind, what it shows and its cost: a line in a pipe, so that it can be searched."""
+    console = wide_console()
+    if not console.is_terminal:
+        for name, each in experiments.items():
+            console.print(f"{name:<16} {each.kind:<6} {each.cost}: {each.shows}")
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, each in experiments.items():
+        table.add_row(Text(name, style="bold"), each.kind, Text(f"{each.shows}\n").append(each.cost, style="dim"))
+    console.print(table)
+
+
+def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: float) -> None:
+    """What a sweep would do: its budgets, for how long, and what each optimizer's study searches."""
+    rungs = ", ".join(map(str, definition.rungs))
+    pruned = f", the best 1/{definition.reduction_factor} going on after epoch {rungs}" if rungs else ""
+    say(
+        f"{name}: {definition.total_epochs} epochs of {definition.base.dataset.train_size:,} images; per optimizer "
+        f"{definition.budget} epochs of trials of {definition.trial_epochs} epochs ({definition.sampler}{pruned}), "
+        f"then finals of {definition.final_epochs} epochs on seeds {', '.join(map(str, definition.final_seeds))}"
+    )
+    at_once = f"{workers} worker{'s' if workers > 1 else ''}"
+    say(f"about {roughly(seconds)} with {at_once}, from a few steps of each optimizer measured just now")
+    searched = {name: definition.searched(name) for name in definition.optimizers}
+    first, *others = searched.values()
+    shared = {key: each for key, each in first.items() if all(other.get(key) == each for other in others)}
+    table = Table("optimizer", "searched", "values", box=None, pad_edge=False)
+    for optimizer, space in {"all": shared, **searched}.items():
+        for key, dimension in space.items():
+            if optimizer == "all" or key not in shared:
+                table.add_row(optimizer, key, dimension.describe())
+    wide_console().print("", table, sep="\n")
+
+
+def workers_table(workers: Sequence[str | None]) -> Table:
+    """A row each, of the first dozen."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for number, at in enumerate(workers[:SHOWN_WORKERS], 1):
+        table.add_row(f"worker {number}", Text(at or "waits", style="" if at else "dim"))
+    if len(workers) > SHOWN_WORKERS:
+        busy = sum(at is not None for at in workers[SHOWN_WORKERS:])
+        table.add_row("", f"and {len(workers) - SHOWN_WORKERS} more, {busy} of them busy")
+    return table
+
+
+def print_summary(summary: pd.DataFrame) -> None:
+    """A row per optimizer, the best first; below, whose trials failed, and why."""
+    from reports.statistics import LEAST_SEEDS  # scipy takes a second, which a sweep need not wait for
+
+    table = Table("optimizer", "tier", "mean test", "95% interval", "seeds", "trials", "", box=None, pad_edge=False)
+    for row in summary.to_dict("records"):
+        accuracy = f"{row['mean']:.2%}" if row["seeds"] else "no final completed"
+        interval = f"{row['low']:.2%} to {row['high']:.2%}" if row["seeds"] >= LEAST_SEEDS else ""
+        edge = "not fully tuned" if row["edges"] else ""
+        table.add_row(row["optimizer"], row["tiers"], accuracy, interval, str(row["seeds"]), str(row["trials"]), edge)
+    wide_console().print(table)
+    for row in summary[summary["failed"] > 0].to_dict("records"):
+        why = f": {row['failure']}" if row["failure"] else ""
+        say(f"{row['optimizer']}: {row['failed']} of {row['trials']} trials failed{why}")
+
+
+def print_progress(progress: SweepProgress, process: str | None, is_here: bool, now: Snapshot | None) -> None:
+    """A row per optimizer, what each worker is at `now`, then who runs the sweep, or how to go on."""
+    console = wide_console()
+    table = Table("optimizer", "epochs of trials", "best validation", "finals", "running", box=None, pad_edge=False)
+    for each in progress.studies:
+        best = "" if each.best is None else f"{each.best:.2%}"
+        spent, finals = f"{each.epochs_spent}/{each.budget}", f"{each.finals}/{each.final_seeds}"
+        table.add_row(each.optimizer, spent, best, finals, ", ".join(each.running) if process else "")
+    console.print(table)
+    if process is not None:
+        state = f"run by {process}"
+        if now is not None:
+            console.print("", workers_table(now.workers), "", sep="\n")
+            state += f", {duration(now.seconds_left)} left"
+    elif progress.outcome == Outcome.COMPLETED:
+        state = "completed"
+    elif is_here:
+        state = f"stopped; `{progress.command}` goes on with it"
+    else:
+        state = "stopped, or running in another folder or on another machine"
+    line = f"sweep {progress.sweep_id} of {progress.name}: {progress.epochs_done} of {progress.total_epochs} epochs, "
+    subset = "; on a subset of the data: its accuracies mean nothing" if progress.subset else ""
+    say(line + state + subset)
+
+
+def print_cut_off(found: "Sequence[CutOff]") -> None:
+    """On stderr, a line for each run that only seems to run, and what ends it."""
+    for each in found:
+        say(f"harness: {each.stage} {each.run_id} was cut off: {each.next_step}", err=True)
+
+
+def print_reproduction(result: "Reproduction") -> None:
+    """A row per epoch and metric, what differs of environment and code, and the verdict."""
+    from harness.reproduce import ACCURACY_TOLERANCE, LOSS_TOLERANCE
+
+    console = wide_console()
+    for kind, differences in (("environment", result.environment), ("code", result.code)):
+        for changed in differences:
+            line = f"{kind} differs: {changed.what} was {changed.then}, now {changed.now}"
+            say(line)
+    table = Table("epoch", "metric", "recorded", "now", "", box=None, pad_edge=False)
+    agreed = "identical" if not result.environment else "within tolerance"
+    for each in result.comparisons:
+        verdict = agreed if each.agrees else "DIFFERS"
+        table.add_row(str(each.epoch), each.metric, repr(each.recorded), repr(each.reproduced), verdict)
+    console.print(table)
+    if result.first_difference is not None:
+        verdict = f"not reproduced: {result.first_difference}"
+    elif result.environment:
+        verdict = (
+            f"reproduced in another environment: accuracies within {ACCURACY_TOLERANCE}, losses within "
+            f"{LOSS_TOLERANCE:.0%}; bits and state hash are not compared"
+        )
+    else:
+        verdict = "reproduced bit by bit, the final state included"
+    say(verdict)
+
+
+def print_findings(findings: "Sequence[Finding]") -> None:
+    """A row each, and below it what to do."""
+    for each in findings:
+        begin = f"{'ok' if each.advice is None else 'WRONG':<5}  {each.what:<14}  "
+        say(f"{begin}{each.found}", indent=len(begin))
+        if each.advice is not None:
+            say(f"{' ' * len(begin)}{each.advice}", indent=len(begin))
+
+
+def print_leaderboard(found: pd.DataFrame) -> None:
+    """A row per run, the best first: what it is, how it ended, what it reached, its learning rate and batch size."""
+    columns = ("optimizer", "run", "outcome", "epochs", "validation", "test", "lr", "batch")
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in found.to_dict("records"):
+        which = f"seed {row['number']}" if row["stage"] == "final" else f"trial {row['number']}"
+        measured = (row["validation_accuracy"], row["test_accuracy"])
+        accuracies = ["" if pd.isna(accuracy) else f"{accuracy:.2%}" for accuracy in measured]
+        rates = (row.get(f"config.{key}") for key in RATE_KEYS)
+        rate = next((each for each in rates if isinstance(each, str) and each != "None"), None)
+        size = row.get("config.batch_size")
+        searched = ["" if rate is None else f"{float(rate):.2g}", "" if size is None else str(size)]
+        table.add_row(row["optimizer"], which, row["outcome"], str(row["epochs"]), *accuracies, *searched)
+    wide_console().print(table)
+    say("the runs' ids: `harness leaderboard --json`")
+
+
+def print_differences(found: pd.DataFrame) -> None:
+    """Which run is which, then a row for whatever differs."""
+    names = ("one", "other")
+    for name, run_id in zip(names, found.columns, strict=True):
+        say(f"{name:<5} {run_id}")
+    table = Table("", *names, box=None, pad_edge=False)
+    for what, row in found.iterrows():
+        table.add_row(str(what), *("" if value is None else _short(value) for value in row))
+    wide_console().print(table)
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,53 @@
+"""The config of a run: every hyperparameter's name, type, range and default, and how values become one.
+
+Other packages import from here; the modules within import from each other.
+"""
+
+from harness.config.base import FrozenModel
+from harness.config.datasets import AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
+from harness.config.messages import NEXT_STEP, one_line, validated
+from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
+from harness.config.optimizers import (
+    OPTIMIZER_CONFIGS,
+    RATE_KEYS,
+    AnyOptimizerConfig,
+    OwnOptimizerConfig,
+    learning_rate,
+)
+from harness.config.overrides import parse_config, with_settings
+from harness.config.plugins import OwnConfig
+from harness.config.run import OWN, RunConfig, canonical_json, config_hash, differences, flatten
+from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
+
+__all__ = [
+    "NEXT_STEP",
+    "OPTIMIZER_CONFIGS",
+    "OWN",
+    "RATE_KEYS",
+    "AnyDatasetConfig",
+    "AnyModelConfig",
+    "AnyOptimizerConfig",
+    "AugmentationConfig",
+    "ConstantSchedule",
+    "CosineSchedule",
+    "DatasetConfig",
+    "FrozenModel",
+    "ModelConfig",
+    "OneCycleSchedule",
+    "OwnConfig",
+    "OwnDatasetConfig",
+    "OwnModelConfig",
+    "OwnOptimizerConfig",
+    "RunConfig",
+    "StepSchedule",
+    "WarmedUp",
+    "canonical_json",
+    "config_hash",
+    "differences",
+    "flatten",
+    "learning_rate",
+    "one_line",
+    "parse_config",
+    "validated",
+    "with_settings",
+]

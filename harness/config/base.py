@@ -1,0 +1,37 @@
+"""What every config is made of: a frozen model without unknown keys, and the ranges that several fields share."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Model = TypeVar("Model", bound=BaseModel)
+LearningRate = Annotated[float, Field(gt=0, le=1e6)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class FrozenModel(BaseModel):
+    """Immutable, no unknown keys, no nan or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_numbers_where_they_belong(cls, values: Any) -> Any:  # noqa: ANN401
+        if not isinstance(values, Mapping):
+            return values
+        kinds = {name: cls.model_fields[name].annotation for name in values if name in cls.model_fields}
+        return {name: _number(kinds[name], each) if name in kinds else each for name, each in values.items()}
+
+
+def _number(kind: Any, value: Any) -> Any:  # noqa: ANN401
+    """A truth value as its text where a number belongs: Python takes True for 1, and it is said by mistake."""
+    if isinstance(value, bool) and kind in (int, float):
+        return str(value)
+    if isinstance(value, list | tuple) and get_origin(kind) is tuple:
+        bare = {get_args(each)[0] if get_origin(each) is Annotated else each for each in get_args(kind)}
+        return [_number(float, each) for each in value] if bare <= {int, float, Ellipsis} else value
+    return value

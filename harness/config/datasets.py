@@ -1,0 +1,62 @@
+"""Which images a run is trained and measured on, how they are split, and what is done to a training image."""
+
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from harness.config.base import FrozenModel
+from harness.config.plugins import OwnConfig, own_or
+
+DatasetName = Literal["mnist", "fashion-mnist"]
+DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
+
+
+class DatasetConfig(FrozenModel):
+    """Which images, and how the 60,000 training images are split."""
+
+    name: DatasetName = "mnist"
+    train_size: Annotated[int, Field(ge=1, le=60_000)] = 50_000
+    validation_size: Annotated[int, Field(ge=0, le=59_999)] = 10_000
+    split_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="after")
+    def _fits_the_training_set(self) -> Self:
+        if self.train_size + self.validation_size > 60_000:
+            raise ValueError(
+                f"train_size + validation_size is {self.train_size + self.validation_size}, "
+                "at most the 60000 training images are allowed"
+            )
+        return self
+
+
+class OwnDatasetConfig(OwnConfig):
+    """A user's own function that returns images and labels, two tensors or arrays, and how they are split.
+
+    Images are (n, height, width), (n, channels, height, width) or rows of features (n, features): uint8, normalised
+    as MNIST's are, or floating point, which are taken as they are, in float32. Labels are whole numbers (n,), from 0.
+    """
+
+    train_size: Annotated[int, Field(ge=1)]
+    validation_size: Annotated[int, Field(ge=0)]
+    test_size: Annotated[int, Field(ge=1)]
+    split_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+AnyDatasetConfig = DatasetConfig | OwnDatasetConfig
+AnyDataset = Annotated[
+    Annotated[DatasetConfig, Tag("torchvision")] | Annotated[OwnDatasetConfig, Tag("own")],
+    Discriminator(own_or("torchvision")),
+]
+
+
+class AugmentationConfig(FrozenModel):
+    """What is done to a training image, drawn anew for each image of each epoch: torchvision's v2 transforms.
+
+    `rotation`: up to so many degrees either way; `translation`: up to that fraction of a side; `scale`: up to that
+    fraction larger or smaller; `horizontal_flip`: its probability. 0: not done.
+    """
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    translation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    horizontal_flip: Annotated[float, Field(ge=0, le=1)] = 0.0

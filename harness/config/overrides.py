@@ -1,0 +1,78 @@
+"""Configs from plain values: parsed whole, or another config with some dotted keys replaced."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.config.messages import validated
+from harness.config.plugins import defaults
+from harness.config.run import NAMED, OWN, RunConfig, leaves
+from harness.errors import unknown
+
+
+def parse_config(values: Mapping[str, Any]) -> RunConfig:
+    """A config from nested plain values.
+
+    Raises:
+        BadInputError: an unknown or out-of-range field, in one line that names it.
+    """
+    for part in NAMED:
+        value = values.get(part)
+        if isinstance(value, Mapping) and "name" in value:
+            _require_known(part, value["name"])
+    return validated(RunConfig, values)
+
+
+def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """`config` with dotted keys replaced. A new `optimizer.name` starts from that optimizer's own defaults.
+
+    So do a new schedule, and a model or dataset that is a user's own or no longer one.
+
+    Raises:
+        BadInputError: an unknown key or a value that is not allowed.
+    """
+    values = config.model_dump()
+    for part in NAMED:
+        name = settings.get(f"{part}.name")
+        if name is not None:
+            _require_known(part, name)
+            if _is_of_another_kind(part, str(name), values[part].get("name")):
+                values[part] = _defaults(part, str(name))
+    for key, value in settings.items():
+        keys = leaves("", values)  # as the settings before it left them
+        part, _, leaf = key.partition(".")
+        own = ":" in str(keys.get(f"{part}.name")) and "." not in leaf  # its signature says what is allowed
+        if not own and not any(f"{known}.".startswith(f"{key}.") for known in keys):
+            raise unknown("setting", key, keys, "`harness run --help` lists the keys")
+        _set_leaf(values, key, value)
+    return parse_config(values)
+
+
+def _require_known(part: str, name: object) -> None:
+    ours = list(NAMED[part])  # a list, since not every value has a hash
+    if name not in ours and not (part in OWN and ":" in str(name)):
+        own = "; your own as 'module:name'" if part in OWN else ""
+        raise unknown(part, str(name), ours, f"see `harness run --help` for --set{own}")
+
+
+def _is_of_another_kind(part: str, name: str, before: str | None) -> bool:
+    if part == "dataset" and ":" not in f"{name}{before}":
+        return False  # the built-in ones are split alike
+    return name != before
+
+
+def _defaults(part: str, name: str) -> dict[str, Any]:
+    kind = NAMED[part].get(name)
+    if kind is not None:
+        return kind().model_dump()
+    return {"name": name} | (defaults(name, OWN[part].first_argument) if part in OWN and ":" in name else {})
+
+
+def _set_leaf(values: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    """Replace what a dotted key of nested values names."""
+    *parents, leaf = key.split(".")
+    target: Any = values
+    for parent in parents:
+        if isinstance(target[parent], tuple):
+            target[parent] = list(target[parent])
+        target = target[parent]
+    target[int(leaf) if isinstance(target, list) else leaf] = value

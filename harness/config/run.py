@@ -1,0 +1,132 @@
+"""RunConfig: what decides a run's numbers, and its one text and hash."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from harness.config.base import FrozenModel, NonNegative, Probability
+from harness.config.datasets import DATASETS, AnyDataset, AugmentationConfig, DatasetConfig, OwnDatasetConfig
+from harness.config.networks import AnyModel, ModelConfig, OwnModelConfig
+from harness.config.optimizers import OPTIMIZER_CONFIGS, AdadeltaConfig, OptimizerConfig, OwnOptimizerConfig
+from harness.config.plugins import OwnConfig
+from harness.config.schedules import SCHEDULES, ConstantSchedule, ScheduleConfig, WarmedUp
+
+
+def _device_name(text: str) -> str:
+    if re.fullmatch(r"cpu|mps|cuda(:\d+)?", text) is None:
+        raise ValueError(f"device {text!r}: cpu, mps, cuda or, with a number, cuda:1 is allowed")
+    return text
+
+
+Device = Annotated[str, AfterValidator(_device_name)]
+
+
+class RunConfig(FrozenModel):
+    """One run. Where it executes is not in here; what changes its numbers is.
+
+    `label_smoothing` is of the training loss, not of what is measured. `gradient_clip_norm`: the largest norm of all
+    gradients together; 0: any. `checkpoint_every`: the state is kept after every so many epochs, and after the last.
+    `fused`: the optimizer's step is torch's one kernel for it, where there is one.
+    """
+
+    dataset: AnyDataset = DatasetConfig()
+    model: AnyModel = ModelConfig()
+    optimizer: OptimizerConfig = AdadeltaConfig(lr=0.5)
+    schedule: ScheduleConfig = ConstantSchedule()
+    label_smoothing: Probability = 0.0
+    gradient_clip_norm: NonNegative = 0.0
+    augmentation: AugmentationConfig = AugmentationConfig()
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    evaluation_batch_size: Annotated[int, Field(ge=1, le=60_000)] = 500
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
+    checkpoint_every: Annotated[int, Field(ge=1, le=10_000)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    device: Device = "cpu"
+    threads: Annotated[int, Field(ge=1, le=1024)] = 2
+    precision: Literal["float32", "bfloat16"] = "float32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    fused: bool = False
+
+    @model_validator(mode="after")
+    def _batch_fits_the_data(self) -> Self:
+        if self.batch_size > self.dataset.train_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} is over the data: 1 to dataset.train_size "
+                f"({self.dataset.train_size}) is allowed"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _warm_up_fits_the_run(self) -> Self:
+        if isinstance(self.schedule, WarmedUp) and self.schedule.warm_up_epochs > self.epochs:
+            raise ValueError(
+                f"schedule.warm_up_epochs {self.schedule.warm_up_epochs:g}: 0 to epochs ({self.epochs}) is allowed"
+            )
+        return self
+
+
+ADDED_FIELDS = {
+    "schedule",
+    "label_smoothing",
+    "gradient_clip_norm",
+    "augmentation",
+    "fused",
+}  # of later versions, off by default
+# the parts of a run config that are told apart by a name, and what there is of them but a user's own
+NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
+    "dataset": dict.fromkeys(DATASETS, DatasetConfig),
+    "model": {},
+    "optimizer": OPTIMIZER_CONFIGS,
+    "schedule": SCHEDULES,
+}
+OWN: dict[str, type[OwnConfig]] = {
+    "dataset": OwnDatasetConfig,
+    "model": OwnModelConfig,
+    "optimizer": OwnOptimizerConfig,
+}
+
+
+def canonical_json(model: BaseModel) -> str:
+    """The one JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr.
+
+    What a run config leaves off is left out, so that one of before there was such a field keeps its text and hash.
+    """
+    values = model.model_dump(mode="json")
+    if isinstance(model, RunConfig):
+        off = RunConfig().model_dump(mode="json", include=ADDED_FIELDS)
+        values = {key: each for key, each in values.items() if key not in off or each != off[key]}
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def config_hash(model: BaseModel) -> str:
+    """SHA-256 of the canonical JSON, hexadecimal."""
+    return hashlib.sha256(canonical_json(model).encode()).hexdigest()
+
+
+def flatten(model: BaseModel) -> dict[str, Any]:
+    """Leaf values by dotted key (`optimizer.lr`, `model.dropout.0`): what MLflow shows as params."""
+    return leaves("", model.model_dump(mode="json"))
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Every dotted key at which two nested values differ, and both values; None where a side lacks the key."""
+    ones, others = leaves("", one), leaves("", other)
+    return [(key, ones.get(key), others.get(key)) for key in ones | others if ones.get(key) != others.get(key)]
+
+
+def leaves(prefix: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the leaf values of nested mappings and lists by dotted key, each key after `prefix`."""
+    if isinstance(value, Mapping):
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return {prefix: value}
+    found: dict[str, Any] = {}
+    for key, item in items:
+        found |= leaves(f"{prefix}.{key}" if prefix else key, item)
+    return found

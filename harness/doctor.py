@@ -1,0 +1,93 @@
+"""What a run here would use, and whether anything is wrong: `harness doctor`."""
+
+import importlib.metadata
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from harness.config import DatasetConfig, FrozenModel, RunConfig
+from harness.cut_off import cut_off_runs
+from harness.errors import BadInputError, without_password
+from harness.paths import WORK_FOLDER, writable_folder
+from harness.tracking.mlflow import tracking_uri
+from harness.training.data import load_splits
+from harness.training.determinism import (
+    determinism,
+    environment,
+    git_commit_and_diff,
+    require_threads,
+    resolve_device,
+)
+
+LEAST_FREE = 2 * 2**30  # bytes; the default sweep keeps about 150 MB
+
+
+class Finding(FrozenModel):
+    """One thing that was looked at. `advice`: what is wrong and what to do; None where all is well."""
+
+    what: str
+    found: str
+    advice: str | None = None
+
+
+def diagnose(data_dir: Path | None = None) -> list[Finding]:
+    """Device, threads, versions, data, tracking store, source, disk."""
+    here = environment()
+    device = resolve_device("auto")
+    names = ("torch", "torchvision", "mlflow", "optuna", "pandas")
+    return [
+        Finding(what="device", found=", ".join([device, *here["gpus"]])),
+        Finding(what="determinism", found=determinism(device)),
+        Finding(what="processor", found=f"{here['processor']}, {here['cpu_capability']}, {os.cpu_count()} cores"),
+        _threads(),
+        Finding(what="versions", found=", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)),
+        _data(data_dir),
+        *_store(),
+        _source(),
+        _disk(),
+    ]
+
+
+def _threads() -> Finding:
+    found = f"{torch.get_num_threads()} by default in torch; a run uses its config's"
+    try:
+        require_threads(RunConfig().threads)
+    except BadInputError as error:
+        return Finding(what="threads", found=found, advice=str(error))
+    return Finding(what="threads", found=found)
+
+
+def _source() -> Finding:
+    commit, diff = git_commit_and_diff()
+    changes = {None: ", with unknown changes", "": ""}.get(diff, ", with uncommitted changes")
+    return Finding(what="source", found=f"commit {commit or 'none'}{changes}")
+
+
+def _data(data_dir: Path | None) -> Finding:
+    try:
+        digest = load_splits(DatasetConfig(train_size=1, validation_size=0), "cpu", data_dir).digest
+    except BadInputError as error:
+        return Finding(what="data", found="mnist", advice=str(error))
+    return Finding(what="data", found=f"mnist, digest {digest[:12]}")
+
+
+def _store() -> list[Finding]:
+    """The store, and the runs in it that were cut off."""
+    shown = without_password(tracking_uri())
+    try:
+        writable_folder(WORK_FOLDER, "run in another folder")
+        found = cut_off_runs()
+    except BadInputError as error:
+        return [Finding(what="tracking store", found=shown, advice=str(error))]
+    return [
+        Finding(what="tracking store", found=shown),
+        *(Finding(what="cut off", found=f"{each.stage} {each.run_id}", advice=each.next_step) for each in found),
+    ]
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(".").free
+    advice = None if free >= LEAST_FREE else f"under {LEAST_FREE >> 30} GB: make room, or run in another folder"
+    return Finding(what="free disk", found=f"{free / 2**30:.1f} GB", advice=advice)

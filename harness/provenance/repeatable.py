@@ -1,0 +1,72 @@
+"""Whether a user's own dataset function gives the same images and labels in another process."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from harness.config import OwnDatasetConfig, canonical_json, validated
+from harness.errors import BadInputError
+from harness.training.data import load_splits
+
+REPEATABLE = "seed its generators, and sort what it reads"
+CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.repeatable import answer; answer()"
+OTHER_SEED = 1  # of torch's generator and of hashes: any but those that this process may have
+
+
+@functools.lru_cache(maxsize=1)  # as the data themselves are remembered
+def require_repeatable(dataset: OwnDatasetConfig, digest: str) -> None:
+    """Have a process that is begun anew, in this folder and with this path, call the function a second time.
+
+    Raises:
+        BadInputError: it gives other data there, or fails.
+    """
+    again = _in_a_fresh_process(dataset)
+    if "error" in again:
+        raise BadInputError(
+            f"dataset {dataset.name!r} fails in a second process ({again['error']}), and so it would in a worker: a "
+            "function that needs nothing but its arguments and files is allowed; correct it"
+        )
+    if again["digest"] != digest:
+        raise BadInputError(
+            f"dataset {dataset.name!r} gives other data in a second process (digest {again['digest'][:12]}, here "
+            f"{digest[:12]}): a function that gives the same in every process is allowed; {REPEATABLE}"
+        )
+
+
+def _in_a_fresh_process(dataset: OwnDatasetConfig) -> dict[str, str]:
+    """What `answer` writes there. Nothing of what the function prints is shown."""
+    hash_seed = OTHER_SEED + (os.environ.get("PYTHONHASHSEED") == str(OTHER_SEED))
+    with tempfile.TemporaryDirectory(prefix="harness-dataset-") as folder:
+        written = Path(folder) / "answer.json"
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", CHILD, json.dumps(sys.path), str(written), str(torch.get_num_threads())],
+            input=canonical_json(dataset).encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONHASHSEED": str(hash_seed)},
+            start_new_session=True,  # a Ctrl-C is this process' to decide on
+        )
+        if not written.exists():
+            return {"error": f"it ended with exit code {ended.returncode}"}
+        found: dict[str, str] = json.loads(written.read_text(encoding="utf-8"))
+        return found
+
+
+def answer() -> None:
+    """Of that process: write the digest of its data, or what went wrong, into the file that it is told."""
+    _, _, written, threads = sys.argv
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(OTHER_SEED)  # else every fresh process would begin at torch's own, and hide that none was given
+    try:
+        config = validated(OwnDatasetConfig, json.loads(sys.stdin.buffer.read()))
+        found = {"digest": load_splits(config, "cpu").digest}
+    except Exception as error:
+        kind = "" if isinstance(error, BadInputError) else f"{type(error).__name__}: "
+        found = {"error": " ".join(f"{kind}{error}".split())}
+    Path(written).write_text(json.dumps(found), encoding="utf-8")

@@ -1,0 +1,224 @@
+"""Runs a tracked run again from nothing but its own record, and compares every epoch and the final state."""
+
+import json
+from collections.abc import Callable
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+from harness.config import FrozenModel, RunConfig, differences, parse_config, with_settings
+from harness.errors import BadInputError
+from harness.provenance.origin import changed_source, require_same_data
+from harness.provenance.source import own_names, own_source, short
+from harness.provenance.variables import numerical_variables
+from harness.records import (
+    CONFIG_ARTIFACT,
+    DIFF_ARTIFACT,
+    ENVIRONMENT_ARTIFACT,
+    METRIC_NAMES,
+    Divergence,
+    EpochMetrics,
+    Stage,
+    Tag,
+)
+from harness.run import train_slice
+from harness.tracking.mlflow import TrackedRun, read_artifact, read_tracked_run
+from harness.training.checkpoint import Checkpoint
+from harness.training.determinism import determinism, environment, git_commit_and_diff, resolve_device
+from harness.training.loop import EvaluationSplit
+from harness.training.state import RunState
+
+DURATIONS = ("train_seconds", "evaluate_seconds", "images_per_second")
+MEASURES = tuple(name for name in METRIC_NAMES if name not in DURATIONS)
+# what the chapter's published results spread over across torch versions and machines, doubled
+ACCURACY_TOLERANCE = 0.005
+LOSS_TOLERANCE = 0.25
+
+
+class Difference(FrozenModel):
+    """Something that was then and is otherwise now. None: it was not there."""
+
+    what: str
+    then: str | None
+    now: str | None
+
+
+class Comparison(FrozenModel):
+    """One metric of one epoch. `agrees`: to the last bit, or within the tolerance where the environment differs."""
+
+    epoch: int
+    metric: str
+    recorded: float | None
+    reproduced: float | None
+    agrees: bool
+
+
+class Reproduction(FrozenModel):
+    """What came of running a run again.
+
+    `environment` holds what decides the last bits and differs: where it holds anything, metrics are compared within
+    a tolerance, and the state's hash is not. `code` holds what differs of the source.
+    """
+
+    run_id: str
+    environment: tuple[Difference, ...]
+    code: tuple[Difference, ...]
+    comparisons: tuple[Comparison, ...]
+    ending: Difference | None
+
+    @property
+    def first_difference(self) -> str | None:
+        """The first epoch and metric that disagree, or the ending that does; None where all agree."""
+        for each in self.comparisons:
+            if not each.agrees:
+                return f"epoch {each.epoch}, {each.metric}: recorded {each.recorded!r}, now {each.reproduced!r}"
+        return f"{self.ending.what}: recorded {self.ending.then}, now {self.ending.now}" if self.ending else None
+
+
+def reproduce(
+    run_id: str, data_dir: Path | None = None, on_epoch: Callable[[EpochMetrics], None] = lambda _: None
+) -> Reproduction:
+    """Run a tracked run, trial or final again, as many epochs as it recorded, and compare.
+
+    Raises:
+        BadInputError: no such run, no whole epoch in it, it is a sweep, or the data are others.
+    """
+    recorded = read_tracked_run(run_id)
+    if recorded.tags.get(Tag.STAGE) == Stage.SWEEP:
+        raise BadInputError(
+            f"run {run_id!r} is a sweep: a run, trial or final is allowed; choose one of its children"
+        )
+    its_config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
+    config = with_settings(its_config, {"device": _device_here(its_config.device)})
+    require_same_data(config, recorded.tags.get(Tag.DATA_DIGEST), data_dir)
+    divergence = recorded.tags.get(Tag.DIVERGENCE)
+    epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
+    if epochs == 0 and divergence is None:
+        raise BadInputError(f"run {run_id!r} has no whole epoch: a run with one is allowed; choose another run")
+
+    changed = _environment_differences(run_id, its_config, config)
+    code = _code_differences(recorded, config)
+    again = _train_again(config, epochs, divergence is not None, _splits(recorded), data_dir, on_epoch)
+    return Reproduction(
+        run_id=run_id,
+        environment=changed,
+        code=code,
+        comparisons=_compare(recorded, again.epochs, epochs, exact=not changed),
+        ending=None if changed else _compare_ending(recorded, again),
+    )
+
+
+def _device_here(name: str) -> str:
+    """The device itself, or the best one there is where it is missing."""
+    try:
+        return resolve_device(name)
+    except BadInputError:
+        return resolve_device("auto")
+
+
+def _train_again(
+    config: RunConfig,
+    epochs: int,
+    diverges: bool,
+    splits: tuple[EvaluationSplit, ...],
+    data_dir: Path | None,
+    on_epoch: Callable[[EpochMetrics], None],
+) -> Checkpoint:
+    state: bytes | None = None
+    metrics: tuple[EpochMetrics, ...] = ()
+    divergence: Divergence | None = None
+    while divergence is None and len(metrics) < epochs + diverges:
+        state, trained, ending = train_slice(config, state, splits, data_dir)
+        divergence = ending if isinstance(ending, Divergence) else None
+        for each in trained:
+            on_epoch(each)
+        metrics += trained
+    return Checkpoint(state, metrics, divergence)
+
+
+def _splits(recorded: TrackedRun) -> tuple[EvaluationSplit, ...]:
+    """The splits that the run was evaluated on. A run that diverged in its first epoch shows none, and needs none."""
+    names: tuple[EvaluationSplit, ...] = ("validation", "test")
+    return tuple(name for name in names if METRIC_NAMES[f"{name}_loss"] in recorded.history)
+
+
+def _compare(
+    recorded: TrackedRun, again: tuple[EpochMetrics, ...], epochs: int, exact: bool
+) -> tuple[Comparison, ...]:
+    now = {each.epoch: each for each in again}
+
+    def compare(epoch: int, metric: str) -> Comparison | None:
+        then = recorded.history.get(METRIC_NAMES[metric], {}).get(epoch)
+        value = getattr(now[epoch], metric) if epoch in now else None
+        if then is None and value is None:
+            return None
+        agrees = then == value if exact or then is None or value is None else _is_near(metric, then, value)
+        return Comparison(epoch=epoch, metric=METRIC_NAMES[metric], recorded=then, reproduced=value, agrees=agrees)
+
+    pairs = (compare(epoch, metric) for epoch in range(1, epochs + 1) for metric in MEASURES)
+    return tuple(pair for pair in pairs if pair is not None)
+
+
+def _is_near(metric: str, then: float, now: float) -> bool:
+    if metric.endswith("accuracy"):
+        return abs(then - now) <= ACCURACY_TOLERANCE
+    return isclose(then, now, rel_tol=LOSS_TOLERANCE)
+
+
+def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Difference | None:
+    """The divergence, or the hash of the final state where the run came to one."""
+    divergence = recorded.tags.get(Tag.DIVERGENCE)
+    now = None if again.divergence is None else again.divergence.model_dump_json()
+    if divergence != now:
+        return Difference(what="divergence", then=divergence, now=now)
+    expected = recorded.tags.get(Tag.STATE_HASH)
+    actual = RunState.from_bytes(again.state).hash() if again.state else None
+    return Difference(what="state hash", then=expected, now=actual) if expected and expected != actual else None
+
+
+def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig) -> tuple[Difference, ...]:
+    """What decides the last bits and differs; the number of threads is in the config."""
+    then: dict[str, Any] = json.loads(read_artifact(run_id, ENVIRONMENT_ARTIFACT))
+    now = environment()
+    if config.device == "mps":
+        return (Difference(what="determinism", then=determinism("mps"), now=determinism("mps")),)
+    on_cpu = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
+    keys = on_cpu if config.device == "cpu" else ["torch", "gpus"]
+    # a run of before there were variables in it is not compared on them
+    variables = then.get("variables", now["variables"])
+    changed = differences(
+        {"device": recorded.device}
+        | {key: then.get(key) for key in keys}
+        | numerical_variables(variables, config.device),
+        {"device": config.device}
+        | {key: now[key] for key in keys}
+        | numerical_variables(now["variables"], config.device),
+    )
+    return tuple(Difference(what=key, then=_text(was), now=_text(is_now)) for key, was, is_now in changed)
+
+
+def _text(value: Any) -> str | None:  # noqa: ANN401
+    return None if value is None else str(value)
+
+
+def _code_differences(recorded: TrackedRun, config: RunConfig) -> tuple[Difference, ...]:
+    """What is otherwise of the working folder's repository, and of the files of own parts, which may be in none."""
+    commit, diff = git_commit_and_diff()
+    differences = []
+    if recorded.tags.get(Tag.GIT_COMMIT) != commit:
+        differences.append(Difference(what="git commit", then=recorded.tags.get(Tag.GIT_COMMIT), now=commit))
+    was_dirty = recorded.tags.get(Tag.GIT_DIRTY)
+    before = read_artifact(recorded.run_id, DIFF_ARTIFACT).decode() if was_dirty == "true" else ""
+    then = None if was_dirty == "unknown" else before
+    if then != diff or diff is None:
+        described = [_lines(text) for text in (then, diff)]
+        differences.append(Difference(what="uncommitted changes", then=described[0], now=described[1]))
+    for file, was, is_now in changed_source(recorded, own_source(own_names(config)), read_artifact):
+        differences.append(Difference(what=file, then=was and short(was), now=is_now and short(is_now)))
+    return tuple(differences)
+
+
+def _lines(diff: str | None) -> str:
+    if diff is None:
+        return "unknown"
+    return f"{diff.count(chr(10))} lines" if diff else "none"

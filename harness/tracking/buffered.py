@@ -1,0 +1,203 @@
+"""A tracker that nobody waits for: what is written is delivered in order, and a store that is away may come back."""
+
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.errors import WorkFailedError
+from harness.records import DatasetInput, Outcome, Tag
+from harness.tracking.mlflow import FoundRun, Tracker, is_away
+
+if TYPE_CHECKING:
+    from harness.training.data import Splits
+
+logger = logging.getLogger(__name__)
+PATIENCE = 600.0  # seconds that a store may be away; what waits for it is in memory
+PAUSE = 1.0  # seconds between two tries
+T = TypeVar("T")
+IDENTITY = (Tag.SWEEP_ID, Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)
+
+
+class Outbox:
+    """A tracker in front of another, which one thread delivers to. Reads wait until all that was written is there.
+
+    A run that is started has an id of the outbox's own, which the other methods take as well as the store's.
+    A write whose answer was lost is not made twice. What the store refuses, or a store that is away for longer than
+    `PATIENCE`, raises at the next call.
+    """
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._thread = ThreadPoolExecutor(1, "outbox")
+        self._ids: dict[str, Future[str]] = {}
+        self._failure: Exception | None = None
+        self._hurry = Event()
+
+    def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Open a run and return an id for it, before the store has given it its own."""
+        own = uuid.uuid4().hex
+        identity = {tag: tags[tag] for tag in IDENTITY if tag in tags}
+
+        def start() -> str:
+            return self._tracker.start_run(experiment, name, params, tags)
+
+        def start_unless_there() -> str:
+            for found in self._tracker.find_runs(experiment, identity):
+                self._tracker.reopen_run(found.run_id, params)
+                return found.run_id
+            return start()
+
+        self._ids[own] = self._send(own, start, start_unless_there)
+        return own
+
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Mark a run as running again."""
+        self._send(run_id, lambda: self._tracker.reopen_run(self.stored_id(run_id), params))
+
+    def last_step(self, run_id: str) -> int:
+        """The last step of a run's metrics, 0 where it has none."""
+        return self._send(run_id, lambda: self._tracker.last_step(self.stored_id(run_id))).result()
+
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Record on what data a run is; what is recorded already stays."""
+        self._send(run_id, lambda: self._tracker.log_inputs(self.stored_id(run_id), inputs))
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics at a step (the epoch), in one call."""
+
+        def log() -> None:
+            self._tracker.log_metrics(self.stored_id(run_id), metrics, step)
+
+        def log_unless_there() -> None:
+            if self._tracker.last_step(self.stored_id(run_id)) < step:
+                log()
+
+        self._send(run_id, log, log_unless_there)
+
+    def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Store a file under the run."""
+        self._send(run_id, lambda: self._tracker.log_artifact(self.stored_id(run_id), name, content))
+
+    def read_artifact(self, run_id: str, name: str) -> bytes:
+        """The content of such a file."""
+        return self._send(run_id, lambda: self._tracker.read_artifact(self.stored_id(run_id), name)).result()
+
+    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
+        """Have the run, a sweep, show the model that one of its finals trained on that data; once."""
+        self._send(run_id, lambda: self._tracker.log_model(self.stored_id(run_id), self.stored_id(trained_by), data))
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags."""
+        self._send(run_id, lambda: self._tracker.set_tags(self.stored_id(run_id), tags))
+
+    def end_run(self, run_id: str, outcome: Outcome) -> None:
+        """Close a run with its outcome and the matching status."""
+        self._send(run_id, lambda: self._tracker.end_run(self.stored_id(run_id), outcome))
+
+    def find_run(self, run_id: str) -> FoundRun:
+        """The run of that id; BadInputError where there is none."""
+        return self._send(run_id, lambda: self._tracker.find_run(self.stored_id(run_id))).result()
+
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
+        """The runs with all these tags, the newest first."""
+        return self._send("", lambda: self._tracker.find_runs(experiment, tags)).result()
+
+    def latest_sequence(self) -> int:
+        """The sequence number of the sweep that was started last; 0 where there is none."""
+        return self._send("", self._tracker.latest_sequence).result()
+
+    def when_delivered(self, action: Callable[[], None]) -> None:
+        """Do it when all that was written before is in the store."""
+        self._send("", action)
+
+    def stored_id(self, run_id: str) -> str:
+        """The store's id of a run; as long as the store has not answered, the outbox's."""
+        return self.known_id(run_id) or run_id
+
+    def known_id(self, run_id: str) -> str | None:
+        """The store's id of a run; None as long as the store has not answered."""
+        started = self._ids.get(run_id)
+        if started is None:  # the store gave it
+            return run_id
+        return started.result() if started.done() and not started.exception() else None
+
+    def close(self, in_a_hurry: bool) -> None:
+        """Wait until all is delivered; `in_a_hurry`, only where the store is there.
+
+        Raises:
+            WorkFailedError: the store was away for too long. What is not there is in the checkpoints.
+            Exception: what the store refused.
+        """
+        if in_a_hurry:
+            self._hurry.set()
+        self._thread.shutdown()
+        if self._failure is not None and not in_a_hurry:
+            raise self._failure
+
+    def _send(self, run_id: str, write: Callable[[], T], again: Callable[[], T] | None = None) -> Future[T]:
+        if self._failure is not None:
+            raise self._failure
+        return self._thread.submit(self._deliver, run_id, write, again or write)
+
+    def _deliver(self, run_id: str, write: Callable[[], T], again: Callable[[], T]) -> T:
+        if self._failure is not None:  # what was written before this is missing
+            raise self._failure
+        try:
+            return write()
+        except Exception as error:
+            if not is_away(error):
+                self._failure = error
+                raise
+            return self._deliver_later(run_id, again, error)
+
+    def _deliver_later(self, run_id: str, write: Callable[[], T], error: Exception) -> T:
+        logger.warning(
+            "harness: the tracking store is away (%s); training goes on, rows are kept and follow", _short(error)
+        )
+        since = time.monotonic()
+        while time.monotonic() - since < PATIENCE and not self._hurry.wait(PAUSE):
+            try:
+                result = write()
+            except Exception as failed:
+                if not is_away(failed):
+                    self._failure = failed
+                    raise
+                error = failed
+            else:
+                logger.warning("harness: the tracking store is back after %.0f s", time.monotonic() - since)
+                return result
+        self._failure = WorkFailedError(
+            self.stored_id(run_id),
+            f"the tracking store was away for {time.monotonic() - since:.0f} s ({_short(error)}); what it does not "
+            "have is kept here, and the same command goes on when it is back",
+        )
+        raise self._failure
+
+
+@contextlib.contextmanager
+def delivered(tracker: Tracker) -> Iterator[Outbox]:
+    """An outbox whose content is with `tracker` at the end; after an exception, only where the store is there.
+
+    Raises:
+        WorkFailedError: the store was away for too long; or one that was raised within, with the store's run id.
+    """
+    outbox = Outbox(tracker)
+    try:
+        yield outbox
+    except WorkFailedError as error:
+        outbox.close(in_a_hurry=True)
+        raise WorkFailedError(outbox.stored_id(error.run_id), error.what) from error.__cause__
+    except BaseException:
+        outbox.close(in_a_hurry=True)
+        raise
+    outbox.close(in_a_hurry=False)
+
+
+def _short(error: Exception) -> str:
+    """The kind of an error alone: its text may hold an address with a password."""
+    return type(error.__cause__ or error).__name__

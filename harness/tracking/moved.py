@@ -1,0 +1,69 @@
+"""A project folder that was renamed or copied: its database is made to name its artifacts where they are now."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from harness.errors import BadInputError
+from harness.lock import busy
+from harness.paths import WORK_FOLDER
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+logger = logging.getLogger(__name__)
+ARTIFACTS = "mlartifacts"  # the folder beside the database
+# where MLflow keeps the address of what was stored, as it was then
+ADDRESSES = (
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def follow(connection: "Connection", folder: Path) -> None:
+    """Have the SQLite database in `folder` name the artifacts beside it, where they were stored under another path.
+
+    What is not beside it, but where it was stored, is left as it is: another's files, or those that a run wrote there
+    after the folder was moved.
+
+    Raises:
+        BadInputError: a process that began before is at one of the runs.
+    """
+    here = (folder / ARTIFACTS).as_uri()
+    query = f"SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/{ARTIFACTS}'"
+    for (then,) in connection.exec_driver_sql(query).all():
+        if then != here:
+            _follow_from(connection, folder, then, here)
+
+
+def _follow_from(connection: "Connection", folder: Path, then: str, here: str) -> None:
+    stored = [
+        (table, column, address, here + address.removeprefix(then))
+        for table, column in ADDRESSES
+        for (address,) in connection.exec_driver_sql(f"SELECT DISTINCT {column} FROM {table}").all()
+        if address and address.startswith(f"{then}/")
+    ]
+    before = _path(then).parent
+    if before.exists() and not any(_path(now).exists() for *_, now in stored):
+        return  # a place that somebody chose for them
+    if process := busy(folder / WORK_FOLDER):
+        raise BadInputError(
+            f"folder {str(folder)!r} was {str(before)!r} when its runs were stored, and {process} is at one of them: "
+            "expected that none is under way when it is moved; wait for it, or end it"
+        )
+    for table, column, address, now in stored:
+        if _path(now).exists() or not _path(address).exists():
+            change = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"
+            connection.exec_driver_sql(change, (now, address))
+    connection.exec_driver_sql(
+        "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (here, then)
+    )
+    logger.warning("harness: this folder was %s; what was stored there is read from here now", before)
+
+
+def _path(address: str) -> Path:
+    return Path(url2pathname(urlparse(address).path))

@@ -1,0 +1,50 @@
+"""What a model gets wrong: which class it takes for which, and the images of which it was surest and wrong."""
+
+import base64
+
+import torch
+from torch import Tensor
+
+from harness.records import Mistake, Mistakes
+from harness.training.data import Split, picture
+
+KEPT = 20
+
+
+def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str, ...]) -> Mistakes:
+    """What is wrong in the log-probabilities (n, classes) that a model gave the images of `data`.
+
+    Raises:
+        ValueError: there are not as many names as outputs, or a label is none of them: a count would be another's.
+    """
+    log_probabilities, truths = log_probabilities.cpu(), data.labels.cpu()
+    classes = len(class_names)
+    if log_probabilities.shape != (len(truths), classes) or int(truths.max()) >= classes:
+        raise ValueError(
+            f"outputs of shape {tuple(log_probabilities.shape)} for {len(truths)} labels up to {int(truths.max())}: "
+            f"({len(truths)}, {classes}) is expected, as many outputs as names"
+        )
+    predictions = log_probabilities.argmax(dim=1)
+    probabilities = log_probabilities.double().amax(dim=1).exp()
+    wrong = (predictions != truths).nonzero().squeeze(1)
+    surest = wrong[probabilities[wrong].argsort(descending=True, stable=True)][:KEPT]
+    confusion = torch.bincount(truths * classes + predictions, minlength=classes**2).reshape(classes, classes)
+    return Mistakes(
+        class_names=class_names,
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        most_confident=tuple(
+            Mistake(
+                index=index,
+                ground_truth=int(truths[index]),
+                prediction=int(predictions[index]),
+                probability=float(probabilities[index]),
+                pixels=_pixels(data.images[index]),
+            )
+            for index in surest.tolist()
+        ),
+    )
+
+
+def _pixels(image: Tensor) -> str:
+    shown = picture(image)
+    return "" if shown is None else base64.b64encode(shown.numpy().tobytes()).decode()

@@ -1,0 +1,60 @@
+"""How long an image of a config takes here, to train on and to evaluate, from a few real steps."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from harness.config import OwnDatasetConfig, RunConfig
+from harness.training.data import Split, load_splits
+from harness.training.determinism import isolated
+from harness.training.loop import build, evaluate, train_epoch
+
+LEAST = 0.05  # seconds; fewer say more of the clock than of the steps
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of an image."""
+
+    train: float
+    evaluate: float
+
+
+def measure_pace(config: RunConfig) -> Pace:
+    """Steps on noise: what an image shows changes no step's time, and so no dataset is read or downloaded.
+
+    A user's own images may have any shape, and so it is they that are taken, over and over.
+    """
+    own = load_splits(config.dataset, "cpu").train if isinstance(config.dataset, OwnDatasetConfig) else None
+    with isolated(config):
+        model, optimizer, _ = build(config)
+        return Pace(
+            train=_seconds(lambda data: train_epoch(model, optimizer, data, config), config.batch_size, config, own),
+            evaluate=_seconds(lambda data: evaluate(model, data, config), config.evaluation_batch_size, config, own),
+        )
+
+
+def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own: Split | None) -> float:
+    """Of an image, from twice as many batches each time until they take long enough; the first one warms up."""
+    batches, warm = 1, False
+    while True:
+        size = batches * batch
+        data = _noise(size) if own is None else _repeated(own, size)
+        data = Split(data.images.to(config.device), data.labels.to(config.device))
+        started = time.perf_counter()
+        work(data)
+        seconds = time.perf_counter() - started
+        if warm and seconds >= LEAST:
+            return seconds / size
+        batches, warm = batches * (1 + warm), True
+
+
+def _noise(size: int) -> Split:
+    return Split(torch.randint(256, (size, 28, 28), dtype=torch.uint8), torch.randint(10, (size,)))
+
+
+def _repeated(data: Split, size: int) -> Split:
+    index = torch.arange(size) % len(data)
+    return Split(data.images[index], data.labels[index])

@@ -1,0 +1,119 @@
+"""RunState: all that is needed to go on, as a value: captured, restored, to bytes, hashed."""
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+from torch.optim.lr_scheduler import LRScheduler
+
+from harness.config import RunConfig, canonical_json, differences
+from harness.errors import BadInputError
+from harness.training.generators import generator_states, restore_generators
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the states of the global generators.
+
+    `config` is the canonical JSON of the run's config. `scheduler` is None where the learning rate never changes.
+    """
+
+    config: str
+    epoch: int
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    rng: dict[str, Any]
+    scheduler: dict[str, Any] | None = None
+
+    def to_bytes(self) -> bytes:
+        """Serialised for a file or another process."""
+        buffer = io.BytesIO()
+        torch.save(asdict(self), buffer)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "RunState":
+        """The state back, without unpickling anything but tensors and plain values."""
+        return cls(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+
+    def hash(self) -> str:
+        """SHA-256 over every value and every tensor's dtype, shape and bits, hexadecimal."""
+        digest = hashlib.sha256()
+        values = asdict(self)
+        if self.scheduler is None:  # as in the states of before there were any
+            del values["scheduler"]
+        _update(digest, values)
+        return digest.hexdigest()
+
+
+def capture(
+    config: RunConfig,
+    epoch: int,
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    scheduler: LRScheduler | None = None,
+) -> RunState:
+    """The state of a run between two epochs, copied to the CPU."""
+    return RunState(
+        config=canonical_json(config),
+        epoch=epoch,
+        model=_to_cpu(model.state_dict()),
+        optimizer=_to_cpu(optimizer.state_dict()),
+        rng=generator_states(config.device, config.seed),
+        scheduler=None if scheduler is None else _to_cpu(scheduler.state_dict()),
+    )
+
+
+def restore(
+    state: RunState,
+    config: RunConfig,
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    scheduler: LRScheduler | None = None,
+) -> None:
+    """Put `state` into a freshly built model, optimizer and scheduler and into the generators.
+
+    Raises:
+        BadInputError: the state is another config's; the first field that differs is named.
+    """
+    for key, theirs, ours in differences(json.loads(state.config), json.loads(canonical_json(config))):
+        raise BadInputError(
+            f"state of another config: its {key} is {theirs!r}, this run's is {ours!r}; "
+            "a state of the same config is allowed; choose that run's own state"
+        )
+    model.load_state_dict(state.model)
+    optimizer.load_state_dict(_to_cpu(state.optimizer))
+    if scheduler is not None:
+        scheduler.load_state_dict(_to_cpu(state.scheduler))
+    restore_generators(state.rng, config.device, config.seed)
+
+
+def _to_cpu(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, Tensor):
+        # laid out as it is: fused optimizers walk through a parameter and its moments as they lie in memory
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _to_cpu(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_to_cpu(item) for item in value)
+    return value
+
+
+def _update(digest: "hashlib._Hash", value: Any) -> None:  # noqa: ANN401
+    if isinstance(value, Tensor):
+        digest.update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, dict):
+        for key in sorted(value, key=str):
+            digest.update(f"key {key!r}\n".encode())
+            _update(digest, value[key])
+    elif isinstance(value, list | tuple):
+        digest.update(f"sequence {len(value)}\n".encode())
+        for item in value:
+            _update(digest, item)
+    else:
+        digest.update(f"{value!r}\n".encode())

@@ -1,0 +1,91 @@
+"""Two sweeps on one page: what each says, how every optimizer changed, and what was done differently."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.config import differences
+from harness.errors import BadInputError
+from harness.paths import work_folder
+from harness.records import Tag
+from reports.contents import Contents, contents
+from reports.figures.two_sweeps import comparison
+from reports.page import SUBSET, inline_figures, render_template, rendered_figures, write_files
+from reports.queries import table_bytes
+from reports.source import Source, read_source
+from reports.statistics import Change, changes
+from reports.tables import outcome_of
+
+COMPARED = {"data": Tag.DATA_DIGEST, "git commit": Tag.GIT_COMMIT, "torch": Tag.TORCH, "device": Tag.DEVICE}
+
+
+def write_comparison(one: str, other: str, folder: Path | None = None) -> Path:
+    """Write the comparison of two sweeps or single runs, from MLflow alone, and return its page's path.
+
+    Raises:
+        BadInputError: there is none of such an id, both are the same, or the folder can't be written.
+    """
+    if one == other:
+        raise BadInputError(f"sweeps {one!r} and {other!r} are one: two different ones are allowed; name another")
+    files = build_comparison(read_source(one), read_source(other))
+    return write_files(files, folder or work_folder("reports", f"{one}-{other}")) / "report.html"
+
+
+def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
+    """The comparison's files by name: page, Markdown, table and figure."""
+    first, second = contents(one), contents(other)
+    found = changes(first.finals, second.finals)
+    names = _name(one), _name(other)
+    optimizers = list(dict.fromkeys([*one.definition["optimizers"], *other.definition["optimizers"]]))
+    picture = comparison(found, names, optimizers)
+    subset = bool(one.definition["subset"] or other.definition["subset"])
+    rows = [each.model_dump() | {"told_apart": each.told_apart} for each in found]
+    table = pd.DataFrame(rows, columns=[*Change.model_fields, "told_apart"])
+    files = {"tables/changes.csv": table_bytes(table.assign(subset=subset), "csv")}
+    files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "")
+    values: dict[str, Any] = {
+        "names": names,
+        "answer": _answer(first, second, picture.finding if picture else "They have no optimizer in common."),
+        "changes": table.to_dict("records"),
+        "sides": [_side(name, each) for name, each in zip(names, (first, second), strict=True)],
+        "differences": _what_differs(one, other),
+        "svg": inline_figures(files),
+        "captions": {"comparison": "Mean test accuracy in both."},
+        "findings": {"comparison": picture.finding} if picture else {},
+    }
+    return files | {
+        "report.html": render_template("comparison.html", values),
+        "report.md": render_template("comparison.md", values),
+    }
+
+
+def _answer(first: Contents, second: Contents, finding: str) -> list[str]:
+    digests = {each.source.sweep.tags.get(Tag.DATA_DIGEST) for each in (first, second)}
+    subset = any(each.source.definition["subset"] for each in (first, second))
+    unfinished = [_name(each.source) for each in (first, second) if outcome_of(each.source.sweep) != "completed"]
+    caveats = [
+        (unfinished, f"Not complete: {' and '.join(unfinished)}."),
+        (len(digests) > 1, "They are of different data, so a difference says nothing of the optimizers."),
+        (subset, "At least one trained on a subset of the data, so its accuracies mean nothing."),
+    ]
+    return [finding, *(sentence for applies, sentence in caveats if applies)]
+
+
+def _side(name: str, said: Contents) -> dict[str, Any]:
+    return {
+        "name": name,
+        "sweep": said.source.sweep,
+        "answer": said.answer,
+        "winners": [(each.optimizer, each.command) for each in said.recipes],
+    }
+
+
+def _what_differs(one: Source, other: Source) -> list[tuple[str, Any, Any]]:
+    """Of the definitions, then of how they were made: what, then, now."""
+    made = [(name, one.sweep.tags.get(tag), other.sweep.tags.get(tag)) for name, tag in COMPARED.items()]
+    return differences(one.definition, other.definition) + [each for each in made if each[1] != each[2]]
+
+
+def _name(source: Source) -> str:
+    return f"{source.sweep.experiment} {source.sweep.run_id[:8]}"

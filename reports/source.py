@@ -1,0 +1,115 @@
+"""What a report is made from, read from MLflow: a sweep with its trials and finals, or a single run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.config import flatten, parse_config
+from harness.records import (
+    CONFIG_ARTIFACT,
+    ENVIRONMENT_ARTIFACT,
+    IMPORTANCES_ARTIFACT,
+    MISTAKES_ARTIFACT,
+    Mistakes,
+    Outcome,
+    Stage,
+    Tag,
+)
+from harness.tracking.mlflow import (
+    TrackedRun,
+    find_artifact,
+    latest_sweep,
+    read_artifact,
+    read_definition,
+    read_sweep,
+    read_tracked_run,
+)
+from reports.tables import outcome_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sweep as MLflow holds it.
+
+    `mistakes` are of completed finals by run id, `importances` by optimizer and config key, `environment` is that in
+    which it was begun; what was not recorded is missing. `single`: it is a run that stands alone, seen as the one
+    final of a sweep without trials.
+    """
+
+    sweep: TrackedRun
+    runs: Sequence[TrackedRun]
+    definition: Mapping[str, Any]
+    mistakes: Mapping[str, Mistakes]
+    importances: Mapping[str, Mapping[str, float]]
+    environment: Mapping[str, Any]
+    single: bool = False
+
+
+def read_source(run_id: str | None = None) -> Source:
+    """Of the sweep or single run of that id; of the latest sweep by default.
+
+    Raises:
+        BadInputError: there is none, or it is a part of a sweep.
+    """
+    run_id = run_id or latest_sweep()
+    run = read_tracked_run(run_id)
+    if run.tags.get(Tag.STAGE) == Stage.RUN:
+        return _single(run)
+    sweep, runs = read_sweep(run_id)
+    finals = [each.run_id for each in runs if each.tags[Tag.STAGE] == Stage.FINAL and _completed(each)]
+    return Source(
+        sweep=sweep,
+        runs=runs,
+        definition=read_definition(run_id),
+        mistakes=_mistakes(finals),
+        importances=_json(run_id, IMPORTANCES_ARTIFACT),
+        environment=_json(run_id, ENVIRONMENT_ARTIFACT),
+    )
+
+
+def _single(run: TrackedRun) -> Source:
+    config = parse_config(json.loads(read_artifact(run.run_id, CONFIG_ARTIFACT)))
+    tags = run.tags | {Tag.STAGE: Stage.FINAL, Tag.NUMBER: str(config.seed), Tag.QUIET: "true"}
+    params = run.params or {key: str(value) for key, value in flatten(config).items()}
+    definition = {
+        "optimizers": [config.optimizer.name],
+        "budget": 0,
+        "trial_epochs": config.epochs,
+        "final_epochs": config.epochs,
+        "final_seeds": [config.seed],
+        "space": {},
+        "spaces": {},
+        "subset": False,
+        "base": config.model_dump(mode="json"),
+    }
+    return Source(
+        sweep=run,
+        runs=[replace(run, tags=tags, params=params)],
+        definition=definition,
+        mistakes=_mistakes([run.run_id] if _completed(run) else []),
+        importances={},
+        environment=_json(run.run_id, ENVIRONMENT_ARTIFACT),
+        single=True,
+    )
+
+
+def _completed(run: TrackedRun) -> bool:
+    return outcome_of(run) == Outcome.COMPLETED
+
+
+def _mistakes(run_ids: Sequence[str]) -> dict[str, Mistakes]:
+    found = {run_id: find_artifact(run_id, MISTAKES_ARTIFACT) for run_id in run_ids}
+    read = {run_id: Mistakes.model_validate_json(content) for run_id, content in found.items() if content is not None}
+    return {run_id: each for run_id, each in read.items() if _is_counted(each)}
+
+
+def _is_counted(mistakes: Mistakes) -> bool:
+    """Whether each prediction has a name: where a model had more outputs, early versions shifted the counts."""
+    return all(each.prediction < len(mistakes.class_names) for each in mistakes.most_confident)
+
+
+def _json(run_id: str, name: str) -> dict[str, Any]:
+    content = find_artifact(run_id, name)
+    values: dict[str, Any] = {} if content is None else json.loads(content)
+    return values

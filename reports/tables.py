@@ -1,0 +1,282 @@
+"""Tidy tables of a sweep, from its MLflow runs."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import brief
+from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
+from harness.tracking.mlflow import TrackedRun
+from reports.edges import edges
+from reports.statistics import Difference, compare, summarize, tiers
+
+
+def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
+    """One row per run and epoch.
+
+    Columns: run_id, optimizer, stage, seed, outcome (of the run), epoch; the fields of EpochMetrics (losses in nats,
+    accuracies as fractions, durations in seconds); trained_seconds: training time since the run's beginning.
+    """
+    rows = []
+    for run in runs:
+        trained = 0.0
+        for epoch in sorted(run.history.get(METRIC_NAMES["train_loss"], {})):
+            values = {field: run.history.get(name, {}).get(epoch) for field, name in METRIC_NAMES.items()}
+            trained += values["train_seconds"] or 0.0
+            rows.append(
+                _identity(run) | {"outcome": outcome_of(run), "epoch": epoch} | values | {"trained_seconds": trained}
+            )
+    columns = [*IDENTITY, "outcome", "epoch", *METRIC_NAMES, "trained_seconds"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype(dict.fromkeys([*METRIC_NAMES, "trained_seconds"], "float64"))
+
+
+def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame:
+    """One row per run.
+
+    Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), outcome, epochs
+    (trained), quiet (whether it trained alone), the last epoch's validation_accuracy, test_accuracy and test_loss,
+    selected_epoch (that of the best validation accuracy, the first of equals) with its selected_test_accuracy and
+    selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), cause (why it failed
+    or diverged, else empty), and a column per searched or fixed config key.
+    """
+    last = epochs.groupby("run_id").last()
+    seconds = epochs.groupby("run_id")["train_seconds"].mean()
+    count = epochs.groupby("run_id").size()
+    measured = epochs.dropna(subset=["validation_accuracy"])
+    best = measured.loc[measured.groupby("run_id")["validation_accuracy"].idxmax()].set_index("run_id")
+    rows = [
+        _identity(run)
+        | {
+            "number": int(run.tags.get(Tag.NUMBER, 0)),
+            "outcome": outcome_of(run),
+            "epochs": int(count.get(run.run_id, 0)),
+            "quiet": run.tags.get(Tag.QUIET) == "true",
+            "validation_accuracy": last["validation_accuracy"].get(run.run_id),
+            "test_accuracy": last["test_accuracy"].get(run.run_id),
+            "test_loss": last["test_loss"].get(run.run_id),
+            "selected_epoch": best["epoch"].get(run.run_id),
+            "selected_test_accuracy": best["test_accuracy"].get(run.run_id),
+            "selected_test_loss": best["test_loss"].get(run.run_id),
+            "train_seconds": seconds.get(run.run_id),
+            "cause": _cause(run),
+        }
+        | {f"config.{key}": value for key, value in run.params.items()}
+        for run in runs
+    ]
+    frame = pd.DataFrame(rows, columns=None if rows else [*IDENTITY, *RUN_COLUMNS])
+    return frame.sort_values(["stage", "number"], kind="stable", ignore_index=True)
+
+
+def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+    """The trial that validation selected, one row per optimizer that has one.
+
+    Columns: optimizer, the searched config keys, validation_accuracy (fraction), run_id, edges (in words, empty where
+    no value is at the edge of its range).
+    """
+    completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
+    completed = completed[completed["validation_accuracy"].notna()]
+    rows = []
+    for optimizer in definition["optimizers"]:
+        trials = completed[completed["optimizer"] == optimizer]
+        if len(trials):
+            best = trials.loc[trials["validation_accuracy"].astype(float).idxmax()]
+            dimensions = searched(definition, optimizer)
+            values = {key: best.get(f"config.{key}") for key in dimensions}
+            known = {key: dimensions[key] for key, value in values.items() if isinstance(value, str)}
+            at_edge = "; ".join(edges(values, known))
+            rows.append(
+                {"optimizer": optimizer, **values, **best[["validation_accuracy", "run_id"]], "edges": at_edge}
+            )
+    return pd.DataFrame(rows, columns=None if rows else ["optimizer", "validation_accuracy", "run_id", "edges"])
+
+
+def searched(definition: Mapping[str, Any], optimizer: str) -> dict[str, dict[str, Any]]:
+    """What that optimizer's study searched under its budget, by config key."""
+    trials = definition["budget"] // definition["trial_epochs"]
+    space = definition["spaces"].get(optimizer, {}) | definition["space"]
+    fixed = definition.get("variants", {}).get(optimizer, {})
+    paid = {key: dimension for key, dimension in space.items() if dimension["from_trials"] <= trials}
+    # what waited for a larger budget gives way to what the variant fixes
+    given_way = {key for key in paid if any(f"{key}.".startswith(f"{each}.") for each in fixed)}
+    return {key: each for key, each in paid.items() if each["from_trials"] == 1 or key not in given_way}
+
+
+def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Test accuracy (fraction) at the last epoch of the completed finals, the optimizer with the best mean first."""
+    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed") & runs["test_accuracy"].notna()]
+    by_name = {
+        name: {
+            int(run["seed"]): float(run["test_accuracy"])
+            for run in finals[finals["optimizer"] == name].to_dict("records")
+        }
+        for name in optimizers
+    }
+    return dict(sorted(by_name.items(), key=lambda each: -mean(each[1].values()) if each[1] else math.inf))
+
+
+def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+    """`runs` less the finals of earlier winners: more trials may have found a better one since."""
+    winners = winners_frame(runs, definition).set_index("optimizer")
+
+    def is_current(run: pd.Series) -> bool:
+        name = run["optimizer"]
+        return run["stage"] != "final" or (
+            name not in winners.index  # a run that stands alone
+            or all(run.get(f"config.{key}") == winners.loc[name, key] for key in searched(definition, name))
+        )
+
+    return runs.loc[[is_current(run) for _, run in runs.iterrows()]]
+
+
+def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+    """One row per optimizer, best mean test accuracy of the completed finals first.
+
+    Columns: optimizer; tiers (from 1, the best; two optimizers share one if and only if they can't be told apart);
+    mean, low, high (95% interval), sd, median, iqm of the finals' test accuracy at the last epoch, selected_mean of
+    that at the validation-selected epoch (fractions); seeds; lost_finals (not completed); train_seconds (per epoch,
+    of the final that trained alone); edges (of the winner, in words); trials, epochs_spent (begun), completed,
+    pruned, diverged, failed (numbers of trials); failure (why most of those failed, empty where none did).
+    """
+    finals = finals_by_seed(runs, definition["optimizers"])
+    groups = tiers({name: values for name, values in finals.items() if values})
+    at_edge = winners_frame(runs, definition).set_index("optimizer")["edges"]
+    rows = []
+    for name, values in finals.items():
+        mine = runs[runs["optimizer"] == name]
+        trials, measured = mine[mine["stage"] == "trial"], mine[mine["stage"] == "final"]
+        completed = measured[measured["outcome"] == "completed"]
+        outcomes = trials["outcome"].value_counts()
+        rows.append(
+            {
+                "optimizer": name,
+                "tiers": ", ".join(str(rank) for rank, group in enumerate(groups, 1) if name in group),
+                **(summarize(list(values.values())).model_dump() if values else {"seeds": 0}),
+                "selected_mean": completed["selected_test_accuracy"].astype(float).mean(),
+                "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
+                "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
+                "edges": at_edge.get(name, ""),
+                "trials": len(trials),
+                "epochs_spent": int(trials["epochs"].sum() + outcomes.get("diverged", 0) + outcomes.get("failed", 0)),
+                **{outcome: int(outcomes.get(outcome, 0)) for outcome in TRIAL_OUTCOMES},
+                "failure": most_common(trials.loc[trials["outcome"] == "failed", "cause"]),
+            }
+        )
+    frame = pd.DataFrame(rows, columns=SUMMARY).astype(dict.fromkeys(["mean", "low", "high", "sd"], "float64"))
+    return frame.sort_values("mean", ascending=False, na_position="last", ignore_index=True)
+
+
+def differences_frame(finals: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+    """One row per pair of optimizers: the fields of `reports.statistics.Difference`, and told_apart."""
+    rows = [each.model_dump() | {"told_apart": each.told_apart} for each in compare(finals)]
+    return pd.DataFrame(rows, columns=[*Difference.model_fields, "told_apart"])
+
+
+def targets_frame(
+    runs: pd.DataFrame,
+    epochs: pd.DataFrame,
+    seconds: Mapping[str, float],
+    optimizers: Sequence[str],
+    targets: Sequence[float],
+) -> pd.DataFrame:
+    """When the finals that completed or diverged reached each target: one row per optimizer, seed and target.
+
+    Columns: optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was measured;
+    fraction), epochs (the first whose end is at the target or above; infinite where it never got there), seconds (of
+    training: these epochs at `seconds` an epoch, the optimizer's on a quiet machine).
+    """
+    ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
+    accuracies = epochs[["run_id", "epoch"]].assign(accuracy=epochs[measured_split(epochs) + "_accuracy"])
+    rows = []
+    for optimizer in optimizers:
+        for final in ended[ended["optimizer"] == optimizer].to_dict("records"):
+            course = accuracies[accuracies["run_id"] == final["run_id"]]
+            for target in targets:
+                count = float(course.loc[course["accuracy"] >= target, "epoch"].min())
+                count = math.inf if math.isnan(count) else count
+                at = {"optimizer": optimizer, "seed": final["seed"], "target": target}
+                rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
+    return pd.DataFrame(rows, columns=["optimizer", "seed", "target", "epochs", "seconds"])
+
+
+def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
+    """How well each optimizer's finals know each class: one row per optimizer and class that has test images.
+
+    Columns: optimizer, class, accuracy (the share of that class's test images that its finals got right, of all seeds
+    together; fraction).
+    """
+    rows = []
+    for optimizer, of_seeds in mistakes.items():
+        counts = np.sum([each.confusion for each in of_seeds], axis=0)
+        for name, right, images in zip(of_seeds[0].class_names, np.diag(counts), counts.sum(axis=1), strict=True):
+            if images:
+                rows.append({"optimizer": optimizer, "class": name, "accuracy": float(right / images)})
+    return pd.DataFrame(rows, columns=["optimizer", "class", "accuracy"])
+
+
+def untested_classes(mistakes: Iterable[Mistakes]) -> tuple[str, ...]:
+    """What models can say and no test image is."""
+    names = {
+        name: None
+        for each in mistakes
+        for name, row in zip(each.class_names, each.confusion, strict=True)
+        if not sum(row)
+    }
+    return tuple(names)
+
+
+def failures_frame(runs: pd.DataFrame) -> pd.DataFrame:
+    """Why trials failed, and finals failed or diverged: one row per optimizer, stage, outcome and cause.
+
+    Columns: optimizer, stage, outcome, cause, runs (how many); an optimizer's most frequent cause first.
+    """
+    columns = ["optimizer", "stage", "outcome", "cause"]
+    lost = runs[
+        (runs["outcome"] == Outcome.FAILED) | ((runs["stage"] == Stage.FINAL) & (runs["outcome"] == Outcome.DIVERGED))
+    ]
+    counted = lost.groupby(columns, sort=False).size().reset_index(name="runs")
+    return counted.sort_values(["stage", "optimizer", "runs"], ascending=[False, True, False], ignore_index=True)
+
+
+def most_common(causes: "pd.Series[str]") -> str:
+    """The most frequent cause of those that are recorded, and whether there are others; empty where none is."""
+    counts = causes[causes != ""].value_counts()
+    if not len(counts):
+        return ""
+    return f"{'most often ' if len(counts) > 1 else ''}{counts.idxmax()}"
+
+
+def _cause(run: TrackedRun) -> str:
+    """Why it failed or diverged, in a short line; empty of any other, and where that is not recorded."""
+    outcome = outcome_of(run)
+    if outcome == Outcome.DIVERGED and Tag.DIVERGENCE in run.tags:
+        return Divergence.model_validate_json(run.tags[Tag.DIVERGENCE]).in_words
+    return brief(run.tags.get(Tag.ERROR, "")) if outcome == Outcome.FAILED else ""
+
+
+def outcome_of(run: TrackedRun) -> str:
+    """How a run ended, or `running`: one that goes on has the tag of its earlier end."""
+    return "running" if run.status == "RUNNING" else run.tags.get(Tag.OUTCOME, "running")
+
+
+def measured_split(epochs: pd.DataFrame) -> str:
+    """`validation`, or `test` where none of the finals has a validation split."""
+    finals = epochs[epochs["stage"] == "final"]
+    return "validation" if finals["validation_loss"].notna().any() or not len(finals) else "test"
+
+
+IDENTITY = ("run_id", "optimizer", "stage", "seed")
+RUN_COLUMNS = ["number", "outcome", "epochs", "quiet", "validation_accuracy", "test_accuracy", "test_loss"]
+RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds", "cause"]
+TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
+SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
+SUMMARY += ["lost_finals", "train_seconds", "edges", "trials", "epochs_spent", *TRIAL_OUTCOMES, "failure"]
+
+
+def _identity(run: TrackedRun) -> dict[str, str]:
+    tags = (run.tags.get(Tag.OPTIMIZER, ""), run.tags.get(Tag.STAGE, ""), run.tags.get(Tag.SEED, ""))
+    return dict(zip(IDENTITY, (run.run_id, *tags), strict=True))

@@ -1,0 +1,126 @@
+"""The trials of all studies of a sweep: which begins, which goes on, which is pruned, and when it is told."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from harness.errors import WorkFailedError
+from harness.records import Outcome
+from studies.definition import SweepDefinition
+from studies.jobs import Job
+from studies.pruning import Standings
+from studies.search.study import Search, Trial
+
+SAME_FAILURES = 3  # in a row stop the sweep: what fails so often would spend the budget on nothing
+
+
+class Trials:
+    """A queue of trials. The study that has begun the fewest epochs asks next, so a sweep stopped early is fair.
+
+    `open_job` begins a trial's run, or goes on with the recorded one.
+    """
+
+    def __init__(
+        self, definition: SweepDefinition, searches: Mapping[str, Search], open_job: Callable[[str, Trial], Job]
+    ) -> None:
+        self._definition = definition
+        self._searches = searches
+        self._open_job = open_job
+        self._ready: deque[Job] = deque()
+        self._waiting: dict[str, list[Job]] = {name: [] for name in searches}
+        self._live: dict[str, dict[int, Job]] = {name: {} for name in searches}
+        self._asked: dict[str, deque[Trial]] = {name: deque() for name in searches}
+        self._standings = {name: _standings(definition, search.trials) for name, search in searches.items()}
+        self._failures: list[str] = []
+
+    def next(self) -> Job | None:
+        """One that goes on, else a new one of the study that has begun the fewest epochs."""
+        while not self._ready and self._begin():
+            pass
+        return self._ready.popleft() if self._ready else None
+
+    def put(self, job: Job) -> None:
+        """It has trained one more epoch; at a rung it waits until its round has come there, and is decided upon."""
+        self._standings[job.optimizer].record(job.number, _accuracies(job))
+        if job.epochs in self._definition.rungs:
+            self._waiting[job.optimizer].append(job)
+        else:
+            self._ready.append(job)
+        self._decide(job.optimizer)
+
+    def end(self, job: Job) -> None:
+        """Tell its study. An epoch that was begun is spent, the one that diverged or failed too.
+
+        Raises:
+            WorkFailedError: trials fail one after the other for the same cause.
+        """
+        assert job.outcome is not None, "it has ended"
+        accuracies = _accuracies(job)
+        self._searches[job.optimizer].tell(job.number, job.outcome, accuracies, job.spent, job.stored_id)
+        del self._live[job.optimizer][job.number]
+        _rank(self._standings[job.optimizer], job.number, job.outcome, accuracies)
+        self._decide(job.optimizer)
+        self._failures = [*self._failures, job.failure] if job.failure else []
+        if self._failures[-SAME_FAILURES:] == [job.failure] * SAME_FAILURES:
+            raise WorkFailedError(
+                job.run.run_id, f"{SAME_FAILURES} trials in a row failed for the same cause, {job.failure}"
+            )
+
+    def _begin(self) -> bool:
+        """Open one more trial's run, if a study may."""
+        for name in sorted(self._searches, key=self._begun):
+            trial = self._next_trial(name)
+            if trial is not None:
+                job = self._live[name][trial.number] = self._open_job(name, trial)
+                self._standings[name].begin(trial.round)
+                if job.done:
+                    self._standings[name].record(job.number, _accuracies(job))
+                    self._ready.append(job)
+                else:  # an earlier process may have left it at a rung
+                    self.put(job)
+                return True
+        return False
+
+    def _next_trial(self, name: str) -> Trial | None:
+        asked = self._asked[name]
+        if not asked and not self._live[name]:
+            asked.extend(self._searches[name].ask())
+        if not asked and self._definition.asynchronous:
+            return self._searches[name].ask_another()
+        return asked.popleft() if asked else None
+
+    def _decide(self, name: str) -> None:
+        """Release the study's waiting trials whose round has come to their rung, as pruned or going on."""
+        for job in list(self._waiting[name]):
+            if self._definition.asynchronous or self._round_is_at(name, job.epochs):
+                self._waiting[name].remove(job)
+                job.pruned = not self._standings[name].goes_on(job.number, _accuracies(job))
+                self._ready.append(job)
+
+    def _round_is_at(self, name: str, rung: int) -> bool:
+        """Whether no trial of the round is still to come there."""
+        return not self._asked[name] and all(each.epochs >= rung for each in self._live[name].values())
+
+    def _begun(self, name: str) -> int:
+        return self._searches[name].spent + sum(job.limit for job in self._live[name].values())
+
+
+def _standings(definition: SweepDefinition, trials: Sequence[Trial]) -> Standings:
+    """Of the trials of a study that have ended."""
+    standings = Standings(definition.rungs, definition.reduction_factor)
+    for trial in trials:
+        standings.begin(trial.round)
+        if trial.outcome is not None:
+            _rank(standings, trial.number, trial.outcome, trial.accuracies)
+    return standings
+
+
+def _rank(standings: Standings, number: int, outcome: Outcome, accuracies: Sequence[float]) -> None:
+    standings.record(number, accuracies)
+    if outcome in (Outcome.DIVERGED, Outcome.FAILED):
+        standings.rank_last(number, accuracies)
+
+
+def _accuracies(job: Job) -> tuple[float, ...]:
+    """Validation accuracy after each epoch."""
+    accuracies = (metrics.validation_accuracy for metrics in job.run.checkpoint.epochs)
+    return tuple(accuracy for accuracy in accuracies if accuracy is not None)

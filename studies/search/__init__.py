@@ -1,0 +1,1 @@
+"""The search of one optimizer's hyperparameters: all that knows Optuna."""

@@ -1,0 +1,219 @@
+"""One optimizer's study: trials asked in rounds within a budget of epochs, and told. The only owner of Optuna's."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.records import METRIC_NAMES, Outcome
+from studies.definition import SweepDefinition
+from studies.search.sampling import Sampling, best_trials, first_seen, record_end
+from studies.search.storage import Storage
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial of a study. `limit`: the epochs that the budget has for it; `round`: those asked together.
+
+    `outcome` is None while it is under way; after it, `epochs` were spent and `accuracies` are those by epoch.
+    """
+
+    number: int
+    values: dict[str, Any]
+    round: int
+    limit: int
+    outcome: Outcome | None = None
+    epochs: int = 0
+    accuracies: tuple[float, ...] = ()
+
+
+class Search:
+    """The search of one optimizer's hyperparameters by validation accuracy.
+
+    The storage is what it is opened from; what it answers with is kept beside, so that no answer reads it all.
+    `study` is Optuna's name for it, which in a database that holds other sweeps must be its own; `attributes` say
+    there what it is of.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        name: str,
+        definition: SweepDefinition,
+        study: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self._definition = definition
+        self._space = definition.spaces.get(name, {}) | definition.space
+        self._storage = storage
+        self._study = optuna.create_study(
+            storage=storage, study_name=study or name, direction="maximize", load_if_exists=True
+        )
+        self._study_id = storage.get_study_id_from_name(study or name)
+        self._describe(attributes or {})
+        self._trials: list[Trial] = []
+        self._running: dict[int, Trial] = {}
+        self._spent = 0
+        self._best: Trial | None = None
+        self._identities: list[int] = []
+        self._shown_from: int | None = None
+        recorded = storage.get_all_trials(self._study_id, deepcopy=False)
+        for frozen in recorded:
+            self._identities.append(frozen._trial_id)
+            self._add(self._read(frozen))
+        self._show_from(first_seen(self._last_round()[0].number if recorded else 0))
+
+    def ask(self) -> list[Trial]:
+        """The trials of the round under way, or of a new one; none where the budget is spent.
+
+        The same round holds the same trials after the same past, whatever stopped the process that asked it.
+        """
+        if self._running and self._definition.asynchronous:  # each in a round of its own
+            return list(self._running.values())
+        current = self._last_round() if self._running else []
+        left = self._definition.budget - self._spent + sum(trial.epochs for trial in current)
+        whole = self._definition.trial_epochs
+        size = min(self._definition.at_once, left // whole) or min(1, left)
+        with self._storage.together():
+            of_round = current[0].round if current else self._next_round()
+            current += [self._ask(of_round, min(whole, left)) for _ in range(size - len(current))]
+        return [trial for trial in current if trial.outcome is None]
+
+    def ask_another(self) -> Trial | None:
+        """One more trial beside those under way, while the budget has room for all of them to the end."""
+        left = self._definition.budget - self._spent - sum(trial.limit for trial in self._running.values())
+        whole = self._definition.trial_epochs
+        if left < whole and (self._running or left == 0):
+            return None
+        with self._storage.together():
+            return self._ask(self._next_round(), min(whole, left))
+
+    def tell(
+        self, number: int, outcome: Outcome, accuracies: Sequence[float], epochs: int, run_id: str | None = None
+    ) -> None:
+        """How a trial ended, its validation accuracy (fraction) after each epoch, and the epochs that it spent.
+
+        `run_id` is that of its run in MLflow, under the name that Optuna's own callback for MLflow gives it.
+        """
+        identity = self._identities[number]
+        attributes = {"outcome": outcome, "epochs": epochs, "accuracies": list(accuracies)}
+        attributes |= {} if run_id is None else {"mlflow_run_id": run_id}
+        with self._storage.together():
+            for name, value in attributes.items():
+                self._storage.set_trial_user_attr(identity, name, value)
+            record_end(self._storage, identity, outcome, accuracies)
+        self._sampling.tell(number, outcome, accuracies)
+        running = self._running.pop(number)
+        self._trials[number] = replace(running, outcome=outcome, epochs=epochs, accuracies=tuple(accuracies))
+        self._count(self._trials[number])
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials in the order in which they were asked."""
+        return list(self._trials)
+
+    @property
+    def spent(self) -> int:
+        """The epochs of the trials that have ended."""
+        return self._spent
+
+    @property
+    def best(self) -> tuple[dict[str, Any], float] | None:
+        """The best values and their validation accuracy; None where no trial came to its end."""
+        return (self._best.values, self._best.accuracies[-1]) if self._best else None
+
+    def importances(self) -> dict[str, float]:
+        """What each searched config key mattered, as a share of 1; empty where the trials don't say."""
+        # imported here: Optuna's evaluators bring scikit-learn, 90 MiB that only the end of a sweep needs
+        from studies.search.importance import importances
+
+        with self._storage.together():
+            return importances(self._study, self._space)
+
+    def _describe(self, attributes: Mapping[str, str]) -> None:
+        """Say in the study what it is of and what its values are; once, and last that it was said."""
+        if self._study.metric_names is not None:
+            return
+        for key, value in attributes.items():
+            self._study.set_user_attr(key, value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._study.set_metric_names([METRIC_NAMES["validation_accuracy"]])
+
+    def _ask(self, of_round: int, limit: int) -> Trial:
+        number = len(self._trials)
+        asked = self._sampling.ask(number)
+        record = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=asked.params,
+            distributions=asked.distributions,
+            user_attrs={"round": of_round, "limit": limit},
+        )
+        self._identities.append(self._storage.create_new_trial(self._study_id, record))
+        trial = Trial(number, self._values(asked.params), of_round, limit)
+        self._add(trial)
+        return trial
+
+    def _next_round(self) -> int:
+        """Its number. What a sampler sees changes between rounds only, so that a crash within one changes nothing."""
+        self._show_from(first_seen(len(self._trials)))
+        return self._trials[-1].round + 1 if self._trials else 0
+
+    def _last_round(self) -> list[Trial]:
+        trials = self._trials
+        first = len(trials) - 1
+        while first > 0 and trials[first - 1].round == trials[-1].round:
+            first -= 1
+        return trials[first:]
+
+    def _show_from(self, first: int) -> None:
+        """Let the sampler see the trials from that number on, and the best of those before."""
+        if self._shown_from == first:
+            return
+        recorded = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        self._sampling = Sampling(self.name, self._definition, [*best_trials(recorded[:first]), *recorded[first:]])
+        self._shown_from = first
+
+    def _add(self, trial: Trial) -> None:
+        """The next trial of the study."""
+        self._trials.append(trial)
+        if trial.outcome is None:
+            self._running[trial.number] = trial
+        else:
+            self._count(trial)
+
+    def _count(self, trial: Trial) -> None:
+        """It has ended."""
+        self._spent += trial.epochs
+        if trial.outcome is Outcome.COMPLETED and (self._best is None or _merit(trial) > _merit(self._best)):
+            self._best = trial
+
+    def _read(self, frozen: FrozenTrial) -> Trial:
+        """Ours of Optuna's."""
+        attributes = frozen.user_attrs
+        asked = Trial(frozen.number, self._values(frozen.params), attributes["round"], attributes["limit"])
+        if not frozen.state.is_finished():
+            return asked
+        return replace(
+            asked,
+            outcome=Outcome(attributes["outcome"]),
+            epochs=attributes["epochs"],
+            accuracies=tuple(attributes["accuracies"]),
+        )
+
+    def _values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """The config's values of what was drawn."""
+        return {
+            key: each.value(drawn[each.parameter(key)])
+            for key, each in self._space.items()
+            if each.parameter(key) in drawn
+        }
+
+
+def _merit(trial: Trial) -> tuple[float, int]:
+    return trial.accuracies[-1], -trial.number
