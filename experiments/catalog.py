@@ -17,7 +17,7 @@ from harness.config import FrozenModel, RunConfig, one_line, validated
 from harness.config.plugins import place
 from harness.errors import BadInputError, unknown
 from studies.definition import SweepDefinition
-from studies.executors.ray import Resources
+from studies.executors.resources import Resources
 
 
 class RunExperiment(FrozenModel):

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from harness.config import AnyModelConfig
-from harness.training.data import normalize
+from harness.training.images import normalize
 from harness.training.networks import log_probabilities
 
 

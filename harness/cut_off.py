@@ -6,7 +6,8 @@ from harness.config import FrozenModel
 from harness.lock import holder, may_run
 from harness.paths import work_folder
 from harness.records import CONFIG_ARTIFACT, Stage, Tag
-from harness.tracking.mlflow import TrackedRun, find_artifact, find_running, find_sweeps
+from harness.tracking.read import find_artifact, find_running, find_sweeps
+from harness.tracking.tracker import TrackedRun
 
 
 class CutOff(FrozenModel):

@@ -11,15 +11,11 @@ from harness.config import DatasetConfig, FrozenModel, RunConfig
 from harness.cut_off import cut_off_runs
 from harness.errors import BadInputError, without_password
 from harness.paths import WORK_FOLDER, writable_folder
-from harness.tracking.mlflow import tracking_uri
+from harness.provenance.environment import environment, git_commit_and_diff
+from harness.tracking.connection import tracking_uri
 from harness.training.data import load_splits
-from harness.training.determinism import (
-    determinism,
-    environment,
-    git_commit_and_diff,
-    require_threads,
-    resolve_device,
-)
+from harness.training.determinism import determinism, require_threads
+from harness.training.devices import resolve_device
 
 LEAST_FREE = 2 * 2**30  # bytes; the default sweep keeps about 150 MB
 

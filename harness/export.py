@@ -22,8 +22,10 @@ from harness.config import FrozenModel, OwnModelConfig, RunConfig, flatten
 from harness.errors import BadInputError
 from harness.predict import read_model
 from harness.records import USES, Outcome, Stage, Tag
-from harness.tracking.mlflow import connect, read_run, tracking_uri
-from harness.training.data import Splits, class_names, load_splits
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import read_run
+from harness.training.data import class_names, load_splits
+from harness.training.images import Splits
 from harness.training.loop import build_model
 
 REQUIREMENTS = ("mlflow", "numpy", "torch")

@@ -12,8 +12,9 @@ from torch import Tensor
 from harness.config import FrozenModel, OwnDatasetConfig, OwnModelConfig, RunConfig, parse_config
 from harness.errors import BadInputError, described
 from harness.records import CONFIG_ARTIFACT, STATE_ARTIFACT, Tag
-from harness.tracking.mlflow import read_artifact, read_run
-from harness.training.data import class_names, load_splits, normalize, picture
+from harness.tracking.read import read_artifact, read_run
+from harness.training.data import class_names, load_splits
+from harness.training.images import normalize, picture
 from harness.training.loop import build_model
 from harness.training.networks import log_probabilities
 from harness.training.state import RunState

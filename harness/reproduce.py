@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.config import FrozenModel, RunConfig, differences, parse_config, with_settings
 from harness.errors import BadInputError
+from harness.provenance.environment import environment, git_commit_and_diff
 from harness.provenance.origin import changed_source, require_same_data
 from harness.provenance.source import own_names, own_source, short
 from harness.provenance.variables import numerical_variables
@@ -22,9 +23,11 @@ from harness.records import (
     Tag,
 )
 from harness.run import train_slice
-from harness.tracking.mlflow import TrackedRun, read_artifact, read_tracked_run
+from harness.tracking.read import read_artifact, read_tracked_run
+from harness.tracking.tracker import TrackedRun
 from harness.training.checkpoint import Checkpoint
-from harness.training.determinism import determinism, environment, git_commit_and_diff, resolve_device
+from harness.training.determinism import determinism
+from harness.training.devices import resolve_device
 from harness.training.loop import EvaluationSplit
 from harness.training.state import RunState
 

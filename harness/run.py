@@ -9,6 +9,7 @@ from harness.config import RunConfig, canonical_json, config_hash, flatten, lear
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
 from harness.paths import work_folder
+from harness.provenance.environment import environment, git_commit_and_diff
 from harness.provenance.origin import (
     Origin,
     changed_source,
@@ -38,11 +39,12 @@ from harness.records import (
     Tag,
 )
 from harness.tracking.buffered import delivered
-from harness.tracking.mlflow import Tracker, json_bytes
+from harness.tracking.tracker import Tracker, json_bytes
 from harness.training.checkpoint import Checkpoint, discard, load_latest, save
 from harness.training.checks import require_sound
-from harness.training.data import Splits, dataset_inputs
-from harness.training.determinism import determinism, environment, git_commit_and_diff, require_threads
+from harness.training.data import dataset_inputs
+from harness.training.determinism import determinism, require_threads
+from harness.training.images import Splits
 from harness.training.loop import EvaluationSplit, advance, initial_state
 from harness.training.state import RunState
 

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import BadInputError
-from harness.tracking.mlflow import TrackedRun, latest_sweep, read_sweep, read_tracked_run
+from harness.tracking.read import latest_sweep, read_sweep, read_tracked_run
+from harness.tracking.tracker import TrackedRun
 from reports.tables import epochs_frame, outcome_of, runs_frame
 
 SHOWN = ["run_id", "optimizer", "stage", "number", "outcome", "epochs", "validation_accuracy", "test_accuracy"]

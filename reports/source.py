@@ -16,8 +16,7 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.tracking.mlflow import (
-    TrackedRun,
+from harness.tracking.read import (
     find_artifact,
     latest_sweep,
     read_artifact,
@@ -25,6 +24,7 @@ from harness.tracking.mlflow import (
     read_sweep,
     read_tracked_run,
 )
+from harness.tracking.tracker import TrackedRun
 from reports.tables import outcome_of
 
 

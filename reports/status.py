@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.config import FrozenModel
 from harness.records import METRIC_NAMES, Outcome, Stage, Tag
-from harness.tracking.mlflow import TrackedRun
+from harness.tracking.tracker import TrackedRun
 from reports.tables import epochs_frame, outcome_of, runs_frame, without_superseded
 
 

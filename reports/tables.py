@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.errors import brief
 from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
-from harness.tracking.mlflow import TrackedRun
+from harness.tracking.tracker import TrackedRun
 from reports.edges import edges
 from reports.statistics import Difference, compare, summarize, tiers
 

@@ -7,7 +7,7 @@ from harness.config import OwnDatasetConfig
 from harness.records import Stage
 from harness.training.pace import Pace, measure_pace
 from studies.definition import SweepDefinition
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 from studies.progress import Progress
 
 POSITIONS = (0.25, 0.75)  # within each range or choice that is searched

@@ -13,7 +13,7 @@ from harness.records import EpochMetrics, Outcome, Stage, Tag
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
 from harness.tracking.buffered import Outbox
 from harness.training.checkpoint import discard
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 
 if TYPE_CHECKING:
     from studies.progress import Progress

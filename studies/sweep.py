@@ -53,15 +53,16 @@ from harness.run import (
     run_name,
 )
 from harness.tracking.buffered import Outbox, delivered
-from harness.tracking.mlflow import FoundRun, Tracker, json_bytes
+from harness.tracking.tracker import FoundRun, Tracker, json_bytes
 from harness.training.checkpoint import discard, is_kept
 from harness.training.checks import require_sound
-from harness.training.data import Splits, dataset_inputs
+from harness.training.data import dataset_inputs
 from harness.training.determinism import require_threads
+from harness.training.images import Splits
 from harness.training.loop import EvaluationSplit
 from harness.training.networks import gives_logits
 from studies.definition import OptimizerResult, SweepDefinition, SweepResult
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 from studies.jobs import Job, Observer, Queue, run_jobs
 from studies.progress import Progress, Publisher
 from studies.queues import Trials

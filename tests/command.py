@@ -10,8 +10,8 @@ from typing import TextIO
 import pytest
 
 from experiments.cli import app as cli
+from harness.provenance.environment import environment, git_commit_and_diff
 from harness.provenance.origin import remembered_splits
-from harness.training.determinism import environment, git_commit_and_diff
 
 COLUMNS = 80
 

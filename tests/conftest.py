@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.config import DatasetConfig, RunConfig
-from harness.training.data import Splits, load_splits
+from harness.training.data import load_splits
+from harness.training.images import Splits
 from tests.command import run_command
 from tests.database import copies_of, fresh_database
 from tests.kit import kit as kit

@@ -27,11 +27,14 @@ from harness.records import (
     Tag,
 )
 from harness.run import provenance_tags
-from harness.tracking.mlflow import STATUS, MemoryRun, MlflowTracker, connect, json_bytes
+from harness.tracking.connection import connect
+from harness.tracking.mlflow import STATUS, MlflowTracker
+from harness.tracking.tracker import json_bytes
 from harness.training.data import CLASS_NAMES
 from harness.training.determinism import determinism
 from studies.definition import SweepDefinition
 from studies.space import trial_config
+from tests.memory_tracker import MemoryRun
 
 NAME = "many"
 FINAL_SEEDS = (1, 2, 3, 4, 5)

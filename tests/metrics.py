@@ -1,8 +1,10 @@
 """The part of metrics that must repeat bit by bit, all of it but the durations, whole or in slices."""
 
-from harness.tracking.mlflow import MemoryTracker, connect, read_sweep, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import read_sweep
 from harness.training.loop import advance, initial_state
 from harness.training.state import RunState
+from tests.memory_tracker import MemoryTracker
 
 IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
 

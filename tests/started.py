@@ -27,7 +27,7 @@ IMPORTED = (  # also what --data-dir, the end of a sweep and a server bring
     "torchvision.datasets",
     "studies.search.importance",
     "mlflow.cli",
-    "studies.executors.pools.preloaded",  # the last, as for workers, whose server it also is
+    "studies.executors.preloaded",  # the last, as for workers, whose server it also is
 )
 
 

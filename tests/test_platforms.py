@@ -8,9 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.provenance import environment as recorded
 from harness.run import train_slice
-from harness.training import determinism as reproducibility
-from studies.executors import pools as executors
+from harness.training import determinism
+from studies.executors import local
+from studies.executors.pool import open_pool
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("harness", "studies", "reports", "experiments")
@@ -46,27 +48,27 @@ def test_memory_is_left_as_it_is_where_there_is_no_glibc(monkeypatch):
 
     monkeypatch.setattr(ctypes, "CDLL", load)
     with pytest.raises(OSError, match="there is no library"):
-        reproducibility.give_back_freed_memory()
+        determinism.give_back_freed_memory()
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # as on macOS and Windows
-    reproducibility.keep_freed_memory.__wrapped__()
-    reproducibility.give_back_freed_memory()
+    determinism.keep_freed_memory.__wrapped__()
+    determinism.give_back_freed_memory()
 
 
 def test_the_processor_has_a_name_without_proc(monkeypatch):
-    monkeypatch.setattr(reproducibility, "_text", lambda _: "")
-    assert reproducibility._processor() == (platform.processor() or platform.machine())
+    monkeypatch.setattr(recorded, "_text", lambda _: "")
+    assert recorded._processor() == (platform.processor() or platform.machine())
 
 
 def test_workers_are_spawned_where_no_server_can_fork_them_and_find_the_same(config, data, monkeypatch):
-    monkeypatch.setattr(executors, "sys", SimpleNamespace(platform="darwin"))
-    with executors.open_pool("local", 1, data) as pool:
+    monkeypatch.setattr(local, "sys", SimpleNamespace(platform="darwin"))
+    with open_pool("local", 1, data) as pool:
         assert pool.executor._mp_context.get_start_method() == "spawn"
         state, *_ = pool.executor.submit(train_slice, config, None, ("validation",), data).result()
     assert state == train_slice(config, None, ("validation",), data)[0]
 
 
 def test_windows_gets_as_many_workers_as_a_pool_there_takes(monkeypatch):
-    monkeypatch.setattr(executors, "sys", SimpleNamespace(platform="win32"))
-    monkeypatch.setattr(executors.os, "cpu_count", lambda: 96)
-    with executors.open_pool("local") as pool:
+    monkeypatch.setattr(local, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(local.os, "cpu_count", lambda: 96)
+    with open_pool("local") as pool:
         assert pool.workers == 61

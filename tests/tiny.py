@@ -61,7 +61,7 @@ def one_figure() -> Iterator[None]:
 def main() -> None:
     from experiments import catalog
     from experiments.cli import app as cli
-    from harness.tracking.mlflow import buffered as outbox
+    from harness.tracking import buffered as outbox
 
     if largest := int(os.environ.get("TINY_FILE", "0")):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))

@@ -11,7 +11,8 @@ import pytest
 from experiments import catalog
 from harness.config import with_settings
 from harness.run import begin_run, broken_outcome, close_broken_run, complete_run, record_slice, train_slice
-from harness.tracking.mlflow import MlflowTracker, latest_sweep, read_sweep
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import latest_sweep, read_sweep
 from tests import tiny
 from tests.command import on_a_terminal
 from tests.database import copies_of, fresh_database

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from harness.config import RunConfig
     from studies.definition import SweepDefinition
-    from studies.executors.pools import WorkerPool
+    from studies.executors.pool import WorkerPool
 
 app = typer.Typer(
     name="harness",
@@ -248,14 +248,14 @@ def sweep(
     }
     said = {key: value for key, value in said.items() if value is not None}
     if fast:
-        from harness.training.determinism import fast_settings
+        from harness.training.devices import fast_settings
 
         said["base"] = with_settings(definition.base, fast_settings(definition.base.device))
     definition = validated(SweepDefinition, definition.model_dump() | said)
     command = _command_of(
         experiment, trials, sampler, {"no-pruning": no_pruning, "async": asynchronous, "fast": fast}
     )
-    from studies.executors.pools import open_pool
+    from studies.executors.pool import open_pool
 
     workplace = functools.partial(open_pool, executor, workers, data_dir, declared.slice_resources, ray_address)
     if dry_run:
@@ -303,7 +303,7 @@ def status(
     from experiments.cli.terminal import print_cut_off, print_progress
     from harness.cut_off import cut_off_runs
     from harness.lock import holder
-    from harness.tracking.mlflow import latest_sweep, read_definition, read_sweep
+    from harness.tracking.read import latest_sweep, read_definition, read_sweep
     from reports.status import sweep_progress
     from studies.snapshot import read_snapshot, sweep_folder
 
@@ -477,7 +477,7 @@ def register(
 ) -> None:
     """Put a sweep's winner, or the model of a run or final, into MLflow's model registry."""
     from harness.export import register_model
-    from harness.tracking.mlflow import latest_sweep
+    from harness.tracking.read import latest_sweep
 
     registered = register_model(run_id or latest_sweep(), name, data_dir)
     if as_json:
@@ -506,7 +506,8 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
     """The MLflow UI on this project's store, on 127.0.0.1."""
     import socket
 
-    from harness.tracking.mlflow import latest_charts, tracking_uri
+    from harness.tracking.charts import latest_charts
+    from harness.tracking.connection import tracking_uri
 
     if tracking_uri().startswith("http"):
         raise BadInputError(
@@ -556,7 +557,7 @@ def _resolve(
     texts |= {key: text for key, text in (("seed", seed), ("epochs", epochs)) if text is not None}
     values = _parse_settings(base, texts)
     config = with_settings(base, values | ({} if "device" in values else {"device": "cpu"}))
-    from harness.training.determinism import fast_settings, resolve_device
+    from harness.training.devices import fast_settings, resolve_device
 
     resolved = resolve_device(str(values.get("device", device)))
     profile = {key: value for key, value in fast_settings(resolved).items() if key not in values} if fast else {}
@@ -687,7 +688,7 @@ def main() -> None:
             _stop(_usage(error), 2)
         if isinstance(error, OSError) and error.errno:
             _stop(f"harness: {error}; what was done before is kept", 1)
-        from harness.tracking.mlflow import is_away
+        from harness.tracking.connection import is_away
 
         if is_away(error):
             _stop(f"harness: the tracking store is away ({type(error).__name__}); run again when it is back", 1)

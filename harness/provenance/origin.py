@@ -14,9 +14,10 @@ from harness.errors import BadInputError
 from harness.provenance.repeatable import REPEATABLE, require_repeatable
 from harness.provenance.source import OwnSource, own_source, require_same_source
 from harness.records import SOURCE_ARTIFACT, Tag
-from harness.tracking.mlflow import FoundRun, TrackedRun
-from harness.training.data import Splits, load_splits
+from harness.tracking.tracker import FoundRun, TrackedRun
+from harness.training.data import load_splits
 from harness.training.determinism import require_threads
+from harness.training.images import Splits
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import WorkFailedError
 from harness.records import DatasetInput, Outcome, Tag
-from harness.tracking.mlflow import FoundRun, Tracker, is_away
+from harness.tracking.connection import is_away
+from harness.tracking.tracker import FoundRun, Tracker
 
 if TYPE_CHECKING:
-    from harness.training.data import Splits
+    from harness.training.images import Splits
 
 logger = logging.getLogger(__name__)
 PATIENCE = 600.0  # seconds that a store may be away; what waits for it is in memory

@@ -1,1 +1,1 @@
-"""The training of one config: data, networks, optimizers, the loop, and the state that it leaves. It knows no MLflow."""
+"""The training of one config: data, networks, optimizers, the loop, and its state. It knows no MLflow."""

@@ -14,9 +14,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
 from harness.errors import BadInputError, described
 from harness.training.attributes import differing_attributes
-from harness.training.data import CLASS_NAMES, Split, Splits, normalize
+from harness.training.data import CLASS_NAMES
 from harness.training.determinism import isolated
 from harness.training.generators import seed_generators
+from harness.training.images import Split, Splits, normalize
 from harness.training.loop import build, to_evaluate, train_epoch
 from harness.training.networks import gives_logits, new_model
 from harness.training.optimizers import build_optimizer

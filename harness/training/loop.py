@@ -13,12 +13,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from harness.config import RunConfig
 from harness.records import Divergence, EpochMetrics, Mistakes
 from harness.training.augmentation import build_augmentation
-from harness.training.data import Split, Splits, class_names, epoch_order, normalize, skip_evaluation_pass
+from harness.training.data import class_names
 from harness.training.determinism import isolated
 from harness.training.generators import seed_generators
+from harness.training.images import Split, Splits, normalize
 from harness.training.mistakes import find_mistakes
 from harness.training.networks import gives_logits, log_probabilities, new_model
 from harness.training.optimizers import build_optimizer
+from harness.training.order import epoch_order, skip_evaluation_pass
 from harness.training.schedules import build_scheduler
 from harness.training.state import RunState, capture, restore
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.records import Mistake, Mistakes
-from harness.training.data import Split, picture
+from harness.training.images import Split, picture
 
 KEPT = 20
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from harness.config import OwnDatasetConfig, RunConfig
-from harness.training.data import Split, load_splits
+from harness.training.data import load_splits
 from harness.training.determinism import isolated
+from harness.training.images import Split
 from harness.training.loop import build, evaluate, train_epoch
 
 LEAST = 0.05  # seconds; fewer say more of the clock than of the steps

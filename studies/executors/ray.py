@@ -1,23 +1,26 @@
 """Slices as tasks of a Ray cluster, behind the interface of `concurrent.futures`. Ray comes with the extra `ray`."""
 
+import functools
 import os
 import socket
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from harness.config import FrozenModel
 from harness.errors import BadInputError
+from studies.executors.resources import Asked, Resources
 
-Share = Annotated[float, Field(ge=0, le=1024)]
 
+def begin_on_ray(asked: Asked) -> tuple[Callable[[], Executor], int]:
+    """Return what makes the executor, and how many slices it has in flight: by default as many as have room.
 
-class Resources(FrozenModel):
-    """What a slice needs of a cluster's node. A share of a GPU lets several slices train on it side by side."""
-
-    cpus: Share = 1.0
-    gpus: Share = 0.0
+    Raises:
+        BadInputError: there is no such cluster, or a slice finds room on none of its nodes.
+    """
+    needed = asked.resources or Resources()
+    connect(asked.ray_address)
+    room = slices_at_a_time(needed)
+    return functools.partial(RayExecutor, needed), asked.workers or room
 
 
 def connect(address: str | None) -> None:

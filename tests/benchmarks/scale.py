@@ -15,12 +15,12 @@ import psutil
 from experiments import catalog
 from harness.config import canonical_json, with_settings
 from harness.records import DEFINITION_ARTIFACT, EpochMetrics
-from harness.tracking.mlflow import MemoryTracker
 from harness.training.state import RunState
 from studies.definition import SweepDefinition
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 from studies.jobs import Observer
 from studies.sweep import run_sweep
+from tests.memory_tracker import MemoryTracker
 
 WORKERS = 64
 TRIALS = (100, 1_000, 10_000)

@@ -9,7 +9,8 @@ from torch.profiler import ProfilerActivity, profile
 from experiments import catalog
 from harness.config import RunConfig, with_settings
 from harness.training.data import load_splits
-from harness.training.determinism import fast_settings, isolated
+from harness.training.determinism import isolated
+from harness.training.devices import fast_settings
 from harness.training.loop import advance, initial_state
 from tests.contenders import THREADS
 from tests.contenders.record import markdown, record

@@ -16,8 +16,8 @@ import psutil
 from harness.config import with_settings
 from harness.records import Outcome, Stage
 from harness.tracking.mlflow import MlflowTracker
-from harness.training.determinism import fast_settings
-from studies.executors.pools import open_pool
+from harness.training.devices import fast_settings
+from studies.executors.pool import open_pool
 from studies.jobs import Observer
 from studies.sweep import run_sweep
 from tests.contenders import Swept, settings

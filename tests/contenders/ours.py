@@ -5,7 +5,7 @@ from pathlib import Path
 from experiments import catalog
 from harness.config import with_settings
 from harness.training.data import load_splits
-from harness.training.determinism import fast_settings
+from harness.training.devices import fast_settings
 from harness.training.loop import advance, initial_state
 from tests.contenders import THREADS, Timed, settings
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.training.determinism import environment
+from harness.provenance.environment import environment
 
 RESULT = Path("benchmarks.json")
 TABLE = Path("benchmarks.md")

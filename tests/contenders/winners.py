@@ -9,7 +9,7 @@ from harness.config import RunConfig, with_settings
 from harness.provenance.origin import load_cached_splits
 from harness.training.loop import advance, initial_state
 from harness.training.networks import CLASSES
-from studies.executors.pools import LocalExecutor
+from studies.executors.local import LocalExecutor
 from tests.contenders import Winner
 
 WORKERS = 2

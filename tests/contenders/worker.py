@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from harness.provenance.origin import load_cached_splits
-from studies.executors.pools import open_pool
+from studies.executors.pool import open_pool
 from tests.contenders import Timed
 from tests.contenders.sweeps import default_sweep
 

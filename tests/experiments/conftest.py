@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.mlflow import MemoryTracker, latest_sweep
-from studies.executors.pools import InlineExecutor, WorkerPool
+from harness.tracking.read import latest_sweep
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
+from tests.memory_tracker import MemoryTracker
 from tests.metrics import assert_whole, sweep_numbers, tracked_sweep_numbers
 from tests.mnist_folder import write_small_mnist
 

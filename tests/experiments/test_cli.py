@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.tracking.mlflow import connect, read_artifact, read_run, tracking_uri
-from harness.training.determinism import fast_settings
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import read_artifact, read_run
+from harness.training.devices import fast_settings
 from harness.training.state import RunState
 from studies.forecast import BESIDES
 from tests import tiny

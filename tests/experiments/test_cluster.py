@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.tracking.mlflow import latest_sweep
+from harness.tracking.read import latest_sweep
 from tests.servers import MlflowServer, RayCluster
 
 PASSWORD = "top-secret-7"

@@ -8,11 +8,12 @@ import pytest
 from experiments import catalog
 from experiments.spaces import SHARED, SPACES
 from harness.errors import BadInputError
-from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.space import Choice
 from studies.sweep import run_sweep
+from tests.memory_tracker import MemoryTracker
 from tests.mnist_folder import write_small_mnist
 
 LARGE = {"large": {"optimizer.name": "adam", "batch_size": 4096}, "free": {"optimizer.name": "adam"}}

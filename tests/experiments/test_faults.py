@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from harness.records import METRIC_NAMES
-from harness.tracking.mlflow import connect, latest_sweep, read_artifact, read_sweep, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import latest_sweep, read_artifact, read_sweep
 from tests import tiny
 from tests.metrics import assert_whole
 from tests.servers import MlflowServer, free_port

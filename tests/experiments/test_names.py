@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments.catalog import load_sweep
-from harness.tracking.mlflow import connect, latest_sweep, read_run, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import latest_sweep, read_run
 from tests.tiny import one_figure
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ import pytest
 
 from experiments.catalog import load_sweep
 from harness.config import DatasetConfig
-from harness.tracking.mlflow import connect, latest_sweep, read_run, read_sweep, read_tracked_run, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.read import latest_sweep, read_run, read_sweep, read_tracked_run
 from harness.training.checks import require_sound
 from harness.training.data import load_splits
 from tests.metrics import assert_whole, tracked_sweep_numbers

@@ -12,8 +12,9 @@ from harness.errors import BadInputError
 from harness.tracking.mlflow import MlflowTracker
 from reports.contents import contents
 from reports.source import read_source
-from studies.executors.pools import InlineExecutor, WorkerPool
-from studies.executors.ray import Resources
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
+from studies.executors.resources import Resources
 from studies.sweep import run_sweep
 from tests.mnist_folder import write_mnist
 

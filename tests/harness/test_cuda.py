@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, with_settings
+from harness.provenance.environment import environment
 from harness.training.data import load_splits
-from harness.training.determinism import environment, isolated, resolve_device
+from harness.training.determinism import isolated
+from harness.training.devices import resolve_device
 from harness.training.loop import advance, initial_state
 from harness.training.state import RunState
 from tests.metrics import numbers

@@ -11,7 +11,10 @@ from torch.utils.data import DataLoader
 
 from harness.config import DatasetConfig
 from harness.errors import BadInputError
-from harness.training.data import checked_bytes, class_names, epoch_order, load_splits, picture, stratified_order
+from harness.training.data import class_names, load_splits
+from harness.training.files import checked_bytes
+from harness.training.images import picture, stratified_order
+from harness.training.order import epoch_order
 from tests.mnist_folder import write_mnist
 
 

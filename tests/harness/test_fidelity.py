@@ -5,10 +5,12 @@ import torch
 from torchvision import datasets, transforms
 
 from harness.config import DatasetConfig, RunConfig
-from harness.training.data import Splits, load_splits, normalize, skip_evaluation_pass
+from harness.training.data import load_splits
+from harness.training.images import Splits, normalize
 from harness.training.loop import advance, initial_state, train_epoch
 from harness.training.networks import ConvNet
 from harness.training.optimizers import build_optimizer
+from harness.training.order import skip_evaluation_pass
 from harness.training.state import capture, restore
 from tests.chapter import run_chapter
 from tests.mnist_folder import write_mnist

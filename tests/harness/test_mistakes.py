@@ -11,10 +11,11 @@ import torch
 from harness.config import RunConfig, with_settings
 from harness.records import MISTAKES_ARTIFACT, Mistakes
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
-from harness.tracking.mlflow import MemoryTracker
 from harness.training.checkpoint import load_latest
-from harness.training.data import CLASS_NAMES, Split, load_splits
+from harness.training.data import CLASS_NAMES, load_splits
+from harness.training.images import Split
 from harness.training.mistakes import find_mistakes
+from tests.memory_tracker import MemoryTracker
 
 
 class Stopped(Exception):  # noqa: N818

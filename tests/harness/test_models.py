@@ -16,9 +16,11 @@ from harness.export import register_model
 from harness.predict import read_model
 from harness.records import Tag
 from harness.run import begin_run, complete_run
+from harness.tracking import buffered as outbox
 from harness.tracking.buffered import delivered
-from harness.tracking.mlflow import MlflowTracker, connect, read_run, tracking_uri
-from harness.tracking.mlflow import buffered as outbox
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import read_run
 from harness.training.data import load_splits
 from harness.training.loop import build_model, evaluate
 from tests.command import in_a_pipe

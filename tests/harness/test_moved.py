@@ -12,7 +12,9 @@ from harness.errors import BadInputError
 from harness.export import register_model
 from harness.lock import only_process
 from harness.run import begin_run, checkpoint_folder, complete_run
-from harness.tracking.mlflow import MlflowTracker, connect, find_artifact, read_artifact, read_run, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import find_artifact, read_artifact, read_run
 from tests import tiny
 from tests.servers import MlflowServer
 

@@ -11,7 +11,7 @@ from harness.provenance.origin import data_for_slice, remembered_splits
 from harness.provenance.source import require_same_source
 from harness.records import SOURCE_ARTIFACT, Tag
 from harness.run import begin_run, complete_run, resume_run
-from harness.tracking.mlflow import MemoryTracker
+from tests.memory_tracker import MemoryTracker
 
 
 def refuse(*arguments, **more):

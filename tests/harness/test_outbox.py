@@ -4,9 +4,9 @@ import pytest
 
 from harness.errors import WorkFailedError
 from harness.records import DatasetInput, Outcome, Stage, Tag
+from harness.tracking import buffered as outbox
 from harness.tracking.buffered import delivered
-from harness.tracking.mlflow import MemoryTracker
-from harness.tracking.mlflow import buffered as outbox
+from tests.memory_tracker import MemoryTracker
 
 TAGS = {Tag.SWEEP_ID: "s", Tag.STAGE: Stage.TRIAL, Tag.OPTIMIZER: "adam", Tag.NUMBER: "0", Tag.CONFIG_HASH: "c"}
 WRITES = ("start_run", "set_tags", "log_inputs", "log_metrics", "log_artifact", "log_model", "end_run")

@@ -12,11 +12,13 @@ from harness.export import register_model
 from harness.predict import predict_test_image
 from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run, resume_run, run_name
-from harness.tracking.mlflow import MemoryTracker, MlflowTracker
+from harness.tracking.mlflow import MlflowTracker
 from harness.training.checks import require_sound
-from harness.training.data import Split, Splits, load_splits, normalize
+from harness.training.data import load_splits
+from harness.training.images import Split, Splits, normalize
 from harness.training.loop import advance, initial_state
 from harness.training.pace import measure_pace
+from tests.memory_tracker import MemoryTracker
 from tests.metrics import in_slices, numbers
 from tests.own import shapes
 

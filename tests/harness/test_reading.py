@@ -10,16 +10,10 @@ from mlflow.utils.rest_utils import http_request
 
 from harness.errors import BadInputError
 from harness.records import IMPORTANCES_ARTIFACT, MISTAKES_ARTIFACT, Mistakes
-from harness.tracking import mlflow as tracking
-from harness.tracking.mlflow import (
-    MlflowTracker,
-    connect,
-    find_artifact,
-    read_artifact,
-    read_sweep,
-    read_tracked_run,
-    tracking_uri,
-)
+from harness.tracking import histories
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import find_artifact, read_artifact, read_sweep, read_tracked_run
 from tests.many_runs import make_sweep
 from tests.servers import MlflowServer
 
@@ -71,7 +65,7 @@ def assert_whole(sweep_id: str):
     """The sweep as it is read is what its runs are one by one."""
     sweep, children = read_sweep(sweep_id)
     assert sweep.run_id == sweep_id
-    assert len(children) == RUNS > tracking.AT_ONCE
+    assert len(children) == RUNS > histories.AT_ONCE
     assert {len(values) for run in children for values in run.history.values()} == {EPOCHS}
     assert {len(run.history) for run in children} == {7, 9}
     for run in children:
@@ -102,7 +96,7 @@ def test_a_run_without_metrics_has_an_empty_history(sweep_id):
 
 
 def test_an_answer_of_a_server_that_may_lack_rows_is_not_believed(server, monkeypatch):
-    monkeypatch.setattr(tracking, "MOST_POINTS", tracking.AT_ONCE * EPOCHS - 1)
+    monkeypatch.setattr(histories, "MOST_POINTS", histories.AT_ONCE * EPOCHS - 1)
     assert_whole(server)
 
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from harness.config import AugmentationConfig, RunConfig, with_settings
 from harness.training.augmentation import build_augmentation
-from harness.training.data import normalize
+from harness.training.images import normalize
 from harness.training.loop import advance, evaluate, initial_state, train_epoch
 from tests.metrics import in_slices, numbers
 

@@ -14,11 +14,14 @@ import torch.utils.deterministic
 
 from harness.config import with_settings
 from harness.errors import BadInputError
+from harness.provenance import environment as recorded
+from harness.provenance.environment import environment
 from harness.provenance.variables import numerical_variables
 from harness.records import CONFIG_ARTIFACT, Stage, Tag
-from harness.tracking.mlflow import MlflowTracker, find_artifact, find_running, read_artifact, read_run
-from harness.training import determinism as reproducibility
-from harness.training.determinism import determinism, environment, isolated, resolve_device, thread_limit
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import find_artifact, find_running, read_artifact, read_run
+from harness.training.determinism import determinism, isolated, thread_limit
+from harness.training.devices import resolve_device
 
 
 def test_the_environment_names_machine_build_and_every_installed_distribution():
@@ -105,7 +108,7 @@ def test_a_diff_that_git_takes_too_long_for_is_unknown_and_so_said(harness_json,
             raise subprocess.TimeoutExpired(command, options["timeout"])
         return subprocess.CompletedProcess(command, 0, b"0123abcd\n")
 
-    monkeypatch.setattr(reproducibility.subprocess, "run", run)
+    monkeypatch.setattr(recorded.subprocess, "run", run)
     small = ["--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
     run_id = harness_json("run", "chapter", "--epochs", "1", "--data-dir", "data", *small)["run_id"]
     assert caplog.messages == ["harness: `git diff HEAD` takes over 30 s; what it says is not recorded"]

@@ -11,9 +11,11 @@ from harness.errors import BadInputError
 from harness.records import Stage, Tag
 from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run
-from harness.tracking.mlflow import MlflowTracker, connect, read_sweep, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import read_sweep
 from studies.definition import SweepDefinition
-from studies.executors.pools import open_pool
+from studies.executors.pool import open_pool
 from studies.space import Range
 from studies.sweep import run_sweep
 from tests.started import run_anew

@@ -10,8 +10,11 @@ from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import Outcome, Stage, Tag
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
-from harness.tracking.mlflow import MemoryTracker, MlflowTracker, connect, read_tracked_run, tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import read_tracked_run
 from harness.training.checkpoint import load_latest
+from tests.memory_tracker import MemoryTracker
 from tests.metrics import numbers
 
 TINY = ["dataset.train_size=320", "dataset.validation_size=160", "threads=1"]

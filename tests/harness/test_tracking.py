@@ -17,17 +17,12 @@ from harness.errors import BadInputError, without_password
 from harness.paths import work_folder
 from harness.records import Outcome, Stage, Tag
 from harness.run import begin_run, resume_run
-from harness.tracking.mlflow import (
-    MemoryTracker,
-    MlflowTracker,
-    connect,
-    read_artifact,
-    read_run,
-    read_tracked_run,
-    tracking_uri,
-)
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import read_artifact, read_run, read_tracked_run
 from harness.training.data import dataset_inputs
 from tests.database import fresh_database
+from tests.memory_tracker import MemoryTracker
 from tests.mnist_folder import write_small_mnist
 
 PROCESSOR = "system/cpu_utilization_percentage"

@@ -15,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from harness.config import OPTIMIZER_CONFIGS, RunConfig, with_settings
 from harness.run import train_slice
 from harness.training.checkpoint import Checkpoint, load_latest, save
-from harness.training.data import normalize
+from harness.training.images import normalize
 from harness.training.loop import advance, build, build_model, evaluate, initial_state
 from harness.training.state import RunState
 from tests.metrics import in_slices, numbers

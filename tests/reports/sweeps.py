@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 
 from harness.records import METRIC_NAMES, Mistake, Mistakes
-from harness.tracking.mlflow import TrackedRun
+from harness.tracking.tracker import TrackedRun
 from reports.source import Source
 
 DEFINITION = {

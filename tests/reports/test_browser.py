@@ -10,9 +10,12 @@ from playwright.sync_api import expect
 
 from harness.config import with_settings
 from harness.records import Tag
-from harness.tracking.mlflow import MlflowTracker, charts_route, read_run, read_sweep
+from harness.tracking.charts import charts_route
+from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import read_run, read_sweep
 from reports.page import write_report
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.browser import PATIENCE, contrast, ground_of, installed_browser, launched, luminance, open_page

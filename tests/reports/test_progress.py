@@ -1,7 +1,7 @@
 """How far a sweep is can be told at any moment, from MLflow alone."""
 
 from harness.records import METRIC_NAMES
-from harness.tracking.mlflow import TrackedRun
+from harness.tracking.tracker import TrackedRun
 from reports.status import sweep_progress
 
 DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "trial_epochs": 2, "final_seeds": [1, 2], "final_epochs": 2}

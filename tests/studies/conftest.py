@@ -6,7 +6,8 @@ import pytest
 
 from harness.config import RunConfig, with_settings
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.space import Range
 
 

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from harness.errors import BadInputError
-from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
 from studies.jobs import Observer
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
+from tests.memory_tracker import MemoryTracker
 
 OWN = {"model.name": "tests.own.signatures:Annotated"}
 

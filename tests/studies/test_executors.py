@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from harness.training.determinism import keep_freed_memory
-from studies.executors.pools import LocalExecutor
+from studies.executors.local import LocalExecutor
 
 LARGE = bytes(64 * 2**20)  # whose way to the coordinator takes a while
 
@@ -90,7 +90,7 @@ def test_what_a_call_raises_is_raised_and_leaves_the_workers_usable(executor):
 
 def test_the_collector_leaves_alone_what_a_worker_shares_with_the_process_it_was_forked_from():
     # in a process of its own: that of the tests has a server already
-    code = """import gc; from studies.executors import LocalExecutor; executor = LocalExecutor(1)
+    code = """import gc; from studies.executors.local import LocalExecutor; executor = LocalExecutor(1)
 print(executor.submit(gc.get_freeze_count).result(timeout=60)); executor.shutdown()"""
     frozen = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout
     assert int(frozen) > 100_000

@@ -5,7 +5,8 @@ from concurrent.futures import Future
 import pytest
 
 from harness.training.pace import Pace
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.forecast import BESIDES, measure, reckon
 
 

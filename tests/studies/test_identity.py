@@ -8,12 +8,13 @@ from harness.config import with_settings
 from harness.errors import BadInputError
 from harness.provenance.source import own_source
 from harness.records import SOURCE_ARTIFACT, Tag
-from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool, open_pool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool, open_pool
 from studies.jobs import Observer
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
+from tests.memory_tracker import MemoryTracker
 
 OWN = "tests.own.shapes:SignDescent"
 

@@ -9,12 +9,12 @@ import pytest
 from optuna.trial import TrialState
 
 from harness.records import IMPORTANCES_ARTIFACT
-from harness.tracking.mlflow import MemoryTracker
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 from studies.search.importance import importances
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.benchmarks.scale import NullWorkers
+from tests.memory_tracker import MemoryTracker
 
 SPACE = {
     "optimizer.lr": Range(low=1e-4, high=1e-1, log=True),

@@ -14,12 +14,12 @@ from playwright.sync_api import expect
 
 from harness.records import Tag
 from harness.tracking.buffered import Outbox
-from harness.tracking.mlflow import MemoryTracker
-from studies.executors.pools import WorkerPool
+from studies.executors.pool import WorkerPool
 from studies.sweep import run_sweep
 from tests import tiny
 from tests.benchmarks.scale import NullWorkers
 from tests.browser import PATIENCE, installed_browser, launched, open_page
+from tests.memory_tracker import MemoryTracker
 from tests.servers import optuna_dashboard
 
 README = Path(__file__).parents[2] / "README.md"

@@ -8,14 +8,15 @@ import pytest
 
 from harness.config import RunConfig
 from harness.records import Tag
-from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
-from studies.executors.pools import InlineExecutor, WorkerPool
+from studies.executors.inline import InlineExecutor
+from studies.executors.pool import WorkerPool
 from studies.jobs import Observer
 from studies.search import sampling
 from studies.space import Range
 from studies.sweep import run_sweep
 from tests.benchmarks.scale import NullWorkers, null_slice
+from tests.memory_tracker import MemoryTracker
 
 
 class Inline(InlineExecutor):

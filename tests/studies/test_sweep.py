@@ -16,13 +16,13 @@ from harness.config import with_settings
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, Divergence, Outcome
 from harness.run import train_slice
-from harness.tracking.mlflow import MemoryTracker
 from studies.definition import SweepDefinition
-from studies.executors.pools import open_pool
+from studies.executors.pool import open_pool
 from studies.forecast import forecast
 from studies.jobs import Observer
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
+from tests.memory_tracker import MemoryTracker
 from tests.metrics import sweep_numbers
 
 
@@ -82,7 +82,7 @@ def test_the_sweeps_model_is_the_first_final_of_the_optimizer_whose_finals_valid
 ):
     other = {"sgd": "adam", "adam": "sgd"}[best]
     lucky = {(other, definition.base.seed): 0.9, (other, 1): 0.6, (other, 2): 0.6, (best, 1): 0.5, (best, 2): 0.8}
-    monkeypatch.setattr("studies.executors.pools.train_slice", validating(lucky))
+    monkeypatch.setattr("studies.executors.pool.train_slice", validating(lucky))
     tracker = MemoryTracker()
     result = run_sweep("tiny", definition, tracker, inline)
     (model,) = {(run_id, run.trained_by) for run_id, run in tracker.runs.items() if run.trained_by}
@@ -101,7 +101,7 @@ def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_th
             return train_slice(config, *arguments)[0], (), Divergence(epoch=1, step=0, split="train")
         return train_well(config, *arguments)
 
-    monkeypatch.setattr("studies.executors.pools.train_slice", train)
+    monkeypatch.setattr("studies.executors.pool.train_slice", train)
     tracker = MemoryTracker()
     result = run_sweep("tiny", definition, tracker, inline)
     assert tracker.runs[tracker.runs[result.sweep_id].trained_by].tags["harness.optimizer"] == "sgd"
@@ -319,7 +319,7 @@ def failing(numbers: set[int], error: Exception):
 
 def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, inline, monkeypatch):
     tracker = MemoryTracker()
-    monkeypatch.setattr("studies.executors.pools.train_slice", failing({0, 4}, ZeroDivisionError("once")))
+    monkeypatch.setattr("studies.executors.pool.train_slice", failing({0, 4}, ZeroDivisionError("once")))
     result = run_sweep("tiny", definition, tracker, inline).optimizers
     assert sum(each.outcomes.get(Outcome.FAILED, 0) for each in result.values()) == 2
     assert [each.epochs_spent for each in result.values()] == [6, 6]
@@ -330,9 +330,7 @@ def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, inli
 
 def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
-    monkeypatch.setattr(
-        "studies.executors.pools.train_slice", failing(set(range(2, 99)), ZeroDivisionError("always"))
-    )
+    monkeypatch.setattr("studies.executors.pool.train_slice", failing(set(range(2, 99)), ZeroDivisionError("always")))
     with pytest.raises(WorkFailedError, match=r"3 trials in a row .* the same cause, ZeroDivisionError: always"):
         run_sweep("tiny", definition, tracker, inline)
     assert Counter(run.outcome for run in tracker.runs.values())["failed"] == 3 + 1  # and the sweep
@@ -341,7 +339,7 @@ def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition
 def test_a_final_that_fails_is_tried_once_more_and_that_is_said(definition, inline, monkeypatch, caplog):
     undisturbed, tracker = MemoryTracker(), MemoryTracker()
     run_sweep("tiny", definition, undisturbed, inline)
-    monkeypatch.setattr("studies.executors.pools.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
+    monkeypatch.setattr("studies.executors.pool.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
     run_sweep("tiny", definition, tracker, inline, fresh=True)
     assert sweep_numbers(tracker) == sweep_numbers(undisturbed)
     assert "harness: final 1 of sgd failed, ZeroDivisionError: a final; it is tried once more" in caplog.messages
@@ -362,7 +360,7 @@ class Failing:
 
 def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, inline, monkeypatch, caplog):
     tracker, training = MemoryTracker(), Failing()
-    monkeypatch.setattr("studies.executors.pools.train_slice", training)
+    monkeypatch.setattr("studies.executors.pool.train_slice", training)
     result = run_sweep("tiny", definition, tracker, inline)
     assert [len(each.finals) for each in result.optimizers.values()] == [1, 1]
     failed = [run for run in tracker.runs.values() if run.outcome == "failed"]
@@ -378,7 +376,7 @@ def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, i
 
 def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definition, inline, monkeypatch):
     tracker, training, observer = MemoryTracker(), Failing(), StopAfter(13)
-    monkeypatch.setattr("studies.executors.pools.train_slice", training)
+    monkeypatch.setattr("studies.executors.pool.train_slice", training)
     with pytest.raises(KeyboardInterrupt):
         run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
     assert training.raised == 2 * 2
@@ -388,7 +386,7 @@ def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definitio
 
 def test_a_final_that_failed_with_its_sweep_goes_on_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
-    monkeypatch.setattr("studies.executors.pools.train_slice", failing({12, 13, 14}, BrokenExecutor("it was killed")))
+    monkeypatch.setattr("studies.executors.pool.train_slice", failing({12, 13, 14}, BrokenExecutor("it was killed")))
     with pytest.raises(WorkFailedError, match="workers died 3 times"):
         run_sweep("tiny", definition, tracker, inline)
     (final,) = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "final"]
@@ -416,7 +414,7 @@ def diverging_with_seed_1(config, *arguments):
 
 def test_a_winners_final_that_diverges_is_still_its_winners(definition, inline, monkeypatch):
     tracker = MemoryTracker()
-    monkeypatch.setattr("studies.executors.pools.train_slice", diverging_with_seed_1)
+    monkeypatch.setattr("studies.executors.pool.train_slice", diverging_with_seed_1)
     result = run_sweep("tiny", definition, tracker, inline)
     assert [len(each.finals) for each in result.optimizers.values()] == [1, 1]
     finals = [run for run in tracker.runs.values() if run.tags["harness.stage"] == "final"]
@@ -504,7 +502,7 @@ def test_every_batch_size_that_a_study_can_draw_is_tried_before_anything_is_trai
 
 
 def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition, data, monkeypatch):
-    monkeypatch.setattr("studies.executors.pools.train_slice", die)
+    monkeypatch.setattr("studies.executors.pool.train_slice", die)
     tracker = MemoryTracker()
     with (
         pytest.raises(WorkFailedError, match="workers died 3 times before a slice came to its end"),

@@ -1,4 +1,4 @@
-"""Where slices execute, in this process, in workers or on a cluster: `concurrent.futures` executors, no engine."""
+"""Slices in processes of this machine, which end with the coordinator, however that ends."""
 
 import contextlib
 import functools
@@ -11,35 +11,18 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from harness.errors import unknown
-from harness.run import OpenRun, SliceResult, train_slice
 from harness.training.determinism import give_back_freed_memory
-from studies.executors.ray import RayExecutor, Resources, connect, slices_at_a_time
+from studies.executors.resources import Asked
 
-EXECUTORS = ("inline", "local", "ray")
 SAFE_PATH = "PYTHONSAFEPATH"  # Python's own switch
 MOST_ON_WINDOWS = 61  # processes that a pool there can wait for
-
-
-class InlineExecutor(Executor):
-    """One slice at a time, in this process, done when `submit` returns."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
-        """Call now; the future is already done."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 class LocalExecutor(ProcessPoolExecutor):
@@ -71,68 +54,11 @@ class LocalExecutor(ProcessPoolExecutor):
             self._folder.cleanup()
 
 
-@dataclass
-class WorkerPool:
-    """An executor, how many slices it can have in flight, where its workers find the data, and how to begin anew."""
-
-    executor: Executor
-    workers: int
-    data_dir: Path | None = None
-    renew: Callable[[], Executor] = InlineExecutor
-
-    def submit(self, run: OpenRun) -> Future[SliceResult]:
-        """The run's next slice. Where a worker has died in the meantime, the future holds that."""
-        what = run.config, run.checkpoint.state, run.splits, self.data_dir, run.origin
-        try:
-            return self.executor.submit(train_slice, *what)
-        except BrokenExecutor as error:
-            future: Future[SliceResult] = Future()
-            future.set_exception(error)
-            return future
-
-    def replace_workers(self) -> None:
-        """New workers for those of which one died: the others can't be used any more, whatever they are at."""
-        self.executor.shutdown(cancel_futures=True)
-        self.executor = self.renew()
-
-
-@contextlib.contextmanager
-def open_pool(
-    name: str,
-    workers: int | None = None,
-    data_dir: Path | None = None,
-    resources: Resources | None = None,
-    ray_address: str | None = None,
-) -> Iterator[WorkerPool]:
-    """A pool of so many workers: by default one a core, or as many as a Ray cluster has room for.
-
-    An exception ends what is in flight at once. `resources` and `ray_address` are of `ray` alone.
-
-    Raises:
-        BadInputError: no such executor, no such cluster, or a slice finds room on none of its nodes.
-    """
-    begin: Callable[[], Executor]
-    if name == "inline":
-        begin, workers = InlineExecutor, 1
-    elif name == "local":
-        workers = workers or os.cpu_count() or 1
-        workers = min(workers, MOST_ON_WINDOWS) if sys.platform == "win32" else workers
-        begin = functools.partial(LocalExecutor, workers)
-    elif name == "ray":
-        needed = resources or Resources()
-        connect(ray_address)
-        room = slices_at_a_time(needed)
-        workers = workers or room
-        begin = functools.partial(RayExecutor, needed)
-    else:
-        raise unknown("executor", name, EXECUTORS, "choose one with --executor")
-    pool = WorkerPool(begin(), workers, data_dir, begin)
-    try:
-        yield pool
-    except BaseException:
-        pool.executor.shutdown(cancel_futures=True)
-        raise
-    pool.executor.shutdown()
+def begin_locally(asked: Asked) -> tuple[Callable[[], Executor], int]:
+    """Return what makes the executor, and how many workers it has: by default one a core."""
+    workers = asked.workers or os.cpu_count() or 1
+    workers = min(workers, MOST_ON_WINDOWS) if sys.platform == "win32" else workers
+    return functools.partial(LocalExecutor, workers), workers
 
 
 def _context() -> BaseContext:
@@ -142,14 +68,14 @@ def _context() -> BaseContext:
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["studies.executors.pools.preloaded"])
-    with _current_folder_last():
+    context.set_forkserver_preload(["studies.executors.preloaded"])
+    with current_folder_last():
         forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
     return context
 
 
 @contextlib.contextmanager
-def _current_folder_last() -> Iterator[None]:
+def current_folder_last() -> Iterator[None]:
     """Have a process that begins now not look there for Python's modules: a user's own may be called `random.py`.
 
     Workers look where the coordinator does, which has that folder last.

@@ -1,0 +1,153 @@
+"""The MLflow store that this process uses: its address, a client on it, and whether it may answer later."""
+
+import contextlib
+import functools
+import importlib.metadata
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInputError, without_password
+from harness.paths import WORK_FOLDER, writable_folder
+from harness.tracking.moved import ARTIFACTS, follow
+
+DELETED = "deleted"
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the store may answer later: it can't be reached, is locked or has no room now."""
+    import sqlalchemy
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+    return isinstance(error, OSError | sqlalchemy.exc.OperationalError)
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or MLflow's own default: `mlflow.db` in the current folder.
+
+    Raises:
+        BadInputError: that folder's name is no text.
+    """
+    if given := os.environ.get("MLFLOW_TRACKING_URI"):
+        return given
+    path = (Path.cwd() / "mlflow.db").as_posix()
+    if path != path.encode(errors="replace").decode():
+        raise BadInputError(f"folder {str(Path.cwd())!r}: a name in UTF-8 is expected; rename it")
+    escaped = path.replace("%", "%25").replace("?", "%3F")
+    if escaped == path:
+        return f"sqlite:///{path}"
+    # of an address that begins with sqlite:/// MLflow would make the folder, named as it is escaped
+    return f"sqlite+pysqlite:///{escaped}"
+
+
+@functools.cache
+def connect(uri: str) -> Any:  # noqa: ANN401
+    """An MlflowClient on `uri`, the same one at every call; its database is initialised under a file lock.
+
+    Raises:
+        BadInputError: the store can't be reached, is of another version of MLflow, or is in a folder that was moved
+            while a process is at one of its runs.
+    """
+    # MLflow logs a line for each of the migrations of a fresh database, when it begins to look at the system, and the
+    # traceback of an error that it raises
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    import sqlalchemy
+    from filelock import FileLock
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+    from mlflow.tracking import MlflowClient
+
+    kind = kind_of(uri)
+    lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    try:
+        if kind in DATABASE_ENGINES:
+            lock = FileLock(writable_folder(WORK_FOLDER, "run in another folder") / "mlflow.lock", timeout=120)
+        with lock:
+            if kind in DATABASE_ENGINES:
+                _require_answer(uri)
+            client = MlflowClient(uri)
+            client.search_experiments(max_results=1)
+            if kind == "sqlite":
+                _prepare_file(uri)
+        return client
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, ImportError, OSError) as error:
+        raise _unusable(uri, error) from None
+
+
+def _require_answer(uri: str) -> None:
+    """Raise what SQLAlchemy does where the database can't be opened, which MLflow itself would try for a minute."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    if kind_of(uri) != "sqlite" or Path(engine.url.database or "").exists():  # or it is made, with its folder
+        engine.connect().close()
+    engine.dispose()
+
+
+def _prepare_file(uri: str) -> None:
+    """Let SQLite's file be read while it is written, and have it name the artifacts where they are now."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    path = Path(engine.url.database or "").resolve()
+    if path.parent == Path.cwd():  # the folder's own database; the artifacts of another may be in many folders
+        with engine.begin() as connection:
+            follow(connection, path.parent)
+    engine.dispose()
+
+
+def _unusable(uri: str, error: Exception) -> BadInputError:
+    shown = without_password(uri)
+    if "database schema" in str(error):
+        installed = importlib.metadata.version("mlflow")
+        return BadInputError(
+            f"tracking store {shown!r} is of another version of MLflow: expected that of {installed}; "
+            f"where it is older, keep a copy and say `mlflow db upgrade '{shown}'`; else install the newer MLflow"
+        )
+    given = "MLFLOW_TRACKING_URI" in os.environ
+    return BadInputError(
+        f"tracking store {shown!r} can't be reached ({type(error).__name__}): "
+        "allowed: an MLflow server's address or a database URL that is up and writable; "
+        f"{'correct or unset MLFLOW_TRACKING_URI' if given else 'see to that file, or run in another folder'}"
+    )
+
+
+def kind_of(uri: str) -> str:
+    """Of a database's address its dialect, else the scheme."""
+    return uri.split(":")[0].split("+")[0]
+
+
+def require_experiment(experiment: Any) -> None:  # noqa: ANN401
+    """Raise BadInputError where an MLflow experiment was deleted."""
+    if experiment.lifecycle_stage == DELETED:
+        raise BadInputError(
+            f"experiment {experiment.name!r} was deleted: expected one that is there; "
+            f"restore it with `mlflow experiments restore --experiment-id {experiment.experiment_id}`"
+        )
+
+
+def require_files_within_reach(location: str, uri: str) -> None:
+    """Raise BadInputError where the files of an experiment or run can only be had through a server, or are gone."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_http_uri
+
+    if location.startswith("mlflow-artifacts:") and not is_http_uri(uri):
+        raise BadInputError(
+            f"tracking store {without_password(uri)!r} was written through an MLflow server, which has its files: "
+            "the address of a server on it is allowed; set MLFLOW_TRACKING_URI to one (`mlflow server`)"
+        )
+    if location.startswith("file:"):
+        path = Path(local_file_uri_to_path(location))
+        project = next((each.parent for each in (path, *path.parents) if each.name == ARTIFACTS), None)
+        if project and not project.exists():
+            raise BadInputError(
+                f"tracking store {without_password(uri)!r} has files in the folder {str(project)!r}, which is gone: "
+                "expected where they were stored; if it was renamed, make a link to it of that name"
+            )

@@ -1,0 +1,190 @@
+"""What MLflow recorded, read back: runs, sweeps with their trials and finals, artifacts."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInputError, without_password
+from harness.records import DEFINITION_ARTIFACT, Stage, Tag
+from harness.tracking.connection import connect, require_files_within_reach, tracking_uri
+from harness.tracking.histories import points
+from harness.tracking.tracker import TrackedRun
+
+
+def condition(tags: Mapping[str, str]) -> str:
+    """Of the runs with all these tags, in MLflow's language."""
+    return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+
+
+def read_run(run_id: str) -> Any:  # noqa: ANN401
+    """The MLflow run of that id.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return connect(tracking_uri()).get_run(run_id)
+    except MlflowException:
+        raise BadInputError(
+            f"run {run_id!r} is unknown in {without_password(tracking_uri())!r}: "
+            "a run id of this store is allowed; `harness ui` shows them"
+        ) from None
+
+
+def read_artifact(run_id: str, name: str) -> bytes:
+    """The content of a run's artifact.
+
+    Raises:
+        BadInputError: the run or the artifact is not there, or only through a server.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = _connect_to_files(run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+        except (MlflowException, OSError):
+            raise BadInputError(
+                f"run {run_id!r} has no {name!r}: a run that has ended is allowed; choose another run"
+            ) from None
+
+
+def find_artifact(run_id: str, name: str) -> bytes | None:
+    """The content of a run's artifact; None where the run has none of that name.
+
+    Raises:
+        BadInputError: there is no such run, or its artifacts are only to be had through a server.
+    """
+    client = _connect_to_files(run_id)
+    parent = Path(name).parent.as_posix()
+    beside = client.list_artifacts(run_id, None if parent == "." else parent)
+    return read_artifact(run_id, name) if any(each.path == name and not each.is_dir for each in beside) else None
+
+
+def _connect_to_files(run_id: str) -> Any:  # noqa: ANN401
+    require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
+    return connect(tracking_uri())
+
+
+def read_tracked_run(run_id: str) -> TrackedRun:
+    """All that MLflow recorded of a run.
+
+    Raises:
+        BadInputError: there is none of that id.
+    """
+    run = read_run(run_id)
+    client = connect(tracking_uri())
+    (tracked,) = _tracked(client, [run], client.get_experiment(run.info.experiment_id).name)
+    return tracked
+
+
+def latest_sweep() -> str:
+    """The id of the sweep that was started last.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    found = next(every_sweep(connect(tracking_uri())), None)
+    if found is None:
+        raise BadInputError(
+            f"no sweep in {without_password(tracking_uri())!r}: a store with a sweep is allowed; "
+            "`harness sweep optimizers` makes one"
+        )
+    run_id: str = found.info.run_id
+    return run_id
+
+
+def find_running() -> list[TrackedRun]:
+    """The runs, sweeps, trials and finals that MLflow shows as running, without their metrics.
+
+    Raises:
+        BadInputError: the store can't be reached.
+    """
+    found = _every(connect(tracking_uri()), "attributes.status = 'RUNNING'")
+    return [run for run in found if Tag.STAGE in run.tags]
+
+
+def find_sweeps(experiment: str) -> list[TrackedRun]:
+    """The sweeps of that experiment, without their metrics, the newest first."""
+    found = _every(connect(tracking_uri()), condition({Tag.STAGE: Stage.SWEEP}))
+    return [sweep for sweep in found if sweep.experiment == experiment]
+
+
+def _every(client: Any, condition: str) -> list[TrackedRun]:  # noqa: ANN401
+    names = {each.experiment_id: each.name for each in client.search_experiments()}
+    return [_without_metrics(run, names[run.info.experiment_id]) for run in search(client, [*names], condition)]
+
+
+def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
+    """A sweep's own run, and its trials and finals, each by number.
+
+    Raises:
+        BadInputError: no run has that id, or it is not a sweep.
+    """
+    sweep = read_tracked_run(sweep_id)
+    if sweep.tags.get(Tag.STAGE) != Stage.SWEEP:
+        part = Tag.SWEEP_ID in sweep.tags
+        is_a = f", but a {sweep.tags[Tag.STAGE]} of the sweep {sweep.tags[Tag.SWEEP_ID]!r}" if part else ""
+        raise BadInputError(
+            f"run {sweep_id!r} is not a sweep{is_a}: a sweep's id is allowed; "
+            f"{'name that one' if part else '`harness ui` shows them'}"
+        )
+    client = connect(tracking_uri())
+    experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
+    found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
+    children = _tracked(client, found, sweep.experiment)
+    return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
+
+
+def read_definition(sweep_id: str) -> dict[str, Any]:
+    """The definition of a sweep, as plain values.
+
+    Raises:
+        BadInputError: there is no such sweep.
+    """
+    definition: dict[str, Any] = json.loads(read_artifact(sweep_id, DEFINITION_ARTIFACT))
+    return definition
+
+
+def every_sweep(client: Any) -> Iterator[Any]:  # noqa: ANN401
+    """The sweeps of all experiments, the newest first."""
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    return search(client, experiments, condition({Tag.STAGE: Stage.SWEEP}))
+
+
+def search(client: Any, experiments: list[str], condition: str) -> Iterator[Any]:  # noqa: ANN401
+    """The runs of that condition, the one of the highest sequence number first, page after page."""
+    order = [f"tags.`{Tag.SEQUENCE}` DESC"]  # not by time: a clock may be set back
+    token = None
+    while True:
+        page = client.search_runs(experiments, condition, order_by=order, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _tracked(client: Any, runs: Sequence[Any], experiment: str) -> list[TrackedRun]:  # noqa: ANN401
+    histories: dict[str, dict[str, dict[int, float]]] = {
+        run.info.run_id: {name: {} for name in run.data.metrics} for run in runs
+    }
+    for run_id, name, step, value in points(client, runs):
+        histories[run_id].setdefault(name, {})[step] = value
+    return [replace(_without_metrics(run, experiment), history=histories[run.info.run_id]) for run in runs]
+
+
+def _without_metrics(run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
+    return TrackedRun(
+        run_id=run.info.run_id,
+        experiment=experiment,
+        name=run.info.run_name,
+        status=run.info.status,
+        tags=run.data.tags,
+        params=run.data.params,
+        history={},
+    )

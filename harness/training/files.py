@@ -1,0 +1,97 @@
+"""The images of a named dataset, read from files: MNIST as it is shipped, or a folder in torchvision's layout."""
+
+import functools
+import gzip
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from harness.errors import BadInputError
+from harness.paths import WORK_FOLDER
+from harness.training.images import Split
+
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+def read_images(name: str, data_dir: Path | None) -> tuple[Split, Split]:
+    """Return the training and test images of a named dataset, in file order.
+
+    Raises:
+        BadInputError: the folder is not there, or files in it are damaged or missing.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        raise BadInputError(
+            f"data folder {str(data_dir)!r} is not there: "
+            "name a folder in torchvision's layout, or leave out --data-dir"
+        )
+    if name == "mnist" and data_dir is None:
+        return _read_shipped_mnist()
+    return _read_torchvision(name, data_dir and data_dir.resolve())
+
+
+def _read_shipped_mnist() -> tuple[Split, Split]:
+    def read(prefix: str) -> Split:
+        images = _read_idx(f"{prefix}-images-idx3-ubyte", header=16).reshape(-1, 28, 28)
+        labels = _read_idx(f"{prefix}-labels-idx1-ubyte", header=8)
+        return Split(torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64)))
+
+    return read("train"), read("t10k")
+
+
+def _read_idx(name: str, header: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return np.frombuffer(checked_bytes(shipped_mnist() / f"{name}.gz"), np.uint8)[header:]
+
+
+def shipped_mnist() -> Path:
+    """Return the folder of MNIST's files in this package."""
+    return Path(str(files("harness") / "datasets" / "mnist"))
+
+
+def checked_bytes(path: Path) -> bytes:
+    """The uncompressed content of a gzip IDX file of MNIST.
+
+    Raises:
+        BadInputError: the file is missing, not gzip, or its SHA-256 is not the known one.
+    """
+    expected = MNIST_SHA256[path.stem]
+    try:
+        content = gzip.decompress(path.read_bytes())
+        actual = hashlib.sha256(content).hexdigest()
+    except (OSError, EOFError, ValueError) as error:
+        content, actual = b"", f"unreadable ({error})"
+    if actual != expected:
+        raise BadInputError(
+            f"data file {path.name!r} is damaged: sha256 {actual}, allowed {expected}; install the package again"
+        )
+    return content
+
+
+@functools.cache
+def _read_torchvision(name: str, data_dir: Path | None) -> tuple[Split, Split]:
+    # imported here: torchvision takes a second, and the shipped MNIST does without it
+    from torchvision import datasets
+
+    dataset = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
+    root = torchvision_root(data_dir)
+    try:
+        parts = [dataset(root, train=train, download=data_dir is None) for train in (True, False)]
+    except (RuntimeError, OSError) as error:
+        raise BadInputError(
+            f"dataset {name!r} is neither in {str(root)!r} nor downloadable ({str(error).splitlines()[0]}): "
+            f"put the IDX files under {dataset.__name__}/raw in a folder and name it with --data-dir"
+        ) from None
+    train, test = (Split(part.data, part.targets.to(torch.int64)) for part in parts)
+    return train, test
+
+
+def torchvision_root(data_dir: Path | None) -> Path:
+    """Return the folder that torchvision reads a dataset from, or downloads it into."""
+    return data_dir or WORK_FOLDER / "datasets"

@@ -1,0 +1,110 @@
+"""The images of a user's own dataset function: called, checked, and made into tensors."""
+
+import contextlib
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.config import OwnDatasetConfig
+from harness.config.plugins import find
+from harness.errors import BadInputError, described
+from harness.training.images import Split, stratified_order
+
+
+def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
+    """A user's own images, of which the test set is a stratified part."""
+    images, labels = _own_tensors(config)
+    problem = _problem_of(images, labels)
+    if problem:
+        raise _unusable(config, f"has {problem}")
+    least = 3 if config.validation_size else 2  # one to train on, one to test, and one to validate
+    if len(labels) < least:
+        raise _unusable(config, f"has {len(labels)} images, where {least} or more are expected")
+    most = len(labels) - least + 1
+    if config.test_size > most:
+        raise BadInputError(
+            f"dataset.test_size {config.test_size}: 1 to {most} is allowed, what {config.name!r} has "
+            f"beside an image to train on{' and one to validate' if config.validation_size else ''}; "
+            "choose a smaller one"
+        )
+    order = stratified_order(labels, config.split_seed)
+    test, rest = order[: config.test_size].sort().values, order[config.test_size :].sort().values
+    return Split(images[rest], labels[rest]), Split(images[test], labels[test])
+
+
+def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
+    """What the user's function returns, on the CPU: floating-point images as float32, whole labels as int64."""
+    make = find(config.name)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
+            found = make(**config.arguments)
+    except (Exception, SystemExit) as error:  # whatever the user's code raises is theirs to read, in one line
+        raise BadInputError(
+            f"dataset {config.name!r} raised {described(error)}{_line_of(error)}: images and labels are expected; "
+            "correct the function, its arguments, or what it reads"
+        ) from None
+    if not (isinstance(found, tuple | list) and len(found) == 2):
+        length = f" of {len(found)}" if isinstance(found, tuple | list) else ""
+        raise _unusable(config, f"returns {type(found).__name__}{length}")
+    try:
+        images, labels = map(_as_tensor, found)
+    except Exception as error:  # an array-like's own code, too
+        raise _unusable(config, f"returns what can't be taken as a tensor ({described(error)})") from None
+    images = images.float() if images.is_floating_point() else images
+    whole = not (labels.is_floating_point() or labels.is_complex())
+    return images, labels.to(torch.int64) if whole else labels
+
+
+def _line_of(error: BaseException) -> str:
+    """Where in the user's own file it was raised, the innermost line."""
+    _, *theirs = traceback.extract_tb(error.__traceback__)
+    lines = [frame for frame in theirs if frame.filename == theirs[0].filename]
+    return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+
+
+def _as_tensor(values: Any) -> Tensor:  # noqa: ANN401
+    """A tensor, array or nested list as a plain tensor on the CPU; an array's memory is shared where it can be."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu().as_subclass(Tensor)
+    if isinstance(values, list | tuple) and values and all(isinstance(each, Tensor) for each in values):
+        return torch.stack([each.detach().cpu() for each in values])
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{type(values).__name__} of dtype {array.dtype}")
+    # torch knows neither another machine's order of bytes nor a negative stride
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of memory that can't be written: nothing here writes to it
+        return torch.from_numpy(array)
+
+
+def _problem_of(images: Tensor, labels: Tensor) -> str:
+    """What is wrong with them, if anything."""
+    shape = tuple(images.shape)
+    if images.dim() and not len(images):
+        return "no images"
+    if images.dim() not in (2, 3, 4) or not (images.dtype == torch.uint8 or images.is_floating_point()):
+        return f"images {images.dtype} of shape {shape}"
+    if 0 in shape:
+        return f"images of shape {shape}, without a value"
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        return f"labels {labels.dtype} of shape {tuple(labels.shape)} for {len(images)} images"
+    if int(labels.min()) < 0:
+        return f"a label {int(labels.min())}"
+    return "images that are not finite in float32" if not images.isfinite().all() else ""
+
+
+_ALLOWED_DATASET = (
+    "a function that returns images and labels is allowed, two tensors or arrays: images uint8 or floating point "
+    "(n, height, width), (n, channels, height, width) or (n, features), labels int64 (n,) from 0"
+)
+
+
+def _unusable(config: OwnDatasetConfig, what: str) -> BadInputError:
+    return BadInputError(f"dataset {config.name!r} {what}: {_ALLOWED_DATASET}; correct it")

@@ -1,0 +1,103 @@
+"""A tracker that keeps runs in a dictionary, for tests that want the numbers and no store."""
+
+import uuid
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import BadInputError
+from harness.records import DatasetInput, Outcome, Tag
+
+if TYPE_CHECKING:
+    from harness.training.images import Splits
+
+from harness.tracking.tracker import FoundRun
+
+
+@dataclass
+class MemoryRun:
+    """A run as the in-memory tracker keeps it. `history` maps a step to its metrics."""
+
+    experiment: str
+    name: str
+    params: dict[str, Any]
+    tags: dict[str, str]
+    history: dict[int, dict[str, float]] = field(default_factory=dict)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    inputs: tuple[DatasetInput, ...] = ()
+    trained_by: str | None = None  # of a sweep's model
+    outcome: Outcome | None = None
+
+
+class MemoryTracker:
+    """Runs in a dictionary, for callers that want the numbers and no store."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, MemoryRun] = {}
+
+    def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Open a run and return its id."""
+        run_id = uuid.uuid4().hex
+        self.runs[run_id] = MemoryRun(experiment, name, dict(params), dict(tags))
+        return run_id
+
+    def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
+        self.runs[run_id].outcome = None
+        self.runs[run_id].params.update(params)
+
+    def last_step(self, run_id: str) -> int:
+        """The last step of a run's metrics, 0 where it has none."""
+        return max(self.runs[run_id].history, default=0)
+
+    def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Record on what data a run is; what is recorded already stays."""
+        self.runs[run_id].inputs = tuple(dict.fromkeys([*self.runs[run_id].inputs, *inputs]))
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics at a step; a step has its metrics once."""
+        if step in self.runs[run_id].history:
+            raise ValueError(f"run {run_id!r} has metrics at step {step} already")
+        self.runs[run_id].history[step] = dict(metrics)
+
+    def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        """Store a file under the run."""
+        self.runs[run_id].artifacts[name] = content
+
+    def read_artifact(self, run_id: str, name: str) -> bytes:
+        """The content of such a file."""
+        return self.runs[run_id].artifacts[name]
+
+    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
+        """Have the run show the model of another."""
+        self.runs[run_id].trained_by = trained_by
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags."""
+        self.runs[run_id].tags.update(tags)
+
+    def end_run(self, run_id: str, outcome: Outcome) -> None:
+        """Close a run with its outcome."""
+        self.runs[run_id].outcome = outcome
+        self.runs[run_id].tags[Tag.OUTCOME] = outcome.value
+
+    def find_run(self, run_id: str) -> FoundRun:
+        """The run of that id; BadInputError where there is none."""
+        if run_id not in self.runs:
+            raise BadInputError(f"run {run_id!r} is unknown: an id of this tracker's runs is allowed")
+        run = self.runs[run_id]
+        newest_first = (run.history[step] for step in sorted(run.history, reverse=True))
+        return FoundRun(run_id, dict(run.tags), dict(ChainMap(*newest_first)))
+
+    def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
+        """The runs with all these tags; of sweeps, the newest first."""
+        return [
+            self.find_run(run_id)
+            for run_id, run in list(self.runs.items())[::-1]  # a copy: an outbox may be writing
+            if run.experiment == experiment and tags.items() <= run.tags.items()
+        ]
+
+    def latest_sequence(self) -> int:
+        """The sequence number of the sweep that was started last; 0 where there is none."""
+        return max((int(run.tags.get(Tag.SEQUENCE, 0)) for run in self.runs.values()), default=0)
