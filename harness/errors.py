@@ -1,17 +1,59 @@
-"""What can go wrong, for a person: bad input (exit code 2) and work that failed (exit code 1), a line each."""
+"""What can go wrong, as a small tree: each error is one line for a person, and says who can do something about it."""
 
 import difflib
 import re
 from collections.abc import Iterable
 
 BRIEF = 200  # characters of an error's text
+NOTHING = object()  # the value of a field that has none
 
 
-class BadInputError(ValueError):
-    """One line naming the thing, its value, what is allowed and what to do next."""
+class HarnessError(Exception):
+    """What this package raises for a person to read, in one line. `exit_code` is what the command ends with."""
+
+    exit_code = 1
 
 
-class WorkFailedError(RuntimeError):
+class RefusedError(HarnessError):
+    """What is refused before anything is done.
+
+    Its line is `FIELD VALUE PROBLEM: expected EXPECTED; NEXT_STEP`, each part as far as it is given. A parameter of
+    a function is named in backticks (`` `data_dir` ``), for which the command line says its own flag.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self, field: str, value: object = NOTHING, problem: str = "", *, expected: str = "", next_step: str = ""
+    ) -> None:
+        self.field = field
+        self.value = None if value is NOTHING else value
+        self.problem = problem
+        self.expected = expected
+        self.next_step = next_step
+        shown = "" if value is NOTHING else f" {value!r}"
+        what = f"{field}{shown}{f' {problem}' if problem else ''}"
+        self.without_next_step = f"{what}: expected {expected}" if expected else what
+        super().__init__(f"{self.without_next_step}; {next_step}" if next_step else self.without_next_step)
+
+
+class BadInputError(RefusedError, ValueError):
+    """What was given can't be used."""
+
+
+class DamagedFileError(RefusedError):
+    """A file is there, and is not what was written or published."""
+
+
+class BusyError(RefusedError):
+    """Another process is at a run or sweep."""
+
+
+class StoreAwayError(HarnessError, ConnectionError):
+    """The tracking store can't be reached now, and may be later."""
+
+
+class WorkFailedError(HarnessError, RuntimeError):
     """A run failed: which, and why, in one line."""
 
     def __init__(self, run_id: str, what: str) -> None:
@@ -20,11 +62,12 @@ class WorkFailedError(RuntimeError):
         self.what = what
 
 
-def unknown(thing: str, value: str, allowed: Iterable[str], next_step: str) -> BadInputError:
-    """The error for a name that isn't one of `allowed`, with a suggestion where one is close."""
-    names = sorted(allowed)
-    hint = did_you_mean(value, names)
-    return BadInputError(f"{thing} {value!r} is unknown: {hint}allowed: {', '.join(names)}; {next_step}")
+def unknown(field: str, value: str, names: Iterable[str], next_step: str) -> BadInputError:
+    """Return the error for a name that isn't one of `names`, with a suggestion where one is close."""
+    names = sorted(names)
+    suggestion = did_you_mean(value, names)
+    next_step = f"{suggestion}{next_step}" if suggestion else next_step
+    return BadInputError(field, value, "is unknown", expected=f"one of {', '.join(names)}", next_step=next_step)
 
 
 def did_you_mean(value: str, names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from harness.errors import BadInputError, WorkFailedError
 from harness.records import EpochMetrics, Outcome, Stage, Tag
@@ -14,9 +14,6 @@ from harness.run import OpenRun, SliceResult, close_broken_run, close_run, recor
 from harness.tracking.buffered import Outbox
 from harness.training.checkpoint import discard
 from studies.executors.pool import WorkerPool
-
-if TYPE_CHECKING:
-    from studies.progress import Progress
 
 logger = logging.getLogger(__name__)
 MOST_DEATHS = 3
@@ -62,10 +59,7 @@ class Job:
 
 
 class Observer:
-    """Who watches a sweep. What a subclass leaves out, it does not look at."""
-
-    def opened(self, sweep_id: str, progress: "Progress") -> None:
-        """The sweep began, or goes on. `progress` counts what comes."""
+    """Who watches trials and finals. What a subclass leaves out, it does not look at."""
 
     def started(self, job: Job) -> None:
         """A trial or final began, or goes on."""
@@ -109,70 +103,98 @@ def run_jobs(
         WorkFailedError: workers die again and again, the queue gives up, or the tracking store was away for too long.
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
-    in_flight: dict[Future[SliceResult], Job] = {}
-    deaths = 0
-
-    def submit(job: Job) -> None:
-        in_flight[pool.submit(job.run)] = job
+    work = _Work(queue, pool, tracker, observers)
+    while True:
+        while len(work.in_flight) < at_a_time and not stop.is_set() and (job := queue.next()):
+            if job.done:
+                work.end(job)
+            else:
+                work.submit(job)
+        if not work.in_flight:
+            break
         for observer in observers:
+            observer.waiting()
+        done = wait(work.in_flight, return_when=FIRST_COMPLETED).done
+        lost = [job for future in done if (job := work.take(future))]
+        if lost:
+            work.begin_anew(lost)
+    if stop.is_set():
+        raise KeyboardInterrupt
+
+
+class _Work:
+    """The slices of a queue's jobs that are in flight, and what becomes of each."""
+
+    def __init__(self, queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequence[Observer]) -> None:
+        self.in_flight: dict[Future[SliceResult], Job] = {}
+        self._queue = queue
+        self._pool = pool
+        self._tracker = tracker
+        self._observers = observers
+        self._deaths = 0
+
+    def submit(self, job: Job) -> None:
+        self.in_flight[self._pool.submit(job.run)] = job
+        for observer in self._observers:
             observer.submitted(job)
 
-    def end(job: Job, failure: WorkFailedError | None = None) -> None:
+    def take(self, future: Future[SliceResult]) -> Job | None:
+        """Record the slice that ended, and return its job where its worker died."""
+        job = self.in_flight.pop(future)
+        try:
+            result = _result(future, job)
+        except WorkFailedError as failure:
+            if isinstance(failure.__cause__, BrokenExecutor):
+                return job
+            if _is_tried_again(job, failure):
+                self._queue.put(job)
+            else:
+                self.end(job, failure)
+            return None
+        self._deaths = 0
+        for metrics in record_slice(self._tracker, job.run, result):
+            for observer in self._observers:
+                observer.trained(job, metrics)
+        if job.done:
+            self.end(job)
+        else:
+            self._queue.put(job)
+        return None
+
+    def end(self, job: Job, failure: WorkFailedError | None = None) -> None:
         if failure is None:
-            _, job.outcome = close_run(tracker, job.run)
+            _, job.outcome = close_run(self._tracker, job.run)
         else:
             job.outcome = Outcome.FAILED
             cause = failure.__cause__ or failure
             job.failure = f"{type(cause).__name__}: {cause}"
             if job.stage is Stage.FINAL:
-                tracker.set_tags(job.run.run_id, {Tag.GIVEN_UP: "true"})
-            close_broken_run(tracker, job.run.run_id, Outcome.FAILED, cause)
-        job.stored_id = tracker.known_id(job.run.run_id)
-        for observer in observers:
+                self._tracker.set_tags(job.run.run_id, {Tag.GIVEN_UP: "true"})
+            close_broken_run(self._tracker, job.run.run_id, Outcome.FAILED, cause)
+        job.stored_id = self._tracker.known_id(job.run.run_id)
+        for observer in self._observers:
             observer.ended(job)
-        queue.end(job)
-        tracker.when_delivered(functools.partial(discard, job.run.folder))
+        self._queue.end(job)
+        self._tracker.when_delivered(functools.partial(discard, job.run.folder))
 
-    while True:
-        while len(in_flight) < at_a_time and not stop.is_set() and (job := queue.next()):
-            if job.done:
-                end(job)
-            else:
-                submit(job)
-        if not in_flight:
-            break
-        for observer in observers:
-            observer.waiting()
-        lost = []
-        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
-            job = in_flight.pop(future)
-            try:
-                result = _result(future, job)
-            except WorkFailedError as failure:
-                if isinstance(failure.__cause__, BrokenExecutor):
-                    lost.append(job)
-                elif _is_tried_again(job, failure):
-                    queue.put(job)
-                else:
-                    end(job, failure)
-                continue
-            deaths = 0
-            for metrics in record_slice(tracker, job.run, result):
-                for observer in observers:
-                    observer.trained(job, metrics)
-            if job.done:
-                end(job)
-            else:
-                queue.put(job)
-        if lost:
-            deaths += 1
-            lost += in_flight.values()
-            in_flight.clear()
-            _replace_workers(pool, lost, deaths)
-            for job in lost:
-                submit(job)
-    if stop.is_set():
-        raise KeyboardInterrupt
+    def begin_anew(self, lost: list[Job]) -> None:
+        """Have new workers train what was in flight when one died: the others can't be used any more.
+
+        Raises:
+            WorkFailedError: workers die again and again, and no slice comes to its end between.
+        """
+        self._deaths += 1
+        if self._deaths >= MOST_DEATHS:
+            raise WorkFailedError(
+                lost[0].run.run_id,
+                f"workers died {self._deaths} times before a slice came to its end; the system's log may say why "
+                "(out of memory, for example)",
+            )
+        lost += self.in_flight.values()
+        self.in_flight.clear()
+        self._pool.replace_workers()
+        for job in lost:
+            self.submit(job)
 
 
 def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
@@ -185,21 +207,6 @@ def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
         "harness: %s; it is %s", job.failure, "tried once more" if first else "left out, as a diverged one"
     )
     return first
-
-
-def _replace_workers(pool: WorkerPool, lost: Sequence[Job], deaths: int) -> None:
-    """New workers for the slices that were in flight when one died.
-
-    Raises:
-        WorkFailedError: workers die again and again, and no slice comes to its end between.
-    """
-    if deaths >= MOST_DEATHS:
-        raise WorkFailedError(
-            lost[0].run.run_id,
-            f"workers died {deaths} times before a slice came to its end; the system's log may say why "
-            "(out of memory, for example)",
-        )
-    pool.replace_workers()
 
 
 def _result(future: Future[SliceResult], job: Job) -> SliceResult:

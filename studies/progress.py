@@ -178,6 +178,13 @@ def _makespan(seconds: Sequence[float], workers: int) -> float:
     return max(free)
 
 
+class SweepObserver(Observer):
+    """Who watches a whole sweep. What a subclass leaves out, it does not look at."""
+
+    def opened(self, sweep_id: str, progress: Progress) -> None:
+        """The sweep began, or goes on. `progress` counts what comes."""
+
+
 class Publisher(Observer):
     """Writes the snapshot of a progress where `read_snapshot` finds it."""
 

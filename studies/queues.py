@@ -1,4 +1,4 @@
-"""The trials of all studies of a sweep: which begins, which goes on, which is pruned, and when it is told."""
+"""What of a sweep trains next: which trial begins, goes on or is pruned, and when it is told; then the finals."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ from harness.errors import WorkFailedError
 from harness.records import Outcome
 from studies.definition import SweepDefinition
 from studies.jobs import Job
+from studies.open_sweep import Sweep
 from studies.pruning import Standings
 from studies.search.study import Search, Trial
 
@@ -102,6 +103,31 @@ class Trials:
 
     def _begun(self, name: str) -> int:
         return self._searches[name].spent + sum(job.limit for job in self._live[name].values())
+
+
+class Finals:
+    """A queue of finals: every winner on every seed of it, the optimizers side by side."""
+
+    def __init__(self, sweep: Sweep, seeds: Sequence[int], quiet: bool) -> None:
+        self._sweep = sweep
+        self._quiet = quiet
+        self._to_begin = deque((optimizer, seed) for seed in seeds for optimizer in sweep.searches)
+        self._ready: deque[Job] = deque()
+
+    def next(self) -> Job | None:
+        """One that goes on, else the next that has not come to its end."""
+        while not self._ready and self._to_begin:
+            job = self._sweep.final(*self._to_begin.popleft(), self._quiet)
+            if job is not None:
+                return job
+        return self._ready.popleft() if self._ready else None
+
+    def put(self, job: Job) -> None:
+        """It has trained one more epoch."""
+        self._ready.append(job)
+
+    def end(self, job: Job) -> None:
+        """Nothing waits for it."""
 
 
 def _standings(definition: SweepDefinition, trials: Sequence[Trial]) -> Standings:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field, model_validator
 
 from harness.config import FrozenModel, RunConfig, with_settings
@@ -48,12 +47,6 @@ class Range(FrozenModel):
         """In words."""
         what = "1 - value " if self.complement else "integers " if self.integer else ""
         return f"{what}{self.low:g} to {self.high:g}{', log-uniform' if self.log else ', uniform'}{_from(self.start)}"
-
-    def distribution(self) -> BaseDistribution:
-        """As Optuna samples it."""
-        if self.integer:
-            return IntDistribution(int(self.low), int(self.high), log=self.log)
-        return FloatDistribution(self.low, self.high, log=self.log)
 
     def parameter(self, key: str) -> str:
         """What Optuna calls it."""
@@ -108,10 +101,6 @@ class Choice(FrozenModel):
     def describe(self) -> str:
         """In words."""
         return f"one of {', '.join(map(str, self.choices))}{_from(self.start)}"
-
-    def distribution(self) -> BaseDistribution:
-        """As Optuna samples it."""
-        return CategoricalDistribution(self.choices)
 
     def parameter(self, key: str) -> str:
         """What Optuna calls it."""

@@ -16,14 +16,14 @@ from experiments.cli.terminal import duration, epoch_line, workers_table
 from harness.errors import brief
 from harness.records import EpochMetrics, Outcome, Stage
 from studies.definition import SweepDefinition
-from studies.jobs import Job, Observer
-from studies.progress import Progress, describe
+from studies.jobs import Job
+from studies.progress import Progress, SweepObserver, describe
 
 SHOWN_FAILURES = 3
 
 
 @contextmanager
-def watch(definition: SweepDefinition) -> Iterator[Observer]:
+def watch(definition: SweepDefinition) -> Iterator[SweepObserver]:
     """An observer of the sweep that shows it on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -37,7 +37,7 @@ def watch(definition: SweepDefinition) -> Iterator[Observer]:
             live.transient = screen.progress is None  # nothing was left to do, or it was refused
 
 
-class Lines(Observer):
+class Lines(SweepObserver):
     """A line per epoch."""
 
     def __init__(self, console: Console) -> None:
@@ -68,7 +68,7 @@ class Lines(Observer):
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-class Screen(Observer):
+class Screen(SweepObserver):
     """A row per optimizer: epochs spent, best, what runs, finals; a row per worker; below, the time left.
 
     Between them, the latest of what failed: trials, and finals that failed or diverged.

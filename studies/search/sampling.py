@@ -16,6 +16,7 @@ from scipy.stats import qmc
 
 from harness.records import Outcome
 from studies.definition import SweepDefinition
+from studies.search.distributions import distribution_of
 
 STARTUP_TRIALS = 3  # before TPE's model; Optuna's ten would leave a small budget all random
 LATEST = 250  # at least so many of the latest trials are seen: enough for TPE to tell as many good ones as ever
@@ -94,7 +95,7 @@ class Sampling:
         if chosen:
             self._study.enqueue_trial(chosen)
         self._study.sampler = self._sampler(number)
-        trial = self._study.ask({each.parameter(key): each.distribution() for key, each in self._space.items()})
+        trial = self._study.ask({each.parameter(key): distribution_of(each) for key, each in self._space.items()})
         self._identities[number] = trial._trial_id
         return trial
 

@@ -18,7 +18,7 @@ from harness.records import DEFINITION_ARTIFACT, EpochMetrics
 from harness.training.state import RunState
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
-from studies.jobs import Observer
+from studies.progress import SweepObserver
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
 
@@ -96,7 +96,7 @@ def run(
     return watch.stopped - begun
 
 
-class Watch(Observer):
+class Watch(SweepObserver):
     """When each slice was recorded, and after how many of them each trial ended. Stops the sweep."""
 
     def __init__(self) -> None:

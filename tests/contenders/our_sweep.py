@@ -18,14 +18,14 @@ from harness.records import Outcome, Stage
 from harness.tracking.mlflow import MlflowTracker
 from harness.training.devices import fast_settings
 from studies.executors.pool import open_pool
-from studies.jobs import Observer
+from studies.progress import SweepObserver
 from studies.sweep import run_sweep
 from tests.contenders import Swept, settings
 from tests.contenders.sweeps import FIXED, default_sweep, fixed_sweep
 from tests.contenders.winners import winners
 
 
-class Watch(Observer):
+class Watch(SweepObserver):
     """When the last trial ended, how many there were, how long their slices took, and the workers' memory then.
 
     `completed` are the configs of those that came to their end, with their validation accuracy. The first final ends

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import BadInputError
 from studies.definition import SweepDefinition
-from studies.jobs import Observer
+from studies.progress import SweepObserver
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
@@ -123,7 +123,7 @@ def test_a_dimension_that_waits_for_a_larger_budget_gives_way_to_what_a_variant_
     assert found.example("adam").batch_size == 128
 
 
-class Stop(Observer):
+class Stop(SweepObserver):
     """Stops the sweep as if it had been interrupted."""
 
     def trained(self, job, metrics):

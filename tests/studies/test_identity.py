@@ -11,7 +11,7 @@ from harness.records import SOURCE_ARTIFACT, Tag
 from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool, open_pool
-from studies.jobs import Observer
+from studies.progress import SweepObserver
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
@@ -19,7 +19,7 @@ from tests.memory_tracker import MemoryTracker
 OWN = "tests.own.shapes:SignDescent"
 
 
-class StopAtOnce(Observer):
+class StopAtOnce(SweepObserver):
     def __init__(self):
         self.stop = threading.Event()
 

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from harness.records import IMPORTANCES_ARTIFACT
 from studies.executors.pool import WorkerPool
+from studies.search.distributions import distribution_of
 from studies.search.importance import importances
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
@@ -33,7 +34,7 @@ def study_of(accuracy, trials: int, noise: float = 0.01, seed: int = 0) -> optun
     rng = random.Random(seed)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed), direction="maximize")
     for _ in range(trials):
-        trial = study.ask({each.parameter(key): each.distribution() for key, each in SPACE.items()})
+        trial = study.ask({each.parameter(key): distribution_of(each) for key, each in SPACE.items()})
         config = {key: each.value(trial.params[each.parameter(key)]) for key, each in SPACE.items()}
         study.tell(trial, accuracy(config) + rng.gauss(0, noise))
     return study
@@ -65,7 +66,7 @@ def test_trials_that_did_not_come_to_their_end_change_nothing():
     study = study_of(PLANTED["optimizer.lr"], trials=30)
     alone = importances(study, SPACE)
     for _ in range(30):
-        trial = study.ask({each.parameter(key): each.distribution() for key, each in SPACE.items()})
+        trial = study.ask({each.parameter(key): distribution_of(each) for key, each in SPACE.items()})
         trial.report(1.0, step=1)
         study.tell(trial, state=TrialState.PRUNED)
     assert importances(study, SPACE) == alone
@@ -75,7 +76,7 @@ def test_a_dimension_that_few_trials_have_does_no_harm():
     """As when a budget was raised a little, and pays for searching one more."""
     study = study_of(PLANTED["optimizer.lr"], trials=100)
     one_more = SPACE | {"model.dropout.0": Range(low=0, high=0.5)}
-    trial = study.ask({each.parameter(key): each.distribution() for key, each in one_more.items()})
+    trial = study.ask({each.parameter(key): distribution_of(each) for key, each in one_more.items()})
     study.tell(trial, 0.0)
     found = importances(study, one_more)
     assert max(found, key=found.__getitem__) == "optimizer.lr"

@@ -11,6 +11,7 @@ from harness.config import RunConfig
 from harness.records import Outcome
 from studies.definition import SweepDefinition
 from studies.search import sampling
+from studies.search.distributions import distribution_of
 from studies.search.storage import Journal
 from studies.search.study import Search
 from studies.space import Choice, Range
@@ -65,7 +66,7 @@ def test_a_small_study_is_sampled_as_optuna_samples_one_that_it_sees_whole(tmp_p
             study.tell(asked.pop(number), None if state else accuracies[-1], state)
         seed = int.from_bytes(hashlib.sha256(f"0 adam {trial.number}".encode()).digest()[:4], "big")
         study.sampler = TPESampler(n_startup_trials=sampling.STARTUP_TRIALS, seed=seed)
-        asked[trial.number] = study.ask({key: each.distribution() for key, each in dimensions.items()})
+        asked[trial.number] = study.ask({key: distribution_of(each) for key, each in dimensions.items()})
         assert asked[trial.number].params == trial.values
     assert len(trials.trials) > 90
 

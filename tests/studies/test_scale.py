@@ -11,7 +11,7 @@ from harness.records import Tag
 from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
-from studies.jobs import Observer
+from studies.progress import SweepObserver
 from studies.search import sampling
 from studies.space import Range
 from studies.sweep import run_sweep
@@ -50,7 +50,7 @@ def runs(tracker: MemoryTracker) -> dict[tuple[str, ...], tuple[object, ...]]:
     }
 
 
-class StopEvery(Observer):
+class StopEvery(SweepObserver):
     """Asks the sweep to stop after so many epochs, again and again."""
 
     def __init__(self, epochs: int) -> None:

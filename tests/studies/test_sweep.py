@@ -19,14 +19,14 @@ from harness.run import train_slice
 from studies.definition import SweepDefinition
 from studies.executors.pool import open_pool
 from studies.forecast import forecast
-from studies.jobs import Observer
+from studies.progress import SweepObserver
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import sweep_numbers
 
 
-class StopAfter(Observer):
+class StopAfter(SweepObserver):
     """Asks the sweep to stop once so many epochs are trained."""
 
     def __init__(self, epochs: int) -> None:
@@ -142,7 +142,7 @@ def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, inline
     tracker = MemoryTracker()
     spent = Counter()
 
-    class Fair(Observer):
+    class Fair(SweepObserver):
         def started(self, job):
             if job.stage == "trial":
                 assert spent[job.optimizer] == min(spent["sgd"], spent["adam"])
@@ -177,7 +177,7 @@ def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget
     tracker = MemoryTracker()
     at_a_time = []
 
-    class Counting(Observer):
+    class Counting(SweepObserver):
         running = 0
 
         def started(self, job):
@@ -275,7 +275,7 @@ def test_a_sweep_of_before_there_was_a_field_goes_on(definition, inline):
 def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, inline):
     tracker = MemoryTracker()
 
-    class Second(Observer):
+    class Second(SweepObserver):
         def trained(self, job, metrics):
             run_sweep("tiny", definition, tracker, inline)
 

@@ -1,0 +1,163 @@
+"""How a sweep begins: what is a user's own is tried, and a sweep of before is gone on with, or a new one started."""
+
+import json
+import logging
+from typing import Any
+
+from harness.config import (
+    NEXT_STEP,
+    OwnModelConfig,
+    canonical_json,
+    config_hash,
+    differences,
+    flatten,
+    validated,
+)
+from harness.errors import BadInputError
+from harness.provenance.origin import (
+    Origin,
+    changed_source,
+    source_tags,
+)
+from harness.provenance.source import own_names, short
+from harness.records import (
+    DEFINITION_ARTIFACT,
+    Outcome,
+    Stage,
+    Tag,
+)
+from harness.run import (
+    log_provenance,
+    provenance_tags,
+)
+from harness.tracking.tracker import FoundRun, Tracker
+from harness.training.checks import require_sound
+from harness.training.images import Splits
+from harness.training.networks import gives_logits
+from studies.definition import SweepDefinition
+from studies.open_sweep import with_outputs
+from studies.snapshot import sweep_folder
+from studies.space import Choice
+
+logger = logging.getLogger(__name__)
+FILE = "file"  # where studies are that are in no database
+
+
+def require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset[str]:
+    """Try what is a user's own of every optimizer's trials, and return the models that were found to give logits."""
+    logits: frozenset[str] = frozenset()
+    for optimizer in definition.optimizers:
+        for example in definition.examples(optimizer):
+            sound = require_sound(with_outputs(example, logits), data, definition.batch_sizes(optimizer)).model
+            if isinstance(sound, OwnModelConfig) and gives_logits(sound):
+                logits |= {sound.name}
+    return logits
+
+
+def is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
+    """Judge whether a sweep has come to its end under this very definition."""
+    tags = found.tags
+    return tags.get(Tag.OUTCOME) == Outcome.COMPLETED and tags[Tag.DEFINITION_HASH] == config_hash(definition)
+
+
+def names_of_own_parts(definition: SweepDefinition) -> set[str]:
+    """The user's own parts that the sweep can train: of its optimizers' configs, and among what is searched."""
+    names = {name for optimizer in definition.optimizers for name in own_names(definition.example(optimizer))}
+    for optimizer in definition.optimizers:
+        for key, searched in definition.searched(optimizer).items():
+            if key.endswith(".name") and isinstance(searched, Choice):
+                names |= {str(name) for name in searched.choices if ":" in str(name)}
+    return names
+
+
+def find_sweep(
+    name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin
+) -> tuple[FoundRun | None, SweepDefinition]:
+    """The last sweep of that name with a folder here, if it is one to go on with; and what is to be done now.
+
+    What was spent stays spent, so a budget can only grow.
+    """
+    for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
+        if not sweep_folder(found.run_id).exists():
+            continue
+        stored = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
+        # parsed, so that fields which are younger than that sweep are there, as they were: off
+        try:
+            then = validated(SweepDefinition, stored)
+        except BadInputError as error:  # it was allowed when that sweep began
+            if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+                return None, definition
+            raise BadInputError(
+                f"sweep {found.run_id!r} of {name!r} has not ended, and its own definition is no longer allowed "
+                f"({str(error).removesuffix(NEXT_STEP)}); say --fresh to begin anew"
+            ) from None
+        changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
+        other = "" if changed else _other_origin(found, definition, tracker, origin)
+        if not changed and not other:
+            return found, definition.model_copy(update={"budget": max(definition.budget, then.budget)})
+        if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+            if other:
+                logger.warning("harness: sweep %r ended with another %s; a new one begins", found.run_id, other)
+            return None, definition
+        what = f"its {changed}: its own definition" if changed else f"began with another {other}: its own"
+        raise BadInputError(
+            f"sweep {found.run_id!r} of {name!r} has not ended, and {what} is allowed; restore it to go on, or say "
+            "--fresh to begin anew"
+        )
+    return None, definition
+
+
+def _changed_definition(then: SweepDefinition, now: SweepDefinition, kept_in_then: str, kept_in_now: str) -> str:
+    """The first field that is another, and both values; empty where none is but the budget."""
+    both = ((then, kept_in_then), (now, kept_in_now))
+    ones, others = ({**json.loads(canonical_json(each)), "budget": 0, "storage": of} for each, of in both)
+    return next((f"{key} was {was!r}, now {is_now!r}" for key, was, is_now in differences(ones, others)), "")
+
+
+def _other_origin(found: FoundRun, definition: SweepDefinition, tracker: Tracker, now: Origin) -> str:
+    """The file of own parts, or the dataset, that a sweep began with and that is another now; empty where none is."""
+    for file, was, is_now in changed_source(found, now.source, tracker.read_artifact):
+        return f"{file!r} ({short(was)}, now {short(is_now)})"
+    digest = found.tags.get(Tag.DATA_DIGEST, now.digest)
+    if digest == now.digest:
+        return ""
+    return f"dataset {definition.base.dataset.name!r} (digest {short(digest)}, now {short(now.digest)})"
+
+
+def start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin) -> str:
+    """Open a sweep\'s run with its definition, tags and provenance, and return its id."""
+    tags = {
+        Tag.STORAGE: kept_in,
+        Tag.STAGE: Stage.SWEEP,
+        Tag.SEQUENCE: f"{tracker.latest_sequence() + 1:08}",
+        Tag.DEFINITION_HASH: config_hash(definition),
+        Tag.SUBSET: str(definition.subset).lower(),
+        Tag.DATA_DIGEST: origin.digest,
+        Tag.DEVICE: definition.base.device,
+        Tag.THREADS: str(definition.base.threads),
+        Tag.NOTE: _note(definition),
+        **source_tags(origin.source),
+    }
+    sweep_id = tracker.start_run(name, name, params_of(definition), tags | provenance_tags())
+    tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
+    log_provenance(tracker, sweep_id, origin.source)
+    return sweep_id
+
+
+def params_of(definition: SweepDefinition) -> dict[str, Any]:
+    """What MLflow shows of a definition; without the budget, of which there may be more later."""
+    return {in_mlflow(key): value for key, value in flatten(definition).items() if key != "budget"}
+
+
+def _note(definition: SweepDefinition) -> str:
+    subset = "**Subset of the data, for a first look: its accuracies mean nothing.** " if definition.subset else ""
+    return (
+        f"{subset}{', '.join(definition.optimizers)}: trials of up to {definition.trial_epochs} epochs within one "
+        f"budget each, selected on validation; then finals of {definition.final_epochs} epochs on seeds "
+        f"{', '.join(map(str, definition.final_seeds))}, measured on the test set."
+    )
+
+
+def in_mlflow(text: str) -> str:
+    """Of a param or metric: on Windows MLflow takes no colon in it, and a user's own optimizer has one."""
+    return text.replace(":", ".")

@@ -1,0 +1,71 @@
+"""What a sweep has found, from what is recorded of it: its result, its winner, what each hyperparameter mattered."""
+
+from collections import Counter
+from statistics import mean
+
+from harness.records import (
+    METRIC_NAMES,
+    Stage,
+    Tag,
+)
+from harness.tracking.tracker import FoundRun
+from studies.beginning import in_mlflow
+from studies.definition import OptimizerResult, SweepResult
+from studies.open_sweep import Sweep
+from studies.search.study import Search
+
+
+def result_of(sweep: Sweep) -> SweepResult:
+    """What is recorded of the sweep."""
+
+    def of(optimizer: str, study: Search) -> OptimizerResult:
+        values, accuracy = study.best or (None, None)
+        finals = tuple(final.metrics[METRIC_NAMES["test_accuracy"]] for final in sweep.completed_finals(optimizer))
+        return OptimizerResult(
+            trials=sum(trial.outcome is not None for trial in study.trials),
+            outcomes=dict(Counter(trial.outcome for trial in study.trials if trial.outcome)),
+            epochs_spent=study.spent,
+            best=values,
+            best_validation_accuracy=accuracy,
+            finals=finals,
+            mean=mean(finals) if finals else None,
+        )
+
+    return SweepResult(
+        sweep_id=sweep.sweep_id, optimizers={name: of(name, study) for name, study in sweep.searches.items()}
+    )
+
+
+def winning_final(sweep: Sweep) -> FoundRun | None:
+    """The first final of the optimizer whose finals validated best on average; None where none completed.
+
+    Not the one whose best trial did: that is the luckiest of many on one seed. One whose finals diverged comes after
+    those of which more completed.
+    """
+    accuracy = METRIC_NAMES["validation_accuracy"]
+    finals = [completed for optimizer in sweep.searches if (completed := sweep.completed_finals(optimizer))]
+    best = max(finals, key=lambda each: (len(each), mean(final.metrics[accuracy] for final in each)), default=None)
+    return best[0] if best else None
+
+
+def mark_superseded(sweep: Sweep) -> None:
+    """The finals of earlier winners: more trials have found better ones since."""
+    current = {final.run_id for optimizer in sweep.searches for final in sweep.winners_finals(optimizer)}
+    for run in sweep.recorded.values():
+        if run.tags[Tag.STAGE] == Stage.FINAL and run.run_id not in current:
+            sweep.tracker.set_tags(run.run_id, {Tag.SUPERSEDED: "true"})
+
+
+def importances_of(sweep: Sweep) -> dict[str, dict[str, float]]:
+    """What each config key mattered to each optimizer's search, for those of which the trials say it."""
+    found = {name: search.importances() for name, search in sweep.searches.items()}
+    return {name: shares for name, shares in found.items() if shares}
+
+
+def summary_metrics(result: SweepResult) -> dict[str, float]:
+    """What the sweep's own run shows in MLflow."""
+    return {
+        in_mlflow(f"final_test_accuracy/{name}"): each.mean
+        for name, each in result.optimizers.items()
+        if each.mean is not None
+    }
