@@ -126,6 +126,7 @@ def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
     assert "--resume alone is expected" in refused(harness, "run", "--resume", "abc", "--epochs", "2")
 
 
+@pytest.mark.slow
 def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data):
     write_study("sizes.py")
     said = [
@@ -156,6 +157,7 @@ def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data
     assert "stopped; `harness sweep sizes` goes on with it" in harness("status").stdout
 
 
+@pytest.mark.slow
 def test_python_m_harness_is_the_command_whatever_the_folders_files_are_called(project):
     for name in ("random", "token", "queue", "experiments"):
         Path(f"{name}.py").write_text("raise SystemExit('a file of the user was imported')\n", encoding="utf-8")
@@ -177,6 +179,7 @@ def test_python_m_harness_is_the_command_whatever_the_folders_files_are_called(p
     assert planned.stdout.startswith("sizes: 3 epochs of 320 images")
 
 
+@pytest.mark.slow
 def test_a_users_folders_that_are_called_as_our_packages_hide_none_of_them(data):
     for name in ("experiments", "reports", "studies"):
         Path(name).mkdir()
