@@ -14,7 +14,7 @@ from pydantic import ValidationError, model_validator
 
 from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, one_line, validated
-from harness.config.plugins import place
+from harness.config.plugins import hidden_folder, in_one_line, place
 from harness.errors import BadInputError, unknown
 from studies.definition import SweepDefinition
 from studies.executors.resources import Resources
@@ -162,8 +162,9 @@ def _import_file(path: Path) -> ModuleType:
         kind = SweepDefinition if error.title == SweepDefinition.__name__ else RunConfig
         raise BadInputError(f"experiment {str(path)!r}: {one_line(kind, error)}") from None
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadInputError(f"experiment {str(path)!r} can't be imported ({text}); correct it") from None
+        next_step = hidden_folder(error)
+        problem = f"experiment {str(path)!r} can't be imported ({in_one_line(error)})"
+        raise BadInputError(f"{problem}: {next_step}" if next_step else f"{problem}; correct it") from None
     file = getattr(module, "__file__", None)  # what is built into Python has none
     if file is None or Path(file).resolve() != path.resolve():
         raise BadInputError(

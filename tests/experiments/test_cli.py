@@ -156,6 +156,7 @@ def test_an_output_folder_that_cannot_be_written_is_bad_input_before_anything_ru
     assert not (project / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_started, harness_json, project, data):
     started = harness_started(*tiny.ARGUMENTS, "--json", "--executor", "inline", module="tests.tiny")
     printed = started.end_with(0)
@@ -229,6 +230,7 @@ def test_the_fast_profile_is_in_the_config_and_gives_way_to_what_is_set(harness_
     assert plan["seconds"] > BESIDES
 
 
+@pytest.mark.slow
 def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harness_json, harness, data):
     record = harness_json("run", "chapter", "--epochs", "1", *SMALL)
     with socket.socket() as probe:

@@ -60,6 +60,7 @@ def answer(url, images):
         return error.code, None
 
 
+@pytest.mark.slow
 def test_the_winner_of_a_sweep_is_registered_and_served_without_our_package_or_pickle(here, tmp_path):
     registered = json.loads(in_a_pipe("register", "--name", "served", "--json")[1])
     assert registered == {"name": "served", "version": 1, "uri": "models:/served/1", "run_id": here.sweep}
@@ -153,6 +154,7 @@ def run_id(config, project, data):
     return complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id
 
 
+@pytest.mark.slow
 def test_a_run_has_one_model_however_often_it_is_logged(config, run_id, small, data, monkeypatch):
     monkeypatch.setattr(outbox, "PAUSE", 0.001)
     tracker = Unreliable()
@@ -191,6 +193,7 @@ def own(**settings):
     return values | {"threads": 1, "epochs": 1} | {key.replace("__", "."): each for key, each in settings.items()}
 
 
+@pytest.mark.slow
 def test_a_users_own_model_takes_its_own_images_and_needs_none_of_its_code(config, project):
     tracker = MlflowTracker()
     mine = with_settings(config, own(model__name="tests.own.shapes:Small"))

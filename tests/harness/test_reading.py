@@ -17,6 +17,8 @@ from harness.tracking.read import find_artifact, read_artifact, read_sweep, read
 from tests.many_runs import make_sweep
 from tests.servers import MlflowServer
 
+pytestmark = pytest.mark.slow
+
 RUNS = 65
 EPOCHS = 3
 

@@ -281,6 +281,7 @@ def test_classes_without_test_images_are_in_no_figure_and_no_table_and_are_said(
     assert labels == list("012456789")
 
 
+@pytest.mark.slow
 def test_rows_of_features_have_no_gallery_and_their_mistakes_are_said():
     rows = mistakes(2)
     rows = rows.model_copy(

@@ -106,6 +106,7 @@ def digests():
 PRINT_DIGESTS = "import json; from tests.reports.test_page import digests; print(json.dumps(digests()))"
 
 
+@pytest.mark.slow
 def test_same_data_give_the_same_bytes_in_any_process():
     another = subprocess.Popen(
         [sys.executable, "-c", PRINT_DIGESTS],
@@ -159,6 +160,7 @@ def missing(*measures):
     return children
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "children",
     [

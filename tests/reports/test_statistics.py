@@ -21,13 +21,15 @@ from reports.statistics import (
 from tests.null_sweeps import NOISES, TRUE_MEAN, sweeps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [5, 10])
 @pytest.mark.parametrize("noise", NOISES)
 def test_at_most_one_null_sweep_in_twenty_claims_a_better_optimizer(noise, seeds):
-    claims = [len(tiers(finals)) > 1 for finals in sweeps(2_000, seeds, noise)]
+    claims = [len(tiers(finals)) > 1 for finals in sweeps(1_000, seeds, noise)]
     assert np.mean(claims) <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [5, 10])
 @pytest.mark.parametrize("noise", NOISES)
 def test_the_95_percent_interval_holds_the_mean_93_to_97_times_in_100(noise, seeds):
