@@ -73,7 +73,8 @@ def write_project(project: Path) -> dict[str, Any]:
 
 def run_texts() -> list[dict[str, str]]:
     """Every kind of part of a run's config, with its fields' defaults, and what is off by default turned on."""
-    from harness.config import OPTIMIZER_CONFIGS, SCHEDULES, RunConfig, canonical_json, config_hash, with_settings
+    from harness.config import OPTIMIZER_CONFIGS, RunConfig, canonical_json, config_hash, with_settings
+    from harness.config.schedules import SCHEDULES
 
     kinds: list[dict[str, Any]] = [{}]
     kinds += [{"optimizer.name": name} for name in OPTIMIZER_CONFIGS]
