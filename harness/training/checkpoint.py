@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BadInputError
+from harness.errors import DamagedFileError
 from harness.records import Divergence, EpochMetrics, Mistakes
 
 KEPT = 2  # the last one, and the one before it in case the last is damaged
@@ -51,7 +51,7 @@ def load_latest(folder: Path) -> Checkpoint:
     """The last checkpoint in `folder`; an empty one where there is none.
 
     Raises:
-        BadInputError: the file is truncated or altered; named with both digests.
+        DamagedFileError: the file is truncated or altered; named with both digests.
     """
     paths = _paths(folder)
     return load(paths[-1]) if paths else Checkpoint()
@@ -61,14 +61,17 @@ def load(path: Path) -> Checkpoint:
     """The checkpoint of one file, checked whole before any of it is used.
 
     Raises:
-        BadInputError: the file is truncated or altered; named with both digests.
+        DamagedFileError: the file is truncated or altered; named with both digests.
     """
     expected, _, body = path.read_bytes().partition(b"\n")
     actual = hashlib.sha256(body).hexdigest()
     if actual.encode() != expected:
-        raise BadInputError(
-            f"checkpoint {str(path)!r} is damaged: sha256 {actual}, allowed "
-            f"{expected[:64].decode('ascii', 'replace')}; delete that file to go on from the epoch before it"
+        raise DamagedFileError(
+            "checkpoint",
+            str(path),
+            f"is damaged, with sha256 {actual}",
+            expected=f"sha256 {expected[:64].decode('ascii', 'replace')}",
+            next_step="delete that file to go on from the epoch before it",
         )
     metrics, _, state = body.partition(b"\n")
     values = json.loads(metrics)

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
-from harness.errors import BadInputError, described
+from harness.errors import NOTHING, BadInputError, RefusedError, described
 from harness.training.attributes import differing_attributes
 from harness.training.data import CLASS_NAMES
 from harness.training.determinism import isolated
@@ -30,6 +30,8 @@ MOST_SIZES = 16  # batch sizes that are tried
 SEEDS = 2**64
 Outputs = Literal["log_probabilities", "logits"]
 Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
+Thing = tuple[str, object]  # field and value of an error
+SOUND = "what steps on gradients and has its state in `state_dict()`, as tensors and plain values"
 
 
 def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] = ()) -> RunConfig:
@@ -60,9 +62,9 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
         model = _made_model(tried)
         outputs = _outputs(tried, model, few, data)
         if outputs == "logits" and not gives_logits(config.model):
+            _, name = _model(config)
             logger.warning(
-                "harness: %s gives logits: it is trained with cross-entropy, as model.outputs=logits says",
-                _model_name(config),
+                "harness: model %r gives logits: it is trained with cross-entropy, as model.outputs=logits says", name
             )
             config, tried = (with_settings(each, {"model.outputs": outputs}) for each in (config, tried))
         _require_batches(tried, config, model, data, batch_sizes)
@@ -72,7 +74,7 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
 
 
 def _made_model(config: RunConfig) -> nn.Module:
-    with _guarded(_model_name(config), "can't be made with these values"):
+    with _guarded(_model(config), "can't be made with these values"):
         model = new_model(config.model)
         if not isinstance(model, nn.Module):
             raise TypeError(f"it is a {type(model).__name__}, expected a torch.nn.Module")
@@ -80,64 +82,75 @@ def _made_model(config: RunConfig) -> nn.Module:
     lazy = list(dict.fromkeys(name.rpartition(".")[0] for name, each in tensors if is_lazy(each)))
     if lazy:
         raise BadInputError(
-            f"{_model_name(config)} has lazy modules ({', '.join(lazy)}), whose sizes only a first pass decides: "
-            "expected sizes that are known when it is made; give them (such as nn.Linear(784, 10)), or pass "
-            "one batch through the model at the end of its constructor"
+            *_model(config),
+            f"has lazy modules ({', '.join(lazy)}), whose sizes only a first pass decides",
+            expected="sizes that are known when it is made",
+            next_step="give them (such as nn.Linear(784, 10)), or pass one batch through the model at the end of its "
+            "constructor",
         )
     return model
 
 
 def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> Outputs:
     """What the model gives in training and in evaluation mode, which must be the same, and what the config says."""
-    name = _model_name(config)
+    thing = _model(config)
     found = {}
     for mode in ("evaluation", "training"):
         model.train(mode == "training")
-        outputs = _passed(name, model, few.images)
-        _require_shape(name, outputs, config, few, data)
-        found[mode] = _kind(name, outputs)
+        outputs = _passed(thing, model, few.images)
+        _require_shape(thing, outputs, config, few, data)
+        found[mode] = _kind(thing, outputs)
     if found["training"] != found["evaluation"]:
         raise BadInputError(
-            f"{name} gives {_words(found['training'])} in training mode and {_words(found['evaluation'])} in "
-            "evaluation mode: expected the same in both; let its forward end in one way"
+            *thing,
+            f"gives {_words(found['training'])} in training mode, {_words(found['evaluation'])} in evaluation mode",
+            expected="the same in both",
+            next_step="let its forward end in one way",
         )
     said = config.model.outputs if isinstance(config.model, OwnModelConfig) else None
     if said not in (None, found["training"]):
         raise BadInputError(
-            f"model.outputs {said!r}, but {name} gives {_words(found['training'])}: expected what it gives; "
-            "correct or leave out model.outputs"
+            "model.outputs",
+            said,
+            "is not what the model gives",
+            expected=_words(found["training"]),
+            next_step="correct it, or leave it out",
         )
     return found["training"]
 
 
-def _passed(name: str, model: nn.Module, images: Tensor) -> Tensor:
+def _passed(thing: Thing, model: nn.Module, images: Tensor) -> Tensor:
     shape = tuple(normalize(images[:1]).shape[1:])
-    with torch.no_grad(), _guarded(name, f"fails on {len(images)} images of shape {shape}"):
+    with torch.no_grad(), _guarded(thing, f"fails on {len(images)} images of shape {shape}"):
         return model(normalize(images))  # type: ignore[no-any-return]
 
 
-def _require_shape(name: str, outputs: Tensor, config: RunConfig, few: Split, data: Splits) -> None:
+def _require_shape(thing: Thing, outputs: Tensor, config: RunConfig, few: Split, data: Splits) -> None:
     known = CLASS_NAMES.get(config.dataset.name)
     classes = len(known) if known else _classes(data)
     is_wide = isinstance(outputs, Tensor) and outputs.dim() == 2 and len(outputs) == len(few)
     if not is_wide or outputs.shape[1] < classes or (known and outputs.shape[1] > classes):
         what = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise BadInputError(
-            f"{name} makes {what} of images {tuple(normalize(few.images).shape)}: expected ({len(few)}, {classes}"
-            f"{'' if known else ' or more'}), an output for each class; correct it"
+            *thing,
+            f"makes {what} of images {tuple(normalize(few.images).shape)}",
+            expected=f"({len(few)}, {classes}{'' if known else ' or more'}), an output for each class",
+            next_step="correct it",
         )
 
 
-def _kind(name: str, outputs: Tensor) -> Outputs:
+def _kind(thing: Thing, outputs: Tensor) -> Outputs:
     if not outputs.is_floating_point():
-        raise BadInputError(f"{name} gives {outputs.dtype}: expected floating point; correct it")
+        raise BadInputError(*thing, f"gives {outputs.dtype}", expected="floating point", next_step="correct it")
     outputs = outputs.double()
     if _are_one(outputs.exp().sum(dim=1)):
         return "log_probabilities"
     if _are_one(outputs.sum(dim=1)) and bool((outputs >= 0).all()):
         raise BadInputError(
-            f"{name} gives probabilities: expected logits or log-probabilities; leave its softmax out, or let it end "
-            "with log_softmax(dim=1)"
+            *thing,
+            "gives probabilities",
+            expected="logits or log-probabilities",
+            next_step="leave its softmax out, or let it end with log_softmax(dim=1)",
         )
     return "logits"
 
@@ -157,7 +170,7 @@ def _require_batches(
 
     Of many sizes the smallest, the largest and some between are tried.
     """
-    name = _model_name(tried)
+    thing = _model(tried)
     for split, sizes, mode in (
         (data.train, {config.batch_size, *batch_sizes}, "training"),
         (data.validation, {config.evaluation_batch_size}, "evaluation"),
@@ -170,9 +183,11 @@ def _require_batches(
             with (
                 torch.no_grad(),
                 _guarded(
-                    name,
+                    thing,
                     f"fails in {mode} mode on a batch of {size} of {len(split)} images in batches of {by_size[size]}",
-                    "choose another batch size or number of images" if size < by_size[size] else "correct it",
+                    next_step="choose another batch size or number of images"
+                    if size < by_size[size]
+                    else "correct it",
                 ),
             ):
                 outputs = model(normalize(images))
@@ -194,8 +209,7 @@ def _spread(sizes: list[int]) -> list[int]:
 
 
 def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
-    name = f"optimizer {config.optimizer.name!r}"
-    with _guarded(name, "can't be made with these values"):
+    with _guarded(("optimizer", config.optimizer.name), "can't be made with these values"):
         optimizer = build_optimizer(config.optimizer, model.parameters())
         if not isinstance(optimizer, optim.Optimizer):
             raise TypeError(f"it is a {type(optimizer).__name__}, expected a torch.optim.Optimizer")
@@ -203,30 +217,36 @@ def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
     changes = config.schedule != ConstantSchedule()
     if changes and not all(isinstance(rate, float | int | Tensor) for rate in rates):
         raise BadInputError(
-            f"schedule {config.schedule.name!r} changes the learning rate, and {name} has none under 'lr' "
-            f"({rates[0]!r}): expected schedule.name constant without warm-up, or an optimizer with a number as lr; "
-            "choose one of the two"
+            "schedule",
+            config.schedule.name,
+            f"changes the learning rate, and optimizer {config.optimizer.name!r} has none under 'lr' ({rates[0]!r})",
+            expected="schedule.name constant without warm-up, or an optimizer with a number as lr",
+            next_step="choose one of the two",
         )
 
 
 def _require_repeatable(config: RunConfig, few: Split) -> None:
     """Train two epochs at once, again from the stored state after the first, and one with another seed."""
-    names = _names(config)
+    things = _own_parts(config)
     built = _built(config, config.seed)
     start = capture(config, 0, *built)
     again = _built(config, config.seed)
-    _require_same(
-        f"{names}: two builds from seed {config.seed} differ",
-        "let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
-        _differing_parts(start, capture(config, 0, *again)) + _outside(built, again),
-    )
+    if differing := _differing_parts(start, capture(config, 0, *again)) + _outside(built, again):
+        raise BadInputError(
+            *things,
+            f"of which two builds from seed {config.seed} differ ({', '.join(differing[:5])})",
+            expected="the same",
+            next_step="let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
+        )
     half = _trained(config, built, few, 1)
     if half is None:
         return  # it diverged, which a run may, and says so
     try:
         stored = RunState.from_bytes(half.to_bytes())
     except Exception as error:
-        raise BadInputError(f"{names}: the state can't be stored ({described(error)}); {_EXPECTED}") from None
+        raise BadInputError(
+            *things, f"of which the state can't be stored ({described(error)})", expected=SOUND
+        ) from None
     whole = _trained(config, built, few, 2)
     other = _built(config, (config.seed + 1) % SEEDS)
     _require_a_seed_that_acts(config, start, half, capture(config, 0, *other), _trained(config, other, few, 1))
@@ -242,20 +262,22 @@ def _require_repeatable(config: RunConfig, few: Split) -> None:
             else "something that decides its numbers is in no state dict, or drawn from a generator of its own"
         )
         raise BadInputError(
-            f"{names}: a run that was stopped would not go on as one that was left alone, since {what}; {_EXPECTED}"
+            *things,
+            f"of which a run that was stopped would not go on as one that was left alone, since {what}",
+            expected=SOUND,
         )
 
 
 def _built(config: RunConfig, seed: int) -> Built:
     seed_generators(seed)
-    with _guarded(f"{_names(config)}:", f"can't be made from seed {seed}"):
+    with _guarded(_own_parts(config), f"can't be made from seed {seed}"):
         return build(config)
 
 
 def _trained(config: RunConfig, built: Built, few: Split, epoch: int) -> RunState | None:
     """The state after one more epoch; None where it diverged."""
     model, optimizer, scheduler = built
-    with _guarded(f"{_names(config)}:", "a step fails", _EXPECTED):
+    with _guarded(_own_parts(config), "fails in a step", expected=SOUND):
         losses, _, _ = train_epoch(model, optimizer, few, config, scheduler)
         to_evaluate(model, optimizer)
     return capture(config, epoch, model, optimizer, scheduler) if bool(losses.isfinite().all()) else None
@@ -268,15 +290,12 @@ def _require_a_seed_that_acts(
     pairs = ((start, other_start), (half, other_half))
     if any(other is not None and torch.equal(one.rng["cpu"], other.rng["cpu"]) for one, other in pairs):
         raise BadInputError(
-            f"{_names(config)}: seeds {config.seed} and {(config.seed + 1) % SEEDS} give the same run, so that its "
-            "finals would be one run told several times: expected a seed that acts; leave torch.manual_seed and the "
-            "like out of it"
+            *_own_parts(config),
+            f"of which seeds {config.seed} and {(config.seed + 1) % SEEDS} give the same run, so that its finals "
+            "would be one run told several times",
+            expected="a seed that acts",
+            next_step="leave torch.manual_seed and the like out of it",
         )
-
-
-def _require_same(what: str, next_step: str, differing: list[str]) -> None:
-    if differing:
-        raise BadInputError(f"{what} ({', '.join(differing[:5])}): expected the same; {next_step}")
 
 
 def _differing_parts(one: RunState, other: RunState) -> list[str]:
@@ -291,28 +310,31 @@ def _outside(one: Built, other: Built) -> list[str]:
     return [name for name in names if not name.startswith("optimizer.state_dict()")]
 
 
-_EXPECTED = "expected what steps on gradients and has its state in `state_dict()`, as tensors and plain values"
-
-
 def _classes(data: Splits) -> int:
     return 1 + max(int(split.labels.max()) for split in (data.train, data.validation, data.test) if len(split))
 
 
-def _model_name(config: RunConfig) -> str:
-    return f"model {config.model.name!r}" if isinstance(config.model, OwnConfig) else "the chapter's model"
+def _model(config: RunConfig) -> Thing:
+    return ("model", config.model.name) if isinstance(config.model, OwnConfig) else ("the chapter's model", NOTHING)
 
 
-def _names(config: RunConfig) -> str:
-    owns = [part.name for part in (config.model, config.optimizer) if isinstance(part, OwnConfig)]
-    return " and ".join(map(repr, owns)) or repr(config.dataset.name)
+def _own_parts(config: RunConfig) -> Thing:
+    """The model, the optimizer or both, whichever are a user's own; else the dataset."""
+    parts = {"model": config.model, "optimizer": config.optimizer}
+    owns = [(kind, part.name) for kind, part in parts.items() if isinstance(part, OwnConfig)]
+    if not owns:
+        return "dataset", config.dataset.name
+    *first, (kind, name) = owns
+    return "".join(f"{other} {other_name!r} and " for other, other_name in first) + kind, name
 
 
 @contextlib.contextmanager
-def _guarded(name: str, what: str, next_step: str = "correct it") -> Iterator[None]:
+def _guarded(thing: Thing, what: str, *, expected: str = "", next_step: str = "correct it") -> Iterator[None]:
     """Raise whatever a user's own code raises as one line."""
     try:
         yield
-    except BadInputError:
+    except RefusedError:
         raise
     except Exception as error:
-        raise BadInputError(f"{name} {what} ({described(error)}); {next_step}") from None
+        problem = f"{what} ({described(error)})"
+        raise BadInputError(*thing, problem, expected=expected, next_step=next_step) from None
