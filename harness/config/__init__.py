@@ -5,7 +5,7 @@ Other packages import from here; the modules within import from each other.
 
 from harness.config.base import FrozenModel
 from harness.config.datasets import AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
-from harness.config.messages import NEXT_STEP, one_line, validated
+from harness.config.messages import refused, validated
 from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
 from harness.config.optimizers import (
     OPTIMIZER_CONFIGS,
@@ -20,7 +20,6 @@ from harness.config.run import OWN, RunConfig, canonical_json, config_hash, diff
 from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
 
 __all__ = [
-    "NEXT_STEP",
     "OPTIMIZER_CONFIGS",
     "OWN",
     "RATE_KEYS",
@@ -46,8 +45,8 @@ __all__ = [
     "differences",
     "flatten",
     "learning_rate",
-    "one_line",
     "parse_config",
+    "refused",
     "validated",
     "with_settings",
 ]

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.config.base import FrozenModel
 from harness.config.plugins import OwnConfig, own_or
+from harness.errors import BadInputError
 
 DatasetName = Literal["mnist", "fashion-mnist"]
 DATASETS: tuple[DatasetName, ...] = get_args(DatasetName)
@@ -22,9 +23,10 @@ class DatasetConfig(FrozenModel):
     @model_validator(mode="after")
     def _fits_the_training_set(self) -> Self:
         if self.train_size + self.validation_size > 60_000:
-            raise ValueError(
-                f"train_size + validation_size is {self.train_size + self.validation_size}, "
-                "at most the 60000 training images are allowed"
+            raise BadInputError(
+                "train_size + validation_size",
+                self.train_size + self.validation_size,
+                expected="at most 60000, the training images that there are",
             )
         return self
 
