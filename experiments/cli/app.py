@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from experiments.cli.prose import say
-from harness.errors import BadInputError, WorkFailedError, unknown, without_password
+from harness.errors import BadInputError, RefusedError, WorkFailedError, unknown, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -300,6 +300,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How far a sweep is, while it runs or after it was stopped: budgets spent, best so far, what runs now."""
+    from experiments.cli.steps import next_step
     from experiments.cli.terminal import print_cut_off, print_progress
     from harness.cut_off import cut_off_runs
     from harness.lock import holder
@@ -315,7 +316,7 @@ def status(
     process = holder(folder) if folder.exists() else None
     now = read_snapshot(folder) if process else None
     if as_json:
-        dead = [each.model_dump(mode="json") for each in cut_off]
+        dead = [{"run_id": each.run_id, "stage": each.stage, "next_step": next_step(each)} for each in cut_off]
         here = {"process": process, "resumable": folder.exists(), "cut_off": dead}
         _print_json(progress.model_dump(mode="json") | here | (now.model_dump(mode="json") if now else {}))
     else:
@@ -489,10 +490,15 @@ def register(
 @app.command()
 def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
     """What a run here would use, and whether anything is wrong."""
+    from experiments.cli.steps import next_step, with_flags
     from experiments.cli.terminal import print_findings
     from harness.doctor import diagnose
 
-    findings = diagnose(data_dir)
+    flags = _flags()
+    findings = [
+        each.model_copy(update={"advice": each.advice and with_flags(each.advice, flags)})
+        for each in diagnose(next_step, data_dir)
+    ]
     if as_json:
         _print_json([finding.model_dump(mode="json") for finding in findings])
     else:
@@ -677,8 +683,10 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8")
     try:
         code = app(standalone_mode=False, prog_name="harness")
-    except BadInputError as error:
-        _stop(f"harness: {error}", 2)
+    except RefusedError as error:
+        from experiments.cli.steps import with_flags
+
+        _stop(f"harness: {with_flags(str(error), _flags())}", error.exit_code)
     except WorkFailedError as error:
         _stop(f"harness: {error}; what was done before is kept", 1)
     except Exception as error:
@@ -696,6 +704,14 @@ def main() -> None:
     if code == INTERRUPTED:
         _stop("harness: interrupted; every finished epoch is kept", code)
     sys.exit(code or 0)
+
+
+def _flags() -> dict[str, str]:
+    """The flag of each option by the name of its parameter, which is the same one in every command."""
+    commands = getattr(typer.main.get_command(app), "commands", {}).values()
+    return {
+        each.name: each.opts[0] for command in commands for each in command.params if each.opts[0].startswith("--")
+    }
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401
