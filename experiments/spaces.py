@@ -8,9 +8,14 @@ chapter's value, the one that the authors recommend, or torch's default. Decays 
 from collections.abc import Mapping
 from typing import Any
 
+from harness.config import RATE_KEYS, RATES
+from harness.config.plugins import defaults
+from harness.errors import BadInputError
 from studies.space import Choice, Range, Space, overlap
 
 SOME, MANY = 10, 26  # trials
+GENERIC_FACTOR = 100  # either way of the default rate of an optimizer that is not in SPACES
+LARGEST_RATE = 1e6  # that a config takes
 
 SHARED: Space = {  # the chapter's values
     "batch_size": Choice(choices=(32, 64, 128, 256), start=32),
@@ -84,9 +89,38 @@ def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
     if declared or "spaces" not in sweep:
         for name in names:
             if name not in declared:
-                optimizer = settings[name].get("optimizer.name", name)
-                spaces[name] = _left(SPACES.get(optimizer, {}), settings[name], {}) | spaces[name]
+                optimizer = str(settings[name].get("optimizer.name", name))
+                default = _generic(optimizer, settings[name]) if ":" in optimizer else SPACES.get(optimizer, {})
+                spaces[name] = _left(default, settings[name], {}) | spaces[name]
     return {**whole, "spaces": spaces}
+
+
+def _generic(optimizer: str, settings: Mapping[str, Any]) -> Space:
+    """Return the generic space of a user's own optimizer: its learning rate, two decades either way of its default.
+
+    Raises:
+        BadInputError: it has no learning rate with a default above 0 that could be searched, and none is fixed: its
+            study would train one configuration again and again.
+    """
+    if any(key in RATE_KEYS for key in settings):
+        return {}
+    arguments = defaults(optimizer, first=1)
+    rate = next((each for each in RATES if _is_positive(arguments.get(each))), None)
+    if rate is None:
+        raise BadInputError(
+            "optimizer",
+            optimizer,
+            "has no default space, and no learning rate with a default that one could be made from",
+            expected="a space of its own",
+            next_step=f"declare it under spaces.{optimizer!r}, empty where nothing of it is to be searched",
+        )
+    start = float(arguments[rate])
+    low, high = start / GENERIC_FACTOR, min(start * GENERIC_FACTOR, LARGEST_RATE)
+    return {f"optimizer.{rate}": Range(low=low, high=high, log=True, start=start)}
+
+
+def _is_positive(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _left(default: Space, settings: Mapping[str, Any], declared: Mapping[str, Any]) -> Space:

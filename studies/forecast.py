@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from harness.config import OwnDatasetConfig
+from harness.config import DATASETS, OwnDatasetConfig
 from harness.records import Stage
 from harness.training.pace import Pace, measure_pace
 from studies.definition import SweepDefinition
@@ -11,7 +11,6 @@ from studies.executors.pool import WorkerPool
 from studies.progress import Progress
 
 POSITIONS = (0.25, 0.75)  # within each range or choice that is searched
-TEST_SIZE = 10_000  # images, of MNIST and Fashion-MNIST
 BESIDES = 25.0  # seconds to import, start workers, and draw and track the report; measured on two cores
 
 
@@ -39,7 +38,7 @@ def reckon(definition: SweepDefinition, workers: int, paces: Mapping[str, Sequen
     nothing = dict.fromkeys(definition.optimizers, 0)
     progress = Progress(definition, workers, nothing, nothing, {})
     data = definition.base.dataset
-    test_size = data.test_size if isinstance(data, OwnDatasetConfig) else TEST_SIZE
+    test_size = data.test_size if isinstance(data, OwnDatasetConfig) else DATASETS[data.name].test_images
     for name, measured in paces.items():
         train, evaluate = mean(each.train for each in measured), mean(each.evaluate for each in measured)
         trial = train * data.train_size + evaluate * data.validation_size

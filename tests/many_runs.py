@@ -13,7 +13,7 @@ import sqlalchemy
 from mlflow.store.tracking.dbmodels import models
 
 from experiments import catalog
-from harness.config import RunConfig, canonical_json, config_hash, flatten
+from harness.config import DATASETS, RunConfig, canonical_json, config_hash, flatten
 from harness.records import (
     DEFINITION_ARTIFACT,
     IMPORTANCES_ARTIFACT,
@@ -30,7 +30,6 @@ from harness.run import provenance_tags
 from harness.tracking.connection import connect
 from harness.tracking.mlflow import STATUS, MlflowTracker
 from harness.tracking.tracker import json_bytes
-from harness.training.data import CLASS_NAMES
 from harness.training.determinism import determinism
 from studies.definition import SweepDefinition
 from studies.space import trial_config
@@ -198,7 +197,7 @@ def mistakes(rng: random.Random) -> Mistakes:
         for index in range(20)
     )
     confusion = tuple(tuple(985 if row == column else rng.randrange(3) for column in range(10)) for row in range(10))
-    return Mistakes(class_names=CLASS_NAMES["mnist"], confusion=confusion, most_confident=surest)
+    return Mistakes(class_names=DATASETS["mnist"].class_names, confusion=confusion, most_confident=surest)
 
 
 def write(

@@ -1,8 +1,10 @@
-"""Sentences on a terminal and in a pipe."""
+"""What commands print: sentences on a terminal and in a pipe, and JSON."""
 
+import json
 import shutil
 import sys
 import textwrap
+from typing import Any
 
 import typer
 
@@ -18,3 +20,8 @@ def say(text: str, err: bool = False, indent: int = 0) -> None:
             text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
         )
     typer.echo(text, err=err)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401
+    """Print one JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=2))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from experiments.catalog import Experiment
     from harness.cut_off import CutOff
     from harness.doctor import Finding
+    from harness.predict import Prediction
     from harness.reproduce import Reproduction
     from studies.definition import SweepDefinition
 
@@ -152,6 +154,15 @@ def print_cut_off(found: "Sequence[CutOff]") -> None:
     """On stderr, a line for each run that only seems to run, and what ends it."""
     for each in found:
         say(f"harness: {each.stage} {each.run_id} was cut off: {next_step(each)}", err=True)
+
+
+def print_prediction(result: "Prediction", verdict: str) -> None:
+    """Show the image in characters, what the model says of it, and each class with its probability."""
+    for row in result.pixels[::2]:  # a character is twice as high as it is wide
+        typer.echo("".join(" .:-=+*#%@"[pixel * 9 // 255] for pixel in row))
+    say(f"{result.image}: {verdict}")
+    for name, probability in zip(result.class_names, result.probabilities, strict=True):
+        typer.echo(f"{name:<12} {probability:6.1%} {'█' * round(probability * 40)}".rstrip())
 
 
 def print_reproduction(result: "Reproduction") -> None:

@@ -4,24 +4,27 @@ Other packages import from here; the modules within import from each other.
 """
 
 from harness.config.base import FrozenModel
-from harness.config.datasets import AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
+from harness.config.datasets import DATASETS, AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
 from harness.config.messages import refused, validated
 from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
 from harness.config.optimizers import (
     OPTIMIZER_CONFIGS,
     RATE_KEYS,
+    RATES,
     AnyOptimizerConfig,
     OwnOptimizerConfig,
     learning_rate,
 )
-from harness.config.overrides import parse_config, with_settings
+from harness.config.overrides import config_keys, parse_config, with_settings
 from harness.config.plugins import OwnConfig
 from harness.config.run import OWN, RunConfig, canonical_json, config_hash, differences, flatten
 from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
 
 __all__ = [
+    "DATASETS",
     "OPTIMIZER_CONFIGS",
     "OWN",
+    "RATES",
     "RATE_KEYS",
     "AnyDatasetConfig",
     "AnyModelConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "WarmedUp",
     "canonical_json",
     "config_hash",
+    "config_keys",
     "differences",
     "flatten",
     "learning_rate",

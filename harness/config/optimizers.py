@@ -1,6 +1,7 @@
 """The optimizers and their hyperparameters, with torch's own defaults, and a user's own optimizer."""
 
-from typing import Annotated, ClassVar, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
@@ -8,16 +9,30 @@ from harness.config.base import Decay, FrozenModel, LearningRate, NonNegative, P
 from harness.config.plugins import OwnConfig, own_or
 
 
-class SGDConfig(FrozenModel):
+class TorchOptimizerConfig(FrozenModel):
+    """The hyperparameters of an optimizer of `torch.optim`.
+
+    `torch_class` is its name there; `fixed` are arguments of it that make it this optimizer.
+    """
+
+    torch_class: ClassVar[str]
+    fixed: ClassVar[Mapping[str, Any]] = {}
+
+
+class SGDConfig(TorchOptimizerConfig):
     """`torch.optim.SGD` without momentum, as the chapter introduces it."""
+
+    torch_class: ClassVar[str] = "SGD"
 
     name: Literal["sgd"] = "sgd"
     lr: LearningRate = 1e-3
     weight_decay: NonNegative = 0.0
 
 
-class MomentumConfig(FrozenModel):
+class MomentumConfig(TorchOptimizerConfig):
     """`torch.optim.SGD` with heavy-ball momentum (Polyak 1964)."""
+
+    torch_class: ClassVar[str] = "SGD"
 
     name: Literal["momentum"] = "momentum"
     lr: LearningRate = 1e-3
@@ -26,8 +41,11 @@ class MomentumConfig(FrozenModel):
     weight_decay: NonNegative = 0.0
 
 
-class NesterovConfig(FrozenModel):
+class NesterovConfig(TorchOptimizerConfig):
     """`torch.optim.SGD` with Nesterov momentum (Sutskever et al. 2013)."""
+
+    torch_class: ClassVar[str] = "SGD"
+    fixed: ClassVar[Mapping[str, Any]] = {"nesterov": True}
 
     name: Literal["nesterov"] = "nesterov"
     lr: LearningRate = 1e-3
@@ -35,8 +53,10 @@ class NesterovConfig(FrozenModel):
     weight_decay: NonNegative = 0.0
 
 
-class AdagradConfig(FrozenModel):
+class AdagradConfig(TorchOptimizerConfig):
     """`torch.optim.Adagrad` (Duchi et al. 2011)."""
+
+    torch_class: ClassVar[str] = "Adagrad"
 
     name: Literal["adagrad"] = "adagrad"
     lr: LearningRate = 1e-2
@@ -46,8 +66,10 @@ class AdagradConfig(FrozenModel):
     weight_decay: NonNegative = 0.0
 
 
-class AdadeltaConfig(FrozenModel):
+class AdadeltaConfig(TorchOptimizerConfig):
     """`torch.optim.Adadelta` (Zeiler 2012)."""
+
+    torch_class: ClassVar[str] = "Adadelta"
 
     name: Literal["adadelta"] = "adadelta"
     lr: LearningRate = 1.0
@@ -56,8 +78,10 @@ class AdadeltaConfig(FrozenModel):
     weight_decay: NonNegative = 0.0
 
 
-class RMSpropConfig(FrozenModel):
+class RMSpropConfig(TorchOptimizerConfig):
     """`torch.optim.RMSprop` (Hinton 2012, lecture 6e)."""
+
+    torch_class: ClassVar[str] = "RMSprop"
 
     name: Literal["rmsprop"] = "rmsprop"
     lr: LearningRate = 1e-2
@@ -68,8 +92,10 @@ class RMSpropConfig(FrozenModel):
     weight_decay: NonNegative = 0.0
 
 
-class AdamConfig(FrozenModel):
+class AdamConfig(TorchOptimizerConfig):
     """`torch.optim.Adam` (Kingma and Ba 2015; `amsgrad`: Reddi et al. 2018)."""
+
+    torch_class: ClassVar[str] = "Adam"
 
     name: Literal["adam"] = "adam"
     lr: LearningRate = 1e-3
@@ -80,8 +106,10 @@ class AdamConfig(FrozenModel):
     decoupled_weight_decay: bool = False
 
 
-class AdamWConfig(FrozenModel):
+class AdamWConfig(TorchOptimizerConfig):
     """`torch.optim.AdamW` (Loshchilov and Hutter 2019)."""
+
+    torch_class: ClassVar[str] = "AdamW"
 
     name: Literal["adamw"] = "adamw"
     lr: LearningRate = 1e-3
@@ -91,8 +119,10 @@ class AdamWConfig(FrozenModel):
     amsgrad: bool = False
 
 
-class NAdamConfig(FrozenModel):
+class NAdamConfig(TorchOptimizerConfig):
     """`torch.optim.NAdam` (Dozat 2016)."""
+
+    torch_class: ClassVar[str] = "NAdam"
 
     name: Literal["nadam"] = "nadam"
     lr: LearningRate = 2e-3
@@ -103,8 +133,10 @@ class NAdamConfig(FrozenModel):
     decoupled_weight_decay: bool = False
 
 
-class RAdamConfig(FrozenModel):
+class RAdamConfig(TorchOptimizerConfig):
     """`torch.optim.RAdam` (Liu et al. 2020)."""
+
+    torch_class: ClassVar[str] = "RAdam"
 
     name: Literal["radam"] = "radam"
     lr: LearningRate = 1e-3
@@ -114,8 +146,10 @@ class RAdamConfig(FrozenModel):
     decoupled_weight_decay: bool = False
 
 
-class AdamaxConfig(FrozenModel):
+class AdamaxConfig(TorchOptimizerConfig):
     """`torch.optim.Adamax` (Kingma and Ba 2015, section 7)."""
+
+    torch_class: ClassVar[str] = "Adamax"
 
     name: Literal["adamax"] = "adamax"
     lr: LearningRate = 2e-3

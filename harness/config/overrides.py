@@ -1,11 +1,12 @@
 """Configs from plain values: parsed whole, or another config with some dotted keys replaced."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from harness.config.messages import validated
 from harness.config.plugins import defaults
-from harness.config.run import NAMED, OWN, RunConfig, leaves
+from harness.config.run import NAMED, OWN, RunConfig, flatten, leaves
 from harness.errors import unknown
 
 
@@ -76,3 +77,10 @@ def _set_leaf(values: dict[str, Any], key: str, value: Any) -> None:  # noqa: AN
             target[parent] = list(target[parent])
         target = target[parent]
     target[int(leaf) if isinstance(target, list) else leaf] = value
+
+
+def config_keys() -> list[str]:
+    """Return the dotted keys that `with_settings` takes, those of every optimizer and schedule, none of own parts."""
+    kinds = [(part, kind) for part, of_part in NAMED.items() for kind in of_part.values()]
+    found = [*flatten(RunConfig()), *(key for part, kind in kinds for key in leaves(part, kind().model_dump()))]
+    return list(dict.fromkeys(re.sub(r"\.\d+$", "", key) for key in found))

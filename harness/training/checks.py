@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
 from harness.errors import NOTHING, BadInputError, RefusedError, described
 from harness.training.attributes import differing_attributes
-from harness.training.data import CLASS_NAMES
+from harness.training.data import known_classes
 from harness.training.determinism import isolated
 from harness.training.generators import seed_generators
 from harness.training.images import Split, Splits, normalize
@@ -126,7 +126,7 @@ def _passed(thing: Thing, model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _require_shape(thing: Thing, outputs: Tensor, config: RunConfig, few: Split, data: Splits) -> None:
-    known = CLASS_NAMES.get(config.dataset.name)
+    known = known_classes(config.dataset)
     classes = len(known) if known else _classes(data)
     is_wide = isinstance(outputs, Tensor) and outputs.dim() == 2 and len(outputs) == len(few)
     if not is_wide or outputs.shape[1] < classes or (known and outputs.shape[1] > classes):

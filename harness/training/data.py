@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from harness.config import AnyDatasetConfig, OwnDatasetConfig
+from harness.config import DATASETS, AnyDatasetConfig, DatasetConfig, OwnDatasetConfig
 from harness.errors import BadInputError
 from harness.records import DatasetInput, DatasetUse
 from harness.training.files import read_images, shipped_mnist, torchvision_root
@@ -14,21 +14,6 @@ from harness.training.images import Split, Splits, stratified_order
 from harness.training.own_data import own_parts
 
 DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest
-CLASS_NAMES = {
-    "mnist": tuple("0123456789"),
-    "fashion-mnist": (
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ),
-}
 
 
 def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = None) -> Splits:
@@ -63,9 +48,14 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
     )
 
 
+def known_classes(config: AnyDatasetConfig) -> tuple[str, ...]:
+    """Return what the classes of a dataset are called; none where they are not known."""
+    return DATASETS[config.name].class_names if isinstance(config, DatasetConfig) else ()
+
+
 def class_names(config: AnyDatasetConfig, classes: int) -> tuple[str, ...]:
     """What so many classes are called: as many names, numbers where the dataset has none."""
-    names = CLASS_NAMES.get(config.name, ())[:classes]
+    names = known_classes(config)[:classes]
     return names + tuple(map(str, range(len(names), classes)))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from harness.config.datasets import DATASETS, DatasetName
 from harness.errors import BadInputError, DamagedFileError
 from harness.paths import WORK_FOLDER
 from harness.training.images import Split
@@ -21,7 +22,7 @@ MNIST_SHA256 = {
 }
 
 
-def read_images(name: str, data_dir: Path | None) -> tuple[Split, Split]:
+def read_images(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]:
     """Return the training and test images of a named dataset, in file order.
 
     Raises:
@@ -83,11 +84,11 @@ def checked_bytes(path: Path) -> bytes:
 
 
 @functools.cache
-def _read_torchvision(name: str, data_dir: Path | None) -> tuple[Split, Split]:
+def _read_torchvision(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]:
     # imported here: torchvision takes a second, and the shipped MNIST does without it
     from torchvision import datasets
 
-    dataset = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}[name]
+    dataset = getattr(datasets, DATASETS[name].torchvision_class)
     root = torchvision_root(data_dir)
     try:
         parts = [dataset(root, train=train, download=data_dir is None) for train in (True, False)]

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-# The chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare.
-MEAN = 0.1302
-STANDARD_DEVIATION = 0.3069
+from harness.config.datasets import MEAN, STANDARD_DEVIATION
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,6 @@ from torch import nn, optim
 from harness.config import AnyOptimizerConfig, OwnOptimizerConfig
 from harness.config.plugins import find
 
-OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
-    "sgd": optim.SGD,
-    "momentum": optim.SGD,
-    "nesterov": optim.SGD,
-    "adagrad": optim.Adagrad,
-    "adadelta": optim.Adadelta,
-    "rmsprop": optim.RMSprop,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "nadam": optim.NAdam,
-    "radam": optim.RAdam,
-    "adamax": optim.Adamax,
-}
-
 
 def build_optimizer(
     config: AnyOptimizerConfig | OwnOptimizerConfig, parameters: Iterable[nn.Parameter], fused: bool = False
@@ -32,9 +18,8 @@ def build_optimizer(
     """
     if isinstance(config, OwnOptimizerConfig):
         return find(config.name)(parameters, **config.arguments)  # type: ignore[no-any-return]
-    hyperparameters = config.model_dump(exclude={"name"})
-    if config.name == "nesterov":
-        hyperparameters["nesterov"] = True
-    if fused and "fused" in inspect.signature(OPTIMIZERS[config.name]).parameters:
-        hyperparameters["fused"] = True
-    return OPTIMIZERS[config.name](parameters, **hyperparameters)
+    kind = getattr(optim, config.torch_class)
+    arguments = {**config.model_dump(exclude={"name"}), **config.fixed}
+    if fused and "fused" in inspect.signature(kind).parameters:
+        arguments["fused"] = True
+    return kind(parameters, **arguments)  # type: ignore[no-any-return]

@@ -120,3 +120,23 @@ def test_two_variants_of_a_file_that_fix_their_rates_and_search_nothing_train_at
     assert rates == {1e-3, 1.0}
     good, ruinous = (found.optimizers[name].finals for name in ("good", "ruinous"))
     assert good != ruinous
+
+
+def test_an_optimizer_without_a_default_space_is_searched_around_its_own_default_rate():
+    found = declared(optimizers=["torch.optim:Rprop", "tests.own.shapes:Adaptive"], variants={})
+    rprop = found.searched("torch.optim:Rprop")["optimizer.lr"]
+    assert (rprop.low, rprop.start, rprop.high, rprop.log) == (1e-4, 1e-2, 1.0, True)
+    assert found.searched("tests.own.shapes:Adaptive")["optimizer.learning_rate"].start == 1e-2
+
+
+def test_an_optimizer_whose_rate_is_fixed_or_that_is_declared_has_no_generic_space():
+    fixed = {"rprop": {"optimizer.name": "torch.optim:Rprop", "optimizer.lr": 0.1}}
+    assert "optimizer.lr" not in declared(optimizers=["rprop"], variants=fixed).searched("rprop")
+    assert declared(optimizers=["torch.optim:Rprop"], variants={}, spaces={"torch.optim:Rprop": {}}).spaces == {
+        "torch.optim:Rprop": {}
+    }
+
+
+def test_an_optimizer_without_a_space_and_a_rate_is_refused_by_name():
+    with pytest.raises(BadInputError, match=r"optimizer 'tests\.own\.shapes:Rateless' has no default space.*declare"):
+        declared(optimizers=["tests.own.shapes:Rateless"], variants={})

@@ -8,11 +8,11 @@ from hashlib import sha256
 import pytest
 import torch
 
-from harness.config import RunConfig, with_settings
+from harness.config import DATASETS, RunConfig, with_settings
 from harness.records import MISTAKES_ARTIFACT, Mistakes
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
 from harness.training.checkpoint import load_latest
-from harness.training.data import CLASS_NAMES, load_splits
+from harness.training.data import load_splits
 from harness.training.images import Split
 from harness.training.mistakes import find_mistakes
 from tests.memory_tracker import MemoryTracker
@@ -48,7 +48,7 @@ def test_the_mistakes_of_a_run_agree_with_its_accuracy_and_its_test_set(config: 
     mistakes = recorded(tracker, record.run_id)
     test = load_splits(config.dataset, "cpu", data).test
 
-    assert mistakes.class_names == CLASS_NAMES["mnist"]
+    assert mistakes.class_names == DATASETS["mnist"].class_names
     assert sum(mistakes.confusion[label][label] for label in range(10)) / len(test) == record.epochs[-1].test_accuracy
     assert [sum(row) for row in mistakes.confusion] == torch.bincount(test.labels, minlength=10).tolist()
     wrong = Counter((each.ground_truth, each.prediction) for each in mistakes.most_confident)

@@ -70,6 +70,13 @@ class Adaptive(torch.optim.Optimizer):
                 parameter.sub_(parameter.grad, alpha=group["learning_rate"])
 
 
+class Rateless(SignDescent):
+    """Has no learning rate that a config could give."""
+
+    def __init__(self, params, decay: float = 0.0):
+        super().__init__(params, decay=decay)
+
+
 class Unstorable(SignDescent):
     def __init__(self, params, lr=1e-3):
         super().__init__(params, lr)

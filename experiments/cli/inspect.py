@@ -1,0 +1,158 @@
+"""The commands that read: experiments, how far a sweep is, its runs, its report, and this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.cli.options import DataDir, Json, LatestSweep
+from experiments.cli.prose import print_json
+from experiments.cli.steps import flags_of, next_step, with_flags
+from harness.errors import BadInputError, unknown
+
+FORMATS = ("csv", "parquet", "json")
+
+
+def list_experiments(as_json: Json = False) -> None:
+    """The declared experiments, a line each with kind, cost and what it shows."""
+    from experiments import catalog
+
+    experiments = {name: catalog.load(name) for name in catalog.names()}
+    if as_json:
+        print_json(
+            [
+                {"name": name} | each.model_dump(include={"kind", "cost", "shows", "result"})
+                for name, each in experiments.items()
+            ]
+        )
+        return
+    from experiments.cli.terminal import print_experiments
+
+    print_experiments(experiments)
+
+
+def status(
+    sweep_id: LatestSweep = None,
+    as_json: Json = False,
+) -> None:
+    """How far a sweep is, while it runs or after it was stopped: budgets spent, best so far, what runs now."""
+    from experiments.cli.terminal import print_cut_off, print_progress
+    from harness.cut_off import cut_off_runs
+    from harness.lock import holder
+    from harness.tracking.read import latest_sweep, read_definition, read_sweep
+    from reports.status import sweep_progress
+    from studies.snapshot import read_snapshot, sweep_folder
+
+    cut_off = cut_off_runs()
+    print_cut_off(cut_off)  # first: there may be no sweep
+    sweep, children = read_sweep(sweep_id or latest_sweep())
+    progress = sweep_progress(sweep, children, read_definition(sweep.run_id))
+    folder = sweep_folder(sweep.run_id)
+    process = holder(folder) if folder.exists() else None
+    now = read_snapshot(folder) if process else None
+    if as_json:
+        dead = [{"run_id": each.run_id, "stage": each.stage, "next_step": next_step(each)} for each in cut_off]
+        here = {"process": process, "resumable": folder.exists(), "cut_off": dead}
+        print_json(progress.model_dump(mode="json") | here | (now.model_dump(mode="json") if now else {}))
+    else:
+        print_progress(progress, process, folder.exists(), now)
+
+
+def leaderboard(
+    sweep_id: LatestSweep = None,
+    as_json: Json = False,
+) -> None:
+    """A sweep's trials and finals, the best on validation first."""
+    from experiments.cli.terminal import print_leaderboard
+    from reports.queries import leaderboard, records
+
+    found = leaderboard(sweep_id)
+    if as_json:
+        print_json(records(found))
+    else:
+        print_leaderboard(found)
+
+
+def compare(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, trial or final; `harness ui` shows them.")],
+    other_id: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
+    as_json: Json = False,
+) -> None:
+    """Where two runs differ: config, outcome, last metrics."""
+    from experiments.cli.terminal import print_differences
+    from reports.queries import compare
+
+    found = compare(run_id, other_id)
+    if as_json:
+        print_json(found.to_dict(orient="index"))
+    else:
+        print_differences(found)
+
+
+def export(
+    sweep_id: LatestSweep = None,
+    file_format: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "csv",
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="By default stdout.")] = None,
+) -> None:
+    """All of a sweep as one table, a row per run and epoch."""
+    if file_format not in FORMATS:
+        raise unknown("format", file_format, FORMATS, "choose one with --format")
+    if file_format == "parquet" and out is None:
+        raise BadInputError(
+            "format 'parquet' is not text: csv and json are allowed on stdout; name a file with --out"
+        )
+    from reports.queries import export, table_bytes
+
+    content = table_bytes(export(sweep_id), file_format)
+    if out is None:
+        typer.echo(content.decode(), nl=False)
+        return
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise BadInputError(
+            f"file {str(out)!r} can't be written ({error.strerror}): name another with --out"
+        ) from None
+
+
+def report(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP]", help="Or a single run; the latest sweep by default.")
+    ] = None,
+    other_id: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="A second one to compare with.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="For the page, figures and tables.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The report of a sweep or single run, or of two of them beside each other, from MLflow alone."""
+    if run_id and other_id:
+        from reports.comparing import write_comparison
+
+        page = str(write_comparison(run_id, other_id, out).resolve())
+    else:
+        from reports.page import write_report
+
+        page = str(write_report(run_id, out)[0].resolve())
+    if as_json:
+        print_json({"report": page})
+    else:
+        typer.echo(page)
+
+
+def doctor(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """What a run here would use, and whether anything is wrong."""
+    from experiments.cli.terminal import print_findings
+    from harness.doctor import diagnose
+
+    flags = flags_of(context.command.params)
+    findings = [
+        each.model_copy(update={"advice": each.advice and with_flags(each.advice, flags)})
+        for each in diagnose(next_step, data_dir)
+    ]
+    if as_json:
+        print_json([finding.model_dump(mode="json") for finding in findings])
+    else:
+        print_findings(findings)
+    if any(finding.advice for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,94 @@
+"""The options and arguments of the commands, and what the shell completes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FLAG = ""  # takes no value, so its help names no type
+
+
+def _declared_runs() -> list[str]:
+    return _declared("run")
+
+
+def _declared_sweeps() -> list[str]:
+    return _declared("sweep")
+
+
+def _declared(kind: str) -> list[str]:
+    """Return the experiments of a kind, for the shell to complete."""
+    from experiments import catalog
+
+    return [name for name in catalog.names() if catalog.load(name).kind == kind]
+
+
+Json = Annotated[
+    bool, typer.Option("--json", metavar=FLAG, help="Print one JSON document on stdout and nothing else there.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", help="A folder with the dataset in torchvision's layout."),
+]
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        metavar=FLAG,
+        help="channels_last, fused optimizers, and bfloat16 where the device has it: sooner, other last bits.",
+    ),
+]
+LatestSweep = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")]
+
+# of `harness run`
+RunExperiment = Annotated[
+    str | None,
+    typer.Argument(
+        autocompletion=_declared_runs, help="A declared run, as `harness list` shows them, or your Python file."
+    ),
+]
+Seed = Annotated[str | None, typer.Option(metavar="N", help="0 to 2**64 - 1.")]
+Epochs = Annotated[str | None, typer.Option(metavar="N", help="1 or more.")]
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto (the default), cpu, cuda, cuda:1, mps.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As often as you like. Keys: {config_keys}.")
+]
+Resume = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Go on with a run that was stopped.")]
+
+# of `harness sweep`
+SweepExperiment = Annotated[
+    str,
+    typer.Argument(
+        autocompletion=_declared_sweeps,
+        help="A declared sweep, as `harness list` shows them, or your Python file.",
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Per optimizer, the budget in whole trials; pruning makes more of it."),
+]
+Sampler = Annotated[str | None, typer.Option(metavar="NAME", help="tpe, random, sobol or grid.")]
+NoPruning = Annotated[bool, typer.Option("--no-pruning", metavar=FLAG, help="Train every trial to its end.")]
+Asynchronous = Annotated[
+    bool, typer.Option("--async", metavar=FLAG, help="No worker waits, and no second sweep finds the same.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Slices at a time; by default one per core, or what a cluster holds."),
+]
+Executor = Annotated[str, typer.Option(metavar="NAME", help="inline, local or ray.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAY_ADDRESS", metavar="HOST:PORT", help="The Ray cluster's head; by default this machine's."
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(envvar="OPTUNA_STORAGE", metavar="URL", help="A database for Optuna's studies instead of a file."),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", metavar=FLAG, help="Say what would be done and how long it takes; keep nothing."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", metavar=FLAG, help="Begin anew instead of going on.")]

@@ -1,0 +1,134 @@
+"""The commands that train a single run, train it again, and have its model look at an image."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli.options import DataDir, Device, Epochs, Fast, Json, Resume, RunExperiment, Seed, Settings
+from experiments.cli.prose import print_json, say
+from experiments.cli.settings import resolve_config
+from harness.errors import BadInputError, WorkFailedError
+
+if TYPE_CHECKING:
+    from harness.records import Divergence, RunRecord
+
+
+def run(
+    experiment: RunExperiment = None,
+    seed: Seed = None,
+    epochs: Epochs = None,
+    device: Device = None,
+    settings: Settings = None,
+    fast: Fast = False,
+    resume: Resume = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """One run of a declared experiment, tracked in MLflow."""
+    if not experiment and not resume:
+        raise BadInputError(
+            "which run is missing",
+            expected="the name of a declared run or a Python file, or --resume RUN_ID",
+            next_step="say `harness run chapter`, or see `harness list`",
+        )
+    if resume is not None and (experiment or seed or epochs or device or settings or fast):
+        raise BadInputError(
+            "--resume",
+            resume,
+            "with an experiment or settings",
+            expected="--resume alone, since a run goes on with the config that it has",
+            next_step="leave out the rest",
+        )
+    config = resolve_config(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
+    from experiments.catalog import title
+    from experiments.cli.terminal import epoch_line
+    from harness.run import begin_run, complete_run, resume_run
+    from harness.tracking.mlflow import MlflowTracker
+
+    tracker = MlflowTracker()
+    opened = (
+        begin_run(config, tracker, title(experiment), data_dir)
+        if config and experiment
+        else resume_run(str(resume), tracker, data_dir)
+    )
+    try:
+        record = complete_run(
+            opened,
+            tracker,
+            data_dir,
+            on_epoch=lambda metrics: typer.echo(epoch_line(metrics, opened.config.epochs), err=True),
+        )
+    except (KeyboardInterrupt, WorkFailedError):
+        say(f"harness: to go on: harness run --resume {opened.run_id}", err=True)
+        raise
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+    else:
+        say(f"{record.outcome}: run {record.run_id}, state {record.state_hash[:12]}")
+    if record.divergence is not None:
+        _say_that_it_diverged(record, record.divergence)
+        raise typer.Exit(1)
+
+
+def _say_that_it_diverged(record: "RunRecord", where: "Divergence") -> None:
+    from harness.config import learning_rate
+
+    rate = learning_rate(record.config.optimizer)
+    say(
+        f"run {record.run_id} diverged: {where.in_words}; "
+        f"try {f'a smaller optimizer.{rate[0]}' if rate else 'other settings'}",
+        err=True,
+    )
+
+
+def predict(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A tracked run; `harness ui` shows them.")],
+    index: Annotated[int | None, typer.Option(metavar="N", help="Which image of the test set; 0 by default.")] = None,
+    image: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of your own instead.")] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """The chapter's last step: an image, the run's prediction and the ground truth."""
+    if index is not None and image is not None:
+        raise BadInputError(
+            f"--index {index} and --image {str(image)!r}", expected="one of the two", next_step="leave one out"
+        )
+    from experiments.cli.terminal import print_prediction
+    from harness.paths import WORK_FOLDER, writable_folder
+    from harness.predict import predict_image_file, predict_test_image
+    from reports.figures.prediction import prediction
+    from reports.figures.style import render
+
+    result = predict_image_file(run_id, image) if image else predict_test_image(run_id, index or 0, data_dir)
+    seen = result.class_names[result.prediction]
+    truth = "" if result.ground_truth is None else f", ground truth {result.class_names[result.ground_truth]}"
+    verdict = f"prediction {seen} ({result.probabilities[result.prediction]:.1%}){truth}"
+    figure = prediction(result.pixels, result.probabilities, result.class_names, verdict)
+    folder = writable_folder(WORK_FOLDER / "predictions", "run in another folder")
+    name = image.stem if image else f"test-{index or 0}"
+    picture = (folder / f"{run_id[:8]}-{name}.png").resolve()
+    picture.write_bytes(render(figure, "png", salt=name))
+    if as_json:
+        print_json(result.model_dump(mode="json") | {"picture": str(picture)})
+        return
+    print_prediction(result, verdict)
+    say(f"picture: {picture}")
+
+
+def reproduce(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run, trial or final; `harness ui` shows them.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Run a tracked run again from its own record and compare every epoch; exit 1 at the first difference."""
+    from experiments.cli.terminal import epoch_line, print_reproduction
+    from harness.reproduce import reproduce as run_again
+
+    result = run_again(run_id, data_dir, on_epoch=lambda metrics: typer.echo(epoch_line(metrics), err=True))
+    if as_json:
+        print_json(result.model_dump(mode="json") | {"first_difference": result.first_difference})
+    else:
+        print_reproduction(result)
+    if result.first_difference is not None:
+        raise typer.Exit(1)

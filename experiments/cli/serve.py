@@ -1,0 +1,65 @@
+"""The commands that show the MLflow UI and register a model."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from experiments.cli.options import DataDir, Json
+from experiments.cli.prose import print_json
+from harness.errors import BadInputError
+
+
+def register(
+    name: Annotated[str, typer.Option("--name", help="Of the registered model; made where there is none.")],
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP_OR_RUN]", help="The latest sweep by default, whose winner it is.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Put a sweep's winner, or the model of a run or final, into MLflow's model registry."""
+    from harness.export import register_model
+    from harness.tracking.read import latest_sweep
+
+    registered = register_model(run_id or latest_sweep(), name, data_dir)
+    if as_json:
+        print_json(registered.model_dump(mode="json"))
+    else:
+        typer.echo(f"{registered.name}, version {registered.version}: {registered.uri}")
+
+
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000) -> None:
+    """The MLflow UI on this project's store, on 127.0.0.1."""
+    import socket
+
+    from harness.tracking.charts import latest_charts
+    from harness.tracking.connection import tracking_uri
+
+    if tracking_uri().startswith("http"):
+        raise BadInputError(
+            f"tracking server {tracking_uri()!r} has a UI of its own at that address: a project's or database's "
+            "store is allowed here; open that address, or unset MLFLOW_TRACKING_URI"
+        )
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # where it would find a port free that another listens on
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BadInputError(
+                f"--port {port} can't be used ({error.strerror}): a free port is allowed; name another"
+            ) from None
+    charts = latest_charts()
+    typer.echo(f"http://127.0.0.1:{port}", err=True)
+    if charts:
+        typer.echo(f"http://127.0.0.1:{port}/{charts}  the latest sweep's finals as charts, by optimizer", err=True)
+    environment = os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONSAFEPATH": "1",  # a user's file in this folder may be called as one of Python's modules is
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(),  # not an argument: a password in it is for nobody to see
+    }
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    os.execve(sys.executable, [*command, "--workers", "1"], environment)
