@@ -1,7 +1,6 @@
 """The command line says its flags and commands where the packages below say a parameter, or what is to be done."""
 
 import pytest
-
 import typer
 
 from experiments.cli.app import app
