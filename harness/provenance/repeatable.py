@@ -15,7 +15,7 @@ from harness.errors import BadInputError, RefusedError
 from harness.training.data import load_splits
 
 REPEATABLE = "seed its generators, and sort what it reads"
-CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from harness.repeatable import answer; answer()"
+CHILD = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import answer; answer()"
 OTHER_SEED = 1  # of torch's generator and of hashes: any but those that this process may have
 
 
