@@ -98,8 +98,8 @@ def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
     assert "None" not in said
     assert "which run is missing" in said
     assert "harness list" in said
-    assert "--resume alone is expected" in refused(harness, "run", "chapter", "--resume", "abc")
-    assert "--resume alone is expected" in refused(harness, "run", "--resume", "abc", "--epochs", "2")
+    assert "expected --resume alone" in refused(harness, "run", "chapter", "--resume", "abc")
+    assert "expected --resume alone" in refused(harness, "run", "--resume", "abc", "--epochs", "2")
 
 
 def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data):

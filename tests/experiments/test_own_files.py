@@ -158,7 +158,7 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
     [
         ("missing.py", None, "is not there"),
         ("optimizers.py", STUDY, "is called as a declared one is"),
-        ("json.py", STUDY, "so that workers would import that one"),
+        ("json.py", STUDY, "was imported instead, as workers would import it"),
         ("broken.py", "sweep = (", "can't be imported (SyntaxError"),
         ("broken.py", "run = 3", "expected a SweepDefinition called `sweep`, or a RunConfig called `run`"),
         ("broken.py", STUDY.replace("budget=4", "budget=1"), "budget 1: expected 2 or more"),
