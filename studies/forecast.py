@@ -5,7 +5,7 @@ from statistics import mean
 
 from harness.config import DATASETS, OwnDatasetConfig
 from harness.records import Stage
-from harness.training.pace import Pace, measure_pace
+from harness.training.timing import ImageSeconds, measure_seconds
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.progress import Progress
@@ -19,27 +19,30 @@ def forecast(definition: SweepDefinition, pool: WorkerPool) -> float:
     return reckon(definition, pool.workers, measure(definition, pool))
 
 
-def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[Pace]]:
-    """The paces of each optimizer, at a few values of what is searched.
+def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[ImageSeconds]]:
+    """Return the seconds of an image of each optimizer, at a few values of what is searched.
 
     One of each optimizer at a time: as many side by side as trials train, since they slow each other down.
     """
-    paces: dict[str, list[Pace]] = {name: [] for name in definition.optimizers}
+    seconds: dict[str, list[ImageSeconds]] = {name: [] for name in definition.optimizers}
     for position in POSITIONS:
         configs = [definition.example(name, position) for name in definition.optimizers]
-        futures = [pool.executor.submit(measure_pace, config) for config in configs]
+        futures = [pool.executor.submit(measure_seconds, config) for config in configs]
         for name, future in zip(definition.optimizers, futures, strict=True):
-            paces[name].append(future.result())
-    return paces
+            seconds[name].append(future.result())
+    return seconds
 
 
-def reckon(definition: SweepDefinition, workers: int, paces: Mapping[str, Sequence[Pace]]) -> float:
-    """Seconds of a sweep at those paces. The budget counts: pruning makes more trials of it, not fewer epochs."""
+def reckon(definition: SweepDefinition, workers: int, seconds: Mapping[str, Sequence[ImageSeconds]]) -> float:
+    """Return the seconds of a sweep whose images take so long.
+
+    The budget counts: pruning makes more trials of it, not fewer epochs.
+    """
     nothing = dict.fromkeys(definition.optimizers, 0)
     progress = Progress(definition, workers, nothing, nothing, {})
     data = definition.base.dataset
     test_size = data.test_size if isinstance(data, OwnDatasetConfig) else DATASETS[data.name].test_images
-    for name, measured in paces.items():
+    for name, measured in seconds.items():
         train, evaluate = mean(each.train for each in measured), mean(each.evaluate for each in measured)
         trial = train * data.train_size + evaluate * data.validation_size
         progress.expect(Stage.TRIAL, name, trial)

@@ -41,7 +41,7 @@ Fast = Annotated[
 LatestSweep = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")]
 
 # of `harness run`
-RunExperiment = Annotated[
+RunArgument = Annotated[
     str | None,
     typer.Argument(
         autocompletion=_declared_runs, help="A declared run, as `harness list` shows them, or your Python file."
@@ -49,25 +49,25 @@ RunExperiment = Annotated[
 ]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="0 to 2**64 - 1.")]
 Epochs = Annotated[str | None, typer.Option(metavar="N", help="1 or more.")]
-Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto (the default), cpu, cuda, cuda:1, mps.")]
-Settings = Annotated[
+DeviceOption = Annotated[str | None, typer.Option(metavar="NAME", help="auto (the default), cpu, cuda, cuda:1, mps.")]
+SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As often as you like. Keys: {config_keys}.")
 ]
 Resume = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Go on with a run that was stopped.")]
 
 # of `harness sweep`
-SweepExperiment = Annotated[
+SweepArgument = Annotated[
     str,
     typer.Argument(
         autocompletion=_declared_sweeps,
         help="A declared sweep, as `harness list` shows them, or your Python file.",
     ),
 ]
-Trials = Annotated[
+TrialsOption = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Per optimizer, the budget in whole trials; pruning makes more of it."),
 ]
-Sampler = Annotated[str | None, typer.Option(metavar="NAME", help="tpe, random, sobol or grid.")]
+SamplerOption = Annotated[str | None, typer.Option(metavar="NAME", help="tpe, random, sobol or grid.")]
 NoPruning = Annotated[bool, typer.Option("--no-pruning", metavar=FLAG, help="Train every trial to its end.")]
 Asynchronous = Annotated[
     bool, typer.Option("--async", metavar=FLAG, help="No worker waits, and no second sweep finds the same.")
@@ -76,14 +76,14 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Slices at a time; by default one per core, or what a cluster holds."),
 ]
-Executor = Annotated[str, typer.Option(metavar="NAME", help="inline, local or ray.")]
+ExecutorOption = Annotated[str, typer.Option(metavar="NAME", help="inline, local or ray.")]
 RayAddress = Annotated[
     str | None,
     typer.Option(
         envvar="RAY_ADDRESS", metavar="HOST:PORT", help="The Ray cluster's head; by default this machine's."
     ),
 ]
-Storage = Annotated[
+StorageOption = Annotated[
     str | None,
     typer.Option(envvar="OPTUNA_STORAGE", metavar="URL", help="A database for Optuna's studies instead of a file."),
 ]

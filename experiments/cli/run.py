@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.options import DataDir, Device, Epochs, Fast, Json, Resume, RunExperiment, Seed, Settings
+from experiments.cli.options import DataDir, DeviceOption, Epochs, Fast, Json, Resume, RunArgument, Seed, SetOption
 from experiments.cli.prose import print_json, say
 from experiments.cli.settings import resolve_config
 from harness.errors import BadInputError, WorkFailedError
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def run(
-    experiment: RunExperiment = None,
+    experiment: RunArgument = None,
     seed: Seed = None,
     epochs: Epochs = None,
-    device: Device = None,
-    settings: Settings = None,
+    device: DeviceOption = None,
+    settings: SetOption = None,
     fast: Fast = False,
     resume: Resume = None,
     data_dir: DataDir = None,

@@ -9,7 +9,10 @@ from harness.config.base import FrozenModel
 from harness.config.plugins import OwnConfig, own_or
 from harness.errors import BadInputError
 
-DatasetName = Literal["mnist", "fashion-mnist"]
+DatasetName = Literal[
+    "mnist",
+    "fashion-mnist",
+]
 # the chapter's Normalize(0.1302, 0.3069), kept for every dataset so that configs compare
 MEAN = 0.1302
 STANDARD_DEVIATION = 0.3069

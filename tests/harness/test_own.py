@@ -17,7 +17,7 @@ from harness.training.checks import require_sound
 from harness.training.data import load_splits
 from harness.training.images import Split, Splits, normalize
 from harness.training.loop import advance, initial_state
-from harness.training.pace import measure_pace
+from harness.training.timing import measure_seconds
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import in_slices, numbers
 from tests.own import shapes
@@ -318,7 +318,7 @@ def test_all_own_it_learns_and_slices_through_bytes_are_the_run():
 
 
 def test_the_pace_is_of_steps_on_a_users_own_images():
-    pace = measure_pace(own())
+    pace = measure_seconds(own())
     assert pace.train > 0 < pace.evaluate
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from harness.training.pace import Pace
+from harness.training.timing import ImageSeconds
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
 from studies.forecast import BESIDES, measure, reckon
@@ -22,8 +22,8 @@ def test_the_budget_is_worked_through_as_the_sweep_will(definition, workers, of_
     data = definition.base.dataset
     trial = 0.01 * data.train_size + 0.001 * data.validation_size  # seconds of an epoch
     final = trial + 0.001 * 10_000
-    paces = {name: [Pace(0.005, 0.001), Pace(0.015, 0.001)] for name in definition.optimizers}
-    assert reckon(definition, workers, paces) == pytest.approx(of_trials * trial + of_finals * final + BESIDES)
+    seconds = {name: [ImageSeconds(0.005, 0.001), ImageSeconds(0.015, 0.001)] for name in definition.optimizers}
+    assert reckon(definition, workers, seconds) == pytest.approx(of_trials * trial + of_finals * final + BESIDES)
 
 
 class Asked(InlineExecutor):
@@ -37,9 +37,9 @@ class Asked(InlineExecutor):
 
 def test_real_steps_of_each_optimizer_are_measured_and_no_data_is_needed(definition, project):
     asked = Asked()
-    paces = measure(definition, WorkerPool(asked, 1, project / "missing"))
-    assert {name: len(measured) for name, measured in paces.items()} == {"sgd": 2, "adam": 2}
-    assert all(each.train > each.evaluate > 0 for measured in paces.values() for each in measured)
+    seconds = measure(definition, WorkerPool(asked, 1, project / "missing"))
+    assert {name: len(measured) for name, measured in seconds.items()} == {"sgd": 2, "adam": 2}
+    assert all(each.train > each.evaluate > 0 for measured in seconds.values() for each in measured)
     assert [config.optimizer.name for config in asked.configs] == ["sgd", "adam"] * 2
     assert [config.model.dropout[0] for config in asked.configs] == [0.125, 0.125, 0.375, 0.375]
     assert list(project.iterdir()) == []

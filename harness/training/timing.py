@@ -16,14 +16,14 @@ LEAST = 0.05  # seconds; fewer say more of the clock than of the steps
 
 
 @dataclass(frozen=True)
-class Pace:
+class ImageSeconds:
     """Seconds of an image."""
 
     train: float
     evaluate: float
 
 
-def measure_pace(config: RunConfig) -> Pace:
+def measure_seconds(config: RunConfig) -> ImageSeconds:
     """Steps on noise: what an image shows changes no step's time, and so no dataset is read or downloaded.
 
     A user's own images may have any shape, and so it is they that are taken, over and over.
@@ -31,7 +31,7 @@ def measure_pace(config: RunConfig) -> Pace:
     own = load_splits(config.dataset, "cpu").train if isinstance(config.dataset, OwnDatasetConfig) else None
     with isolated(config):
         model, optimizer, _ = build(config)
-        return Pace(
+        return ImageSeconds(
             train=_seconds(lambda data: train_epoch(model, optimizer, data, config), config.batch_size, config, own),
             evaluate=_seconds(lambda data: evaluate(model, data, config), config.evaluation_batch_size, config, own),
         )

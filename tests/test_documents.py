@@ -1,4 +1,4 @@
-"""Every command, option and example of the README and the packages' docstrings is run by a test, here or named here.
+"""Every command, option and example of the documents is run by a test, here or named here; their links and maps hold.
 
 Here: on a tiny sweep and runs, with their ids for RUN_ID, SWEEP and the like. What needs a server, a cluster or an
 environment of its own is parsed here by the program that it calls, and names the test that runs it.
@@ -24,8 +24,17 @@ from tests.command import in_a_pipe
 from tests.tracked import SWEEP, tiny_sweeps
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = ("harness", "studies", "reports", "experiments")
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted(
+        each
+        for pattern in ("README.md", ".github/*.md", *(f"{name}/*.md" for name in (*PACKAGES, "tests")))
+        for each in ROOT.glob(pattern)
+    )
+    if path.name != "CHANGELOG.md"  # which names what was
+}
+ALL = "\n".join(DOCUMENTS.values())
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("harness", "make", "python", "pip", "mlflow", "ray", "apt-get", "export")
 SHELL, TOML, PYTHON = "", "toml", "python"
@@ -81,7 +90,7 @@ EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
 
 
 def blocks(language):
-    return [text for each, text in BLOCK.findall(README) if each == language]
+    return [text for each, text in BLOCK.findall(ALL) if each == language]
 
 
 def spans(text):
@@ -108,13 +117,13 @@ def is_command(span):
 def documented_commands():
     lines = [line for block in blocks(SHELL) for line in block.replace("\\\n", " ").splitlines()]
     docstrings = [importlib.import_module(package).__doc__ for package in PACKAGES]
-    inline = [span for text in (README, *docstrings) for span in spans(text) if is_command(span)]
+    inline = [span for text in (ALL, *docstrings) for span in spans(text) if is_command(span)]
     found = [shlex.join(words) for line in (*lines, *inline) if (words := words_of(line))]
     return list(dict.fromkeys(found))
 
 
 def test_every_block_is_of_a_kind_that_is_tested():
-    assert {language for language, _ in BLOCK.findall(README)} <= {SHELL, TOML, PYTHON}
+    assert {language for language, _ in BLOCK.findall(ALL)} <= {SHELL, TOML, PYTHON}
     assert len(documented_commands()) > 30
 
 
@@ -244,7 +253,7 @@ def options_of(group):
     return {"--help", *(option for each in parameters for option in each.opts)}
 
 
-@pytest.mark.parametrize("span", [each for each in dict.fromkeys(spans(README)) if each.startswith("-")])
+@pytest.mark.parametrize("span", [each for each in dict.fromkeys(spans(ALL)) if each.startswith("-")])
 def test_an_option_that_is_named_exists(span):
     known = options_of(typer.main.get_command(cli.app)) | options_of(mlflow_group())
     assert span.split()[0] in known
@@ -266,3 +275,36 @@ def test_an_example_runs(example, tracked, monkeypatch):
     monkeypatch.chdir(tracked.folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     exec(example, {})
+
+
+def linked(name):
+    """The files that a document links to, as paths from the root."""
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", BLOCK.sub("", DOCUMENTS[name]))
+    return [(ROOT / name).parent / each for each in links if "://" not in each]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_a_document_links_to_is_there(name):
+    assert all(each.exists() for each in linked(name)), linked(name)
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
+def test_what_the_map_of_a_package_names_is_there_and_it_fits_a_screen(package):
+    text = DOCUMENTS[f"{package}/README.md"]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    paths = [each for row in rows for each in re.findall(r"`([^`]+)`", row) if "/" in each or each.endswith(".py")]
+    assert len(paths) > 5
+    for each in paths:
+        if not is_command(each) and not each.startswith("."):
+            assert list((ROOT / package).glob(each)) or list(ROOT.glob(each)), each
+    assert len(text.splitlines()) <= 60
+
+
+def test_every_document_is_reached_from_the_readme():
+    reached, waiting = set(), ["README.md"]
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        found = [each.resolve().relative_to(ROOT).as_posix() for each in linked(name)]
+        waiting += [each for each in found if each in DOCUMENTS and each not in reached]
+    assert reached == DOCUMENTS.keys()

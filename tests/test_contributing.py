@@ -1,0 +1,84 @@
+"""Who follows the numbered steps of CONTRIBUTING.md has an optimizer, a dataset and a figure that work."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.mnist_folder import write_mnist, write_small_mnist
+
+ROOT = Path(__file__).parent.parent
+STEPS = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+STEP = re.compile(r"^\d+\. (.*?)^   ```python\n(.*?)^   ```$", re.MULTILINE | re.DOTALL)
+SMALL = ("--set", "dataset.train_size=320", "--set", "dataset.validation_size=160", "--set", "threads=1")
+COMMAND = "import sys; sys.argv[0] = 'harness'; from experiments.cli import main; main()"
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The packages, which steps may change."""
+    folder = tmp_path / "copy"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for package in ("harness", "studies", "reports", "experiments"):
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
+    return folder
+
+
+def follow(title: str, copy: Path) -> list[str]:
+    """Do what the steps under that title say; return the files that they change."""
+    section = STEPS.split(f"## {title}\n")[1].split("\n## ")[0]
+    steps = STEP.findall(section)
+    assert len(steps) == len(re.findall(r"^\d+\. ", section, re.MULTILINE)) > 0
+    changed = []
+    for words, block in steps:
+        words = " ".join(words.split("\n   "))
+        lines = textwrap.dedent(block) if block.startswith("   class") else re.sub(r"(?m)^   ", "", block)
+        (name,) = re.findall(r"^(?:In|Write) `([^`]+)`", words)
+        path = copy / name
+        changed.append(name)
+        if words.startswith("Write"):
+            path.write_text(lines, encoding="utf-8")
+            continue
+        ((where, anchor),) = re.findall(r"(before|after) `([^`]+)`", words)
+        before, found, after = path.read_text(encoding="utf-8").partition(anchor)
+        assert found, f"{name} has no {anchor!r}"
+        new = f"{lines}{found}" if where == "before" else f"{found}\n{lines.removesuffix(chr(10))}"
+        path.write_text(f"{before}{new}{after}", encoding="utf-8")
+    return sorted(set(changed))
+
+
+def harness(copy: Path, *arguments: str) -> str:
+    """What the command prints, run with the changed packages."""
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    ended = subprocess.run(command, cwd=copy.parent, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_an_optimizer_takes_two_files(copy):
+    assert len(follow("Add an optimizer", copy)) == 2
+    data = str(write_small_mnist(copy.parent / "data"))
+    asked = ("--epochs", "1", "--set", "optimizer.name=asgd", "--set", "optimizer.alpha=0.5", "--data-dir", data)
+    assert json.loads(harness(copy, "run", "chapter", *asked, *SMALL, "--json"))["outcome"] == "completed"
+    check = "from experiments.spaces import SPACES; print(SPACES['asgd']['optimizer.lr'].start)"
+    printed = subprocess.run(
+        [sys.executable, "-c", check], cwd=copy, capture_output=True, text=True, check=True
+    ).stdout
+    assert printed == "0.01\n"
+
+
+def test_a_dataset_takes_one_file(copy):
+    assert len(follow("Add a dataset", copy)) == 1
+    data = str(write_mnist(copy.parent / "data", train=960, test=320, name="KMNIST"))
+    asked = ("--epochs", "1", "--set", "dataset.name=kmnist", "--data-dir", data)
+    run = json.loads(harness(copy, "run", "chapter", *asked, *SMALL, "--json"))
+    prediction = json.loads(harness(copy, "predict", run["run_id"], "--data-dir", data, "--json"))
+    assert prediction["class_names"] == list("おきすつなはまやれを")
