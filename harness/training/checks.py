@@ -1,37 +1,30 @@
 """Whether a user's own model and optimizer do what a run needs, tried on a few images before anything begins."""
 
-import contextlib
 import itertools
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Literal
 
 import torch
 from torch import Tensor, nn, optim
 from torch.nn.parameter import is_lazy
-from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
-from harness.errors import NOTHING, BadInputError, RefusedError, described
-from harness.training.attributes import differing_attributes
+from harness.errors import BadInputError
 from harness.training.data import known_classes
 from harness.training.determinism import isolated
 from harness.training.generators import seed_generators
+from harness.training.guard import Thing, guarded, model_of
 from harness.training.images import Split, Splits, normalize
-from harness.training.loop import build, to_evaluate, train_epoch
 from harness.training.networks import gives_logits, new_model
 from harness.training.optimizers import build_optimizer
-from harness.training.state import RunState, capture, restore
+from harness.training.resumable import require_resumable
 
 logger = logging.getLogger(__name__)
 IMAGES = 16  # that steps are tried on, in batches of
 BATCH = 8
 MOST_SIZES = 16  # batch sizes that are tried
-SEEDS = 2**64
 Outputs = Literal["log_probabilities", "logits"]
-Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
-Thing = tuple[str, object]  # field and value of an error
-SOUND = "what steps on gradients and has its state in `state_dict()`, as tensors and plain values"
 
 
 def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] = ()) -> RunConfig:
@@ -62,19 +55,19 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
         model = _made_model(tried)
         outputs = _outputs(tried, model, few, data)
         if outputs == "logits" and not gives_logits(config.model):
-            _, name = _model(config)
+            _, name = model_of(config)
             logger.warning(
                 "harness: model %r gives logits: it is trained with cross-entropy, as model.outputs=logits says", name
             )
             config, tried = (with_settings(each, {"model.outputs": outputs}) for each in (config, tried))
         _require_batches(tried, config, model, data, batch_sizes)
         _require_optimizer(tried, model)
-        _require_repeatable(tried, few)
+        require_resumable(tried, few)
     return config
 
 
 def _made_model(config: RunConfig) -> nn.Module:
-    with _guarded(_model(config), "can't be made with these values"):
+    with guarded(model_of(config), "can't be made with these values"):
         model = new_model(config.model)
         if not isinstance(model, nn.Module):
             raise TypeError(f"it is a {type(model).__name__}, expected a torch.nn.Module")
@@ -82,7 +75,7 @@ def _made_model(config: RunConfig) -> nn.Module:
     lazy = list(dict.fromkeys(name.rpartition(".")[0] for name, each in tensors if is_lazy(each)))
     if lazy:
         raise BadInputError(
-            *_model(config),
+            *model_of(config),
             f"has lazy modules ({', '.join(lazy)}), whose sizes only a first pass decides",
             expected="sizes that are known when it is made",
             next_step="give them (such as nn.Linear(784, 10)), or pass one batch through the model at the end of its "
@@ -93,7 +86,7 @@ def _made_model(config: RunConfig) -> nn.Module:
 
 def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> Outputs:
     """What the model gives in training and in evaluation mode, which must be the same, and what the config says."""
-    thing = _model(config)
+    thing = model_of(config)
     found = {}
     for mode in ("evaluation", "training"):
         model.train(mode == "training")
@@ -121,7 +114,7 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
 
 def _passed(thing: Thing, model: nn.Module, images: Tensor) -> Tensor:
     shape = tuple(normalize(images[:1]).shape[1:])
-    with torch.no_grad(), _guarded(thing, f"fails on {len(images)} images of shape {shape}"):
+    with torch.no_grad(), guarded(thing, f"fails on {len(images)} images of shape {shape}"):
         return model(normalize(images))  # type: ignore[no-any-return]
 
 
@@ -170,7 +163,7 @@ def _require_batches(
 
     Of many sizes the smallest, the largest and some between are tried.
     """
-    thing = _model(tried)
+    thing = model_of(tried)
     for split, sizes, mode in (
         (data.train, {config.batch_size, *batch_sizes}, "training"),
         (data.validation, {config.evaluation_batch_size}, "evaluation"),
@@ -182,7 +175,7 @@ def _require_batches(
             images = split.images[:size].cpu()
             with (
                 torch.no_grad(),
-                _guarded(
+                guarded(
                     thing,
                     f"fails in {mode} mode on a batch of {size} of {len(split)} images in batches of {by_size[size]}",
                     next_step="choose another batch size or number of images"
@@ -209,7 +202,7 @@ def _spread(sizes: list[int]) -> list[int]:
 
 
 def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
-    with _guarded(("optimizer", config.optimizer.name), "can't be made with these values"):
+    with guarded(("optimizer", config.optimizer.name), "can't be made with these values"):
         optimizer = build_optimizer(config.optimizer, model.parameters())
         if not isinstance(optimizer, optim.Optimizer):
             raise TypeError(f"it is a {type(optimizer).__name__}, expected a torch.optim.Optimizer")
@@ -225,116 +218,5 @@ def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
         )
 
 
-def _require_repeatable(config: RunConfig, few: Split) -> None:
-    """Train two epochs at once, again from the stored state after the first, and one with another seed."""
-    things = _own_parts(config)
-    built = _built(config, config.seed)
-    start = capture(config, 0, *built)
-    again = _built(config, config.seed)
-    if differing := _differing_parts(start, capture(config, 0, *again)) + _outside(built, again):
-        raise BadInputError(
-            *things,
-            f"of which two builds from seed {config.seed} differ ({', '.join(differing[:5])})",
-            expected="the same",
-            next_step="let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
-        )
-    half = _trained(config, built, few, 1)
-    if half is None:
-        return  # it diverged, which a run may, and says so
-    try:
-        stored = RunState.from_bytes(half.to_bytes())
-    except Exception as error:
-        raise BadInputError(
-            *things, f"of which the state can't be stored ({described(error)})", expected=SOUND
-        ) from None
-    whole = _trained(config, built, few, 2)
-    other = _built(config, (config.seed + 1) % SEEDS)
-    _require_a_seed_that_acts(config, start, half, capture(config, 0, *other), _trained(config, other, few, 1))
-    # built from another seed: what it copied of its first weights, and keeps for itself, is then seen
-    resumed = _built(config, (config.seed + 1) % SEEDS)
-    restore(stored, config, *resumed)
-    ended = _trained(config, resumed, few, 2)
-    kept = _outside(built, resumed)
-    if kept or (whole and ended and whole.hash() != ended.hash()):
-        what = (
-            f"it keeps {', '.join(kept[:5])} outside its state"
-            if kept
-            else "something that decides its numbers is in no state dict, or drawn from a generator of its own"
-        )
-        raise BadInputError(
-            *things,
-            f"of which a run that was stopped would not go on as one that was left alone, since {what}",
-            expected=SOUND,
-        )
-
-
-def _built(config: RunConfig, seed: int) -> Built:
-    seed_generators(seed)
-    with _guarded(_own_parts(config), f"can't be made from seed {seed}"):
-        return build(config)
-
-
-def _trained(config: RunConfig, built: Built, few: Split, epoch: int) -> RunState | None:
-    """The state after one more epoch; None where it diverged."""
-    model, optimizer, scheduler = built
-    with _guarded(_own_parts(config), "fails in a step", expected=SOUND):
-        losses, _, _ = train_epoch(model, optimizer, few, config, scheduler)
-        to_evaluate(model, optimizer)
-    return capture(config, epoch, model, optimizer, scheduler) if bool(losses.isfinite().all()) else None
-
-
-def _require_a_seed_that_acts(
-    config: RunConfig, start: RunState, half: RunState, other_start: RunState, other_half: RunState | None
-) -> None:
-    """Refuse a seed that leaves the generators alone. The first weights may be the same: they may be zeros."""
-    pairs = ((start, other_start), (half, other_half))
-    if any(other is not None and torch.equal(one.rng["cpu"], other.rng["cpu"]) for one, other in pairs):
-        raise BadInputError(
-            *_own_parts(config),
-            f"of which seeds {config.seed} and {(config.seed + 1) % SEEDS} give the same run, so that its finals "
-            "would be one run told several times",
-            expected="a seed that acts",
-            next_step="leave torch.manual_seed and the like out of it",
-        )
-
-
-def _differing_parts(one: RunState, other: RunState) -> list[str]:
-    parts = ("model", "optimizer", "rng")
-    return [name for part in parts for name in differing_attributes(getattr(one, part), getattr(other, part))]
-
-
-def _outside(one: Built, other: Built) -> list[str]:
-    """The attributes of model and optimizer that differ and that their own state dicts don't have."""
-    parts = (("model", one[0], other[0]), ("optimizer", one[1], other[1]))
-    names = [f"{part}.{name}" for part, ours, theirs in parts for name in differing_attributes(ours, theirs)]
-    return [name for name in names if not name.startswith("optimizer.state_dict()")]
-
-
 def _classes(data: Splits) -> int:
     return 1 + max(int(split.labels.max()) for split in (data.train, data.validation, data.test) if len(split))
-
-
-def _model(config: RunConfig) -> Thing:
-    return ("model", config.model.name) if isinstance(config.model, OwnConfig) else ("the chapter's model", NOTHING)
-
-
-def _own_parts(config: RunConfig) -> Thing:
-    """The model, the optimizer or both, whichever are a user's own; else the dataset."""
-    parts = {"model": config.model, "optimizer": config.optimizer}
-    owns = [(kind, part.name) for kind, part in parts.items() if isinstance(part, OwnConfig)]
-    if not owns:
-        return "dataset", config.dataset.name
-    *first, (kind, name) = owns
-    return "".join(f"{other} {other_name!r} and " for other, other_name in first) + kind, name
-
-
-@contextlib.contextmanager
-def _guarded(thing: Thing, what: str, *, expected: str = "", next_step: str = "correct it") -> Iterator[None]:
-    """Raise whatever a user's own code raises as one line."""
-    try:
-        yield
-    except RefusedError:
-        raise
-    except Exception as error:
-        problem = f"{what} ({described(error)})"
-        raise BadInputError(*thing, problem, expected=expected, next_step=next_step) from None

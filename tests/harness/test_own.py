@@ -130,7 +130,7 @@ def test_what_is_not_two_tensors_or_too_few_images_is_refused(name, more, messag
         ("sparse", "can't be taken as a tensor .*Sparse"),
         ("column", r"has labels torch.int64 of shape \(400, 1\) for 400 images: .*labels int64 \(n,\) from 0"),
         ("empty", "has no images"),
-        ("two", "has 2 images, where 3 or more are expected"),
+        ("two", "has 2 images: expected 3 or more"),
     ],
 )
 def test_a_dataset_function_that_fails_is_named_in_one_line_with_what_it_did(how, message):
