@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import ValidationError, model_validator
 
 from experiments.spaces import with_default_spaces
-from harness.config import FrozenModel, RunConfig, one_line, validated
+from harness.config import FrozenModel, RunConfig, refused, validated
 from harness.config.plugins import hidden_folder, in_one_line, place
-from harness.errors import BadInputError, unknown
+from harness.errors import BadInputError, RefusedError, unknown
 from studies.definition import SweepDefinition
 from studies.executors.resources import Resources
 
@@ -77,12 +77,14 @@ def load(name: str) -> Experiment:
     if name.endswith(".py"):
         return _load_file(Path(name))
     if name not in names():
-        raise unknown("experiment", name, names(), "`harness list` shows them; a file of your own ends with .py")
+        raise unknown("experiment", name, names(), "choose one of these; a file of your own ends with .py")
     text = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8")
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadInputError(f"experiment {name!r}: {error}: TOML is allowed; correct its file") from None
+        raise BadInputError(
+            "experiment", name, f"can't be read ({error})", expected="TOML", next_step="correct its file"
+        ) from None
     return parse(name, values)
 
 
@@ -99,7 +101,7 @@ def load_run(name: str) -> RunConfig:
     """
     experiment = load(name)
     if isinstance(experiment, SweepExperiment):
-        raise BadInputError(f"experiment {name!r} is a sweep: a run is allowed here; say `harness sweep {name}`")
+        raise BadInputError("experiment", name, "is a sweep", expected="a run", next_step="start it as a sweep")
     return experiment.config
 
 
@@ -111,7 +113,7 @@ def load_sweep(name: str) -> SweepExperiment:
     """
     experiment = load(name)
     if isinstance(experiment, RunExperiment):
-        raise BadInputError(f"experiment {name!r} is a run: a sweep is allowed here; say `harness run {name}`")
+        raise BadInputError("experiment", name, "is a run", expected="a sweep", next_step="start it as a run")
     return experiment
 
 
@@ -119,11 +121,12 @@ def parse(name: str, values: dict[str, Any]) -> Experiment:
     """A definition from the values of its TOML file."""
     kinds: dict[str, type[Experiment]] = {"run": RunExperiment, "sweep": SweepExperiment}
     if values.get("kind") not in kinds:
-        raise BadInputError(f"experiment {name!r}: kind {values.get('kind')!r}: run or sweep is allowed; correct it")
+        wrong = BadInputError("kind", values.get("kind"), expected="run or sweep", next_step="correct it")
+        raise wrong.within(f"experiment {name!r}")
     try:
         return validated(kinds[values["kind"]], values)
     except BadInputError as error:
-        raise BadInputError(f"experiment {name!r}: {error}") from None
+        raise error.within(f"experiment {name!r}") from None
 
 
 def _load_file(path: Path) -> Experiment:
@@ -136,39 +139,56 @@ def _load_file(path: Path) -> Experiment:
     if isinstance(run, RunConfig):
         return parse(str(path), {"kind": "run", "config": run, **about})
     raise BadInputError(
-        f"experiment {str(path)!r} has neither a SweepDefinition called `sweep` nor a RunConfig called `run`; "
-        "give it one"
+        "experiment",
+        str(path),
+        "has neither of the two that it can be",
+        expected="a SweepDefinition called `sweep`, or a RunConfig called `run`",
+        next_step="give it one",
     )
 
 
 def _import_file(path: Path) -> ModuleType:
     """As the module that its workers, and a run that goes on, find again by its name."""
     if not path.is_file():
-        raise BadInputError(f"experiment {str(path)!r} is not there: a Python file is allowed; correct its path")
+        raise BadInputError(
+            "experiment", str(path), "is not there", expected="a Python file", next_step="correct its path"
+        )
     if path.stem in names():
-        raise BadInputError(f"experiment {str(path)!r} is called as a declared one is; rename the file")
+        raise BadInputError(
+            "experiment",
+            str(path),
+            "is called as a declared one is",
+            expected="a name of its own",
+            next_step="rename the file",
+        )
     if "." in path.stem:
         raise BadInputError(
-            f"experiment {str(path)!r} has a dot in its name, which Python takes for a folder's: letters, digits and "
-            f"underscores are expected; rename the file to {path.stem.replace('.', '_')}.py"
+            "experiment",
+            str(path),
+            "has a dot in its name, which Python takes for a folder's",
+            expected="letters, digits and underscores",
+            next_step=f"rename the file to {path.stem.replace('.', '_')}.py",
         )
     sys.path.append(str(path.resolve().parent))
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(path.stem)
-    except BadInputError as error:
-        raise BadInputError(f"experiment {str(path)!r}: {error}") from None
+    except RefusedError as error:
+        raise error.within(f"experiment {str(path)!r}") from None
     except ValidationError as error:
         kind = SweepDefinition if error.title == SweepDefinition.__name__ else RunConfig
-        raise BadInputError(f"experiment {str(path)!r}: {one_line(kind, error)}") from None
+        raise refused(kind, error).within(f"experiment {str(path)!r}") from None
     except Exception as error:
-        next_step = hidden_folder(error)
-        problem = f"experiment {str(path)!r} can't be imported ({in_one_line(error)})"
-        raise BadInputError(f"{problem}: {next_step}" if next_step else f"{problem}; correct it") from None
+        problem = f"can't be imported ({in_one_line(error)})"
+        next_step = hidden_folder(error) or "correct it"
+        raise BadInputError("experiment", str(path), problem, next_step=next_step) from None
     file = getattr(module, "__file__", None)  # what is built into Python has none
     if file is None or Path(file).resolve() != path.resolve():
         raise BadInputError(
-            f"experiment {str(path)!r} is called as another module is: {place(module)} was imported instead, so "
-            "that workers would import that one; rename the file"
+            "experiment",
+            str(path),
+            f"is called as another module is: {place(module)} was imported instead, as workers would import it",
+            expected="a name of its own",
+            next_step="rename the file",
         )
     return module

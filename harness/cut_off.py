@@ -1,6 +1,7 @@
 """Runs that MLflow shows as running, though what began them here has ended: a killed process closes nothing."""
 
 from pathlib import Path
+from typing import Literal
 
 from harness.config import FrozenModel
 from harness.lock import holder, may_run
@@ -11,11 +12,17 @@ from harness.tracking.tracker import TrackedRun
 
 
 class CutOff(FrozenModel):
-    """One of them. `stage` is what it is part of, `next_step` what ends it, for a person."""
+    """One of them. `stage` is what it is part of, `command` what its sweep was begun with, where that is recorded.
+
+    What ends it is to delete it, or to go on: with the run alone, or with the sweep that it is (part of), whichever
+    `goes_on` says; None: with neither.
+    """
 
     run_id: str
     stage: str
-    next_step: str
+    experiment: str
+    goes_on: Literal["run", "sweep"] | None
+    command: str | None
 
 
 def cut_off_runs() -> list[CutOff]:
@@ -28,11 +35,7 @@ def cut_off_runs() -> list[CutOff]:
     """
     running = find_running()
     ids = {run.run_id for run in running}
-    return [
-        CutOff(run_id=run.run_id, stage=run.tags[Tag.STAGE], next_step=_next_step(run))
-        for run in running
-        if run.tags.get(Tag.SWEEP_ID) not in ids and _is_cut_off(run)
-    ]
+    return [_described(run) for run in running if run.tags.get(Tag.SWEEP_ID) not in ids and _is_cut_off(run)]
 
 
 def _is_cut_off(run: TrackedRun) -> bool:
@@ -53,14 +56,21 @@ def _folder(run: TrackedRun) -> Path:
     return work_folder("sweeps", run.tags.get(Tag.SWEEP_ID, run.run_id))
 
 
-def _next_step(run: TrackedRun) -> str:
-    delete = f"`mlflow runs delete --run-id {run.run_id}` closes it"
+def _described(run: TrackedRun) -> CutOff:
+    return CutOff(
+        run_id=run.run_id,
+        stage=run.tags[Tag.STAGE],
+        experiment=run.experiment,
+        goes_on=_goes_on(run),
+        command=run.tags.get(Tag.COMMAND),
+    )
+
+
+def _goes_on(run: TrackedRun) -> Literal["run", "sweep"] | None:
     if run.tags[Tag.STAGE] == Stage.RUN:
-        begun = find_artifact(run.run_id, CONFIG_ARTIFACT) is not None
-        return f"`harness run --resume {run.run_id}` goes on with it, or {delete}" if begun else delete
-    # the command goes on with the last one that was begun here
+        return "run" if find_artifact(run.run_id, CONFIG_ARTIFACT) is not None else None
+    # of an experiment's sweeps, the last one that was begun here goes on
     last = next((each for each in find_sweeps(run.experiment) if work_folder("sweeps", each.run_id).exists()), None)
     if last is None or last.run_id != run.tags.get(Tag.SWEEP_ID, run.run_id) or last.status == "FINISHED":
-        return delete
-    command = run.tags.get(Tag.COMMAND, f"harness sweep {run.experiment}")
-    return f"`{command}` goes on with it, or {delete}"
+        return None
+    return "sweep"

@@ -1,15 +1,16 @@
-"""What a run here would use, and whether anything is wrong: `harness doctor`."""
+"""What a run here would use, and whether anything is wrong."""
 
 import importlib.metadata
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from harness.config import DatasetConfig, FrozenModel, RunConfig
-from harness.cut_off import cut_off_runs
-from harness.errors import BadInputError, without_password
+from harness.cut_off import CutOff, cut_off_runs
+from harness.errors import BadInputError, HarnessError, RefusedError, without_password
 from harness.paths import WORK_FOLDER, writable_folder
 from harness.provenance.environment import environment, git_commit_and_diff
 from harness.tracking.connection import tracking_uri
@@ -28,8 +29,11 @@ class Finding(FrozenModel):
     advice: str | None = None
 
 
-def diagnose(data_dir: Path | None = None) -> list[Finding]:
-    """Device, threads, versions, data, tracking store, source, disk."""
+def diagnose(next_step: Callable[[CutOff], str], data_dir: Path | None = None) -> list[Finding]:
+    """Look at device, threads, versions, data, tracking store, source and disk.
+
+    `next_step` says in words what ends a run that was cut off.
+    """
     here = environment()
     device = resolve_device("auto")
     names = ("torch", "torchvision", "mlflow", "optuna", "pandas")
@@ -40,7 +44,7 @@ def diagnose(data_dir: Path | None = None) -> list[Finding]:
         _threads(),
         Finding(what="versions", found=", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)),
         _data(data_dir),
-        *_store(),
+        *_store(next_step),
         _source(),
         _disk(),
     ]
@@ -64,22 +68,22 @@ def _source() -> Finding:
 def _data(data_dir: Path | None) -> Finding:
     try:
         digest = load_splits(DatasetConfig(train_size=1, validation_size=0), "cpu", data_dir).digest
-    except BadInputError as error:
+    except RefusedError as error:
         return Finding(what="data", found="mnist", advice=str(error))
     return Finding(what="data", found=f"mnist, digest {digest[:12]}")
 
 
-def _store() -> list[Finding]:
+def _store(next_step: Callable[[CutOff], str]) -> list[Finding]:
     """The store, and the runs in it that were cut off."""
     shown = without_password(tracking_uri())
     try:
         writable_folder(WORK_FOLDER, "run in another folder")
         found = cut_off_runs()
-    except BadInputError as error:
+    except HarnessError as error:
         return [Finding(what="tracking store", found=shown, advice=str(error))]
     return [
         Finding(what="tracking store", found=shown),
-        *(Finding(what="cut off", found=f"{each.stage} {each.run_id}", advice=each.next_step) for each in found),
+        *(Finding(what="cut off", found=f"{each.stage} {each.run_id}", advice=next_step(each)) for each in found),
     ]
 
 

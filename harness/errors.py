@@ -2,10 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 BRIEF = 200  # characters of an error's text
-NOTHING = object()  # the value of a field that has none
+
+
+class NOTHING:
+    """The value of a field that has none: a class, so that it is the same one in another process."""
 
 
 class HarnessError(Exception):
@@ -17,24 +21,52 @@ class HarnessError(Exception):
 class RefusedError(HarnessError):
     """What is refused before anything is done.
 
-    Its line is `FIELD VALUE PROBLEM: expected EXPECTED; NEXT_STEP`, each part as far as it is given. A parameter of
-    a function is named in backticks (`` `data_dir` ``), for which the command line says its own flag.
+    Its line is `WHERE: FIELD VALUE PROBLEM: expected EXPECTED; NEXT_STEP`, each part as far as it is given. `also`
+    are further refusals of the same input, which the line has before its next step. A parameter of a function is
+    named in backticks (`` `data_dir` ``), for which the command line says its own flag.
     """
 
     exit_code = 2
 
     def __init__(
-        self, field: str, value: object = NOTHING, problem: str = "", *, expected: str = "", next_step: str = ""
+        self,
+        field: str,
+        value: object = NOTHING,
+        problem: str = "",
+        *,
+        expected: str = "",
+        next_step: str = "",
+        where: str = "",
+        also: Sequence["RefusedError"] = (),
     ) -> None:
         self.field = field
         self.value = None if value is NOTHING else value
         self.problem = problem
         self.expected = expected
         self.next_step = next_step
+        self.where = where
+        self._parts: dict[str, Any] = {
+            "field": field,
+            "value": value,
+            "problem": problem,
+            "expected": expected,
+            "next_step": next_step,
+            "where": where,
+            "also": also,
+        }
         shown = "" if value is NOTHING else f" {value!r}"
-        what = f"{field}{shown}{f' {problem}' if problem else ''}"
-        self.without_next_step = f"{what}: expected {expected}" if expected else what
+        what = f"{f'{where}: ' if where else ''}{field}{shown}{f' {problem}' if problem else ''}"
+        first = f"{what}: expected {expected}" if expected else what
+        self.without_next_step: str = "; ".join([first, *(each.without_next_step for each in also)])
         super().__init__(f"{self.without_next_step}; {next_step}" if next_step else self.without_next_step)
+
+    def but(self, **parts: Any) -> Self:  # noqa: ANN401
+        """Return the same refusal with other parts, such as another `next_step`."""
+        return type(self)(**(self._parts | parts))
+
+    def within(self, where: str) -> Self:
+        """Return the same refusal as one of what is in `where`, such as an experiment."""
+        return self.but(where=f"{where}: {self.where}" if self.where else where)
 
 
 class BadInputError(RefusedError, ValueError):
@@ -65,9 +97,13 @@ class WorkFailedError(HarnessError, RuntimeError):
 def unknown(field: str, value: str, names: Iterable[str], next_step: str) -> BadInputError:
     """Return the error for a name that isn't one of `names`, with a suggestion where one is close."""
     names = sorted(names)
-    suggestion = did_you_mean(value, names)
-    next_step = f"{suggestion}{next_step}" if suggestion else next_step
-    return BadInputError(field, value, "is unknown", expected=f"one of {', '.join(names)}", next_step=next_step)
+    return BadInputError(
+        field,
+        value,
+        "is unknown",
+        expected=f"one of {', '.join(names)}" if names else "",
+        next_step=f"{did_you_mean(value, names)}{next_step}",
+    )
 
 
 def did_you_mean(value: str, names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.errors import BadInputError
+from harness.errors import BusyError
 
 HOLDER = "holder"
 
@@ -52,11 +52,11 @@ def busy(folder: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def only_process(folder: Path, what: str) -> Iterator[None]:
-    """Hold the lock of `folder`, which is made where it is not there. The system frees it when the process ends.
+def only_process(folder: Path, kind: str, run_id: str) -> Iterator[None]:
+    """Hold the lock of `folder`, made where it is not there, of a run or sweep. The system frees it at the end.
 
     Raises:
-        BadInputError: another process holds it; named with its host.
+        BusyError: another process holds it; named with its host.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -64,7 +64,10 @@ def only_process(folder: Path, what: str) -> Iterator[None]:
             (folder / HOLDER).write_text(this_process(), encoding="utf-8")
             yield
     except Timeout:
-        raise BadInputError(
-            f"{what} is being run by {(folder / HOLDER).read_text(encoding='utf-8')}: "
-            "one process at a time is allowed; wait for it, or end it and run again"
+        raise BusyError(
+            kind,
+            run_id,
+            f"is being run by {(folder / HOLDER).read_text(encoding='utf-8')}",
+            expected="one process at a time",
+            next_step="wait for it, or end it and run again",
         ) from None

@@ -17,7 +17,7 @@ def work_folder(kind: str, run_id: str) -> Path:
     """
     if not re.fullmatch(r"[0-9A-Za-z_-]+", run_id):
         raise BadInputError(
-            f"run id {run_id!r} is no name of a folder: letters and digits are allowed; see the store"
+            "run id", run_id, "is no name of a folder", expected="letters and digits", next_step="see the store"
         )
     return WORK_FOLDER / kind / run_id
 
@@ -34,6 +34,9 @@ def writable_folder(path: Path, next_step: str) -> Path:
             return path
     except OSError as error:
         raise BadInputError(
-            f"output folder {str(path)!r} can't be written ({error.strerror}): "
-            f"a folder that you may write is allowed; {next_step}"
+            "output folder",
+            str(path),
+            f"can't be written ({error.strerror})",
+            expected="a folder that you may write",
+            next_step=next_step,
         ) from None

@@ -10,7 +10,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from harness.config import FrozenModel, OwnDatasetConfig, OwnModelConfig, RunConfig, parse_config
-from harness.errors import BadInputError, described
+from harness.errors import BadInputError, DamagedFileError, RefusedError, described
 from harness.records import CONFIG_ARTIFACT, STATE_ARTIFACT, Tag
 from harness.tracking.read import read_artifact, read_run
 from harness.training.data import class_names, load_splits
@@ -44,11 +44,14 @@ def predict_test_image(run_id: str, index: int, data_dir: Path | None = None) ->
 
     Raises:
         BadInputError: no such run, no state in it, the index is outside the test set, or a user's own model fails.
+        DamagedFileError: the state is not the one that was recorded.
     """
     config, state = read_model(run_id)
     test = load_splits(config.dataset, "cpu", data_dir).test
     if not 0 <= index < len(test):
-        raise BadInputError(f"--index {index}: 0 to {len(test) - 1} is allowed, the test set; choose another")
+        raise BadInputError(
+            "`index`", index, expected=f"0 to {len(test) - 1}, the test set", next_step="choose another"
+        )
     truth = int(test.labels[index])
     image = test.images[index]
     name = f"test {'row' if image.dim() == 1 else 'image'} {index}"
@@ -61,27 +64,42 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
     Raises:
         BadInputError: no such run, no state in it, its images are a user's own, the file is no image, blank, or of a
             mode whose range is not known, or a user's own model fails.
+        DamagedFileError: the state is not the one that was recorded.
     """
     config, state = read_model(run_id)
     if isinstance(config.dataset, OwnDatasetConfig):
         raise BadInputError(
-            f"--image {str(path)!r}: how {config.dataset.name!r} makes an image of a picture is not known; "
-            "an image of its test set is allowed, by --index"
+            "`image`",
+            str(path),
+            f"is a picture, and how {config.dataset.name!r} makes an image of a picture is not known",
+            expected="an image of its test set",
+            next_step="choose one with `index`",
         )
     try:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
     except Exception as error:  # a damaged file makes Pillow's decoders raise errors of any kind
         raise BadInputError(
-            f"--image {str(path)!r} can't be read as an image ({type(error).__name__}): "
-            "a PNG, JPEG or other picture that Pillow reads is allowed; choose another file"
+            "`image`",
+            str(path),
+            f"can't be read as an image ({type(error).__name__})",
+            expected="a PNG, JPEG or other picture that Pillow reads",
+            next_step="choose another file",
         ) from None
     try:
         pixels = as_mnist(image)
     except ValueError as error:
-        raise BadInputError(f"--image {str(path)!r} has {error}; save it as a PNG of 8 bits a channel") from None
+        raise BadInputError(
+            "`image`", str(path), f"has {error}", next_step="save it as a PNG of 8 bits a channel"
+        ) from None
     if pixels is None:
-        raise BadInputError(f"--image {str(path)!r} is blank: a picture with a figure on a ground is allowed")
+        raise BadInputError(
+            "`image`",
+            str(path),
+            "is blank",
+            expected="a picture with a figure on a ground",
+            next_step="choose another file",
+        )
     return _predict_guarded(run_id, str(path), config, state, torch.from_numpy(pixels), None)
 
 
@@ -89,7 +107,8 @@ def read_model(run_id: str) -> tuple[RunConfig, RunState]:
     """The config and final state of a tracked run, the state checked against its recorded hash.
 
     Raises:
-        BadInputError: no such run, no state in it, or the state is damaged.
+        BadInputError: no such run, or no state in it.
+        DamagedFileError: the state is not the one that was recorded.
     """
     config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
     content = read_artifact(run_id, STATE_ARTIFACT)
@@ -136,14 +155,14 @@ def _with_eight_bits(image: Image.Image) -> Image.Image:
         try:
             return image.convert("RGBA")
         except ValueError:
-            raise ValueError(f"mode {image.mode!r}: grey or colour of 8 or 16 bits is expected") from None
+            raise ValueError(f"mode {image.mode!r}: expected grey or colour of 8 or 16 bits") from None
     values = np.asarray(image, dtype=np.float64)
     ranges = {"I": (255, 65_535), "F": (1, 255)}.get(image.mode, (65_535,))
     low, high = float(values.min()), float(values.max())
     top = next((each for each in ranges if 0 <= low <= high <= each), None)
     if top is None:
         wanted = " or ".join(f"0 to {each}" for each in ranges)
-        raise ValueError(f"mode {image.mode!r} with values from {low:g} to {high:g}: {wanted} is expected")
+        raise ValueError(f"mode {image.mode!r} with values from {low:g} to {high:g}: expected {wanted}")
     return Image.fromarray((values * (255 / top)).round().astype(np.uint8))
 
 
@@ -177,11 +196,14 @@ def _predict_guarded(
     try:
         return _predict(run_id, name, config, state, image, truth)
     except Exception as error:
-        if not isinstance(config.model, OwnModelConfig) or isinstance(error, BadInputError):
+        if not isinstance(config.model, OwnModelConfig) or isinstance(error, RefusedError):
             raise
         raise BadInputError(
-            f"model {config.model.name!r} of run {run_id!r} fails on {name} ({described(error)}): the code that it "
-            "was trained with is expected; restore it, or choose another run"
+            "model",
+            config.model.name,
+            f"of run {run_id!r} fails on {name} ({described(error)})",
+            expected="the code that it was trained with",
+            next_step="restore it, or choose another run",
         ) from None
 
 
@@ -206,7 +228,11 @@ def _rows(shown: Tensor | None) -> tuple[tuple[int, ...], ...]:
     return () if shown is None else tuple(tuple(row) for row in shown.tolist())
 
 
-def _damaged(run_id: str, actual: str, expected: str | None) -> BadInputError:
-    return BadInputError(
-        f"state of run {run_id!r} is damaged: hash {actual}, allowed {expected}; choose another run, or train again"
+def _damaged(run_id: str, actual: str, expected: str | None) -> DamagedFileError:
+    return DamagedFileError(
+        "state of run",
+        run_id,
+        f"is damaged, with hash {actual}",
+        expected=f"hash {expected}",
+        next_step="choose another run, or train again",
     )

@@ -89,7 +89,7 @@ def reproduce(
     recorded = read_tracked_run(run_id)
     if recorded.tags.get(Tag.STAGE) == Stage.SWEEP:
         raise BadInputError(
-            f"run {run_id!r} is a sweep: a run, trial or final is allowed; choose one of its children"
+            "run", run_id, "is a sweep", expected="a run, trial or final", next_step="choose one of its children"
         )
     its_config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
     config = with_settings(its_config, {"device": _device_here(its_config.device)})
@@ -97,7 +97,9 @@ def reproduce(
     divergence = recorded.tags.get(Tag.DIVERGENCE)
     epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
     if epochs == 0 and divergence is None:
-        raise BadInputError(f"run {run_id!r} has no whole epoch: a run with one is allowed; choose another run")
+        raise BadInputError(
+            "run", run_id, "has no whole epoch", expected="a run with one", next_step="choose another run"
+        )
 
     changed = _environment_differences(run_id, its_config, config)
     code = _code_differences(recorded, config)

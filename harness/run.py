@@ -88,18 +88,27 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
     """A single run that was stopped, from its last kept state, or from its beginning where none was kept.
 
     Raises:
-        BadInputError: no such run, it is part of a sweep, it has come to its end, the data or the source of its own
-            parts are others, its kept state is damaged, or another process is at it.
+        BadInputError: no such run, it is part of a sweep, it has come to its end, or the data or the source of its
+            own parts are others.
+        DamagedFileError: its kept state is not what was written.
+        BusyError: another process is at it.
     """
     found = tracker.find_run(run_id)
     if found.tags.get(Tag.STAGE) != Stage.RUN:
         raise BadInputError(
-            f"run {run_id!r} is a {found.tags.get(Tag.STAGE)}: a single run is allowed; a sweep goes on with "
-            "`harness sweep`"
+            "run",
+            run_id,
+            f"is a {found.tags.get(Tag.STAGE)}",
+            expected="a single run",
+            next_step="run the sweep itself again to go on with it",
         )
     if found.tags.get(Tag.OUTCOME) in (Outcome.COMPLETED, Outcome.DIVERGED):
         raise BadInputError(
-            f"run {run_id!r} has {found.tags[Tag.OUTCOME]}: a run that was stopped is allowed; start a new one"
+            "run",
+            run_id,
+            f"has {found.tags[Tag.OUTCOME]}",
+            expected="a run that was stopped",
+            next_step="start a new one",
         )
     config = parse_config(json.loads(tracker.read_artifact(run_id, CONFIG_ARTIFACT)))
     data = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)
@@ -107,10 +116,13 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
     if changed := changed_source(found, origin.source, tracker.read_artifact):
         file, was, now = changed[0]
         raise BadInputError(
-            f"run {run_id!r} was begun with source {file!r} {short(was)}, which is {short(now)} now: its own is "
-            "allowed; restore it to go on, or start a new run"
+            "run",
+            run_id,
+            f"was begun with source {file!r} {short(was)}, which is {short(now)} now",
+            expected="its own",
+            next_step="restore it to go on, or start a new run",
         )
-    with only_process(checkpoint_folder(run_id), f"run {run_id!r}"):
+    with only_process(checkpoint_folder(run_id), "run", run_id):
         return open_run(config, tracker, "", "", {}, _splits(config), data, origin, run_id)
 
 
@@ -125,11 +137,11 @@ def complete_run(
     An exception ends the run as `failed`, an interrupt as `killed`.
 
     Raises:
-        BadInputError: another process is at it.
+        BusyError: another process is at it.
         WorkFailedError: a file could not be written, for example because the disk is full, or the store was away
             for too long.
     """
-    with only_process(run.folder, f"run {run.run_id!r}"), delivered(tracker) as outbox:
+    with only_process(run.folder, "run", run.run_id), delivered(tracker) as outbox:
         try:
             while not run.trained:
                 result = train_slice(run.config, run.checkpoint.state, run.splits, data_dir, run.origin)

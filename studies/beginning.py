@@ -5,7 +5,6 @@ import logging
 from typing import Any
 
 from harness.config import (
-    NEXT_STEP,
     OwnModelConfig,
     canonical_json,
     config_hash,
@@ -84,12 +83,14 @@ def find_sweep(
         # parsed, so that fields which are younger than that sweep are there, as they were: off
         try:
             then = validated(SweepDefinition, stored)
-        except BadInputError as error:  # it was allowed when that sweep began
+        except BadInputError as error:  # it was no error when that sweep began
             if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
                 return None, definition
             raise BadInputError(
-                f"sweep {found.run_id!r} of {name!r} has not ended, and its own definition is no longer allowed "
-                f"({str(error).removesuffix(NEXT_STEP)}); say --fresh to begin anew"
+                "sweep",
+                found.run_id,
+                f"of {name!r} has not ended, and its own definition is refused now ({error.without_next_step})",
+                next_step="say `fresh` to begin anew",
             ) from None
         changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
         other = "" if changed else _other_origin(found, definition, tracker, origin)
@@ -99,10 +100,12 @@ def find_sweep(
             if other:
                 logger.warning("harness: sweep %r ended with another %s; a new one begins", found.run_id, other)
             return None, definition
-        what = f"its {changed}: its own definition" if changed else f"began with another {other}: its own"
         raise BadInputError(
-            f"sweep {found.run_id!r} of {name!r} has not ended, and {what} is allowed; restore it to go on, or say "
-            "--fresh to begin anew"
+            "sweep",
+            found.run_id,
+            f"of {name!r} has not ended, and {f'its {changed}' if changed else f'began with another {other}'}",
+            expected="its own definition" if changed else "its own",
+            next_step="restore it to go on, or say `fresh` to begin anew",
         )
     return None, definition
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.config import NEXT_STEP, OPTIMIZER_CONFIGS, FrozenModel, RunConfig
+from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
 from harness.records import Outcome
 from studies.pruning import rungs
@@ -19,7 +19,7 @@ Positive = Annotated[int, Field(ge=1)]
 def _variant_name(text: str) -> str:
     """Of what MLflow takes in the name of a param or metric, on every system."""
     if re.fullmatch(r"[\w.\- ]+", text) is None:
-        raise ValueError(f"variant {text!r}: a name of letters, digits, spaces, '_', '-' and '.' is allowed")
+        raise BadInputError("variant", text, expected="a name of letters, digits, spaces, '_', '-' and '.'")
     return text
 
 
@@ -70,30 +70,35 @@ class SweepDefinition(FrozenModel):
     def _is_sound(self) -> Self:
         for name in self.optimizers:
             if name not in OPTIMIZER_CONFIGS and name not in self.variants and ":" not in name:
-                raise unknown(
-                    "optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct the value and run again"
-                )
+                raise unknown("optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct its name")
             for key, dimension in self._space(name).items():
                 if key in NOT_SEARCHED:
-                    raise ValueError(f"{key} can't be searched, {NOT_SEARCHED[key]}; leave it out of the space")
+                    raise BadInputError(
+                        key, problem=f"can't be searched, {NOT_SEARCHED[key]}", next_step="leave it out of the space"
+                    )
                 fixed = self._fixed(name, key)
                 if fixed is not None and dimension.from_trials == 1:
-                    raise ValueError(
-                        f"variant {name!r} fixes {fixed} to {self.variants[name][fixed]!r}, and {key} is searched: "
-                        "one of the two is expected; leave it out of the variant or of its space"
+                    raise BadInputError(
+                        "variant",
+                        name,
+                        f"fixes {fixed} to {self.variants[name][fixed]!r}, and {key} is searched",
+                        expected="one of the two",
+                        next_step="leave it out of the variant or of its space",
                     )
         if self.budget < self.trial_epochs:
-            raise ValueError(f"budget {self.budget}: {self.trial_epochs} or more is allowed, the epochs of a trial")
+            raise BadInputError("budget", self.budget, expected=f"{self.trial_epochs} or more, the epochs of a trial")
         if len(set(self.final_seeds)) < len(self.final_seeds):
-            raise ValueError(f"final_seeds {self.final_seeds} hold one twice; different seeds are allowed")
+            raise BadInputError("final_seeds", self.final_seeds, "hold one twice", expected="different seeds")
         if self.base.seed in self.final_seeds:
-            raise ValueError(f"final_seeds hold the tuning seed {self.base.seed}; fresh seeds are allowed")
+            raise BadInputError(
+                "final_seeds", self.final_seeds, f"hold the tuning seed {self.base.seed}", expected="fresh seeds"
+            )
         if self.base.dataset.validation_size == 0:
-            raise ValueError("base.dataset.validation_size is 0; validation selects, so 1 or more is allowed")
+            raise BadInputError("base.dataset.validation_size", 0, expected="1 or more, since validation selects")
         return self
 
     @model_validator(mode="after")
-    def _draws_what_is_allowed(self) -> Self:
+    def _draws_what_a_trial_can_have(self) -> Self:
         for name in self.optimizers:
             drawn = {
                 key: [each.at(0.5), *(each.grid() if self.sampler == "grid" else each.extremes())]
@@ -105,9 +110,9 @@ class SweepDefinition(FrozenModel):
                     key: each.value(drawn[key][min(number, len(drawn[key]) - 1)])
                     for key, each in self.searched(name).items()
                 }
-                reason = self._reason(name, values)
-                if reason is not None:
-                    raise ValueError(reason + self._next_step(name, values, reason))
+                refusal = self._refusal(name, values)
+                if refusal is not None:
+                    raise self._of_the_space(name, values, refusal)
         return self
 
     @model_validator(mode="after")
@@ -115,13 +120,21 @@ class SweepDefinition(FrozenModel):
         if self.sampler != "grid":
             return self
         if self.pruning:
-            raise ValueError("sampler 'grid' with pruning: a whole grid is allowed; say --no-pruning, or declare it")
+            raise BadInputError(
+                "sampler",
+                "grid",
+                "with pruning",
+                expected="a whole grid",
+                next_step="declare pruning = false, or say `no_pruning`",
+            )
         for name in self.optimizers:
             points = math.prod(len(each.grid()) for each in self.searched(name).values())
             if points * self.trial_epochs != self.budget:
-                raise ValueError(
-                    f"budget {self.budget}: {points * self.trial_epochs} is allowed, the {points} points of {name}'s "
-                    f"grid at {self.trial_epochs} epochs each"
+                raise BadInputError(
+                    "budget",
+                    self.budget,
+                    expected=f"{points * self.trial_epochs}, the {points} points of {name}'s grid at "
+                    f"{self.trial_epochs} epochs each",
                 )
         return self
 
@@ -183,26 +196,27 @@ class SweepDefinition(FrozenModel):
     def _trial(self, name: str, values: Mapping[str, Any]) -> RunConfig:
         return trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
 
-    def _next_step(self, name: str, values: Mapping[str, Any], reason: str) -> str:
-        """What to do about values that no trial can have for that reason. Empty where it is not of the values."""
-        if self._reason(name, {}) == reason:
-            return ""
+    def _of_the_space(self, name: str, values: Mapping[str, Any], refusal: BadInputError) -> BadInputError:
+        """Return a refusal of drawn values as one of the space that has them. One of the rest stays as it is."""
+        of_the_rest = self._refusal(name, {})
+        if of_the_rest is not None and of_the_rest.without_next_step == refusal.without_next_step:
+            return refusal
         whole = [
             key
             for key, value in values.items()
             if isinstance(value, float)
-            and self._reason(name, {key: value})
-            and not self._reason(name, {key: round(value)})
+            and self._refusal(name, {key: value})
+            and not self._refusal(name, {key: round(value)})
         ]
-        hint = f"; say integer = true of the range of {' and '.join(whole)}" if whole else ""
-        return f"; it is in the space of {name!r}{hint}"
+        hint = f"say integer = true of the range of {' and '.join(whole)}" if whole else "correct the space"
+        return refusal.but(next_step=hint).within(f"space of {name!r}")
 
-    def _reason(self, name: str, values: Mapping[str, Any]) -> str | None:
-        """Why no trial can have these values; None where one can."""
+    def _refusal(self, name: str, values: Mapping[str, Any]) -> BadInputError | None:
+        """Return why no trial can have these values; None where one can."""
         try:
             self._trial(name, values)
         except BadInputError as error:
-            return str(error).removesuffix(NEXT_STEP)
+            return error
         return None
 
 

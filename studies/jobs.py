@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
-from harness.errors import BadInputError, WorkFailedError
+from harness.errors import RefusedError, WorkFailedError
 from harness.records import EpochMetrics, Outcome, Stage, Tag
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
 from harness.tracking.buffered import Outbox
@@ -212,7 +212,7 @@ def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
 def _result(future: Future[SliceResult], job: Job) -> SliceResult:
     try:
         return future.result()
-    except BadInputError:  # of the whole sweep: the worker finds other data or source than it began with
+    except RefusedError:  # of the whole sweep: the worker finds other data or source than it began with
         raise
     except Exception as error:
         raise WorkFailedError(

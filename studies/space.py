@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from harness.config import FrozenModel, RunConfig, with_settings
+from harness.errors import BadInputError
 
 Trials = Annotated[int, Field(ge=1)]
 
@@ -33,14 +34,14 @@ class Range(FrozenModel):
     @model_validator(mode="after")
     def _is_an_interval(self) -> Self:
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ValueError(f"low {self.low}, high {self.high}: low < high is allowed, and low > 0 with log")
+            raise BadInputError("low, high", (self.low, self.high), expected="low < high, and low > 0 with log")
         if self.integer and (self.complement or self.low % 1 or self.high % 1):
-            raise ValueError(f"low {self.low}, high {self.high}: integers are allowed, and no complement")
+            raise BadInputError("low, high", (self.low, self.high), expected="integers, and no complement")
         start = self.start_drawn()
         if self.integer and start is not None and start % 1:
-            raise ValueError(f"start {self.start}: an integer is allowed")
+            raise BadInputError("start", self.start, expected="an integer")
         if start is not None and not self.low <= start <= self.high:
-            raise ValueError(f"start {self.start}: {self.low} to {self.high} is allowed")
+            raise BadInputError("start", self.start, expected=f"{self.low} to {self.high}")
         return self
 
     def describe(self) -> str:
@@ -95,7 +96,7 @@ class Choice(FrozenModel):
     @model_validator(mode="after")
     def _starts_at_a_choice(self) -> Self:
         if self.start is not None and self.start not in self.choices:
-            raise ValueError(f"start {self.start!r}: one of {self.choices} is allowed")
+            raise BadInputError("start", self.start, expected=f"one of {', '.join(map(repr, self.choices))}")
         return self
 
     def describe(self) -> str:

@@ -68,8 +68,9 @@ def run_sweep(
 
     Raises:
         BadInputError: that sweep has another definition, storage, data or source of own parts and has not ended,
-            another process is running it, the database can't be used, a user's own model or optimizer, or a dataset
-            function of which two processes have other data.
+            the database can't be used, a user's own model or optimizer, or a dataset function of which two processes
+            have other data.
+        BusyError: another process is running it.
         WorkFailedError: trials fail one after the other, workers die again and again, or the tracking store was away
             for too long.
         ConnectionError: the database is away.
@@ -87,7 +88,7 @@ def run_sweep(
     if found is None:
         origin = new_origin(definition.base, data, names)
     sweep_id = found.run_id if found else start_sweep(name, definition, kept_in, tracker, origin)
-    with only_process(sweep_folder(sweep_id), f"sweep {sweep_id!r}"), delivered(tracker) as outbox:
+    with only_process(sweep_folder(sweep_id), "sweep", sweep_id), delivered(tracker) as outbox:
         sweep = Sweep(
             name,
             definition,

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperOption
 from experiments.cli import inspect, run, serve, sweep
 from experiments.cli.options import FLAG
 from experiments.cli.prose import say
+from experiments.cli.steps import flags_of, with_flags
 from harness.errors import HarnessError, WorkFailedError, without_password
 
 app = typer.Typer(
@@ -86,7 +87,7 @@ def main() -> None:
     except WorkFailedError as error:
         _stop(f"harness: {error}; what was done before is kept", error.exit_code)
     except HarnessError as error:
-        _stop(f"harness: {error}", error.exit_code)
+        _stop(f"harness: {with_flags(str(error), _flags())}", error.exit_code)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
             if not error.format_message():  # no command at all: the help is printed
@@ -102,6 +103,12 @@ def main() -> None:
     if code == INTERRUPTED:
         _stop("harness: interrupted; every finished epoch is kept", code)
     sys.exit(code or 0)
+
+
+def _flags() -> dict[str, str]:
+    """Return the flags of all commands by their parameters' names; a parameter has the same one in each of them."""
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    return flags_of(each for command in commands.values() for each in command.params)
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401

@@ -7,6 +7,7 @@ import typer
 
 from experiments.cli.options import DataDir, Json, LatestSweep
 from experiments.cli.prose import print_json
+from experiments.cli.steps import flags_of, next_step, with_flags
 from harness.errors import BadInputError, unknown
 
 FORMATS = ("csv", "parquet", "json")
@@ -50,7 +51,7 @@ def status(
     process = holder(folder) if folder.exists() else None
     now = read_snapshot(folder) if process else None
     if as_json:
-        dead = [each.model_dump(mode="json") for each in cut_off]
+        dead = [{"run_id": each.run_id, "stage": each.stage, "next_step": next_step(each)} for each in cut_off]
         here = {"process": process, "resumable": folder.exists(), "cut_off": dead}
         print_json(progress.model_dump(mode="json") | here | (now.model_dump(mode="json") if now else {}))
     else:
@@ -139,12 +140,16 @@ def report(
         typer.echo(page)
 
 
-def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
+def doctor(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
     """What a run here would use, and whether anything is wrong."""
     from experiments.cli.terminal import print_findings
     from harness.doctor import diagnose
 
-    findings = diagnose(data_dir)
+    flags = flags_of(context.command.params)
+    findings = [
+        each.model_copy(update={"advice": each.advice and with_flags(each.advice, flags)})
+        for each in diagnose(next_step, data_dir)
+    ]
     if as_json:
         print_json([finding.model_dump(mode="json") for finding in findings])
     else:

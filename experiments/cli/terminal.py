@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.cli.prose import say
+from experiments.cli.steps import next_step
 from harness.config import RATE_KEYS
 from harness.records import EpochMetrics, Outcome
 from reports.status import SweepProgress
@@ -152,7 +153,7 @@ def print_progress(progress: SweepProgress, process: str | None, is_here: bool, 
 def print_cut_off(found: "Sequence[CutOff]") -> None:
     """On stderr, a line for each run that only seems to run, and what ends it."""
     for each in found:
-        say(f"harness: {each.stage} {each.run_id} was cut off: {each.next_step}", err=True)
+        say(f"harness: {each.stage} {each.run_id} was cut off: {next_step(each)}", err=True)
 
 
 def print_prediction(result: "Prediction", verdict: str) -> None:

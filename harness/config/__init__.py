@@ -5,7 +5,7 @@ Other packages import from here; the modules within import from each other.
 
 from harness.config.base import FrozenModel
 from harness.config.datasets import DATASETS, AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
-from harness.config.messages import NEXT_STEP, one_line, validated
+from harness.config.messages import refused, validated
 from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
 from harness.config.optimizers import (
     OPTIMIZER_CONFIGS,
@@ -22,7 +22,6 @@ from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleS
 
 __all__ = [
     "DATASETS",
-    "NEXT_STEP",
     "OPTIMIZER_CONFIGS",
     "OWN",
     "RATES",
@@ -50,8 +49,8 @@ __all__ = [
     "differences",
     "flatten",
     "learning_rate",
-    "one_line",
     "parse_config",
+    "refused",
     "validated",
     "with_settings",
 ]

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.config.base import FrozenModel
 from harness.config.plugins import OwnConfig, own_or
+from harness.errors import BadInputError
 
 DatasetName = Literal[
     "mnist",
@@ -64,9 +65,10 @@ class DatasetConfig(FrozenModel):
     def _fits_the_training_set(self) -> Self:
         there = DATASETS[self.name].training_images
         if self.train_size + self.validation_size > there:
-            raise ValueError(
-                f"train_size + validation_size is {self.train_size + self.validation_size}: "
-                f"expected at most {there}, the training images of {self.name}"
+            raise BadInputError(
+                "train_size + validation_size",
+                self.train_size + self.validation_size,
+                expected=f"at most {there}, the training images of {self.name}",
             )
         return self
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.config.base import FrozenModel, Model
 from harness.config.datasets import DatasetConfig
@@ -14,7 +15,7 @@ from harness.config.run import NAMED
 from harness.config.schedules import SCHEDULES
 from harness.errors import BadInputError, did_you_mean
 
-NEXT_STEP = "; correct the value and run again"
+NEXT_STEP = "correct the value and run again"
 # how pydantic calls the kinds in the location of an error
 TAGS: dict[str, type[FrozenModel] | None] = {
     "torchvision": DatasetConfig,
@@ -27,36 +28,62 @@ TAGS: dict[str, type[FrozenModel] | None] = {
 
 
 def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
-    """`values` as a `kind`, or one line naming the field, the value and what is allowed."""
+    """Return `values` as a `kind`.
+
+    Raises:
+        BadInputError: an unknown, missing or wrong field, in one line with field, value and what is expected.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise BadInputError(one_line(kind, error)) from None
+        raise refused(kind, error) from None
 
 
-def one_line(kind: type[BaseModel], error: ValidationError) -> str:
-    """What is wrong with values that were to be a `kind`: field, value, what is allowed."""
-    problems = []
-    for problem in error.errors(include_url=False):
-        # a discriminated union puts its tag into the location: optimizer.adam.lr
-        location = [str(part) for part in problem["loc"]]
-        key = ".".join(_without_tags(location))
-        message = problem["msg"].removeprefix("Value error, ").removesuffix(NEXT_STEP)
-        if problem["type"] == "extra_forbidden":
-            allowed = _allowed_keys(kind, location)
-            hint = did_you_mean(location[-1], allowed)
-            problems.append(f"{key}: unknown key" + (f"; {hint}allowed: {', '.join(allowed)}" if allowed else ""))
-        elif problem["type"] == "literal_error":
-            allowed = re.findall("'([^']*)'", problem["ctx"]["expected"])
-            hint = did_you_mean(str(problem["input"]), allowed)
-            problems.append(f"{key} {problem['input']!r}: {hint}allowed: {', '.join(allowed)}")
-        elif problem["type"] == "value_error":  # from a validator of ours, whose message names what is wrong
-            problems.append(message)
-        elif problem["type"] == "missing":
-            problems.append(f"{key}: missing; a value is required")
-        else:
-            problems.append(f"{key} {problem['input']!r}: {message[0].lower()}{message[1:]}")
-    return "; ".join(problems) + NEXT_STEP
+def refused(kind: type[BaseModel], error: ValidationError) -> BadInputError:
+    """Return what is wrong with values that were to be a `kind`: the first field, and the others in its line."""
+    first, *others = (_refusal(kind, problem) for problem in error.errors(include_url=False))
+    more = {"also": others} if others else {}
+    return first.but(next_step=first.next_step or NEXT_STEP, **more)
+
+
+def _refusal(kind: type[BaseModel], problem: ErrorDetails) -> BadInputError:
+    # a discriminated union puts its tag into the location: optimizer.adam.lr
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(_without_tags(location)) or kind.__name__
+    value = problem["input"]
+    context = problem.get("ctx", {})
+    message = problem["msg"]
+    if isinstance(context.get("error"), BadInputError):  # from a validator of ours
+        return context["error"]  # type: ignore[no-any-return]
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(key, location[-1], _known_keys(kind, location))
+    if problem["type"] == "missing":
+        return BadInputError(key, problem="is missing", expected="a value")
+    if problem["type"] == "literal_error":
+        known = re.findall("'([^']*)'", context["expected"])
+        return BadInputError(
+            key, value, expected=f"one of {', '.join(known)}", next_step=_with_suggestion(str(value), known)
+        )
+    if expected := re.fullmatch(
+        r"\w+ should (?:be|have|match) (.*?)(?:, (?:unable|got) .*| after validation, .*)?", message
+    ):
+        comparison = re.match("greater|less", expected[1])
+        return BadInputError(key, value, expected=f"a number {expected[1]}" if comparison else expected[1])
+    return BadInputError(key, value, f"({message[0].lower()}{message[1:]})")
+
+
+def _unknown_key(key: str, last: str, known: list[str]) -> BadInputError:
+    if not known:
+        return BadInputError(key, problem="is unknown")
+    return BadInputError(
+        key, problem="is unknown", expected=f"one of {', '.join(known)}", next_step=_with_suggestion(last, known)
+    )
+
+
+def _with_suggestion(name: str, known: list[str]) -> str:
+    """Return the next step where one of the known names is close; empty where none is."""
+    suggestion = did_you_mean(name, known)
+    return f"{suggestion}{NEXT_STEP}" if suggestion else ""
 
 
 def _without_tags(location: list[str]) -> list[str]:
@@ -70,7 +97,7 @@ def _without_tags(location: list[str]) -> list[str]:
     return key
 
 
-def _allowed_keys(kind: type[BaseModel], location: list[str]) -> list[str]:
+def _known_keys(kind: type[BaseModel], location: list[str]) -> list[str]:
     """The keys beside an unknown one, where the path to it leads through models alone."""
     for part in location[:-1]:
         field = kind.model_fields.get(part)

@@ -29,7 +29,7 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     So do a new schedule, and a model or dataset that is a user's own or no longer one.
 
     Raises:
-        BadInputError: an unknown key or a value that is not allowed.
+        BadInputError: an unknown key, or a value that the config refuses.
     """
     values = config.model_dump()
     for part in NAMED:
@@ -41,9 +41,9 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     for key, value in settings.items():
         keys = leaves("", values)  # as the settings before it left them
         part, _, leaf = key.partition(".")
-        own = ":" in str(keys.get(f"{part}.name")) and "." not in leaf  # its signature says what is allowed
+        own = ":" in str(keys.get(f"{part}.name")) and "." not in leaf  # its signature says what there is
         if not own and not any(f"{known}.".startswith(f"{key}.") for known in keys):
-            raise unknown("setting", key, keys, "`harness run --help` lists the keys")
+            raise unknown("setting", key, keys, "correct the key")
         _set_leaf(values, key, value)
     return parse_config(values)
 
@@ -51,8 +51,8 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 def _require_known(part: str, name: object) -> None:
     ours = list(NAMED[part])  # a list, since not every value has a hash
     if name not in ours and not (part in OWN and ":" in str(name)):
-        own = "; your own as 'module:name'" if part in OWN else ""
-        raise unknown(part, str(name), ours, f"see `harness run --help` for --set{own}")
+        own = ", or name your own as 'module:name'" if part in OWN else ""
+        raise unknown(part, str(name), ours, f"choose one of these{own}")
 
 
 def _is_of_another_kind(part: str, name: str, before: str | None) -> bool:

@@ -23,7 +23,6 @@ from harness.errors import BadInputError, unknown
 MANY = 20  # names for one line
 PLAIN = (bool, int, float, str, type(None), list, tuple, dict, Any)  # of which a config's values are
 OURS = ("harness", "studies", "reports", "experiments")
-WHERE = "it is looked for where Python's modules are; the command looks in the current folder, too"
 
 
 OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
@@ -73,8 +72,11 @@ def find(name: str) -> Any:  # noqa: ANN401
     module_name, _, path = name.partition(":")
     if module_name == "__main__":
         raise BadInputError(
-            f"{name!r} is in no module that a worker or a resumed run can import: a module's name is allowed before "
-            "the colon; put it into a file of its own"
+            "name",
+            name,
+            "is in no module that a worker or a resumed run can import",
+            expected="a module's name before the colon",
+            next_step="put it into a file of its own",
         )
     if not all(each.isidentifier() for each in module_name.split(".")):
         raise _not_importable(name)
@@ -82,9 +84,13 @@ def find(name: str) -> Any:  # noqa: ANN401
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(module_name)
     except Exception as error:
-        next_step = hidden_folder(error) or f"{WHERE}; install it, or run in the folder that has it"
+        next_step = hidden_folder(error) or "install it, or run in the folder that has it"
         raise BadInputError(
-            f"{name!r}: module {module_name!r} can't be imported ({in_one_line(error)}): {next_step}"
+            "name",
+            name,
+            f"has a module that can't be imported ({in_one_line(error)})",
+            expected="one that Python finds; the command looks in the current folder, too",
+            next_step=next_step,
         ) from None
     try:
         return functools.reduce(getattr, path.split("."), module)
@@ -92,10 +98,13 @@ def find(name: str) -> Any:  # noqa: ANN401
         hidden = _hidden_by(module)
         if hidden is not None:
             raise BadInputError(
-                f"{name!r}: module {module_name!r} is {place(module)}, which has no {path!r} and hides "
-                f"{str(hidden)!r}; rename that one, or correct the name"
+                "name",
+                name,
+                f"is not there: module {module_name!r} is {place(module)}, which has no {path!r} and hides "
+                f"{str(hidden)!r}",
+                next_step="rename that one, or correct the name",
             ) from None
-        raise unknown(f"name in module {module_name!r},", path, _like(path, module), "correct it") from None
+        raise unknown(f"name in module {module_name!r}", path, _like(path, module), "correct it") from None
 
 
 def in_one_line(error: Exception) -> str:
@@ -114,8 +123,8 @@ def hidden_folder(error: Exception) -> str:
     if hidden is None:
         return ""
     return (
-        f"folder {str(hidden.absolute())!r} is called as a package of the harness, which is imported instead: "
-        "another name is expected; rename the folder"
+        f"rename the folder {str(hidden.absolute())!r}: it is called as a package of the harness, which is imported "
+        "in its place"
     )
 
 
@@ -143,15 +152,27 @@ def with_defaults(values: Mapping[str, Any], fields: Collection[str], first: int
     arguments = _arguments(name, first)
     names = [each.name for each in arguments]
     for clash in sorted({*names} & {*fields}):
-        raise BadInputError(f"{name!r} takes an argument {clash!r}, which is the config's own; call it otherwise")
+        raise BadInputError(
+            "name",
+            name,
+            f"takes an argument {clash!r}, which is the config's own",
+            expected="another name of that argument",
+            next_step="rename it",
+        )
     for key in values:
         if key not in names and key not in fields:
-            raise unknown(f"argument of {name!r},", str(key), [*names, *sorted(fields)], "correct it")
+            raise unknown(f"argument of {name!r}", str(key), [*names, *sorted(fields)], "correct it")
     for each in arguments:
         if each.name in values:
             _require_fitting(name, each, _listed(values[each.name]))
         elif each.default is inspect.Parameter.empty:
-            raise BadInputError(f"{name!r} needs a value of {each.name!r}; give one")
+            raise BadInputError(
+                "name",
+                name,
+                f"has no value of {each.name!r}",
+                expected="one, as its signature has it",
+                next_step="give one",
+            )
     return defaults(name, first) | {key: _listed(value) for key, value in values.items()}
 
 
@@ -169,7 +190,9 @@ def _arguments(name: str, first: int) -> list[inspect.Parameter]:
     try:
         signature = _signature(found)
     except (TypeError, ValueError):
-        raise BadInputError(f"{name!r} can't be called: a class or a function is allowed; name another") from None
+        raise BadInputError(
+            "name", name, "can't be called", expected="a class or a function", next_step="name another"
+        ) from None
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [each for each in list(signature.parameters.values())[first:] if each.kind in by_name]
 
@@ -185,8 +208,9 @@ def _require_fitting(name: str, argument: inspect.Parameter, value: Any) -> None
     kind = _kind(argument)
     if not _fits(kind, value):
         raise BadInputError(
-            f"argument {argument.name!r} of {name!r} is {value!r}: expected {inspect.formatannotation(kind)}, as its "
-            "signature has it"
+            f"argument {argument.name!r} of {name!r}",
+            value,
+            expected=f"{inspect.formatannotation(kind)}, as its signature has it",
         )
 
 
@@ -263,8 +287,11 @@ def _not_importable(name: str) -> BadInputError:
     better = re.sub(r"^(?=\d)|\W", "_", stem)
     next_step = f"say '{better}:{path}'" if better == stem else f"rename its file to {better}.py"
     return BadInputError(
-        f"{name!r}: module {module_name!r} has no name that Python can import: letters, digits and underscores are "
-        f"expected; {next_step}"
+        "name",
+        name,
+        "has a module that Python can't import by its name",
+        expected="letters, digits and underscores",
+        next_step=next_step,
     )
 
 

@@ -14,11 +14,12 @@ from harness.config.networks import AnyModel, ModelConfig, OwnModelConfig
 from harness.config.optimizers import OPTIMIZER_CONFIGS, AdadeltaConfig, OptimizerConfig, OwnOptimizerConfig
 from harness.config.plugins import OwnConfig
 from harness.config.schedules import SCHEDULES, ConstantSchedule, ScheduleConfig, WarmedUp
+from harness.errors import BadInputError
 
 
 def _device_name(text: str) -> str:
     if re.fullmatch(r"cpu|mps|cuda(:\d+)?", text) is None:
-        raise ValueError(f"device {text!r}: cpu, mps, cuda or, with a number, cuda:1 is allowed")
+        raise BadInputError("device", text, expected="cpu, mps, cuda or, with a number, cuda:1")
     return text
 
 
@@ -54,17 +55,19 @@ class RunConfig(FrozenModel):
     @model_validator(mode="after")
     def _batch_fits_the_data(self) -> Self:
         if self.batch_size > self.dataset.train_size:
-            raise ValueError(
-                f"batch_size {self.batch_size} is over the data: 1 to dataset.train_size "
-                f"({self.dataset.train_size}) is allowed"
+            raise BadInputError(
+                "batch_size",
+                self.batch_size,
+                "is over the data",
+                expected=f"1 to dataset.train_size ({self.dataset.train_size})",
             )
         return self
 
     @model_validator(mode="after")
     def _warm_up_fits_the_run(self) -> Self:
         if isinstance(self.schedule, WarmedUp) and self.schedule.warm_up_epochs > self.epochs:
-            raise ValueError(
-                f"schedule.warm_up_epochs {self.schedule.warm_up_epochs:g}: 0 to epochs ({self.epochs}) is allowed"
+            raise BadInputError(
+                "schedule.warm_up_epochs", self.schedule.warm_up_epochs, expected=f"0 to epochs ({self.epochs})"
             )
         return self
 

@@ -79,9 +79,12 @@ def data_for_slice(config: RunConfig, data_dir: Path | None, origin: Origin | No
         data = load_cached_splits(config.dataset, config.device, data_dir)
     if data.digest != origin.digest:
         raise BadInputError(
-            f"dataset {config.dataset.name!r} gives a worker other data (digest {data.digest[:12]}) than its run or "
-            f"sweep began with ({origin.digest[:12]}): the same in every process are allowed; of a function of your "
-            f"own, {REPEATABLE}; on a cluster, give each machine the same files"
+            "dataset",
+            config.dataset.name,
+            f"gives a worker other data (digest {data.digest[:12]}) than its run or sweep began with "
+            f"({origin.digest[:12]})",
+            expected="the same in every process",
+            next_step=f"of a function of your own, {REPEATABLE}; on a cluster, give each machine the same files",
         )
     return data
 
@@ -104,8 +107,11 @@ def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | 
     data = load_cached_splits(config.dataset, config.device, data_dir)
     if data.digest != expected:
         raise BadInputError(
-            f"data {config.dataset.name!r} has digest {data.digest}: {expected} is allowed, the run's own; "
-            f"{how_to_restore(config.dataset)}"
+            "dataset",
+            config.dataset.name,
+            f"has digest {data.digest}",
+            expected=f"{expected}, the run's own",
+            next_step=how_to_restore(config.dataset),
         )
     return data
 
@@ -114,7 +120,7 @@ def how_to_restore(dataset: AnyDatasetConfig) -> str:
     """What to do where a dataset is another than before."""
     if isinstance(dataset, OwnDatasetConfig):
         return f"restore what its function reads; where it is not the same each time, {REPEATABLE}"
-    return "name the folder with that data with --data-dir"
+    return "name the folder with that data with `data_dir`"
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from harness.config import OwnDatasetConfig, canonical_json, validated
-from harness.errors import BadInputError
+from harness.errors import BadInputError, RefusedError
 from harness.training.data import load_splits
 
 REPEATABLE = "seed its generators, and sort what it reads"
@@ -29,13 +29,19 @@ def require_repeatable(dataset: OwnDatasetConfig, digest: str) -> None:
     again = _in_a_fresh_process(dataset)
     if "error" in again:
         raise BadInputError(
-            f"dataset {dataset.name!r} fails in a second process ({again['error']}), and so it would in a worker: a "
-            "function that needs nothing but its arguments and files is allowed; correct it"
+            "dataset",
+            dataset.name,
+            f"fails in a second process ({again['error']}), and so it would in a worker",
+            expected="a function that needs nothing but its arguments and files",
+            next_step="correct it",
         )
     if again["digest"] != digest:
         raise BadInputError(
-            f"dataset {dataset.name!r} gives other data in a second process (digest {again['digest'][:12]}, here "
-            f"{digest[:12]}): a function that gives the same in every process is allowed; {REPEATABLE}"
+            "dataset",
+            dataset.name,
+            f"gives other data in a second process (digest {again['digest'][:12]}, here {digest[:12]})",
+            expected="a function that gives the same in every process",
+            next_step=REPEATABLE,
         )
 
 
@@ -67,6 +73,6 @@ def answer() -> None:
         config = validated(OwnDatasetConfig, json.loads(sys.stdin.buffer.read()))
         found = {"digest": load_splits(config, "cpu").digest}
     except Exception as error:
-        kind = "" if isinstance(error, BadInputError) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, RefusedError) else f"{type(error).__name__}: "
         found = {"error": " ".join(f"{kind}{error}".split())}
     Path(written).write_text(json.dumps(found), encoding="utf-8")

@@ -86,8 +86,11 @@ def require_same_source(expected: OwnSource) -> None:
     here = own_source(f"{module}:" for module in expected.modules)
     for file, was, is_here in differences(expected.files, here.files):
         raise BadInputError(
-            f"source {file!r} is {short(is_here)} for a worker and was {short(was)} when its run or sweep began: the "
-            "same file is allowed; restore it, or begin anew; on a cluster, give each machine the same files"
+            "source",
+            file,
+            f"is {short(is_here)} for a worker and was {short(was)} when its run or sweep began",
+            expected="the same file",
+            next_step="restore it, or begin anew; on a cluster, give each machine the same files",
         )
 
 

@@ -34,7 +34,10 @@ def build_augmentation(config: AugmentationConfig) -> Callable[[Tensor], Tensor]
     def augment(images: Tensor) -> Tensor:
         if images.dim() == 2:
             raise BadInputError(
-                f"augmentation of rows of {images.shape[1]} features: images are expected; leave augmentation.… out"
+                "augmentation",
+                problem=f"of rows of {images.shape[1]} features",
+                expected="images",
+                next_step="leave what begins with augmentation. out",
             )
         with_channels = images if images.dim() == 4 else images.unsqueeze(1)
         return torch.stack([transform(image) for image in with_channels]).view_as(images)

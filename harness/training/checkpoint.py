@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import BadInputError
+from harness.errors import BadInputError, DamagedFileError
 from harness.records import Divergence, EpochMetrics, Mistakes
 
 KEYS = {"epochs", "divergence", "mistakes"}  # of a file
@@ -54,7 +54,7 @@ def load_latest(folder: Path) -> Checkpoint:
     """The last checkpoint in `folder`; an empty one where there is none.
 
     Raises:
-        BadInputError: the file is truncated or altered; named with both digests.
+        DamagedFileError: the file is truncated or altered; named with both digests.
     """
     paths = _paths(folder)
     return load(paths[-1]) if paths else Checkpoint()
@@ -64,14 +64,18 @@ def load(path: Path) -> Checkpoint:
     """The checkpoint of one file, checked whole before any of it is used.
 
     Raises:
-        BadInputError: the file is truncated or altered, named with both digests; or a later version wrote it.
+        DamagedFileError: the file is truncated or altered; named with both digests.
+        BadInputError: a later version wrote it.
     """
     expected, _, body = path.read_bytes().partition(b"\n")
     actual = hashlib.sha256(body).hexdigest()
     if actual.encode() != expected:
-        raise BadInputError(
-            f"checkpoint {str(path)!r} is damaged: sha256 {actual}, allowed "
-            f"{expected[:64].decode('ascii', 'replace')}; delete that file to go on from the epoch before it"
+        raise DamagedFileError(
+            "checkpoint",
+            str(path),
+            f"is damaged, with sha256 {actual}",
+            expected=f"sha256 {expected[:64].decode('ascii', 'replace')}",
+            next_step="delete that file to go on from the epoch before it",
         )
     metrics, _, state = body.partition(b"\n")
     values = json.loads(metrics)
@@ -91,9 +95,12 @@ def load(path: Path) -> Checkpoint:
 def _require_known(path: Path, later: list[str]) -> None:
     if later:
         raise BadInputError(
-            f"checkpoint {str(path)!r} with {', '.join(map(repr, dict.fromkeys(later)))} was written by a later "
-            "version of the harness: one of this version or an earlier one is allowed; go on with that version, or "
-            f"delete the folder {str(path.parent)!r} to train the run again from its beginning"
+            "checkpoint",
+            str(path),
+            f"with {', '.join(map(repr, dict.fromkeys(later)))} was written by a later version of the harness",
+            expected="one of this version or an earlier one",
+            next_step=f"go on with that version, or delete the folder {str(path.parent)!r} to train the run again "
+            "from its beginning",
         )
 
 

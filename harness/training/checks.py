@@ -1,35 +1,30 @@
 """Whether a user's own model and optimizer do what a run needs, tried on a few images before anything begins."""
 
-import contextlib
 import itertools
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Literal
 
 import torch
 from torch import Tensor, nn, optim
 from torch.nn.parameter import is_lazy
-from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
-from harness.errors import BadInputError, described
-from harness.training.attributes import differing_attributes
+from harness.errors import BadInputError
 from harness.training.data import known_classes
 from harness.training.determinism import isolated
 from harness.training.generators import seed_generators
+from harness.training.guard import Thing, guarded, model_of
 from harness.training.images import Split, Splits, normalize
-from harness.training.loop import build, to_evaluate, train_epoch
 from harness.training.networks import gives_logits, new_model
 from harness.training.optimizers import build_optimizer
-from harness.training.state import RunState, capture, restore
+from harness.training.resumable import require_resumable
 
 logger = logging.getLogger(__name__)
 IMAGES = 16  # that steps are tried on, in batches of
 BATCH = 8
 MOST_SIZES = 16  # batch sizes that are tried
-SEEDS = 2**64
 Outputs = Literal["log_probabilities", "logits"]
-Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
 
 
 def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] = ()) -> RunConfig:
@@ -60,19 +55,19 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
         model = _made_model(tried)
         outputs = _outputs(tried, model, few, data)
         if outputs == "logits" and not gives_logits(config.model):
+            _, name = model_of(config)
             logger.warning(
-                "harness: %s gives logits: it is trained with cross-entropy, as model.outputs=logits says",
-                _model_name(config),
+                "harness: model %r gives logits: it is trained with cross-entropy, as model.outputs=logits says", name
             )
             config, tried = (with_settings(each, {"model.outputs": outputs}) for each in (config, tried))
         _require_batches(tried, config, model, data, batch_sizes)
         _require_optimizer(tried, model)
-        _require_repeatable(tried, few)
+        require_resumable(tried, few)
     return config
 
 
 def _made_model(config: RunConfig) -> nn.Module:
-    with _guarded(_model_name(config), "can't be made with these values"):
+    with guarded(model_of(config), "can't be made with these values"):
         model = new_model(config.model)
         if not isinstance(model, nn.Module):
             raise TypeError(f"it is a {type(model).__name__}, expected a torch.nn.Module")
@@ -80,64 +75,75 @@ def _made_model(config: RunConfig) -> nn.Module:
     lazy = list(dict.fromkeys(name.rpartition(".")[0] for name, each in tensors if is_lazy(each)))
     if lazy:
         raise BadInputError(
-            f"{_model_name(config)} has lazy modules ({', '.join(lazy)}), whose sizes only a first pass decides: "
-            "expected sizes that are known when it is made; give them (such as nn.Linear(784, 10)), or pass "
-            "one batch through the model at the end of its constructor"
+            *model_of(config),
+            f"has lazy modules ({', '.join(lazy)}), whose sizes only a first pass decides",
+            expected="sizes that are known when it is made",
+            next_step="give them (such as nn.Linear(784, 10)), or pass one batch through the model at the end of its "
+            "constructor",
         )
     return model
 
 
 def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> Outputs:
     """What the model gives in training and in evaluation mode, which must be the same, and what the config says."""
-    name = _model_name(config)
+    thing = model_of(config)
     found = {}
     for mode in ("evaluation", "training"):
         model.train(mode == "training")
-        outputs = _passed(name, model, few.images)
-        _require_shape(name, outputs, config, few, data)
-        found[mode] = _kind(name, outputs)
+        outputs = _passed(thing, model, few.images)
+        _require_shape(thing, outputs, config, few, data)
+        found[mode] = _kind(thing, outputs)
     if found["training"] != found["evaluation"]:
         raise BadInputError(
-            f"{name} gives {_words(found['training'])} in training mode and {_words(found['evaluation'])} in "
-            "evaluation mode: expected the same in both; let its forward end in one way"
+            *thing,
+            f"gives {_words(found['training'])} in training mode, {_words(found['evaluation'])} in evaluation mode",
+            expected="the same in both",
+            next_step="let its forward end in one way",
         )
     said = config.model.outputs if isinstance(config.model, OwnModelConfig) else None
     if said not in (None, found["training"]):
         raise BadInputError(
-            f"model.outputs {said!r}, but {name} gives {_words(found['training'])}: expected what it gives; "
-            "correct or leave out model.outputs"
+            "model.outputs",
+            said,
+            "is not what the model gives",
+            expected=_words(found["training"]),
+            next_step="correct it, or leave it out",
         )
     return found["training"]
 
 
-def _passed(name: str, model: nn.Module, images: Tensor) -> Tensor:
+def _passed(thing: Thing, model: nn.Module, images: Tensor) -> Tensor:
     shape = tuple(normalize(images[:1]).shape[1:])
-    with torch.no_grad(), _guarded(name, f"fails on {len(images)} images of shape {shape}"):
+    with torch.no_grad(), guarded(thing, f"fails on {len(images)} images of shape {shape}"):
         return model(normalize(images))  # type: ignore[no-any-return]
 
 
-def _require_shape(name: str, outputs: Tensor, config: RunConfig, few: Split, data: Splits) -> None:
+def _require_shape(thing: Thing, outputs: Tensor, config: RunConfig, few: Split, data: Splits) -> None:
     known = known_classes(config.dataset)
     classes = len(known) if known else _classes(data)
     is_wide = isinstance(outputs, Tensor) and outputs.dim() == 2 and len(outputs) == len(few)
     if not is_wide or outputs.shape[1] < classes or (known and outputs.shape[1] > classes):
         what = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise BadInputError(
-            f"{name} makes {what} of images {tuple(normalize(few.images).shape)}: expected ({len(few)}, {classes}"
-            f"{'' if known else ' or more'}), an output for each class; correct it"
+            *thing,
+            f"makes {what} of images {tuple(normalize(few.images).shape)}",
+            expected=f"({len(few)}, {classes}{'' if known else ' or more'}), an output for each class",
+            next_step="correct it",
         )
 
 
-def _kind(name: str, outputs: Tensor) -> Outputs:
+def _kind(thing: Thing, outputs: Tensor) -> Outputs:
     if not outputs.is_floating_point():
-        raise BadInputError(f"{name} gives {outputs.dtype}: expected floating point; correct it")
+        raise BadInputError(*thing, f"gives {outputs.dtype}", expected="floating point", next_step="correct it")
     outputs = outputs.double()
     if _are_one(outputs.exp().sum(dim=1)):
         return "log_probabilities"
     if _are_one(outputs.sum(dim=1)) and bool((outputs >= 0).all()):
         raise BadInputError(
-            f"{name} gives probabilities: expected logits or log-probabilities; leave its softmax out, or let it end "
-            "with log_softmax(dim=1)"
+            *thing,
+            "gives probabilities",
+            expected="logits or log-probabilities",
+            next_step="leave its softmax out, or let it end with log_softmax(dim=1)",
         )
     return "logits"
 
@@ -157,7 +163,7 @@ def _require_batches(
 
     Of many sizes the smallest, the largest and some between are tried.
     """
-    name = _model_name(tried)
+    thing = model_of(tried)
     for split, sizes, mode in (
         (data.train, {config.batch_size, *batch_sizes}, "training"),
         (data.validation, {config.evaluation_batch_size}, "evaluation"),
@@ -169,10 +175,12 @@ def _require_batches(
             images = split.images[:size].cpu()
             with (
                 torch.no_grad(),
-                _guarded(
-                    name,
+                guarded(
+                    thing,
                     f"fails in {mode} mode on a batch of {size} of {len(split)} images in batches of {by_size[size]}",
-                    "choose another batch size or number of images" if size < by_size[size] else "correct it",
+                    next_step="choose another batch size or number of images"
+                    if size < by_size[size]
+                    else "correct it",
                 ),
             ):
                 outputs = model(normalize(images))
@@ -194,8 +202,7 @@ def _spread(sizes: list[int]) -> list[int]:
 
 
 def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
-    name = f"optimizer {config.optimizer.name!r}"
-    with _guarded(name, "can't be made with these values"):
+    with guarded(("optimizer", config.optimizer.name), "can't be made with these values"):
         optimizer = build_optimizer(config.optimizer, model.parameters())
         if not isinstance(optimizer, optim.Optimizer):
             raise TypeError(f"it is a {type(optimizer).__name__}, expected a torch.optim.Optimizer")
@@ -203,116 +210,13 @@ def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
     changes = config.schedule != ConstantSchedule()
     if changes and not all(isinstance(rate, float | int | Tensor) for rate in rates):
         raise BadInputError(
-            f"schedule {config.schedule.name!r} changes the learning rate, and {name} has none under 'lr' "
-            f"({rates[0]!r}): expected schedule.name constant without warm-up, or an optimizer with a number as lr; "
-            "choose one of the two"
+            "schedule",
+            config.schedule.name,
+            f"changes the learning rate, and optimizer {config.optimizer.name!r} has none under 'lr' ({rates[0]!r})",
+            expected="schedule.name constant without warm-up, or an optimizer with a number as lr",
+            next_step="choose one of the two",
         )
-
-
-def _require_repeatable(config: RunConfig, few: Split) -> None:
-    """Train two epochs at once, again from the stored state after the first, and one with another seed."""
-    names = _names(config)
-    built = _built(config, config.seed)
-    start = capture(config, 0, *built)
-    again = _built(config, config.seed)
-    _require_same(
-        f"{names}: two builds from seed {config.seed} differ",
-        "let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
-        _differing_parts(start, capture(config, 0, *again)) + _outside(built, again),
-    )
-    half = _trained(config, built, few, 1)
-    if half is None:
-        return  # it diverged, which a run may, and says so
-    try:
-        stored = RunState.from_bytes(half.to_bytes())
-    except Exception as error:
-        raise BadInputError(f"{names}: the state can't be stored ({described(error)}); {_EXPECTED}") from None
-    whole = _trained(config, built, few, 2)
-    other = _built(config, (config.seed + 1) % SEEDS)
-    _require_a_seed_that_acts(config, start, half, capture(config, 0, *other), _trained(config, other, few, 1))
-    # built from another seed: what it copied of its first weights, and keeps for itself, is then seen
-    resumed = _built(config, (config.seed + 1) % SEEDS)
-    restore(stored, config, *resumed)
-    ended = _trained(config, resumed, few, 2)
-    kept = _outside(built, resumed)
-    if kept or (whole and ended and whole.hash() != ended.hash()):
-        what = (
-            f"it keeps {', '.join(kept[:5])} outside its state"
-            if kept
-            else "something that decides its numbers is in no state dict, or drawn from a generator of its own"
-        )
-        raise BadInputError(
-            f"{names}: a run that was stopped would not go on as one that was left alone, since {what}; {_EXPECTED}"
-        )
-
-
-def _built(config: RunConfig, seed: int) -> Built:
-    seed_generators(seed)
-    with _guarded(f"{_names(config)}:", f"can't be made from seed {seed}"):
-        return build(config)
-
-
-def _trained(config: RunConfig, built: Built, few: Split, epoch: int) -> RunState | None:
-    """The state after one more epoch; None where it diverged."""
-    model, optimizer, scheduler = built
-    with _guarded(f"{_names(config)}:", "a step fails", _EXPECTED):
-        losses, _, _ = train_epoch(model, optimizer, few, config, scheduler)
-        to_evaluate(model, optimizer)
-    return capture(config, epoch, model, optimizer, scheduler) if bool(losses.isfinite().all()) else None
-
-
-def _require_a_seed_that_acts(
-    config: RunConfig, start: RunState, half: RunState, other_start: RunState, other_half: RunState | None
-) -> None:
-    """Refuse a seed that leaves the generators alone. The first weights may be the same: they may be zeros."""
-    pairs = ((start, other_start), (half, other_half))
-    if any(other is not None and torch.equal(one.rng["cpu"], other.rng["cpu"]) for one, other in pairs):
-        raise BadInputError(
-            f"{_names(config)}: seeds {config.seed} and {(config.seed + 1) % SEEDS} give the same run, so that its "
-            "finals would be one run told several times: expected a seed that acts; leave torch.manual_seed and the "
-            "like out of it"
-        )
-
-
-def _require_same(what: str, next_step: str, differing: list[str]) -> None:
-    if differing:
-        raise BadInputError(f"{what} ({', '.join(differing[:5])}): expected the same; {next_step}")
-
-
-def _differing_parts(one: RunState, other: RunState) -> list[str]:
-    parts = ("model", "optimizer", "rng")
-    return [name for part in parts for name in differing_attributes(getattr(one, part), getattr(other, part))]
-
-
-def _outside(one: Built, other: Built) -> list[str]:
-    """The attributes of model and optimizer that differ and that their own state dicts don't have."""
-    parts = (("model", one[0], other[0]), ("optimizer", one[1], other[1]))
-    names = [f"{part}.{name}" for part, ours, theirs in parts for name in differing_attributes(ours, theirs)]
-    return [name for name in names if not name.startswith("optimizer.state_dict()")]
-
-
-_EXPECTED = "expected what steps on gradients and has its state in `state_dict()`, as tensors and plain values"
 
 
 def _classes(data: Splits) -> int:
     return 1 + max(int(split.labels.max()) for split in (data.train, data.validation, data.test) if len(split))
-
-
-def _model_name(config: RunConfig) -> str:
-    return f"model {config.model.name!r}" if isinstance(config.model, OwnConfig) else "the chapter's model"
-
-
-def _names(config: RunConfig) -> str:
-    owns = [part.name for part in (config.model, config.optimizer) if isinstance(part, OwnConfig)]
-    return " and ".join(map(repr, owns)) or repr(config.dataset.name)
-
-
-@contextlib.contextmanager
-def _guarded(name: str, what: str, next_step: str = "correct it") -> Iterator[None]:
-    """Raise whatever a user's own code raises as one line."""
-    try:
-        yield
-    except BadInputError:
-        raise
-    except Exception as error:
-        raise BadInputError(f"{name} {what} ({described(error)}); {next_step}") from None

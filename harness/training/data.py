@@ -20,14 +20,16 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
     """The dataset on `device`, split as `config` says.
 
     Raises:
-        BadInputError: damaged or missing files, what isn't images and labels, or fewer than the config asks for.
+        BadInputError: missing files, what isn't images and labels, or fewer than the config asks for.
+        DamagedFileError: a file of the shipped MNIST is not the one that was published.
     """
     train, test = own_parts(config) if isinstance(config, OwnDatasetConfig) else read_images(config.name, data_dir)
     if config.train_size + config.validation_size > len(train):
         raise BadInputError(
-            f"dataset.train_size + dataset.validation_size is {config.train_size + config.validation_size}: "
-            f"at most {len(train)} is allowed, the training images in {_whence(config, data_dir)}; "
-            "choose smaller ones"
+            "dataset.train_size + dataset.validation_size",
+            config.train_size + config.validation_size,
+            expected=f"at most {len(train)}, the training images in {_whence(config, data_dir)}",
+            next_step="choose smaller ones",
         )
     order = stratified_order(train.labels, config.split_seed)
     validation_part = order[: config.validation_size]

@@ -80,7 +80,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def thread_limit() -> int | None:
-    """How many threads OMP_THREAD_LIMIT allows this process; None where it says no such number."""
+    """Return how many threads OMP_THREAD_LIMIT lets this process have; None where it says no such number."""
     said = os.environ.get("OMP_THREAD_LIMIT", "").strip()
     return int(said) if said.isdecimal() and int(said) > 0 else None
 
@@ -94,8 +94,11 @@ def require_threads(threads: int) -> None:
     limit = thread_limit()
     if limit is not None and threads > limit:
         raise BadInputError(
-            f"threads {threads}: OMP_THREAD_LIMIT is {limit}, expected no more threads than that; "
-            f"unset it, or set threads to {limit} in the config"
+            "threads",
+            threads,
+            f"is over OMP_THREAD_LIMIT, which is {limit}",
+            expected="no more threads than that",
+            next_step=f"unset it, or set threads to {limit} in the config",
         )
 
 

@@ -21,9 +21,13 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return next((device for device in ("cuda", "mps") if device in available), "cpu")
     if name not in available:
+        known = ["auto", *available]
         raise BadInputError(
-            f"device {name!r} is not available: {did_you_mean(name, ['auto', *available])}allowed here: auto, "
-            f"{', '.join(available)}; choose one of these"
+            "device",
+            name,
+            "is not available",
+            expected=f"one that is here: {', '.join(known)}",
+            next_step=f"{did_you_mean(name, known)}choose one of these",
         )
     return name
 

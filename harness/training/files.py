@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from harness.config.datasets import DATASETS, DatasetName
-from harness.errors import BadInputError
+from harness.errors import BadInputError, DamagedFileError
 from harness.paths import WORK_FOLDER
 from harness.training.images import Split
 
@@ -27,11 +27,15 @@ def read_images(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]
 
     Raises:
         BadInputError: the folder is not there, or files in it are damaged or missing.
+        DamagedFileError: a file of the shipped MNIST is.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise BadInputError(
-            f"data folder {str(data_dir)!r} is not there: "
-            "name a folder in torchvision's layout, or leave out --data-dir"
+            "data folder",
+            str(data_dir),
+            "is not there",
+            expected="a folder in torchvision's layout",
+            next_step="name one with `data_dir`, or leave it out",
         )
     if name == "mnist" and data_dir is None:
         return _read_shipped_mnist()
@@ -60,7 +64,7 @@ def checked_bytes(path: Path) -> bytes:
     """The uncompressed content of a gzip IDX file of MNIST.
 
     Raises:
-        BadInputError: the file is missing, not gzip, or its SHA-256 is not the known one.
+        DamagedFileError: the file is missing, not gzip, or its SHA-256 is not the known one.
     """
     expected = MNIST_SHA256[path.stem]
     try:
@@ -69,8 +73,12 @@ def checked_bytes(path: Path) -> bytes:
     except (OSError, EOFError, ValueError) as error:
         content, actual = b"", f"unreadable ({error})"
     if actual != expected:
-        raise BadInputError(
-            f"data file {path.name!r} is damaged: sha256 {actual}, allowed {expected}; install the package again"
+        raise DamagedFileError(
+            "data file",
+            path.name,
+            f"is damaged, with sha256 {actual}",
+            expected=f"sha256 {expected}",
+            next_step="install the package again",
         )
     return content
 
@@ -86,8 +94,11 @@ def _read_torchvision(name: DatasetName, data_dir: Path | None) -> tuple[Split, 
         parts = [dataset(root, train=train, download=data_dir is None) for train in (True, False)]
     except (RuntimeError, OSError) as error:
         raise BadInputError(
-            f"dataset {name!r} is neither in {str(root)!r} nor downloadable ({str(error).splitlines()[0]}): "
-            f"put the IDX files under {dataset.__name__}/raw in a folder and name it with --data-dir"
+            "dataset",
+            name,
+            f"is neither in {str(root)!r} nor downloadable ({str(error).splitlines()[0]})",
+            expected=f"its IDX files under {dataset.__name__}/raw in a folder",
+            next_step="put them there and name the folder with `data_dir`",
         ) from None
     train, test = (Split(part.data, part.targets.to(torch.int64)) for part in parts)
     return train, test

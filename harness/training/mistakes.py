@@ -22,7 +22,7 @@ def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str
     if log_probabilities.shape != (len(truths), classes) or int(truths.max()) >= classes:
         raise ValueError(
             f"outputs of shape {tuple(log_probabilities.shape)} for {len(truths)} labels up to {int(truths.max())}: "
-            f"({len(truths)}, {classes}) is expected, as many outputs as names"
+            f"expected ({len(truths)}, {classes}), as many outputs as names"
         )
     predictions = log_probabilities.argmax(dim=1)
     probabilities = log_probabilities.double().amax(dim=1).exp()

@@ -25,13 +25,21 @@ def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
         raise _unusable(config, f"has {problem}")
     least = 3 if config.validation_size else 2  # one to train on, one to test, and one to validate
     if len(labels) < least:
-        raise _unusable(config, f"has {len(labels)} images, where {least} or more are expected")
+        raise BadInputError(
+            "dataset",
+            config.name,
+            f"has {len(labels)} images",
+            expected=f"{least} or more",
+            next_step="correct the function, or what it reads",
+        )
     most = len(labels) - least + 1
     if config.test_size > most:
         raise BadInputError(
-            f"dataset.test_size {config.test_size}: 1 to {most} is allowed, what {config.name!r} has "
-            f"beside an image to train on{' and one to validate' if config.validation_size else ''}; "
-            "choose a smaller one"
+            "dataset.test_size",
+            config.test_size,
+            expected=f"1 to {most}, what {config.name!r} has beside an image to train on"
+            f"{' and one to validate' if config.validation_size else ''}",
+            next_step="choose a smaller one",
         )
     order = stratified_order(labels, config.split_seed)
     test, rest = order[: config.test_size].sort().values, order[config.test_size :].sort().values
@@ -46,8 +54,11 @@ def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
             found = make(**config.arguments)
     except (Exception, SystemExit) as error:  # whatever the user's code raises is theirs to read, in one line
         raise BadInputError(
-            f"dataset {config.name!r} raised {described(error)}{_line_of(error)}: images and labels are expected; "
-            "correct the function, its arguments, or what it reads"
+            "dataset",
+            config.name,
+            f"raised {described(error)}{_line_of(error)}",
+            expected="images and labels",
+            next_step="correct the function, its arguments, or what it reads",
         ) from None
     if not (isinstance(found, tuple | list) and len(found) == 2):
         length = f" of {len(found)}" if isinstance(found, tuple | list) else ""
@@ -100,11 +111,11 @@ def _problem_of(images: Tensor, labels: Tensor) -> str:
     return "images that are not finite in float32" if not images.isfinite().all() else ""
 
 
-_ALLOWED_DATASET = (
-    "a function that returns images and labels is allowed, two tensors or arrays: images uint8 or floating point "
+_EXPECTED = (
+    "a function that returns images and labels, two tensors or arrays: images uint8 or floating point "
     "(n, height, width), (n, channels, height, width) or (n, features), labels int64 (n,) from 0"
 )
 
 
 def _unusable(config: OwnDatasetConfig, what: str) -> BadInputError:
-    return BadInputError(f"dataset {config.name!r} {what}: {_ALLOWED_DATASET}; correct it")
+    return BadInputError("dataset", config.name, what, expected=_EXPECTED, next_step="correct it")

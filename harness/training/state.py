@@ -94,8 +94,10 @@ def restore(
     """
     for key, theirs, ours in differences(json.loads(state.config), json.loads(canonical_json(config))):
         raise BadInputError(
-            f"state of another config: its {key} is {theirs!r}, this run's is {ours!r}; "
-            "a state of the same config is allowed; choose that run's own state"
+            "state",
+            problem=f"is of another config, whose {key} is {theirs!r}",
+            expected=f"{ours!r}, this run's",
+            next_step="choose that run's own state",
         )
     model.load_state_dict(state.model)
     optimizer.load_state_dict(_to_cpu(state.optimizer))

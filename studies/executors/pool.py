@@ -62,7 +62,7 @@ def open_pool(
         BadInputError: no such executor, no such cluster, or a slice finds room on none of its nodes.
     """
     if name not in EXECUTORS:
-        raise unknown("executor", name, EXECUTORS, "choose one with --executor")
+        raise unknown("executor", name, EXECUTORS, "choose one of these")
     begin, at_a_time = EXECUTORS[name](Asked(workers, resources, ray_address))
     pool = WorkerPool(begin(), at_a_time, data_dir, begin)
     try:

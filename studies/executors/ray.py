@@ -34,8 +34,11 @@ def connect(address: str | None) -> None:
         import ray
     except ImportError:
         raise BadInputError(
-            "executor 'ray' needs the package ray, which is not installed: inline, local are allowed without it; "
-            "pip install 'optimizer-harness[ray]'"
+            "executor",
+            "ray",
+            "needs the package ray, which is not installed",
+            expected="inline or local without it",
+            next_step="choose one of them, or pip install 'optimizer-harness[ray]'",
         ) from None
     try:
         if address and address != "auto":  # Ray itself would go on trying
@@ -44,9 +47,11 @@ def connect(address: str | None) -> None:
         ray.init(address or "auto", log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise BadInputError(
-            f"Ray cluster {address or 'auto'!r} can't be joined ({type(error).__name__}): the address of a running "
-            "head is allowed, from a machine that is part of its cluster; begin one with `ray start --head`, join it "
-            "with `ray start --address HOST:PORT`"
+            "Ray cluster",
+            address or "auto",
+            f"can't be joined ({type(error).__name__})",
+            expected="the address of a running head, from a machine that is part of its cluster",
+            next_step="begin a head, or have this machine join one, with Ray's own command `ray start`",
         ) from None
 
 
@@ -64,8 +69,10 @@ def slices_at_a_time(needed: Resources) -> int:
     if room == 0:
         found = ", ".join(f"{node.get('CPU', 0.0):g} and {node.get('GPU', 0.0):g}" for node in nodes)
         raise BadInputError(
-            f"resources of a slice, {needed.cpus:g} CPUs and {needed.gpus:g} GPUs, are on no node of the cluster: "
-            f"what one node has is allowed ({found}); change [resources] of the experiment, or add such a node"
+            "resources",
+            problem=f"of a slice, {needed.cpus:g} CPUs and {needed.gpus:g} GPUs, are on no node of the cluster",
+            expected=f"what one node has ({found})",
+            next_step="change [resources] of the experiment, or add such a node",
         )
     return room
 

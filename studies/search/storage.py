@@ -56,8 +56,11 @@ class Database(RDBStorage):
             super().__init__(url, engine_kwargs={"pool_pre_ping": True})
         except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise BadInputError(
-                f"storage {self._shown!r} can't be used ({type(error).__name__}): a database URL of SQLAlchemy that "
-                "is up, with its driver installed, is allowed; correct --storage, or leave it out for a file"
+                "`storage`",
+                self._shown,
+                f"can't be used ({type(error).__name__})",
+                expected="a database URL of SQLAlchemy that is up, with its driver installed",
+                next_step="correct it, or leave it out for a file",
             ) from None
 
     @contextlib.contextmanager

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.errors import BadInputError
+from harness.errors import DamagedFileError
 from harness.records import Divergence, EpochMetrics, Mistake, Mistakes
 from harness.training.checkpoint import Checkpoint, discard, is_kept, load, load_latest, save
 
@@ -52,7 +52,9 @@ def test_a_damaged_file_is_refused_by_name_and_digest(tmp_path, damage):
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
     path.write_bytes({"truncated": content[:-1], "altered": content[:-9] + b"!" + content[-8:], "empty": b""}[damage])
-    with pytest.raises(BadInputError, match=r"epoch-00001.checkpoint' is damaged: sha256 [0-9a-f]{64}, allowed"):
+    with pytest.raises(
+        DamagedFileError, match=r"epoch-00001.checkpoint' is damaged, with sha256 [0-9a-f]{64}: expected"
+    ):
         load(path)
 
 

@@ -89,7 +89,7 @@ def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(key, value, mea
 
 
 def test_a_hyperparameter_of_another_optimizer_is_not_taken_for_a_misspelt_one():
-    with pytest.raises(BadInputError, match=r"'optimizer.betas' is unknown: allowed: .*optimizer.rho"):
+    with pytest.raises(BadInputError, match=r"'optimizer.betas' is unknown: expected one of .*optimizer.rho"):
         with_settings(RunConfig(), {"optimizer.betas": [0.9, 0.99]})
 
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from experiments.cli.steps import next_step
 from harness.cut_off import cut_off_runs
 from harness.lock import only_process, this_process
 from harness.paths import work_folder
@@ -44,7 +45,7 @@ def start_sweep(tracker, process: str, sequence: int) -> str:
 
 
 def named() -> dict[str, str]:
-    return {each.run_id: each.next_step for each in cut_off_runs()}
+    return {each.run_id: next_step(each) for each in cut_off_runs()}
 
 
 def test_a_run_of_a_killed_process_is_resumed_or_where_it_has_no_config_deleted(tracker, dead):
@@ -88,7 +89,7 @@ def test_what_has_ended_or_has_a_process_is_not_named(config, data, tracker, dea
     complete_run(begin_run(config.model_copy(update={"epochs": 1}), tracker, "tiny", data), tracker, data)
     beginning = start(tracker, Stage.RUN, this_process())
     locked = start(tracker, Stage.RUN, dead)
-    with only_process(work_folder("runs", locked), "the run"):
+    with only_process(work_folder("runs", locked), "run", locked):
         assert named() == {}
     assert named().keys() == {locked}
     assert beginning not in named()

@@ -112,7 +112,7 @@ def test_a_picture_of_every_mode_is_scaled_from_its_own_range(small, mode):
     ],
 )
 def test_a_picture_whose_range_is_not_known_is_refused_by_its_mode(mode, values):
-    with pytest.raises(ValueError, match=f"mode '{mode}' with values from .* is expected"):
+    with pytest.raises(ValueError, match=f"mode '{mode}' with values from .*: expected "):
         as_mnist(Image.fromarray(values))
 
 
@@ -144,9 +144,12 @@ def test_predict_shows_image_probabilities_and_ground_truth(config, project, dat
         (["--image", "text.png"], "can't be read as an image"),
         (["--image", "blank.png"], "is blank"),
         (["--image", "broken.png"], "can't be read as an image"),
-        (["--image", "float.tiff"], "has mode 'F' with values from -1 to -1: 0 to 1 or 0 to 255 is expected"),
+        (
+            ["--image", "float.tiff"],
+            "--image 'float.tiff' has mode 'F' with values from -1 to -1: expected 0 to 1 or 0 to 255",
+        ),
         (["--image", "missing.png"], "FileNotFoundError"),
-        (["--index", "320"], "0 to 319 is allowed"),
+        (["--index", "320"], "--index 320: expected 0 to 319"),
         (["--index", "1", "--image", "mine.jpg"], "one of the two"),
     ):
         refused = harness("predict", record.run_id, *arguments, *DATA)

@@ -156,7 +156,7 @@ def test_trials_and_finals_of_a_parallel_sweep_reproduce_alone(config, data):
         result = reproduce(last.run_id, data)
         assert result.first_difference is None
         assert len(result.comparisons) == metrics * len(last.history["train/loss"])
-    with pytest.raises(BadInputError, match="is a sweep: a run, trial or final is allowed"):
+    with pytest.raises(BadInputError, match="is a sweep: expected a run, trial or final"):
         reproduce(sweep_id, data)
 
 

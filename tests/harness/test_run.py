@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.config import RunConfig, with_settings
-from harness.errors import BadInputError, WorkFailedError
+from harness.errors import BadInputError, BusyError, WorkFailedError
 from harness.records import Outcome, Stage, Tag
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
 from harness.tracking.connection import connect, tracking_uri
@@ -89,7 +89,7 @@ def test_only_a_single_run_that_was_stopped_can_be_gone_on_with(config: RunConfi
     with pytest.raises(BadInputError, match="has completed"):
         resume_run(ended.run_id, tracker, data)
     trial = tracker.start_run("tiny", "a trial", {}, {Tag.STAGE: Stage.TRIAL})
-    with pytest.raises(BadInputError, match=r"is a trial.*harness sweep"):
+    with pytest.raises(BadInputError, match=r"is a trial: expected a single run; run the sweep itself again"):
         resume_run(trial, tracker, data)
     with pytest.raises(BadInputError, match="unknown"):
         resume_run("missing", tracker, data)
@@ -98,7 +98,7 @@ def test_only_a_single_run_that_was_stopped_can_be_gone_on_with(config: RunConfi
 def test_a_run_in_progress_is_refused_with_its_process(config: RunConfig, data):
     tracker = MemoryTracker()
     run = begin_run(config, tracker, "tiny", data)
-    with pytest.raises(BadInputError, match=r"being run by process \d+ on"):
+    with pytest.raises(BusyError, match=r"being run by process \d+ on"):
         complete_run(run, tracker, data, on_epoch=lambda _: resume_run(run.run_id, tracker, data))
 
 
@@ -106,7 +106,7 @@ def test_other_data_under_the_same_name_are_refused(config: RunConfig, data):
     tracker = MemoryTracker()
     run = begin_run(config, tracker, "tiny", data)
     tracker.set_tags(run.run_id, {Tag.DATA_DIGEST: "0" * 64})
-    with pytest.raises(BadInputError, match=r"has digest [0-9a-f]{64}: 0{64} is allowed"):
+    with pytest.raises(BadInputError, match=r"has digest [0-9a-f]{64}: expected 0{64}"):
         resume_run(run.run_id, tracker, data)
 
 

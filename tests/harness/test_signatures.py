@@ -70,7 +70,7 @@ def test_a_value_of_another_type_is_refused_by_name(function, argument, values, 
     for value in values:
         with pytest.raises(BadInputError) as caught:
             with_argument(function, argument, value)
-        assert str(caught.value).startswith(f"argument {argument!r} of '{HERE}:{function}' is {value!r}: expected ")
+        assert str(caught.value).startswith(f"argument {argument!r} of '{HERE}:{function}' {value!r}: expected ")
         assert f": expected {expected}" in str(caught.value)
         assert "\n" not in str(caught.value)
         with pytest.raises(BadInputError, match=re.escape(str(caught.value))):
@@ -88,5 +88,5 @@ def test_a_value_of_another_type_is_refused_by_name(function, argument, values, 
     ],
 )
 def test_a_truth_value_is_no_number(key, value):
-    with pytest.raises(BadInputError, match=rf"^{key}\S* '(True|False)': input should be a valid"):
+    with pytest.raises(BadInputError, match=rf"^{key}\S* '(True|False)': expected a valid"):
         with_settings(RunConfig(), {"optimizer.name": "adam", key: value})

@@ -71,5 +71,5 @@ def test_grids_are_even_on_the_scale_and_whole_for_integers():
     ],
 )
 def test_what_is_no_interval_is_refused(values):
-    with pytest.raises(ValueError, match=r"(is|are) allowed"):
+    with pytest.raises(ValueError, match="expected"):
         Range(**values)

@@ -13,7 +13,7 @@ from concurrent.futures import BrokenExecutor
 import pytest
 
 from harness.config import with_settings
-from harness.errors import BadInputError, WorkFailedError
+from harness.errors import BadInputError, BusyError, WorkFailedError
 from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, Divergence, Outcome
 from harness.run import train_slice
 from studies.definition import SweepDefinition
@@ -259,7 +259,7 @@ def test_going_on_under_another_definition_is_refused_by_the_fields_name(definit
     observer = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
         run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
-    with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*--fresh"):
+    with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*say `fresh`"):
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
 
 
@@ -282,7 +282,7 @@ def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, inl
         def trained(self, job, metrics):
             run_sweep("tiny", definition, tracker, inline)
 
-    with pytest.raises(BadInputError, match=r"being run by process \d+ on "):
+    with pytest.raises(BusyError, match=r"being run by process \d+ on "):
         run_sweep("tiny", definition, tracker, inline, Second())
 
 
@@ -298,7 +298,7 @@ def test_more_threads_than_the_environment_allows_are_refused_before_anything_is
     tracker = MemoryTracker()
     more = definition.model_copy(update={"base": with_settings(definition.base, {"threads": 2})})
     for refused in (lambda: run_sweep("tiny", more, tracker, inline), lambda: forecast(more, inline)):
-        with pytest.raises(BadInputError, match="threads 2: OMP_THREAD_LIMIT is 1"):
+        with pytest.raises(BadInputError, match="threads 2 is over OMP_THREAD_LIMIT, which is 1"):
             refused()
     assert tracker.runs == {}
 
