@@ -123,8 +123,8 @@ def hidden_folder(error: Exception) -> str:
     if hidden is None:
         return ""
     return (
-        f"rename the folder {str(hidden.absolute())!r}: it is called as a package of the harness, which is imported "
-        "in its place"
+        f"folder {str(hidden.absolute())!r} is called as a package of the harness, which is imported instead; "
+        "rename the folder"
     )
 
 
