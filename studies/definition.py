@@ -13,7 +13,7 @@ from harness.records import Outcome
 from studies.pruning import rungs
 from studies.space import Range, Space, overlap, trial_config
 
-Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 def _variant_name(text: str) -> str:
@@ -53,16 +53,16 @@ class SweepDefinition(FrozenModel):
     variants: dict[VariantName, dict[str, Any]] = Field(default_factory=dict)
     space: Space
     spaces: dict[str, Space]
-    budget: Positive
-    trial_epochs: Positive
+    budget: Count
+    trial_epochs: Count
     sampler: Literal["tpe", "random", "sobol", "grid"] = "tpe"
     pruning: bool = True
-    warm_up: Positive = 1
+    warm_up: Count = 1
     reduction_factor: Annotated[int, Field(ge=2)] = 2
-    at_once: Positive = 1
+    at_once: Count = 1
     asynchronous: bool = False
     final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    final_epochs: Positive
+    final_epochs: Count
     seed: Annotated[int, Field(ge=0)] = 0
     subset: bool = False
 

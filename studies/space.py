@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from harness.config import FrozenModel, RunConfig, with_settings
 from harness.errors import BadInputError
 
-Trials = Annotated[int, Field(ge=1)]
+TrialCount = Annotated[int, Field(ge=1)]
 
 
 class Range(FrozenModel):
@@ -28,7 +28,7 @@ class Range(FrozenModel):
     integer: bool = False
     complement: bool = False
     start: float | None = None
-    from_trials: Trials = 1
+    from_trials: TrialCount = 1
     points: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
@@ -91,7 +91,7 @@ class Choice(FrozenModel):
     kind: Literal["choice"] = "choice"
     choices: Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
     start: bool | int | float | str | None = None
-    from_trials: Trials = 1
+    from_trials: TrialCount = 1
 
     @model_validator(mode="after")
     def _starts_at_a_choice(self) -> Self:

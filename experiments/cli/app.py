@@ -116,7 +116,7 @@ def _usage(error: Any) -> str:  # noqa: ANN401
     command = error.ctx.command_path if error.ctx else "harness"
     message = error.format_message()
     separator = " " if message.endswith("?") else "; "  # it may end with a suggestion
-    return f"harness: {message.removesuffix('.')}{separator}`{command} --help` shows what is allowed"
+    return f"harness: {message.removesuffix('.')}{separator}`{command} --help` shows what is expected"
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -99,7 +99,7 @@ def export(
         raise unknown("format", file_format, FORMATS, "choose one with --format")
     if file_format == "parquet" and out is None:
         raise BadInputError(
-            "format 'parquet' is not text: csv and json are allowed on stdout; name a file with --out"
+            "format", file_format, "is not text", expected="csv or json on stdout", next_step="name a file with --out"
         )
     from reports.queries import export, table_bytes
 
@@ -111,7 +111,7 @@ def export(
         out.write_bytes(content)
     except OSError as error:
         raise BadInputError(
-            f"file {str(out)!r} can't be written ({error.strerror}): name another with --out"
+            "file", str(out), f"can't be written ({error.strerror})", next_step="name another with --out"
         ) from None
 
 

@@ -46,8 +46,10 @@ class RunState:
         values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if later := sorted(values.keys() - {field.name for field in fields(cls)}):
             raise BadInputError(
-                f"state with {', '.join(map(repr, later))} was written by a later version of the harness: "
-                "one of this version or an earlier one is allowed; use that version"
+                "state",
+                problem=f"with {', '.join(map(repr, later))} was written by a later version of the harness",
+                expected="one of this version or an earlier one",
+                next_step="use that version",
             )
         return cls(**values)
 
