@@ -24,13 +24,7 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.run import (
-    broken_outcome,
-    close_broken_run,
-    close_run,
-    open_run,
-    run_name,
-)
+from harness.run import broken_outcome, close_broken_run, close_run, open_run, run_name
 from harness.tracking.buffered import Outbox
 from harness.tracking.tracker import FoundRun
 from harness.training.checkpoint import discard, is_kept

@@ -14,6 +14,7 @@ from mlflow.store.tracking.dbmodels import models
 
 from experiments import catalog
 from harness.config import DATASETS, RunConfig, canonical_json, config_hash, flatten
+from harness.provenance.record import provenance_tags
 from harness.records import (
     DEFINITION_ARTIFACT,
     IMPORTANCES_ARTIFACT,
@@ -26,7 +27,6 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.run import provenance_tags
 from harness.tracking.connection import connect
 from harness.tracking.mlflow import STATUS, MlflowTracker
 from harness.tracking.tracker import json_bytes
