@@ -17,6 +17,14 @@ class Outcome(StrEnum):
     KILLED = "killed"
 
 
+def epochs_begun(trained: int, outcome: str | None) -> int:
+    """Return how many epochs of a budget a run spent that trained so many whole ones.
+
+    An epoch that was begun is spent: the one in which it diverged or failed counts.
+    """
+    return trained + (outcome in (Outcome.DIVERGED, Outcome.FAILED))
+
+
 class Stage(StrEnum):
     """What a run is part of."""
 

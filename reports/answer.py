@@ -1,7 +1,6 @@
 """What a sweep found, in sentences that are never stronger than its statistics."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ class Sanity(FrozenModel):
 
 
 def answer(
-    definition: Mapping[str, Any],
+    subset: bool,
     finals: Finals,
     summary: pd.DataFrame,
     ended: bool = True,
@@ -34,7 +33,7 @@ def answer(
     measured = {name: values for name, values in finals.items() if values}
     unmeasured = [name for name, values in finals.items() if not values]
     seeds = sorted(len(values) for values in measured.values()) or [0]
-    caveats = _caveats(definition, summary, seeds[0], against)
+    caveats = _caveats(subset, summary, seeds[0], against)
     if not ended:
         caveats.insert(0, "it has not ended")
     if not measured:
@@ -121,13 +120,13 @@ def _equal(each: EqualFinals) -> str:
     return f"{text}, seed by seed, so what sets them apart may not act"
 
 
-def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int, against: Caveats) -> list[str]:
+def _caveats(subset: bool, summary: pd.DataFrame, seeds: int, against: Caveats) -> list[str]:
     edged = summary.loc[summary["edges"] != "", "optimizer"].tolist()
     diverged = summary["diverged"].sum()
     failed = summary["failed"].sum()
     lost = summary.loc[summary["lost_finals"] > 0, "optimizer"].tolist()
     caveats = [
-        (definition["subset"], "trained on a subset of the data, so these accuracies mean nothing"),
+        (subset, "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, its best at the edge of what was searched: {_list(edged)}"),
         (LEAST_SEEDS <= seeds < ENOUGH_SEEDS, f"{seeds} seeds see only large differences"),
         (lost, f"finals that did not complete are left out: {_list(lost)}{_because(against.final_cause)}"),

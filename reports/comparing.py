@@ -1,11 +1,12 @@
 """Two sweeps on one page: what each says, how every optimizer changed, and what was done differently."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness.config import differences
+from harness.config import canonical_json, differences
 from harness.errors import BadInputError
 from harness.paths import work_folder
 from harness.records import Tag
@@ -37,9 +38,9 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
     first, second = contents(one), contents(other)
     found = changes(first.finals, second.finals)
     names = _name(one), _name(other)
-    optimizers = list(dict.fromkeys([*one.definition["optimizers"], *other.definition["optimizers"]]))
+    optimizers = list(dict.fromkeys([*one.definition.optimizers, *other.definition.optimizers]))
     picture = comparison(found, names, optimizers)
-    subset = bool(one.definition["subset"] or other.definition["subset"])
+    subset = one.definition.subset or other.definition.subset
     rows = [each.model_dump() | {"told_apart": each.told_apart} for each in found]
     table = pd.DataFrame(rows, columns=[*Change.model_fields, "told_apart"])
     files = {"tables/changes.csv": table_bytes(table.assign(subset=subset), "csv")}
@@ -62,7 +63,7 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
 
 def _answer(first: Contents, second: Contents, finding: str) -> list[str]:
     digests = {each.source.sweep.tags.get(Tag.DATA_DIGEST) for each in (first, second)}
-    subset = any(each.source.definition["subset"] for each in (first, second))
+    subset = any(each.source.definition.subset for each in (first, second))
     unfinished = [_name(each.source) for each in (first, second) if outcome_of(each.source.sweep) != "completed"]
     caveats = [
         (unfinished, f"Not complete: {' and '.join(unfinished)}."),
@@ -84,7 +85,8 @@ def _side(name: str, said: Contents) -> dict[str, Any]:
 def _what_differs(one: Source, other: Source) -> list[tuple[str, Any, Any]]:
     """Of the definitions, then of how they were made: what, then, now."""
     made = [(name, one.sweep.tags.get(tag), other.sweep.tags.get(tag)) for name, tag in COMPARED.items()]
-    return differences(one.definition, other.definition) + [each for each in made if each[1] != each[2]]
+    done = (json.loads(canonical_json(each.definition)) for each in (one, other))
+    return differences(*done) + [each for each in made if each[1] != each[2]]
 
 
 def _name(source: Source) -> str:

@@ -1,5 +1,6 @@
 """All that a report says, computed: sentences, tables and figures, each figure as its record."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +32,8 @@ from reports.tables import (
     summary_frame,
     targets_frame,
     untested_classes,
-    winners_frame,
-    without_superseded,
 )
+from reports.winners import find_winners, superseded, winners_frame
 
 TARGETS = {"mnist": (0.97, 0.98, 0.985, 0.99), "fashion-mnist": (0.85, 0.88, 0.90, 0.92)}
 OTHER_TARGETS = (0.80, 0.90, 0.95, 0.99)  # of a user's own data
@@ -86,21 +86,24 @@ class Contents:
 def contents(source: Source) -> Contents:
     """All that can be said of what is tracked."""
     definition = source.definition
-    optimizers = list(definition["optimizers"])
-    dataset = definition["base"]["dataset"]["name"]
+    optimizers = list(definition.optimizers)
+    dataset = definition.base.dataset
     epochs = epochs_frame(source.runs)
     compute = Compute(len(source.runs), len(epochs), float(epochs[["train_seconds", "evaluate_seconds"]].sum().sum()))
-    runs = without_superseded(runs_frame(source.runs, epochs), definition)
-    epochs = epochs[epochs["run_id"].isin(runs["run_id"])]
+    runs = runs_frame(source.runs, epochs)
+    winners = find_winners(runs, definition, source.configs.get)
+    replaced = superseded(source.runs, winners, definition)
+    runs, epochs = (frame[~frame["run_id"].isin(replaced)] for frame in (runs, epochs))
+    settings = {run_id: flatten(config) for run_id, config in source.configs.items()}
     finals = finals_by_seed(runs, optimizers)
-    summary = summary_frame(runs, definition)
+    summary = summary_frame(runs, winners, optimizers)
     quiet = summary[summary["train_seconds"].notna()]
     seconds = dict(zip(quiet["optimizer"], quiet["train_seconds"], strict=True))
     mistakes = _by_optimizer(source.mistakes, runs, summary["optimizer"].tolist())
-    targets = TARGETS.get(dataset, OTHER_TARGETS)
+    targets = TARGETS.get(dataset.name, OTHER_TARGETS)
     tables = {
         "summary": summary,
-        "winners": winners_frame(runs, definition),
+        "winners": winners_frame(winners),
         "differences": differences_frame(finals),
         "targets": targets_frame(runs, epochs, seconds, summary["optimizer"].tolist(), targets),
         "classes": classes_frame({name: list(of_seeds.values()) for name, of_seeds in mistakes.items()}),
@@ -111,7 +114,7 @@ def contents(source: Source) -> Contents:
     against = caveats(runs, source.mistakes, optimizers)
     confident = _most_confident(mistakes)
     untested = untested_classes(source.mistakes.values())
-    comparable = dataset == "mnist" and definition["base"]["dataset"]["train_size"] >= LEAST_IMAGES
+    comparable = dataset.name == "mnist" and dataset.train_size >= LEAST_IMAGES
     pictures: dict[str, Picture | None] = {
         "final-accuracy": final_accuracy(summary, finals, optimizers, comparable, against.majority),
         "convergence": convergence(epochs, optimizers, seconds),
@@ -119,21 +122,21 @@ def contents(source: Source) -> Contents:
         "time-to-target": time_to_target(tables["targets"], optimizers),
         "performance-profile": profile(tables["targets"], optimizers),
         "tuning-curves": tuning_curves(runs, optimizers),
-        "learning-rates": learning_rates(runs, tables["winners"], definition),
-        "slices": slices(runs, definition),
+        "learning-rates": learning_rates(runs, settings, winners, definition),
+        "slices": slices(runs, settings, definition),
         "importances": Importances(source.importances, looks(optimizers)) if source.importances else None,
         "outcomes": outcomes(summary, optimizers),
         **_mistaken(mistakes, confident, classes(tables["classes"], optimizers, untested)),
     }
     return Contents(
         source=source,
-        answer=tuple(answer(definition, finals, summary, outcome_of(source.sweep) != "running", against)),
+        answer=tuple(answer(definition.subset, finals, summary, outcome_of(source.sweep) != "running", against)),
         sanity=tuple(sanity(finals)),
         finals=finals,
         tables=tables,
         pictures={name: picture for name, picture in pictures.items() if picture is not None},
         without_pictures=confident.finding if confident and not confident.pictured else "",
-        recipes=tuple(_recipes(runs, optimizers)),
+        recipes=tuple(_recipes(runs, settings, optimizers)),
         compute=compute,
     )
 
@@ -192,56 +195,33 @@ def _most_confident(mistakes: Mapping[str, Mapping[str, Mistakes]]) -> Confident
     return None
 
 
-def _recipes(runs: pd.DataFrame, optimizers: Sequence[str]) -> list[Recipe]:
+def _recipes(
+    runs: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], optimizers: Sequence[str]
+) -> list[Recipe]:
     """Of each optimizer's winner, from the config of its first final."""
     recipes = []
     for name in optimizers:
-        finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name)]
+        finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name) & runs["run_id"].isin(settings.keys())]
         if len(finals):
-            recipes.append(_recipe(name, finals.iloc[0]))
+            recipes.append(_recipe(name, settings[finals["run_id"].iloc[0]]))
     return recipes
 
 
-def _recipe(name: str, final: "pd.Series[Any]") -> Recipe:
-    defaults = {key: str(value) for key, value in flatten(RunConfig()).items()}
-    config = {
-        str(key).removeprefix("config."): value
-        for key, value in final.items()
-        if str(key).startswith("config.") and isinstance(value, str)
-    }
+def _recipe(name: str, config: Mapping[str, Any]) -> Recipe:
+    defaults = flatten(RunConfig())
     # the chapter's own split is another one, and another optimizer begins from its own defaults
     said = {
-        key: _literal(value)
+        key: value
         for key, value in config.items()
         if key not in NOT_TO_REPEAT and (defaults.get(key) != value or key.startswith(("optimizer.", "dataset.")))
     }
-    first = {"optimizer.name": said.pop("optimizer.name", name)}
-    settings = first | said
-    words = [
-        "harness",
-        "run",
-        "chapter",
-        *(w for key, value in settings.items() for w in ("--set", f"{key}={value}")),
-    ]
-    python = "".join(f'    "{key}": {_python(value)},\n' for key, value in settings.items())
+    settings = {"optimizer.name": said.pop("optimizer.name", name)} | said
+    words = ["harness", "run", "chapter"]
+    for key, value in settings.items():
+        words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    python = "".join(f'    "{key}": {value!r},\n' for key, value in settings.items())
     return Recipe(
         optimizer=name,
         command=shlex.join(words),
         python=f"{IMPORTS}\n\nconfig = with_settings(RunConfig(), {{\n{python}}})",
     )
-
-
-def _literal(text: str) -> str:
-    """A param of MLflow, as --set takes it."""
-    return {"True": "true", "False": "false", "None": "null"}.get(text, text)
-
-
-def _python(text: str) -> str:
-    words = {"true": "True", "false": "False", "null": "None"}
-    if text in words:
-        return words[text]
-    try:
-        float(text)
-    except ValueError:
-        return repr(text)
-    return text

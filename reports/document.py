@@ -79,7 +79,7 @@ def document(contents: Contents) -> ReportDocument:
         run_id=sweep.run_id,
         experiment=sweep.experiment,
         outcome=outcome_of(sweep),
-        subset=contents.source.definition["subset"],
+        subset=contents.source.definition.subset,
         answer=contents.answer,
         optimizers=tuple(_optimizer(contents, row, winners, commands) for row in contents.summary.to_dict("records")),
         differences=tuple(

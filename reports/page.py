@@ -102,10 +102,10 @@ def build_report(source: Source) -> Report:
     """The report of what is tracked."""
     said = contents(source)
     files = {
-        f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition["subset"]), "csv")
+        f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition.subset), "csv")
         for name, table in said.tables.items()
     }
-    warning = SUBSET if source.definition["subset"] else ""
+    warning = SUBSET if source.definition.subset else ""
     files |= rendered_figures(said.pictures, warning)
     described = document(said)
     files["report.json"] = _json(described.model_dump(mode="json"))
@@ -171,7 +171,7 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "facts": [(name, source.sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in source.sweep.tags],
         "environment": [(name, source.environment[name]) for name in ENVIRONMENT if source.environment.get(name)],
         "definition": source.definition,
-        "definition_json": json.dumps(source.definition, indent=2, sort_keys=True),
+        "definition_json": json.dumps(source.definition.model_dump(mode="json"), indent=2, sort_keys=True),
         "compute": said.compute,
         "answer": said.answer,
         "checks": [each.model_dump() for each in said.sanity],

@@ -3,16 +3,15 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.errors import brief
-from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
+from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag, epochs_begun
 from harness.tracking.tracker import TrackedRun
-from reports.edges import edges
 from reports.statistics import Difference, compare, summarize, tiers
+from reports.winners import Winner
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
@@ -72,40 +71,6 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     return frame.sort_values(["stage", "number"], kind="stable", ignore_index=True)
 
 
-def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
-    """The trial that validation selected, one row per optimizer that has one.
-
-    Columns: optimizer, the searched config keys, validation_accuracy (fraction), run_id, edges (in words, empty where
-    no value is at the edge of its range).
-    """
-    completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
-    completed = completed[completed["validation_accuracy"].notna()]
-    rows = []
-    for optimizer in definition["optimizers"]:
-        trials = completed[completed["optimizer"] == optimizer]
-        if len(trials):
-            best = trials.loc[trials["validation_accuracy"].astype(float).idxmax()]
-            dimensions = searched(definition, optimizer)
-            values = {key: best.get(f"config.{key}") for key in dimensions}
-            known = {key: dimensions[key] for key, value in values.items() if isinstance(value, str)}
-            at_edge = "; ".join(edges(values, known))
-            rows.append(
-                {"optimizer": optimizer, **values, **best[["validation_accuracy", "run_id"]], "edges": at_edge}
-            )
-    return pd.DataFrame(rows, columns=None if rows else ["optimizer", "validation_accuracy", "run_id", "edges"])
-
-
-def searched(definition: Mapping[str, Any], optimizer: str) -> dict[str, dict[str, Any]]:
-    """What that optimizer's study searched under its budget, by config key."""
-    trials = definition["budget"] // definition["trial_epochs"]
-    space = definition["spaces"].get(optimizer, {}) | definition["space"]
-    fixed = definition.get("variants", {}).get(optimizer, {})
-    paid = {key: dimension for key, dimension in space.items() if dimension["from_trials"] <= trials}
-    # what waited for a larger budget gives way to what the variant fixes
-    given_way = {key for key in paid if any(f"{key}.".startswith(f"{each}.") for each in fixed)}
-    return {key: each for key, each in paid.items() if each["from_trials"] == 1 or key not in given_way}
-
-
 def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
     """Test accuracy (fraction) at the last epoch of the completed finals, the optimizer with the best mean first."""
     finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed") & runs["test_accuracy"].notna()]
@@ -119,21 +84,7 @@ def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, d
     return dict(sorted(by_name.items(), key=lambda each: -mean(each[1].values()) if each[1] else math.inf))
 
 
-def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
-    """`runs` less the finals of earlier winners: more trials may have found a better one since."""
-    winners = winners_frame(runs, definition).set_index("optimizer")
-
-    def is_current(run: pd.Series) -> bool:
-        name = run["optimizer"]
-        return run["stage"] != "final" or (
-            name not in winners.index  # a run that stands alone
-            or all(run.get(f"config.{key}") == winners.loc[name, key] for key in searched(definition, name))
-        )
-
-    return runs.loc[[is_current(run) for _, run in runs.iterrows()]]
-
-
-def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
+def summary_frame(runs: pd.DataFrame, winners: Mapping[str, Winner], optimizers: Sequence[str]) -> pd.DataFrame:
     """One row per optimizer, best mean test accuracy of the completed finals first.
 
     Columns: optimizer; tiers (from 1, the best; two optimizers share one if and only if they can't be told apart);
@@ -142,9 +93,8 @@ def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataF
     of the final that trained alone); edges (of the winner, in words); trials, epochs_spent (begun), completed,
     pruned, diverged, failed (numbers of trials); failure (why most of those failed, empty where none did).
     """
-    finals = finals_by_seed(runs, definition["optimizers"])
+    finals = finals_by_seed(runs, optimizers)
     groups = tiers({name: values for name, values in finals.items() if values})
-    at_edge = winners_frame(runs, definition).set_index("optimizer")["edges"]
     rows = []
     for name, values in finals.items():
         mine = runs[runs["optimizer"] == name]
@@ -159,9 +109,9 @@ def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataF
                 "selected_mean": completed["selected_test_accuracy"].astype(float).mean(),
                 "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
                 "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
-                "edges": at_edge.get(name, ""),
+                "edges": winners[name].edges_in_words if name in winners else "",
                 "trials": len(trials),
-                "epochs_spent": int(trials["epochs"].sum() + outcomes.get("diverged", 0) + outcomes.get("failed", 0)),
+                "epochs_spent": sum(map(epochs_begun, trials["epochs"], trials["outcome"])),
                 **{outcome: int(outcomes.get(outcome, 0)) for outcome in TRIAL_OUTCOMES},
                 "failure": most_common(trials.loc[trials["outcome"] == "failed", "cause"]),
             }

@@ -39,15 +39,14 @@ def status(
     from experiments.cli.terminal import print_cut_off, print_progress
     from harness.cut_off import cut_off_runs
     from harness.lock import holder
-    from harness.tracking.read import latest_sweep, read_definition, read_sweep
-    from reports.status import sweep_progress
+    from harness.tracking.read import latest_sweep
+    from reports.status import read_progress
     from studies.snapshot import read_snapshot, sweep_folder
 
     cut_off = cut_off_runs()
     print_cut_off(cut_off)  # first: there may be no sweep
-    sweep, children = read_sweep(sweep_id or latest_sweep())
-    progress = sweep_progress(sweep, children, read_definition(sweep.run_id))
-    folder = sweep_folder(sweep.run_id)
+    progress = read_progress(sweep_id or latest_sweep())
+    folder = sweep_folder(progress.sweep_id)
     process = holder(folder) if folder.exists() else None
     now = read_snapshot(folder) if process else None
     if as_json:

@@ -187,4 +187,5 @@ def _without_metrics(run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
         tags=run.data.tags,
         params=run.data.params,
         history={},
+        location=run.info.artifact_uri,
     )

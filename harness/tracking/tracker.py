@@ -70,7 +70,10 @@ def json_bytes(value: Any) -> bytes:  # noqa: ANN401
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run as MLflow recorded it. `history` maps a metric's name to its values by step."""
+    """A run as MLflow recorded it. `history` maps a metric's name to its values by step.
+
+    `location` is the address of its artifacts; empty where that is not known.
+    """
 
     run_id: str
     experiment: str
@@ -79,3 +82,4 @@ class TrackedRun:
     tags: dict[str, str]
     params: dict[str, str]
     history: dict[str, dict[int, float]]
+    location: str = ""

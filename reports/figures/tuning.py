@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from harness.config import RATE_KEYS
+from harness.records import epochs_begun
 from reports.figures.style import (
     COLOURS,
     GREY,
@@ -27,8 +28,12 @@ from reports.figures.style import (
     whole_numbers,
 )
 from reports.statistics import Curve, tuning_curve
-from reports.tables import TRIAL_OUTCOMES, searched
+from reports.tables import TRIAL_OUTCOMES
+from reports.winners import Winner
+from studies.definition import SweepDefinition
+from studies.space import Range
 
+Settings = Mapping[str, Mapping[str, Any]]  # of the runs' configs, by run id and key
 OUTCOME_COLOURS = ("#009e73", "#5a7bd8", "#d55e00", GREY)
 
 
@@ -88,7 +93,13 @@ def tuning_curves(runs: pd.DataFrame, optimizers: Sequence[str]) -> TuningCurves
     for name in optimizers:
         trials = runs[(runs["optimizer"] == name) & (runs["stage"] == "trial")].to_dict("records")
         curve = tuning_curve(
-            [(_spent(each), each["validation_accuracy"] if _completed(each) else math.nan) for each in trials]
+            [
+                (
+                    epochs_begun(each["epochs"], each["outcome"]),
+                    each["validation_accuracy"] if _completed(each) else math.nan,
+                )
+                for each in trials
+            ]
         )
         if curve is not None:
             curves[name] = curve
@@ -147,24 +158,25 @@ class LearningRates:
         return drawn
 
 
-def learning_rates(runs: pd.DataFrame, winners: pd.DataFrame, definition: Mapping[str, Any]) -> LearningRates | None:
+def learning_rates(
+    runs: pd.DataFrame, settings: Settings, winners: Mapping[str, Winner], definition: SweepDefinition
+) -> LearningRates | None:
     """Of the optimizers whose learning rate was searched and of which a trial completed; None where there is none."""
-    edges = dict(zip(winners["optimizer"], winners["edges"], strict=True))
     points = {}
     ranges = {}
     at_edge = {}
-    for name in definition["optimizers"]:
-        space = searched(definition, name)
-        key = next((key for key in RATE_KEYS if key in space and space[key]["kind"] == "range"), None)
+    for name in definition.optimizers:
+        ranges_of_rates = {key: each for key, each in definition.searched(name).items() if isinstance(each, Range)}
+        key = next((key for key in RATE_KEYS if key in ranges_of_rates), None)
         if key is None:
             continue
-        mine = _points(runs, name, key)
+        mine = _points(runs, settings, name, key)
         if any(each.completed for each in mine):
             points[name] = mine
-            ranges[name] = (space[key]["low"], space[key]["high"])
-            found = (text.split(", ")[1] for text in edges.get(name, "").split("; ") if text.startswith(f"{key} "))
-            at_edge[name] = next(found, "")
-    return LearningRates(points, ranges, at_edge, looks(definition["optimizers"])) if points else None
+            ranges[name] = ranges_of_rates[key].ends
+            edges = winners[name].edges if name in winners else ()
+            at_edge[name] = next((edge.next_step for edge in edges if edge.key == key), "")
+    return LearningRates(points, ranges, at_edge, looks(definition.optimizers)) if points else None
 
 
 @dataclass(frozen=True)
@@ -226,17 +238,17 @@ class Slices:
         return drawn
 
 
-def slices(runs: pd.DataFrame, definition: Mapping[str, Any]) -> Slices | None:
+def slices(runs: pd.DataFrame, settings: Settings, definition: SweepDefinition) -> Slices | None:
     """Of every searched key but the learning rate; None where no trial of one completed."""
     points: dict[str, dict[str, tuple[Point, ...]]] = {}
     log = {}
-    for name in definition["optimizers"]:
-        for key, dimension in searched(definition, name).items():
-            mine = _points(runs, name, key)
+    for name in definition.optimizers:
+        for key, dimension in definition.searched(name).items():
+            mine = _points(runs, settings, name, key)
             if key not in RATE_KEYS and any(each.completed for each in mine):
                 points.setdefault(key, {})[name] = mine
-                log[key] = bool(dimension.get("log")) and not dimension.get("complement")
-    return Slices(points, log, looks(definition["optimizers"])) if points else None
+                log[key] = dimension.is_log_in_value
+    return Slices(points, log, looks(definition.optimizers)) if points else None
 
 
 @dataclass(frozen=True)
@@ -318,16 +330,13 @@ def outcomes(summary: pd.DataFrame, optimizers: Sequence[str]) -> Outcomes | Non
     return Outcomes(counts) if any(sum(each.values()) for each in counts.values()) else None
 
 
-def _points(runs: pd.DataFrame, optimizer: str, key: str) -> tuple[Point, ...]:
-    column = f"config.{key}"
-    if column not in runs.columns:
-        return ()
+def _points(runs: pd.DataFrame, settings: Settings, optimizer: str, key: str) -> tuple[Point, ...]:
     trials = runs[(runs["optimizer"] == optimizer) & (runs["stage"] == "trial")]
     trials = trials.assign(accuracy=trials["validation_accuracy"].where(trials["outcome"] != "diverged", 0.0))
-    measured = trials[trials["accuracy"].notna() & trials[column].notna()]
     return tuple(
-        Point(_number(each[column]), float(each["accuracy"]), _completed(each))
-        for each in measured.to_dict("records")
+        Point(_number(settings[each["run_id"]][key]), float(each["accuracy"]), _completed(each))
+        for each in trials[trials["accuracy"].notna()].to_dict("records")
+        if key in settings.get(each["run_id"], {})
     )
 
 
@@ -367,20 +376,13 @@ def _best(points: Sequence[Point]) -> Point:
     return max((each for each in points if each.completed), key=lambda each: each.accuracy)
 
 
-def _spent(run: Mapping[Any, Any]) -> int:
-    """Epochs begun: the one in which it diverged or failed counts."""
-    return int(run["epochs"]) + (run["outcome"] in ("diverged", "failed"))
-
-
 def _completed(run: Mapping[Any, Any]) -> bool:
     return bool(run["outcome"] == "completed")
 
 
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _number(value: Any) -> float | str:  # noqa: ANN401
+    """Of a config's value, where it is one; else its text."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _short(value: object) -> str:

@@ -6,8 +6,10 @@ import math
 import pandas as pd
 import pytest
 
+from harness.config import with_settings
 from reports.caveats import Majority
 from reports.contents import contents
+from reports.edges import edges
 from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
@@ -15,7 +17,9 @@ from reports.figures.tuning import learning_rates, slices, tuning_curves
 from reports.figures.two_sweeps import comparison
 from reports.page import build_report
 from reports.statistics import changes, summarize
-from tests.reports.sweeps import DEFINITION, mistakes, run, source, untested
+from reports.winners import Winner
+from studies.space import Range
+from tests.reports.sweeps import DEFINITION, changed, mistakes, run, source, untested
 
 OPTIMIZERS = [
     "sgd",
@@ -120,8 +124,8 @@ def test_the_chapters_own_result_is_shown_only_where_it_is_comparable():
     assert final_accuracy(summary(accuracies), finals, ["adam"], True, None).reference == 0.9847
     assert final_accuracy(summary(accuracies), finals, ["adam"], False, None).reference is None
     for images, reference in ((640, None), (50_000, 0.9847)):
-        base = {"dataset": {"name": "mnist", "train_size": images}}
-        said = contents(source(definition=DEFINITION | {"base": base}))
+        base = with_settings(DEFINITION.base, {"dataset.train_size": images})
+        said = contents(source(definition=changed(base=base)))
         assert said.pictures["final-accuracy"].reference == reference
 
 
@@ -238,23 +242,25 @@ def visible(ticks, limits):
 
 
 def test_a_learning_rate_of_another_name_is_the_learning_rate_of_its_optimizer():
-    rate = {"kind": "range", "low": 0.01, "high": 1.0, "log": True, "complement": False, "from_trials": 1}
-    definition = {**DEFINITION, "optimizers": ["mine"], "spaces": {"mine": {"optimizer.learning_rate": rate}}}
+    rate = {"optimizer.learning_rate": Range(low=0.01, high=1.0, log=True)}
+    definition = changed(optimizers=("mine",), spaces={"mine": rate})
     runs = pd.DataFrame(
         {
+            "run_id": ["id"],
             "optimizer": ["mine"],
             "stage": ["trial"],
             "outcome": ["completed"],
             "validation_accuracy": [0.8],
-            "config.optimizer.learning_rate": ["0.1"],
-            "config.batch_size": ["32"],
         }
     )
-    winners = pd.DataFrame({"optimizer": ["mine"], "edges": ["optimizer.learning_rate at 0.1, raise its high"]})
-    found = learning_rates(runs, winners, definition)
-    assert found.points["mine"][0].value == 0.1
-    assert found.at_edge == {"mine": "raise its high"}
-    assert list(slices(runs, definition).points) == ["batch_size"]
+    settings = {"id": {"optimizer.learning_rate": 0.9, "batch_size": 32}}
+    winners = {
+        "mine": Winner("mine", "id", 0.8, None, settings["id"], edges(settings["id"], definition.searched("mine")))
+    }
+    found = learning_rates(runs, settings, winners, definition)
+    assert found.points["mine"][0].value == 0.9
+    assert found.at_edge == {"mine": "widen above"}
+    assert list(slices(runs, settings, definition).points) == ["batch_size"]
 
 
 def test_the_majoritys_share_is_drawn_and_said_and_where_it_is_in_the_window_there_too():

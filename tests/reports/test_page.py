@@ -19,7 +19,7 @@ from reports.caveats import caveats
 from reports.contents import contents
 from reports.page import build_report, note
 from reports.tables import epochs_frame, runs_frame
-from tests.reports.sweeps import CHILDREN, DEFINITION, mistakes, run, source
+from tests.reports.sweeps import CHILDREN, changed, mistakes, run, source
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,7 +77,7 @@ def test_every_section_of_a_sweep_is_on_the_page_with_its_figures_in_words(repor
 
 def test_hostile_names_are_escaped_wherever_they_appear(only_svg):
     hostile = '<script>alert("1")</script> | \U0001f525 `' + "x" * 300
-    definition = DEFINITION | {"optimizers": ["sgd", "adam", hostile]}
+    definition = changed(optimizers=("sgd", "adam", hostile))
     tags = {"mlflow.source.git.commit": hostile, "harness.torch": hostile}
     children = [*CHILDREN, run(hostile, "trial", 0, [0.6]), run(hostile, "final", 1, [0.5])]
     files = build_report(source(children, definition, **tags)).files
