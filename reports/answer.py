@@ -7,7 +7,14 @@ import pandas as pd
 
 from harness.config import FrozenModel
 from reports.caveats import Caveats, EqualFinals
-from reports.statistics import LEAST_SEEDS, Difference, Finals, compare, detectable_difference, tiers
+from reports.statistics import (
+    LEAST_SEEDS,
+    AccuracyBySeed,
+    PairDifference,
+    detectable_difference,
+    paired_differences,
+    tiers,
+)
 
 ENOUGH_SEEDS = 5
 # the first generalises the second, so where it is tuned as widely it should not be worse (Choi et al. 2019)
@@ -24,7 +31,7 @@ class Sanity(FrozenModel):
 
 def answer(
     subset: bool,
-    finals: Finals,
+    finals: AccuracyBySeed,
     summary: pd.DataFrame,
     ended: bool = True,
     against: Caveats = Caveats(),
@@ -45,9 +52,9 @@ def answer(
     return [_verdict(measured, seeds[0]), _sentence([evidence, *_doubts(measured, against), *caveats])]
 
 
-def sanity(finals: Finals) -> list[Sanity]:
+def sanity(finals: AccuracyBySeed) -> list[Sanity]:
     """The checks that these optimizers allow."""
-    worse = {(each.worse, each.better) for each in compare(finals) if each.told_apart}
+    worse = {(each.worse, each.better) for each in paired_differences(finals) if each.told_apart}
     return [
         Sanity(general=general, special=special, held=(general, special) not in worse)
         for general, special in SANITY
@@ -55,7 +62,7 @@ def sanity(finals: Finals) -> list[Sanity]:
     ]
 
 
-def _verdict(finals: Finals, seeds: int) -> str:
+def _verdict(finals: AccuracyBySeed, seeds: int) -> str:
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best, *others = sorted(means, key=means.__getitem__, reverse=True)
     if not others:
@@ -65,7 +72,7 @@ def _verdict(finals: Finals, seeds: int) -> str:
     groups = tiers(finals)
     top = groups[0]
     if top == (best,):
-        runner_up = _pair(compare(finals), best, others[0])
+        runner_up = _pair(paired_differences(finals), best, others[0])
         return (
             f"{best} is the best, at {means[best]:.2%} mean test accuracy: {_points(runner_up.mean)} points above "
             f"{others[0]} (95% interval {_points(runner_up.low)} to {_points(runner_up.high)})."
@@ -81,7 +88,7 @@ def _verdict(finals: Finals, seeds: int) -> str:
     )
 
 
-def _evidence(finals: Finals, summary: pd.DataFrame, seeds: Sequence[int]) -> str:
+def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, seeds: Sequence[int]) -> str:
     spent = summary.loc[summary["optimizer"].isin(list(finals)), "epochs_spent"]
     if not spent.sum():
         return "it was not tuned, and one seed says nothing of the others"
@@ -101,7 +108,7 @@ def _sentence(clauses: Sequence[str]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _doubts(finals: Finals, against: Caveats) -> list[str]:
+def _doubts(finals: AccuracyBySeed, against: Caveats) -> list[str]:
     """What makes the best mean, or the seeds, mean nothing."""
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best = max(means, key=means.__getitem__)
@@ -144,7 +151,7 @@ def _because(cause: str) -> str:
     return f" ({cause.rstrip('.')})" if cause else ""
 
 
-def _pair(differences: Sequence[Difference], one: str, other: str) -> Difference:
+def _pair(differences: Sequence[PairDifference], one: str, other: str) -> PairDifference:
     return next(each for each in differences if {each.better, each.worse} == {one, other})
 
 

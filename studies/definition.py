@@ -1,4 +1,4 @@
-"""What a sweep does (its definition) and what it found (its result): plain values."""
+"""What a sweep does: its definition, a plain value."""
 
 import math
 import re
@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
-from harness.records import Outcome
 from studies.pruning import rungs
 from studies.space import Range, Space, overlap, trial_config
 
@@ -226,25 +225,3 @@ class SweepDefinition(FrozenModel):
         except BadInputError as error:
             return error
         return None
-
-
-class OptimizerResult(FrozenModel):
-    """One optimizer's part of a sweep. Accuracies are fractions; `finals` are test accuracies in seed order.
-
-    `outcomes` counts the trials by how they ended. An epoch that was begun is spent.
-    """
-
-    trials: int
-    outcomes: dict[Outcome, int]
-    epochs_spent: int
-    best: dict[str, Any] | None
-    best_validation_accuracy: float | None
-    finals: tuple[float, ...]
-    mean: float | None
-
-
-class SweepResult(FrozenModel):
-    """What a sweep found."""
-
-    sweep_id: str
-    optimizers: dict[str, OptimizerResult]

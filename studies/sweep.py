@@ -36,9 +36,16 @@ from studies.beginning import (
     require_sound_parts,
     start_sweep,
 )
-from studies.definition import SweepDefinition, SweepResult
+from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
-from studies.findings import importances_of, mark_superseded, result_of, summary_metrics, winning_final
+from studies.findings import (
+    SweepResult,
+    importances_of,
+    mark_superseded,
+    result_of,
+    summary_metrics,
+    winning_final,
+)
 from studies.open_sweep import Sweep, open_searches, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
 from studies.queues import Finals, Trials

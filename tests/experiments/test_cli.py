@@ -164,6 +164,8 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     for name, each in result["optimizers"].items():
         assert (each["epochs_spent"], len(each["finals"])) == (8, 2), name
         assert each["ci"][0] < each["mean"] < each["ci"][1]
+    stored = json.loads(read_artifact(result["sweep_id"], "report/report.json"))
+    assert result == stored | {"report": result["report"]}
     assert result["answer"][0] == "Undecided: 2 seeds are too few to tell optimizers apart."
     status = harness_json("status")
     assert (status["outcome"], status["epochs_done"], status["process"]) == ("completed", 24, None)

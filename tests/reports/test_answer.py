@@ -7,7 +7,7 @@ import pytest
 
 from reports.answer import answer, sanity
 from reports.caveats import Caveats, EqualFinals, Majority
-from reports.statistics import compare, tiers
+from reports.statistics import paired_differences, tiers
 from tests.null_sweeps import sweeps
 
 
@@ -122,6 +122,6 @@ def test_seeds_and_budgets_that_differ_are_given_as_ranges():
 def test_an_optimizer_that_is_better_on_shared_seeds_alone_is_not_named_the_best():
     shared = {1: 0.990, 2: 0.9901, 3: 0.9899}
     finals = {"a": shared | {4: 0.95, 5: 0.95}, "b": {1: 0.9801, 2: 0.9800, 3: 0.9799}}
-    (pair,) = compare(finals)
+    (pair,) = paired_differences(finals)
     assert (pair.better, pair.told_apart) == ("a", True)
     assert answer(False, finals, summary(finals))[0].startswith("Tied: b and a can't be told apart")
