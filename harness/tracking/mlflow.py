@@ -5,18 +5,13 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.errors import BadInputError, without_password
 from harness.lock import this_process
-from harness.records import METRIC_NAMES, DatasetInput, Outcome, Stage, Tag
-from harness.tracking.moved import ARTIFACTS
-
-if TYPE_CHECKING:
-    from harness.training.images import Splits
-
+from harness.records import DatasetInput, Outcome, Stage, Tag
 from harness.tracking.charts import VIEW, charts, charts_route
 from harness.tracking.connection import (
     DELETED,
@@ -26,7 +21,9 @@ from harness.tracking.connection import (
     require_files_within_reach,
     tracking_uri,
 )
-from harness.tracking.read import condition, every_sweep, read_artifact, read_run, search
+from harness.tracking.models import keep_model
+from harness.tracking.moved import ARTIFACTS
+from harness.tracking.read import condition, every_sweep, last_step, read_artifact, read_run, search
 from harness.tracking.tracker import FoundRun
 
 logger = logging.getLogger(__name__)
@@ -72,8 +69,7 @@ class MlflowTracker:
 
     def last_step(self, run_id: str) -> int:
         """The last step of a run's metrics, 0 where it has none."""
-        history = self._client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
-        return max((point.step for point in history), default=0)
+        return last_step(self._client, run_id)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record on what data a run is; what is recorded already stays."""
@@ -106,15 +102,13 @@ class MlflowTracker:
         """The content of such a file."""
         return read_artifact(run_id, name)
 
-    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
-        """Have the run, a sweep, show the model that one of its finals trained on that data; once.
+    def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
+        """Have the run, a sweep, show the model that one of its finals trained; once. `write` makes its folder.
 
-        A model that can't be exported, or a store that takes none, costs the sweep a warning alone.
+        A model that can't be written, or a store that takes none, costs the sweep a warning alone.
         """
-        from harness.export import log_model
-
         try:
-            log_model(self._client, run_id, trained_by, data)
+            keep_model(self._client, run_id, trained_by, write)
         except Exception as error:
             if is_away(error):
                 raise

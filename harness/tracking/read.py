@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInputError, without_password
-from harness.records import DEFINITION_ARTIFACT, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Stage, Tag
 from harness.tracking.connection import connect, require_files_within_reach, tracking_uri
 from harness.tracking.histories import points
 from harness.tracking.tracker import TrackedRun
@@ -34,6 +34,12 @@ def read_run(run_id: str) -> Any:  # noqa: ANN401
             f"run {run_id!r} is unknown in {without_password(tracking_uri())!r}: "
             "a run id of this store is allowed; `harness ui` shows them"
         ) from None
+
+
+def last_step(client: Any, run_id: str) -> int:  # noqa: ANN401
+    """The last step of a run's metrics, 0 where it has none."""
+    history = client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
+    return max((point.step for point in history), default=0)
 
 
 def read_artifact(run_id: str, name: str) -> bytes:
