@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, without_password
 from harness.lock import this_process
@@ -26,6 +26,10 @@ from harness.tracking.moved import ARTIFACTS
 from harness.tracking.read import condition, every_sweep, last_step, read_artifact, read_run, search
 from harness.tracking.tracker import FoundRun
 
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput as MlflowInput
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
 logger = logging.getLogger(__name__)
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
@@ -43,7 +47,7 @@ class MlflowTracker:
         self.uri = tracking_uri()
         self._client = connect(self.uri)
         self._experiments: dict[str, str] = {}
-        self._monitors: dict[str, Any] = {}
+        self._monitors: dict[str, SystemMetricsMonitor] = {}
         self._monitored = monitors_system()
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -211,7 +215,7 @@ def monitors_system() -> bool:
     return bool(switch.get())
 
 
-def _as_mlflow_input(data: DatasetInput) -> Any:  # noqa: ANN401
+def _as_mlflow_input(data: DatasetInput) -> "MlflowInput":
     from mlflow.entities import Dataset, InputTag
     from mlflow.entities import DatasetInput as MlflowInput
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT

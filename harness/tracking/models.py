@@ -126,13 +126,13 @@ def _metrics_of(client: "MlflowClient", run: "Run", model: "LoggedModel") -> "li
 
     used = {
         tag.value: each.dataset
-        for each in run.inputs.dataset_inputs
+        for each in (run.inputs.dataset_inputs if run.inputs else ())
         for tag in each.tags
         if tag.key == MLFLOW_DATASET_CONTEXT
     }
     metrics = []
     for name in sorted(run.data.metrics):
-        if dataset := used.get(USES.get(name.split("/")[0])):
+        if dataset := used.get(USES.get(name.split("/")[0], "")):
             last = max(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
             point = (name, last.value, last.timestamp, last.step)
             metrics.append(Metric(*point, model.model_id, dataset.name, dataset.digest, run.info.run_id))

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, without_password
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Stage, Tag
@@ -13,13 +13,17 @@ from harness.tracking.connection import connect, require_files_within_reach, tra
 from harness.tracking.histories import points
 from harness.tracking.tracker import TrackedRun
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
 
 def condition(tags: Mapping[str, str]) -> str:
     """Of the runs with all these tags, in MLflow's language."""
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
 
 
-def read_run(run_id: str) -> Any:  # noqa: ANN401
+def read_run(run_id: str) -> "Run":
     """The MLflow run of that id.
 
     Raises:
@@ -36,7 +40,7 @@ def read_run(run_id: str) -> Any:  # noqa: ANN401
         ) from None
 
 
-def last_step(client: Any, run_id: str) -> int:  # noqa: ANN401
+def last_step(client: "MlflowClient", run_id: str) -> int:
     """The last step of a run's metrics, 0 where it has none."""
     history = client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
     return max((point.step for point in history), default=0)
@@ -72,7 +76,7 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
     return read_artifact(run_id, name) if any(each.path == name and not each.is_dir for each in beside) else None
 
 
-def _connect_to_files(run_id: str) -> Any:  # noqa: ANN401
+def _connect_to_files(run_id: str) -> "MlflowClient":
     require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
     return connect(tracking_uri())
 
@@ -121,7 +125,7 @@ def find_sweeps(experiment: str) -> list[TrackedRun]:
     return [sweep for sweep in found if sweep.experiment == experiment]
 
 
-def _every(client: Any, condition: str) -> list[TrackedRun]:  # noqa: ANN401
+def _every(client: "MlflowClient", condition: str) -> list[TrackedRun]:
     names = {each.experiment_id: each.name for each in client.search_experiments()}
     return [_without_metrics(run, names[run.info.experiment_id]) for run in search(client, [*names], condition)]
 
@@ -132,7 +136,9 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
     """
-    sweep = read_tracked_run(sweep_id)
+    client, run = connect(tracking_uri()), read_run(sweep_id)
+    experiment = run.info.experiment_id
+    (sweep,) = _tracked(client, [run], client.get_experiment(experiment).name)
     if sweep.tags.get(Tag.STAGE) != Stage.SWEEP:
         part = Tag.SWEEP_ID in sweep.tags
         is_a = f", but a {sweep.tags[Tag.STAGE]} of the sweep {sweep.tags[Tag.SWEEP_ID]!r}" if part else ""
@@ -140,8 +146,6 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
             f"run {sweep_id!r} is not a sweep{is_a}: a sweep's id is allowed; "
             f"{'name that one' if part else '`harness ui` shows them'}"
         )
-    client = connect(tracking_uri())
-    experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
     found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
     children = _tracked(client, found, sweep.experiment)
     return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
@@ -157,13 +161,13 @@ def read_definition(sweep_id: str) -> dict[str, Any]:
     return definition
 
 
-def every_sweep(client: Any) -> Iterator[Any]:  # noqa: ANN401
+def every_sweep(client: "MlflowClient") -> "Iterator[Run]":
     """The sweeps of all experiments, the newest first."""
     experiments = [each.experiment_id for each in client.search_experiments()]
     return search(client, experiments, condition({Tag.STAGE: Stage.SWEEP}))
 
 
-def search(client: Any, experiments: list[str], condition: str) -> Iterator[Any]:  # noqa: ANN401
+def search(client: "MlflowClient", experiments: list[str], condition: str) -> "Iterator[Run]":
     """The runs of that condition, the one of the highest sequence number first, page after page."""
     order = [f"tags.`{Tag.SEQUENCE}` DESC"]  # not by time: a clock may be set back
     token = None
@@ -175,7 +179,7 @@ def search(client: Any, experiments: list[str], condition: str) -> Iterator[Any]
             return
 
 
-def _tracked(client: Any, runs: Sequence[Any], experiment: str) -> list[TrackedRun]:  # noqa: ANN401
+def _tracked(client: "MlflowClient", runs: "Sequence[Run]", experiment: str) -> list[TrackedRun]:
     histories: dict[str, dict[str, dict[int, float]]] = {
         run.info.run_id: {name: {} for name in run.data.metrics} for run in runs
     }
@@ -184,7 +188,7 @@ def _tracked(client: Any, runs: Sequence[Any], experiment: str) -> list[TrackedR
     return [replace(_without_metrics(run, experiment), history=histories[run.info.run_id]) for run in runs]
 
 
-def _without_metrics(run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
+def _without_metrics(run: "Run", experiment: str) -> TrackedRun:
     return TrackedRun(
         run_id=run.info.run_id,
         experiment=experiment,

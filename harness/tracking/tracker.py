@@ -61,7 +61,7 @@ class FoundRun:
     metrics: dict[str, float]
 
 
-def json_bytes(value: Any) -> bytes:  # noqa: ANN401
+def json_bytes(value: object) -> bytes:
     """Indented JSON for an artifact."""
     return json.dumps(value, indent=2, sort_keys=True).encode()
 
