@@ -175,8 +175,19 @@ class MlflowTracker:
         return self._experiments[name]
 
     def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
-        """Have the UI show a sweep's finals as charts by optimizer, as it shares a view itself; and link to them."""
-        self._client.set_experiment_tag(experiment_id, VIEW + sweep_id, json.dumps(charts(sweep_id)))
+        """Have the UI show a sweep's finals as charts by optimizer, and link to them.
+
+        The tag is MLflow's own affair: it keeps a shared view there. A store that refuses it costs the charts alone.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.set_experiment_tag(experiment_id, VIEW + sweep_id, json.dumps(charts(sweep_id)))
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            logger.warning("harness: sweep %s has no charts: %s", sweep_id, without_password(str(error)))
+            return
         link = f"[The finals as charts, a line for each optimizer]({charts_route(experiment_id, sweep_id)})"
         self.set_tags(sweep_id, {Tag.NOTE: f"{note}\n\n{link}"})
 
