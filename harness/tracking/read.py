@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # or what can't be the id of one
+
 
 def condition(tags: Mapping[str, str]) -> str:
     """Of the runs with all these tags, in MLflow's language."""
@@ -24,16 +26,19 @@ def condition(tags: Mapping[str, str]) -> str:
 
 
 def read_run(run_id: str) -> "Run":
-    """The MLflow run of that id.
+    """Return the MLflow run of that id.
 
     Raises:
         BadInputError: there is none.
+        Exception: the store is away, as `is_away` tells.
     """
     from mlflow.exceptions import MlflowException
 
     try:
         return connect(tracking_uri()).get_run(run_id)
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code not in NO_SUCH_RUN:
+            raise
         raise BadInputError(
             f"run {run_id!r} is unknown in {without_password(tracking_uri())!r}: "
             "a run id of this store is allowed; `harness ui` shows them"
@@ -47,18 +52,24 @@ def last_step(client: "MlflowClient", run_id: str) -> int:
 
 
 def read_artifact(run_id: str, name: str) -> bytes:
-    """The content of a run's artifact.
+    """Return the content of a run's artifact.
 
     Raises:
         BadInputError: the run or the artifact is not there, or only through a server.
+        Exception: the store is away, or the disk is full, as `is_away` tells.
     """
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    client = _connect_to_files(run_id)
+    files = _files_of(run_id)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+            # the client's own method says of whatever goes wrong that there is no such file
+            path = download_artifacts(f"{files}/{name}", dst_path=folder, tracking_uri=tracking_uri())
+            return Path(path).read_bytes()
         except (MlflowException, OSError):
+            if _has_file(run_id, name):
+                raise
             raise BadInputError(
                 f"run {run_id!r} has no {name!r}: a run that has ended is allowed; choose another run"
             ) from None
@@ -70,15 +81,21 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
     Raises:
         BadInputError: there is no such run, or its artifacts are only to be had through a server.
     """
-    client = _connect_to_files(run_id)
+    _files_of(run_id)
+    return read_artifact(run_id, name) if _has_file(run_id, name) else None
+
+
+def _has_file(run_id: str, name: str) -> bool:
     parent = Path(name).parent.as_posix()
-    beside = client.list_artifacts(run_id, None if parent == "." else parent)
-    return read_artifact(run_id, name) if any(each.path == name and not each.is_dir for each in beside) else None
+    beside = connect(tracking_uri()).list_artifacts(run_id, None if parent == "." else parent)
+    return any(each.path == name and not each.is_dir for each in beside)
 
 
-def _connect_to_files(run_id: str) -> "MlflowClient":
-    require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
-    return connect(tracking_uri())
+def _files_of(run_id: str) -> str:
+    """The address of a run's artifacts, which are within reach."""
+    files = str(read_run(run_id).info.artifact_uri)
+    require_files_within_reach(files, tracking_uri())
+    return files
 
 
 def read_tracked_run(run_id: str) -> TrackedRun:
