@@ -1,6 +1,7 @@
 """The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
 from collections import Counter
+from functools import partial
 from threading import Event
 from typing import get_args
 
@@ -9,6 +10,7 @@ from harness.config import (
     config_hash,
 )
 from harness.errors import without_password
+from harness.export import export_model
 from harness.lock import only_process
 from harness.provenance.origin import (
     load_cached_splits,
@@ -115,7 +117,7 @@ def run_sweep(
         if found is None or not is_complete(found, definition):
             _run_to_the_end(sweep, observer or SweepObserver())
         if winner := winning_final(sweep):
-            outbox.log_model(sweep_id, winner.run_id, data)
+            outbox.log_model(sweep_id, winner.run_id, partial(export_model, winner.run_id, data))
         return result_of(sweep)
 
 
