@@ -36,7 +36,8 @@ DOCUMENTS = {
     )
     if path.name != "CHANGELOG.md"  # which names what was
 }
-ALL = "\n".join(DOCUMENTS.values())
+FOLLOWED = DOCUMENTS[".github/CONTRIBUTING.md"].partition("## Add an optimizer")  # by tests/test_contributing.py
+ALL = "\n".join({**DOCUMENTS, ".github/CONTRIBUTING.md": FOLLOWED[0]}.values())
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("harness", "make", "python", "pip", "mlflow", "ray", "apt-get", "export")
 SHELL, TOML, PYTHON = "", "toml", "python"
@@ -76,6 +77,8 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"python -m tests\.benchmarks known_answers": KNOWN_ANSWER,
     r"apt-get install chromium": ".ci/run",
     r"make (test|check|setup)": ".ci/run",
+    r"make test-(fast|lowest)": ".github/workflows/tests.yml",
+    r"python -m pytest tests/harness/test_config\.py": ".ci/run",
     r"make sweep": "tests/test_makefile.py::test_sweep_takes_an_experiment_and_workers",
     r"make clean-results": "tests/test_makefile.py::test_clean_results_asks",
     r"make ui": UI,
@@ -242,6 +245,9 @@ def parse_optuna_dashboard(arguments):
 def parse_python(arguments):
     option, module, *names = arguments
     assert option == "-m"
+    if module == "pytest":
+        assert all((ROOT / each).exists() for each in names)
+        return
     assert all(hasattr(importlib.import_module(f"{module}.{name}"), "main") for name in names)
 
 
