@@ -4,13 +4,14 @@ Intervals are Student's, because at the few seeds that people can afford they ho
 percentile bootstrap does not: `python -m tests.benchmarks statistics` measures both.
 """
 
-import functools
 import itertools
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from harness.config import FrozenModel
@@ -20,7 +21,7 @@ LEVEL = 0.95
 LEAST_SEEDS = 3
 POWER = 0.80
 
-Values = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
+Values = Sequence[float] | NDArray[np.float64]
 AccuracyBySeed = Mapping[str, Mapping[int, float]]  # accuracy of each optimizer by seed
 
 
@@ -86,27 +87,21 @@ def paired_differences(finals: AccuracyBySeed) -> list[PairDifference]:
         differences = np.array([finals[one][seed] - finals[other][seed] for seed in seeds])
         if seeds:
             pairs.append((one, other, differences) if differences.mean() >= 0 else (other, one, -differences))
-    corrected = _holm([_paired_p(differences) for _, _, differences in pairs])
+    tests = _paired_tests([differences for _, _, differences in pairs])
+    corrected = _holm([p for _, _, p in tests])
     return [
-        _pair_difference(finals, better, worse, differences, p)
-        for (better, worse, differences), p in zip(pairs, corrected, strict=True)
+        PairDifference(
+            better=better,
+            worse=worse,
+            seeds=len(differences),
+            mean=float(np.mean(differences)),
+            low=low,
+            high=high,
+            p=p,
+            probability=_probability_above(list(finals[better].values()), list(finals[worse].values())),
+        )
+        for (better, worse, differences), (low, high, _), p in zip(pairs, tests, corrected, strict=True)
     ]
-
-
-def _pair_difference(
-    finals: AccuracyBySeed, better: str, worse: str, differences: Values, p: float
-) -> PairDifference:
-    low, high = _interval(differences)
-    return PairDifference(
-        better=better,
-        worse=worse,
-        seeds=len(differences),
-        mean=float(np.mean(differences)),
-        low=low,
-        high=high,
-        p=p,
-        probability=_probability_above(list(finals[better].values()), list(finals[worse].values())),
-    )
 
 
 def tiers(finals: AccuracyBySeed) -> list[tuple[str, ...]]:
@@ -153,68 +148,6 @@ def detectable_difference(finals: AccuracyBySeed) -> float | None:
 
     shift = optimize.brentq(lacking, 0.0, 4 * critical)
     return float(shift * np.median(spreads) / math.sqrt(count))
-
-
-class Curve(FrozenModel):
-    """A quantity over a range of budgets: its median and the middle 80% of it, from where half have one.
-
-    An order of trials of which none has completed yet counts as an accuracy of 0.
-    """
-
-    at: tuple[int, ...]
-    median: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-
-def tuning_curve(trials: Sequence[tuple[int, float]], resamplings: int = 1000) -> Curve | None:
-    """The best validation accuracy that a search would have had after so many epochs, over orders of its trials.
-
-    `trials` are (epochs spent, accuracy; nan where it did not complete). What a user with a part of the budget would
-    have got, had the trials come in another order (as Sivaprasad et al. 2020 do it): exact for random search, while a
-    sampler that learns does better late. At most 200 budgets. None where no trial completed.
-    """
-    if not any(spent for spent, _ in trials):
-        return None
-    epochs = np.array([spent for spent, _ in trials])
-    accuracies = np.nan_to_num([accuracy for _, accuracy in trials])
-    generator = np.random.default_rng(0)
-    orders = generator.permuted(np.tile(np.arange(len(trials)), (resamplings, 1)), axis=1)
-    spent = epochs[orders].cumsum(axis=1)
-    best = np.maximum.accumulate(accuracies[orders], axis=1)
-    budgets = np.unique(np.linspace(1, epochs.sum(), 200).round().astype(int))
-    # of each order, the best among the trials that had ended by then
-    ended = np.stack([np.searchsorted(row, budgets, side="right") for row in spent])
-    values = np.where(ended > 0, np.take_along_axis(best, np.maximum(ended - 1, 0), axis=1), 0.0)
-    low, median, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
-    there = median > 0
-    if not there.any():
-        return None
-    return Curve(
-        at=budgets[there].tolist(), median=median[there].tolist(), low=low[there].tolist(), high=high[there].tolist()
-    )
-
-
-def performance_profile(costs: Mapping[str, Sequence[float]]) -> dict[str, list[tuple[float, float]]]:
-    """Of each solver, the share of problems (0 to 1) that it solves within a factor of the best one's cost.
-
-    `costs` are by solver, of the same problems in the same order, infinite where one was not solved. The result is
-    steps (factor, share) from factor 1 on (Dolan and Moré 2002). A problem that nobody solves counts as unsolved.
-    """
-    table = np.array([costs[name] for name in costs], dtype=float)
-    best = table.min(axis=0)
-    ratios = np.divide(table, best, out=np.full_like(table, np.inf), where=np.isfinite(best) & (best > 0))
-    steps = sorted({1.0, *ratios[np.isfinite(ratios)].tolist()})
-    return {
-        name: [(step, float(np.mean(ratios[row] <= step + 1e-12))) for step in steps]
-        for row, name in enumerate(costs)
-    }
-
-
-def median_or_never(values: Sequence[float]) -> float | None:
-    """The median, where None is that it is infinite: at least half of the values are."""
-    median = float(np.median(values))
-    return median if math.isfinite(median) else None
 
 
 class Change(FrozenModel):
@@ -272,30 +205,34 @@ def _interval(values: Values) -> tuple[float | None, float | None]:
     """Student's 95% interval of the mean."""
     if len(values) < 2:
         return None, None
-    half = _quantile(len(values) - 1) * _standard_error(values)
-    return float(np.mean(values) - half), float(np.mean(values) + half)
-
-
-@functools.cache
-def _quantile(degrees_of_freedom: int) -> float:
-    return float(stats.t.isf((1 - LEVEL) / 2, degrees_of_freedom))
+    mean, error = float(np.mean(values)), _standard_error(values)
+    low, high = stats.t.interval(LEVEL, len(values) - 1, mean, error) if error else (mean, mean)
+    return float(low), float(high)
 
 
 def _standard_error(values: Values) -> float:
     return float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
-def _paired_p(differences: Values) -> float:
-    """Two-sided, of the paired t-test; 1 below `LEAST_SEEDS`, and where the differences are all equal.
+def _paired_tests(samples: Sequence[NDArray[np.float64]]) -> list[tuple[float | None, float | None, float]]:
+    """Interval of each mean difference and its two-sided p; all of one length together, since each call is slow.
 
-    Of three seeds they are equal once in 2,500 pairs, because a test set counts in steps; that is no certainty.
+    No interval of one seed. p is 1 below `LEAST_SEEDS`, and where the differences are all equal: of three seeds they
+    are once in 2,500 pairs, because a test set counts in steps; that is no certainty.
     """
-    if len(differences) < LEAST_SEEDS:
-        return 1.0
-    error = _standard_error(differences)
-    if error < 1e-12:
-        return 1.0
-    return float(2 * stats.t.sf(abs(np.mean(differences)) / error, len(differences) - 1))
+    found: dict[int, tuple[float | None, float | None, float]] = {}
+    for count in {len(each) for each in samples}:
+        chosen = [index for index, each in enumerate(samples) if len(each) == count]
+        found |= dict.fromkeys(chosen, (None, None, 1.0))
+        if count < 2:
+            continue
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of equal ones, which are left out
+            test = stats.ttest_1samp([samples[index] for index in chosen], 0.0, axis=1)
+            results = np.array([*test.confidence_interval(LEVEL), test.pvalue]).T.tolist()
+        for index, (low, high, p) in zip(chosen, results, strict=True):
+            tells = count >= LEAST_SEEDS and _standard_error(samples[index]) >= 1e-12
+            found[index] = low, high, p if tells else 1.0
+    return [found[index] for index in range(len(samples))]
 
 
 def _holm(values: Sequence[float]) -> list[float]:

@@ -11,7 +11,8 @@ import pandas as pd
 from harness.errors import brief
 from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
 from harness.tracking.tracker import TrackedRun
-from reports.statistics import PairDifference, median_or_never, paired_differences
+from reports.curves import median_or_never
+from reports.statistics import PairDifference, paired_differences
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.records import epochs_begun
+from reports.curves import Curve, tuning_curve
 from reports.figures.style import Look, Width, figure, label_ends, looks, lowest_shown, whole_numbers, zoom
-from reports.statistics import Curve, tuning_curve
 
 
 @dataclass(frozen=True)
