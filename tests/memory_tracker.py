@@ -85,7 +85,7 @@ class MemoryTracker:
     def find_run(self, run_id: str) -> FoundRun:
         """The run of that id; BadInputError where there is none."""
         if run_id not in self.runs:
-            raise BadInputError(f"run {run_id!r} is unknown: an id of this tracker's runs is allowed")
+            raise BadInputError("run", run_id, "is unknown", expected="an id of this tracker's runs")
         run = self.runs[run_id]
         newest_first = (run.history[step] for step in sorted(run.history, reverse=True))
         return FoundRun(run_id, dict(run.tags), dict(ChainMap(*newest_first)))
