@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.made-from-lock
+LOWEST := .venv-lowest
 EXPERIMENT ?= optimizers
 CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 RESULTS := mlflow.db* mlartifacts mlruns .harness
@@ -32,6 +33,18 @@ ui: $(SETUP)  ## the MLflow UI on 127.0.0.1:5000
 test: $(SETUP)  ## all tests
 	$(BIN)/python -m pytest
 
+test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters
+	$(BIN)/python -m pytest -m "not slow"
+
+test-lowest: $(LOWEST)/.made  ## those, with the lowest versions that pyproject.toml admits
+	$(LOWEST)/bin/python -m pytest -m "not slow" -W default
+
+$(LOWEST)/.made: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
+	touch $@
+
 bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
 	$(BIN)/python -m tests.benchmarks
 
@@ -47,12 +60,12 @@ check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_layers.py
 
-clean:  ## remove .venv, builds and caches; results stay
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove the environments, builds and caches; results stay
+	rm -rf .venv $(LOWEST) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 clean-results:  ## remove every run, study and report of this folder, after asking
 	@printf 'Remove $(RESULTS), with every run, study and report? [y/N] '; \
 	read -r answer; if [ "$$answer" = y ]; then rm -rf $(RESULTS); else echo 'nothing was removed'; fi
 
-.PHONY: help setup sweep report run ui test bench gallery check clean clean-results
+.PHONY: help setup sweep report run ui test test-fast test-lowest bench gallery check clean clean-results

@@ -14,7 +14,7 @@ from pydantic import ValidationError, model_validator
 
 from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, refused, validated
-from harness.config.plugins import place
+from harness.config.plugins import hidden_folder, in_one_line, place
 from harness.errors import BadInputError, RefusedError, unknown
 from studies.definition import SweepDefinition
 from studies.executors.resources import Resources
@@ -179,8 +179,9 @@ def _import_file(path: Path) -> ModuleType:
         kind = SweepDefinition if error.title == SweepDefinition.__name__ else RunConfig
         raise refused(kind, error).within(f"experiment {str(path)!r}") from None
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadInputError("experiment", str(path), f"can't be imported ({text})", next_step="correct it") from None
+        problem = f"can't be imported ({in_one_line(error)})"
+        next_step = hidden_folder(error) or "correct it"
+        raise BadInputError("experiment", str(path), problem, next_step=next_step) from None
     file = getattr(module, "__file__", None)  # what is built into Python has none
     if file is None or Path(file).resolve() != path.resolve():
         raise BadInputError(

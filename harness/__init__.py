@@ -1,11 +1,4 @@
-"""One reproducible run of the ConvNet: config, data, model, training, state and tracking.
-
-`config` owns every name, type and default; `training` advances a `state` by epochs and does nothing else; `run`
-opens, tracks and closes a run; `tracking` alone knows MLflow's runs, `models` its models and `classifier` what is in
-them; `outbox` waits for a store that is away. `reproducibility` is what makes a run repeat, `reproduction` the proof.
-`origin` has what a run's numbers come from beside its config, `source` the files of own parts, `repeatable` a second
-process that makes their data. Imports nothing of the other packages.
-"""
+"""One reproducible run of the ConvNet, or of a user's own network: README.md says what is where."""
 
 import os
 

@@ -17,6 +17,14 @@ class Outcome(StrEnum):
     KILLED = "killed"
 
 
+def epochs_begun(trained: int, outcome: str | None) -> int:
+    """Return how many epochs of a budget a run spent that trained so many whole ones.
+
+    An epoch that was begun is spent: the one in which it diverged or failed counts.
+    """
+    return trained + (outcome in (Outcome.DIVERGED, Outcome.FAILED))
+
+
 class Stage(StrEnum):
     """What a run is part of."""
 
@@ -30,7 +38,8 @@ class EpochMetrics(FrozenModel):
     """One epoch's numbers: losses in nats, accuracies as fractions, durations in (monotonic) seconds.
 
     `train_*` are means over the images as they were trained on, dropout active; the other splits are
-    evaluated after the epoch, without dropout. A split that was not evaluated is None.
+    evaluated after the epoch, without dropout. A split that was not evaluated is None. A metric that is
+    added later is None by default, as it is in the checkpoints of before.
     """
 
     epoch: int

@@ -38,7 +38,7 @@ ACCURACY_TOLERANCE = 0.005
 LOSS_TOLERANCE = 0.25
 
 
-class Difference(FrozenModel):
+class Change(FrozenModel):
     """Something that was then and is otherwise now. None: it was not there."""
 
     what: str
@@ -46,7 +46,7 @@ class Difference(FrozenModel):
     now: str | None
 
 
-class Comparison(FrozenModel):
+class MetricComparison(FrozenModel):
     """One metric of one epoch. `agrees`: to the last bit, or within the tolerance where the environment differs."""
 
     epoch: int
@@ -64,10 +64,10 @@ class Reproduction(FrozenModel):
     """
 
     run_id: str
-    environment: tuple[Difference, ...]
-    code: tuple[Difference, ...]
-    comparisons: tuple[Comparison, ...]
-    ending: Difference | None
+    environment: tuple[Change, ...]
+    code: tuple[Change, ...]
+    comparisons: tuple[MetricComparison, ...]
+    ending: Change | None
 
     @property
     def first_difference(self) -> str | None:
@@ -149,16 +149,23 @@ def _splits(recorded: TrackedRun) -> tuple[EvaluationSplit, ...]:
 
 def _compare(
     recorded: TrackedRun, again: tuple[EpochMetrics, ...], epochs: int, exact: bool
-) -> tuple[Comparison, ...]:
+) -> tuple[MetricComparison, ...]:
+    """Compare each metric of each epoch, from the first epoch on that recorded the metric.
+
+    A run that is older than a metric did not record it, or only after it was gone on with by a later version.
+    """
     now = {each.epoch: each for each in again}
 
-    def compare(epoch: int, metric: str) -> Comparison | None:
-        then = recorded.history.get(METRIC_NAMES[metric], {}).get(epoch)
+    def compare(epoch: int, metric: str) -> MetricComparison | None:
+        history = recorded.history.get(METRIC_NAMES[metric], {})
+        then = history.get(epoch)
         value = getattr(now[epoch], metric) if epoch in now else None
-        if then is None and value is None:
+        if epoch < min(history, default=epochs + 1) or (then is None and value is None):
             return None
         agrees = then == value if exact or then is None or value is None else _is_near(metric, then, value)
-        return Comparison(epoch=epoch, metric=METRIC_NAMES[metric], recorded=then, reproduced=value, agrees=agrees)
+        return MetricComparison(
+            epoch=epoch, metric=METRIC_NAMES[metric], recorded=then, reproduced=value, agrees=agrees
+        )
 
     pairs = (compare(epoch, metric) for epoch in range(1, epochs + 1) for metric in MEASURES)
     return tuple(pair for pair in pairs if pair is not None)
@@ -170,23 +177,24 @@ def _is_near(metric: str, then: float, now: float) -> bool:
     return isclose(then, now, rel_tol=LOSS_TOLERANCE)
 
 
-def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Difference | None:
+def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Change | None:
     """The divergence, or the hash of the final state where the run came to one."""
     divergence = recorded.tags.get(Tag.DIVERGENCE)
-    now = None if again.divergence is None else again.divergence.model_dump_json()
+    known_then = set(json.loads(divergence)) if divergence else None  # a later version may say more of it
+    now = None if again.divergence is None else again.divergence.model_dump_json(include=known_then)
     if divergence != now:
-        return Difference(what="divergence", then=divergence, now=now)
+        return Change(what="divergence", then=divergence, now=now)
     expected = recorded.tags.get(Tag.STATE_HASH)
     actual = RunState.from_bytes(again.state).hash() if again.state else None
-    return Difference(what="state hash", then=expected, now=actual) if expected and expected != actual else None
+    return Change(what="state hash", then=expected, now=actual) if expected and expected != actual else None
 
 
-def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig) -> tuple[Difference, ...]:
+def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig) -> tuple[Change, ...]:
     """What decides the last bits and differs; the number of threads is in the config."""
     then: dict[str, Any] = json.loads(read_artifact(run_id, ENVIRONMENT_ARTIFACT))
     now = environment()
     if config.device == "mps":
-        return (Difference(what="determinism", then=determinism("mps"), now=determinism("mps")),)
+        return (Change(what="determinism", then=determinism("mps"), now=determinism("mps")),)
     on_cpu = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
     keys = on_cpu if config.device == "cpu" else ["torch", "gpus"]
     # a run of before there were variables in it is not compared on them
@@ -199,27 +207,27 @@ def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig
         | {key: now[key] for key in keys}
         | numerical_variables(now["variables"], config.device),
     )
-    return tuple(Difference(what=key, then=_text(was), now=_text(is_now)) for key, was, is_now in changed)
+    return tuple(Change(what=key, then=_text(was), now=_text(is_now)) for key, was, is_now in changed)
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401
     return None if value is None else str(value)
 
 
-def _code_differences(recorded: TrackedRun, config: RunConfig) -> tuple[Difference, ...]:
+def _code_differences(recorded: TrackedRun, config: RunConfig) -> tuple[Change, ...]:
     """What is otherwise of the working folder's repository, and of the files of own parts, which may be in none."""
     commit, diff = git_commit_and_diff()
     differences = []
     if recorded.tags.get(Tag.GIT_COMMIT) != commit:
-        differences.append(Difference(what="git commit", then=recorded.tags.get(Tag.GIT_COMMIT), now=commit))
+        differences.append(Change(what="git commit", then=recorded.tags.get(Tag.GIT_COMMIT), now=commit))
     was_dirty = recorded.tags.get(Tag.GIT_DIRTY)
     before = read_artifact(recorded.run_id, DIFF_ARTIFACT).decode() if was_dirty == "true" else ""
     then = None if was_dirty == "unknown" else before
     if then != diff or diff is None:
         described = [_lines(text) for text in (then, diff)]
-        differences.append(Difference(what="uncommitted changes", then=described[0], now=described[1]))
+        differences.append(Change(what="uncommitted changes", then=described[0], now=described[1]))
     for file, was, is_now in changed_source(recorded, own_source(own_names(config)), read_artifact):
-        differences.append(Difference(what=file, then=was and short(was), now=is_now and short(is_now)))
+        differences.append(Change(what=file, then=was and short(was), now=is_now and short(is_now)))
     return tuple(differences)
 
 

@@ -9,7 +9,6 @@ from harness.config import RunConfig, canonical_json, config_hash, flatten, lear
 from harness.errors import BadInputError, WorkFailedError, without_password
 from harness.lock import only_process
 from harness.paths import work_folder
-from harness.provenance.environment import environment, git_commit_and_diff
 from harness.provenance.origin import (
     Origin,
     changed_source,
@@ -20,13 +19,11 @@ from harness.provenance.origin import (
     require_same_data,
     source_tags,
 )
-from harness.provenance.source import OwnSource, own_names, short
+from harness.provenance.record import config_tags, log_provenance, provenance_tags
+from harness.provenance.source import own_names, short
 from harness.records import (
     CONFIG_ARTIFACT,
-    DIFF_ARTIFACT,
-    ENVIRONMENT_ARTIFACT,
     MISTAKES_ARTIFACT,
-    SOURCE_ARTIFACT,
     STATE_ARTIFACT,
     USES,
     DatasetUse,
@@ -39,11 +36,11 @@ from harness.records import (
     Tag,
 )
 from harness.tracking.buffered import delivered
-from harness.tracking.tracker import Tracker, json_bytes
+from harness.tracking.tracker import Tracker
 from harness.training.checkpoint import Checkpoint, discard, load_latest, save
 from harness.training.checks import require_sound
 from harness.training.data import dataset_inputs
-from harness.training.determinism import determinism, require_threads
+from harness.training.determinism import require_threads
 from harness.training.images import Splits
 from harness.training.loop import EvaluationSplit, advance, initial_state
 from harness.training.state import RunState
@@ -202,7 +199,7 @@ def open_run(
     logged = 0
     source = origin.source.of(config)
     if run_id is None:
-        tags = _config_tags(config, data.digest) | source_tags(source) | provenance_tags() | dict(tags)
+        tags = config_tags(config, data.digest) | source_tags(source) | provenance_tags() | dict(tags)
         run_id = tracker.start_run(experiment, name, flatten(config), tags)
     else:
         tracker.reopen_run(run_id, flatten(config))
@@ -274,37 +271,6 @@ def broken_outcome(error: BaseException) -> Outcome:
 def checkpoint_folder(run_id: str) -> Path:
     """Where a single run's checkpoints are while it has not ended."""
     return work_folder("runs", run_id)
-
-
-def provenance_tags() -> dict[str, str]:
-    """Who ran it, the torch build, the commit and whether the working folder differs from it."""
-    commit, diff = git_commit_and_diff()
-    dirty = "unknown" if diff is None else str(bool(diff)).lower()
-    tags = {Tag.TORCH: str(environment()["torch"]), Tag.SOURCE: "harness", Tag.USER: str(environment()["user"])}
-    return tags if commit is None else tags | {Tag.GIT_COMMIT: commit, Tag.GIT_DIRTY: dirty}
-
-
-def log_provenance(tracker: Tracker, run_id: str, source: OwnSource) -> None:
-    """Store the environment, and the uncommitted changes and the files of own parts where there are any."""
-    tracker.log_artifact(run_id, ENVIRONMENT_ARTIFACT, json_bytes(environment()))
-    _, diff = git_commit_and_diff()
-    if diff:
-        tracker.log_artifact(run_id, DIFF_ARTIFACT, diff.encode())
-    if source.digest:
-        tracker.log_artifact(run_id, SOURCE_ARTIFACT, json_bytes(source.files))
-
-
-def _config_tags(config: RunConfig, data_digest: str) -> dict[str, str]:
-    """What identifies a run's numbers, as tags, because the UI's filters don't reach through parents."""
-    return {
-        Tag.CONFIG_HASH: config_hash(config),
-        Tag.OPTIMIZER: config.optimizer.name,
-        Tag.SEED: str(config.seed),
-        Tag.DATA_DIGEST: data_digest,
-        Tag.DEVICE: config.device,
-        Tag.DETERMINISM: determinism(config.device),
-        Tag.THREADS: str(config.threads),
-    }
 
 
 def _splits(config: RunConfig) -> tuple[EvaluationSplit, ...]:

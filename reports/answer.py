@@ -1,14 +1,20 @@
 """What a sweep found, in sentences that are never stronger than its statistics."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from harness.config import FrozenModel
 from reports.caveats import Caveats, EqualFinals
-from reports.statistics import LEAST_SEEDS, Difference, Finals, compare, detectable_difference, tiers
+from reports.statistics import (
+    LEAST_SEEDS,
+    AccuracyBySeed,
+    PairDifference,
+    detectable_difference,
+    paired_differences,
+    tiers,
+)
 
 ENOUGH_SEEDS = 5
 # the first generalises the second, so where it is tuned as widely it should not be worse (Choi et al. 2019)
@@ -24,8 +30,8 @@ class Sanity(FrozenModel):
 
 
 def answer(
-    definition: Mapping[str, Any],
-    finals: Finals,
+    subset: bool,
+    finals: AccuracyBySeed,
     summary: pd.DataFrame,
     ended: bool = True,
     against: Caveats = Caveats(),
@@ -34,7 +40,7 @@ def answer(
     measured = {name: values for name, values in finals.items() if values}
     unmeasured = [name for name, values in finals.items() if not values]
     seeds = sorted(len(values) for values in measured.values()) or [0]
-    caveats = _caveats(definition, summary, seeds[0], against)
+    caveats = _caveats(subset, summary, seeds[0], against)
     if not ended:
         caveats.insert(0, "it has not ended")
     if not measured:
@@ -46,9 +52,9 @@ def answer(
     return [_verdict(measured, seeds[0]), _sentence([evidence, *_doubts(measured, against), *caveats])]
 
 
-def sanity(finals: Finals) -> list[Sanity]:
+def sanity(finals: AccuracyBySeed) -> list[Sanity]:
     """The checks that these optimizers allow."""
-    worse = {(each.worse, each.better) for each in compare(finals) if each.told_apart}
+    worse = {(each.worse, each.better) for each in paired_differences(finals) if each.told_apart}
     return [
         Sanity(general=general, special=special, held=(general, special) not in worse)
         for general, special in SANITY
@@ -56,7 +62,7 @@ def sanity(finals: Finals) -> list[Sanity]:
     ]
 
 
-def _verdict(finals: Finals, seeds: int) -> str:
+def _verdict(finals: AccuracyBySeed, seeds: int) -> str:
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best, *others = sorted(means, key=means.__getitem__, reverse=True)
     if not others:
@@ -66,7 +72,7 @@ def _verdict(finals: Finals, seeds: int) -> str:
     groups = tiers(finals)
     top = groups[0]
     if top == (best,):
-        runner_up = _pair(compare(finals), best, others[0])
+        runner_up = _pair(paired_differences(finals), best, others[0])
         return (
             f"{best} is the best, at {means[best]:.2%} mean test accuracy: {_points(runner_up.mean)} points above "
             f"{others[0]} (95% interval {_points(runner_up.low)} to {_points(runner_up.high)})."
@@ -82,7 +88,7 @@ def _verdict(finals: Finals, seeds: int) -> str:
     )
 
 
-def _evidence(finals: Finals, summary: pd.DataFrame, seeds: Sequence[int]) -> str:
+def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, seeds: Sequence[int]) -> str:
     spent = summary.loc[summary["optimizer"].isin(list(finals)), "epochs_spent"]
     if not spent.sum():
         return "it was not tuned, and one seed says nothing of the others"
@@ -102,7 +108,7 @@ def _sentence(clauses: Sequence[str]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _doubts(finals: Finals, against: Caveats) -> list[str]:
+def _doubts(finals: AccuracyBySeed, against: Caveats) -> list[str]:
     """What makes the best mean, or the seeds, mean nothing."""
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best = max(means, key=means.__getitem__)
@@ -121,13 +127,13 @@ def _equal(each: EqualFinals) -> str:
     return f"{text}, seed by seed, so what sets them apart may not act"
 
 
-def _caveats(definition: Mapping[str, Any], summary: pd.DataFrame, seeds: int, against: Caveats) -> list[str]:
+def _caveats(subset: bool, summary: pd.DataFrame, seeds: int, against: Caveats) -> list[str]:
     edged = summary.loc[summary["edges"] != "", "optimizer"].tolist()
     diverged = summary["diverged"].sum()
     failed = summary["failed"].sum()
     lost = summary.loc[summary["lost_finals"] > 0, "optimizer"].tolist()
     caveats = [
-        (definition["subset"], "trained on a subset of the data, so these accuracies mean nothing"),
+        (subset, "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, its best at the edge of what was searched: {_list(edged)}"),
         (LEAST_SEEDS <= seeds < ENOUGH_SEEDS, f"{seeds} seeds see only large differences"),
         (lost, f"finals that did not complete are left out: {_list(lost)}{_because(against.final_cause)}"),
@@ -145,7 +151,7 @@ def _because(cause: str) -> str:
     return f" ({cause.rstrip('.')})" if cause else ""
 
 
-def _pair(differences: Sequence[Difference], one: str, other: str) -> Difference:
+def _pair(differences: Sequence[PairDifference], one: str, other: str) -> PairDifference:
     return next(each for each in differences if {each.better, each.worse} == {one, other})
 
 

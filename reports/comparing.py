@@ -1,22 +1,30 @@
 """Two sweeps on one page: what each says, how every optimizer changed, and what was done differently."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness.config import differences
+from harness.config import canonical_json, differences
 from harness.errors import BadInputError
 from harness.paths import work_folder
 from harness.records import Tag
+from reports import columns
+from reports.columns import Table
 from reports.contents import Contents, contents
-from reports.figures.two_sweeps import comparison
+from reports.figures.two_sweeps import two_sweeps
 from reports.page import SUBSET, inline_figures, render_template, rendered_figures, write_files
 from reports.queries import table_bytes
+from reports.sections import ShownFigure
 from reports.source import Source, read_source
 from reports.statistics import Change, changes
 from reports.tables import outcome_of
 
+NOTE = (
+    "Mean test accuracy of the finals; the change with its 95% interval (Welch); p is corrected for all optimizers "
+    "(Holm) and decides."
+)
 COMPARED = {"data": Tag.DATA_DIGEST, "git commit": Tag.GIT_COMMIT, "torch": Tag.TORCH, "device": Tag.DEVICE}
 
 
@@ -37,22 +45,22 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
     first, second = contents(one), contents(other)
     found = changes(first.finals, second.finals)
     names = _name(one), _name(other)
-    optimizers = list(dict.fromkeys([*one.definition["optimizers"], *other.definition["optimizers"]]))
-    picture = comparison(found, names, optimizers)
-    subset = bool(one.definition["subset"] or other.definition["subset"])
+    optimizers = list(dict.fromkeys([*one.definition.optimizers, *other.definition.optimizers]))
+    picture = two_sweeps(found, names, optimizers)
+    subset = one.definition.subset or other.definition.subset
     rows = [each.model_dump() | {"told_apart": each.told_apart} for each in found]
-    table = pd.DataFrame(rows, columns=[*Change.model_fields, "told_apart"])
-    files = {"tables/changes.csv": table_bytes(table.assign(subset=subset), "csv")}
+    frame = pd.DataFrame(rows, columns=[*Change.model_fields, "told_apart"])
+    files = {"tables/changes.csv": table_bytes(frame.assign(subset=subset), "csv")}
     files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "")
+    svg = inline_figures(files).get("comparison", {})
+    finding = picture.finding if picture else "They have no optimizer in common."
     values: dict[str, Any] = {
         "names": names,
-        "answer": _answer(first, second, picture.finding if picture else "They have no optimizer in common."),
-        "changes": table.to_dict("records"),
+        "answer": _answer(first, second, finding),
+        "figure": ShownFigure("comparison", "Mean test accuracy in both.", finding, svg),
+        "table": Table("Changes by optimizer", columns.changes(names), frame.to_dict("records"), NOTE),
         "sides": [_side(name, each) for name, each in zip(names, (first, second), strict=True)],
         "differences": _what_differs(one, other),
-        "svg": inline_figures(files),
-        "captions": {"comparison": "Mean test accuracy in both."},
-        "findings": {"comparison": picture.finding} if picture else {},
     }
     return files | {
         "report.html": render_template("comparison.html", values),
@@ -62,7 +70,7 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
 
 def _answer(first: Contents, second: Contents, finding: str) -> list[str]:
     digests = {each.source.sweep.tags.get(Tag.DATA_DIGEST) for each in (first, second)}
-    subset = any(each.source.definition["subset"] for each in (first, second))
+    subset = any(each.source.definition.subset for each in (first, second))
     unfinished = [_name(each.source) for each in (first, second) if outcome_of(each.source.sweep) != "completed"]
     caveats = [
         (unfinished, f"Not complete: {' and '.join(unfinished)}."),
@@ -84,7 +92,8 @@ def _side(name: str, said: Contents) -> dict[str, Any]:
 def _what_differs(one: Source, other: Source) -> list[tuple[str, Any, Any]]:
     """Of the definitions, then of how they were made: what, then, now."""
     made = [(name, one.sweep.tags.get(tag), other.sweep.tags.get(tag)) for name, tag in COMPARED.items()]
-    return differences(one.definition, other.definition) + [each for each in made if each[1] != each[2]]
+    done = (json.loads(canonical_json(each.definition)) for each in (one, other))
+    return differences(*done) + [each for each in made if each[1] != each[2]]
 
 
 def _name(source: Source) -> str:

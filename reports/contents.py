@@ -1,247 +1,62 @@
-"""All that a report says, computed: sentences, tables and figures, each figure as its record."""
+"""All that a report says: sentences, tables and figures, each figure as its record."""
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from harness.config import RunConfig, flatten
-from harness.records import Mistakes
 from reports.answer import Sanity, answer, sanity
-from reports.caveats import caveats
-from reports.figures.convergence import convergence
-from reports.figures.final_accuracy import final_accuracy
-from reports.figures.mistakes import Classes, ConfidentMistakes, classes, confusion
-from reports.figures.style import Picture, looks
-from reports.figures.time import epoch_seconds, profile, time_to_target
-from reports.figures.tuning import Importances, learning_rates, outcomes, slices, tuning_curves
+from reports.computed import Computed, compute
+from reports.figures.registry import FIGURES
+from reports.figures.style import Picture
+from reports.recipes import Recipe, find_recipes
 from reports.source import Source
-from reports.statistics import median_or_never
-from reports.tables import (
-    classes_frame,
-    differences_frame,
-    epochs_frame,
-    failures_frame,
-    finals_by_seed,
-    outcome_of,
-    runs_frame,
-    summary_frame,
-    targets_frame,
-    untested_classes,
-    winners_frame,
-    without_superseded,
-)
-
-TARGETS = {"mnist": (0.97, 0.98, 0.985, 0.99), "fashion-mnist": (0.85, 0.88, 0.90, 0.92)}
-OTHER_TARGETS = (0.80, 0.90, 0.95, 0.99)  # of a user's own data
-IMPORTS = "from harness.config import RunConfig, with_settings"
-LEAST_IMAGES = 50_000  # to train on, for the chapter's own result to be comparable
-NOT_TO_REPEAT = ("device", "threads")  # of the machine; they change the last bits only
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train with a winner's hyperparameters: as a command, and as Python."""
-
-    optimizer: str
-    command: str
-    python: str
-
-
-@dataclass(frozen=True)
-class Compute:
-    """What all runs took together, the finals of earlier winners included."""
-
-    runs: int
-    epochs: int
-    seconds: float
+from reports.tables import outcome_of
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Of one sweep or single run. `finals` are test accuracies (fractions) by optimizer and seed, the best first.
+    """Of one sweep or single run. `pictures` are by figure, and so are `instead`: sentences in place of some."""
 
-    `without_pictures`: the most confident mistakes in words, where they are of rows of features; else empty.
-    """
-
-    source: Source
+    computed: Computed
     answer: tuple[str, ...]
     sanity: tuple[Sanity, ...]
-    finals: Mapping[str, Mapping[int, float]]
-    tables: Mapping[str, pd.DataFrame]
     pictures: Mapping[str, Picture]
-    without_pictures: str
+    instead: Mapping[str, str]
     recipes: tuple[Recipe, ...]
-    compute: Compute
+
+    @property
+    def source(self) -> Source:
+        """What it was made from."""
+        return self.computed.source
+
+    @property
+    def finals(self) -> Mapping[str, Mapping[int, float]]:
+        """Test accuracies (fractions) by optimizer and seed, the best first."""
+        return self.computed.finals
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """By the name of their file."""
+        return self.computed.tables
 
     @property
     def summary(self) -> pd.DataFrame:
         """The table of optimizers."""
-        return self.tables["summary"]
+        return self.computed.summary
 
 
 def contents(source: Source) -> Contents:
     """All that can be said of what is tracked."""
-    definition = source.definition
-    optimizers = list(definition["optimizers"])
-    dataset = definition["base"]["dataset"]["name"]
-    epochs = epochs_frame(source.runs)
-    compute = Compute(len(source.runs), len(epochs), float(epochs[["train_seconds", "evaluate_seconds"]].sum().sum()))
-    runs = without_superseded(runs_frame(source.runs, epochs), definition)
-    epochs = epochs[epochs["run_id"].isin(runs["run_id"])]
-    finals = finals_by_seed(runs, optimizers)
-    summary = summary_frame(runs, definition)
-    quiet = summary[summary["train_seconds"].notna()]
-    seconds = dict(zip(quiet["optimizer"], quiet["train_seconds"], strict=True))
-    mistakes = _by_optimizer(source.mistakes, runs, summary["optimizer"].tolist())
-    targets = TARGETS.get(dataset, OTHER_TARGETS)
-    tables = {
-        "summary": summary,
-        "winners": winners_frame(runs, definition),
-        "differences": differences_frame(finals),
-        "targets": targets_frame(runs, epochs, seconds, summary["optimizer"].tolist(), targets),
-        "classes": classes_frame({name: list(of_seeds.values()) for name, of_seeds in mistakes.items()}),
-        "failures": failures_frame(runs),
-        "runs": runs,
-        "epochs": epochs,
-    }
-    against = caveats(runs, source.mistakes, optimizers)
-    confident = _most_confident(mistakes)
-    untested = untested_classes(source.mistakes.values())
-    comparable = dataset == "mnist" and definition["base"]["dataset"]["train_size"] >= LEAST_IMAGES
-    pictures: dict[str, Picture | None] = {
-        "final-accuracy": final_accuracy(summary, finals, optimizers, comparable, against.majority),
-        "convergence": convergence(epochs, optimizers, seconds),
-        "epoch-seconds": epoch_seconds(runs, epochs, optimizers),
-        "time-to-target": time_to_target(tables["targets"], optimizers),
-        "performance-profile": profile(tables["targets"], optimizers),
-        "tuning-curves": tuning_curves(runs, optimizers),
-        "learning-rates": learning_rates(runs, tables["winners"], definition),
-        "slices": slices(runs, definition),
-        "importances": Importances(source.importances, looks(optimizers)) if source.importances else None,
-        "outcomes": outcomes(summary, optimizers),
-        **_mistaken(mistakes, confident, classes(tables["classes"], optimizers, untested)),
-    }
+    computed = compute(source)
+    pictures = {each.name: each.data(computed) for each in FIGURES}
+    ended = outcome_of(source.sweep) != "running"
+    said = answer(source.definition.subset, computed.finals, computed.summary, ended, computed.against)
     return Contents(
-        source=source,
-        answer=tuple(answer(definition, finals, summary, outcome_of(source.sweep) != "running", against)),
-        sanity=tuple(sanity(finals)),
-        finals=finals,
-        tables=tables,
+        computed=computed,
+        answer=tuple(said),
+        sanity=tuple(sanity(computed.finals)),
         pictures={name: picture for name, picture in pictures.items() if picture is not None},
-        without_pictures=confident.finding if confident and not confident.pictured else "",
-        recipes=tuple(_recipes(runs, optimizers)),
-        compute=compute,
+        instead={each.name: each.instead(computed) for each in FIGURES if pictures[each.name] is None},
+        recipes=tuple(find_recipes(computed.runs, computed.settings, computed.optimizers)),
     )
-
-
-def targets_summary(targets: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row per optimizer: for each target, how many seeds reached it, and the median epochs and seconds until then.
-
-    The median is None where half of the seeds or more never got there.
-    """
-    rows = []
-    for optimizer, mine in targets.groupby("optimizer", sort=False):
-        cells = []
-        for target, of in mine.groupby("target"):
-            reached = int(np.isfinite(of["epochs"]).sum())
-            epochs = median_or_never(of["epochs"].tolist())
-            seconds = median_or_never(of["seconds"].tolist()) if of["seconds"].notna().all() else None
-            cells.append(
-                {"target": target, "reached": reached, "seeds": len(of), "epochs": epochs, "seconds": seconds}
-            )
-        rows.append({"optimizer": optimizer, "targets": cells})
-    return rows
-
-
-def _by_optimizer(
-    mistakes: Mapping[str, Mistakes], runs: pd.DataFrame, optimizers: Sequence[str]
-) -> dict[str, dict[str, Mistakes]]:
-    """Of the finals in `runs`, by optimizer in that order and by seed."""
-    finals = runs[runs["run_id"].isin(mistakes.keys())].to_dict("records")
-    found = {
-        name: {str(each["seed"]): mistakes[each["run_id"]] for each in finals if each["optimizer"] == name}
-        for name in optimizers
-    }
-    return {name: of_seeds for name, of_seeds in found.items() if of_seeds}
-
-
-def _mistaken(
-    mistakes: Mapping[str, Mapping[str, Mistakes]], confident: ConfidentMistakes | None, by_class: Classes
-) -> dict[str, Picture | None]:
-    """The figures of what the models get wrong: of the best optimizer, and of all."""
-    if not mistakes:
-        return {}
-    best, of_seeds = next(iter(mistakes.items()))
-    return {
-        "confusion": confusion(best, list(of_seeds.values())),
-        "mistakes": confident if confident and confident.pictured else None,
-        "classes": by_class,
-    }
-
-
-def _most_confident(mistakes: Mapping[str, Mapping[str, Mistakes]]) -> ConfidentMistakes | None:
-    """Of the best optimizer's first final; None where there is none, or it makes none."""
-    for name, of_seeds in mistakes.items():
-        seed, first = next(iter(of_seeds.items()))
-        found = ConfidentMistakes(name, seed, first.class_names, first.most_confident)
-        return found if found.mistakes else None
-    return None
-
-
-def _recipes(runs: pd.DataFrame, optimizers: Sequence[str]) -> list[Recipe]:
-    """Of each optimizer's winner, from the config of its first final."""
-    recipes = []
-    for name in optimizers:
-        finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name)]
-        if len(finals):
-            recipes.append(_recipe(name, finals.iloc[0]))
-    return recipes
-
-
-def _recipe(name: str, final: "pd.Series[Any]") -> Recipe:
-    defaults = {key: str(value) for key, value in flatten(RunConfig()).items()}
-    config = {
-        str(key).removeprefix("config."): value
-        for key, value in final.items()
-        if str(key).startswith("config.") and isinstance(value, str)
-    }
-    # the chapter's own split is another one, and another optimizer begins from its own defaults
-    said = {
-        key: _literal(value)
-        for key, value in config.items()
-        if key not in NOT_TO_REPEAT and (defaults.get(key) != value or key.startswith(("optimizer.", "dataset.")))
-    }
-    first = {"optimizer.name": said.pop("optimizer.name", name)}
-    settings = first | said
-    words = [
-        "harness",
-        "run",
-        "chapter",
-        *(w for key, value in settings.items() for w in ("--set", f"{key}={value}")),
-    ]
-    python = "".join(f'    "{key}": {_python(value)},\n' for key, value in settings.items())
-    return Recipe(
-        optimizer=name,
-        command=shlex.join(words),
-        python=f"{IMPORTS}\n\nconfig = with_settings(RunConfig(), {{\n{python}}})",
-    )
-
-
-def _literal(text: str) -> str:
-    """A param of MLflow, as --set takes it."""
-    return {"True": "true", "False": "false", "None": "null"}.get(text, text)
-
-
-def _python(text: str) -> str:
-    words = {"true": "True", "false": "False", "null": "None"}
-    if text in words:
-        return words[text]
-    try:
-        float(text)
-    except ValueError:
-        return repr(text)
-    return text

@@ -14,12 +14,15 @@ import pandas as pd
 from harness.paths import work_folder, writable_folder
 from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking.mlflow import MlflowTracker
-from reports.contents import Contents, contents, targets_summary
-from reports.document import ReportDocument, document
+from reports.columns import Table
+from reports.contents import Contents, contents
+from reports.document import ReportDocument, describe
 from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled
+from reports.optimizers import IN_MLFLOW
 from reports.queries import table_bytes
+from reports.sections import sections
+from reports.shown_tables import shown_tables
 from reports.source import Source, read_source
-from reports.statistics import LEAST_SEEDS
 from reports.tables import outcome_of
 
 MADE_WITH = {
@@ -34,35 +37,23 @@ MADE_WITH = {
     "threads per run": Tag.THREADS,
 }
 ENVIRONMENT = ("python", "platform", "processor", "cpu_capability", "gpus")
-NOT_HYPERPARAMETERS = ("optimizer", "validation_accuracy", "run_id", "edges")
-CAPTIONS = {
-    "final-accuracy": "Test accuracy of every final.",
-    "convergence": "The finals after each epoch: median, and a band from the lowest to the highest seed.",
-    "epoch-seconds": "Training seconds of an epoch, of the finals that trained alone.",
-    "time-to-target": "Training seconds until each validation accuracy, at the pace of finals that trained alone.",
-    "performance-profile": "How often each optimizer is within a factor of the fastest, over targets and seeds.",
-    "tuning-curves": "What a part of the budget would have found: median and middle 80% over orders of the trials.",
-    "learning-rates": "Every trial by its learning rate; hollow: not completed, an arrow: too bad for the scale.",
-    "slices": "Every trial by what else was searched; hollow: not completed, an arrow: too bad for the scale.",
-    "importances": "How much of the trials' differences each hyperparameter explains (PED-ANOVA).",
-    "outcomes": "How the trials ended.",
-    "confusion": "Confusions on the test set of the optimizer with the highest mean, all seeds together.",
-    "mistakes": "Its most confident mistakes: ground truth → prediction and its probability.",
-    "classes": "Accuracy by class.",
-}
 OTHER_FOLDER = "name another with --out"  # what to do where it can't be written
 SUBSET = "subset of the data: these accuracies mean nothing"
 NOTE_END = "<!-- end of what the report says -->"  # in the description of a run
-LONGEST_CAPTION = 300  # characters; a longer finding is for those who can't see the figure
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says: its files by name (page, figures, tables), its sentences, and its table of optimizers."""
+    """What a report says: its files by name (page, figures, tables), its document, and its table of optimizers."""
 
     files: dict[str, bytes]
-    answer: tuple[str, ...]
+    document: ReportDocument
     summary: pd.DataFrame
+
+    @property
+    def answer(self) -> tuple[str, ...]:
+        """Its sentences."""
+        return self.document.answer
 
 
 def write_report(run_id: str | None = None, folder: Path | None = None) -> tuple[Path, Report]:
@@ -102,24 +93,25 @@ def build_report(source: Source) -> Report:
     """The report of what is tracked."""
     said = contents(source)
     files = {
-        f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition["subset"]), "csv")
+        f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition.subset), "csv")
         for name, table in said.tables.items()
     }
-    warning = SUBSET if source.definition["subset"] else ""
+    warning = SUBSET if source.definition.subset else ""
     files |= rendered_figures(said.pictures, warning)
-    described = document(said)
+    described = describe(said)
     files["report.json"] = _json(described.model_dump(mode="json"))
     files["report.schema.json"] = _json(ReportDocument.model_json_schema())
-    values = _template_values(said) | {"svg": inline_figures(files)}
+    values = _template_values(said) | {"sections": sections(said, inline_figures(files))}
     files["report.md"] = render_template("report.md", values)
     files["report.html"] = render_template("report.html", values)
-    return Report(files, said.answer, said.summary)
+    return Report(files, described, said.summary)
 
 
 def note(before: str, report: Report) -> str:
     """The description of the run in MLflow: the answer and the leaderboard, above what it was before."""
     begun = before.rpartition(NOTE_END)[2].lstrip("\n")
-    values = {"answer": report.answer, "summary": report.summary.to_dict("records")}
+    table = Table("", IN_MLFLOW, report.summary.to_dict("records"))
+    values = {"answer": report.answer, "table": table}
     return f"{render_template('note.md', values).decode()}\n{NOTE_END}\n\n{begun}"
 
 
@@ -162,8 +154,6 @@ def render_template(name: str, values: Mapping[str, Any]) -> bytes:
 
 def _template_values(said: Contents) -> dict[str, Any]:
     source = said.source
-    tables = {name: table.to_dict("records") for name, table in said.tables.items()}
-    runs = said.tables["runs"]
     return {
         "sweep": source.sweep,
         "single": source.single,
@@ -171,25 +161,12 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "facts": [(name, source.sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in source.sweep.tags],
         "environment": [(name, source.environment[name]) for name in ENVIRONMENT if source.environment.get(name)],
         "definition": source.definition,
-        "definition_json": json.dumps(source.definition, indent=2, sort_keys=True),
-        "compute": said.compute,
+        "definition_json": json.dumps(source.definition.model_dump(mode="json"), indent=2, sort_keys=True),
+        "compute": said.computed.compute,
         "answer": said.answer,
         "checks": [each.model_dump() for each in said.sanity],
-        "summary": tables["summary"],
-        "differences": tables["differences"],
-        "winners": tables["winners"],
-        "keys": [name for name in said.tables["winners"].columns if name not in NOT_HYPERPARAMETERS],
-        "targets": targets_summary(said.tables["targets"]),
-        "classes": tables["classes"],
-        "without_pictures": said.without_pictures,
-        "failures": tables["failures"],
-        "finals": runs[runs["stage"] == "final"].to_dict("records"),
-        "trials": runs[runs["stage"] == "trial"].to_dict("records"),
+        "tables": shown_tables(said),
         "recipes": said.recipes,
-        "captions": CAPTIONS,
-        "findings": {name: picture.finding for name, picture in said.pictures.items()},
-        "longest": LONGEST_CAPTION,
-        "least_seeds": LEAST_SEEDS,
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.config import flatten, parse_config
+from harness.config import RunConfig, config_hash, flatten, recorded, unflatten
 from harness.records import (
     CONFIG_ARTIFACT,
     ENVIRONMENT_ARTIFACT,
@@ -16,6 +16,7 @@ from harness.records import (
     Stage,
     Tag,
 )
+from harness.tracking.files import is_here, read_artifacts_here
 from harness.tracking.read import (
     find_artifact,
     latest_sweep,
@@ -26,20 +27,22 @@ from harness.tracking.read import (
 )
 from harness.tracking.tracker import TrackedRun
 from reports.tables import outcome_of
+from studies.definition import SweepDefinition
 
 
 @dataclass(frozen=True)
 class Source:
     """A sweep as MLflow holds it.
 
-    `mistakes` are of completed finals by run id, `importances` by optimizer and config key, `environment` is that in
-    which it was begun; what was not recorded is missing. `single`: it is a run that stands alone, seen as the one
-    final of a sweep without trials.
+    `configs` are of trials and finals by run id, `mistakes` of completed finals by run id, `importances` by optimizer
+    and config key, `environment` is that in which it was begun; what was not recorded is missing. `single`: it is a
+    run that stands alone, seen as the one final of a sweep without trials.
     """
 
     sweep: TrackedRun
     runs: Sequence[TrackedRun]
-    definition: Mapping[str, Any]
+    definition: SweepDefinition
+    configs: Mapping[str, RunConfig]
     mistakes: Mapping[str, Mistakes]
     importances: Mapping[str, Mapping[str, float]]
     environment: Mapping[str, Any]
@@ -61,32 +64,64 @@ def read_source(run_id: str | None = None) -> Source:
     return Source(
         sweep=sweep,
         runs=runs,
-        definition=read_definition(run_id),
+        definition=read_sweep_definition(run_id),
+        configs=read_configs(runs),
         mistakes=_mistakes(finals),
         importances=_json(run_id, IMPORTANCES_ARTIFACT),
         environment=_json(run_id, ENVIRONMENT_ARTIFACT),
     )
 
 
+def read_sweep_definition(sweep_id: str) -> SweepDefinition:
+    """What that sweep does.
+
+    Raises:
+        BadInputError: there is no such sweep.
+    """
+    return recorded(SweepDefinition, read_definition(sweep_id))
+
+
+def read_configs(runs: Sequence[TrackedRun]) -> dict[str, RunConfig]:
+    """The config of each of these runs that has one, by run id.
+
+    From a server each file takes several requests, which for thousands of runs are minutes. So where the files are
+    not here, a config is made of the run's params and is taken where it has the hash that was recorded.
+    """
+    contents = read_artifacts_here(runs, CONFIG_ARTIFACT)
+    found = {run_id: _config(content) for run_id, content in contents.items()}
+    for run in runs:
+        if not is_here(run):
+            of_params = recorded(RunConfig, unflatten(run.params))
+            if config_hash(of_params) == run.tags.get(Tag.CONFIG_HASH):
+                found[run.run_id] = of_params
+            elif content := find_artifact(run.run_id, CONFIG_ARTIFACT):
+                found[run.run_id] = _config(content)
+    return found
+
+
+def _config(content: bytes) -> RunConfig:
+    return recorded(RunConfig, json.loads(content))
+
+
 def _single(run: TrackedRun) -> Source:
-    config = parse_config(json.loads(read_artifact(run.run_id, CONFIG_ARTIFACT)))
+    config = _config(read_artifact(run.run_id, CONFIG_ARTIFACT))
     tags = run.tags | {Tag.STAGE: Stage.FINAL, Tag.NUMBER: str(config.seed), Tag.QUIET: "true"}
     params = run.params or {key: str(value) for key, value in flatten(config).items()}
-    definition = {
-        "optimizers": [config.optimizer.name],
-        "budget": 0,
-        "trial_epochs": config.epochs,
-        "final_epochs": config.epochs,
-        "final_seeds": [config.seed],
-        "space": {},
-        "spaces": {},
-        "subset": False,
-        "base": config.model_dump(mode="json"),
-    }
+    without_trials = SweepDefinition.model_construct(  # no budget would be allowed to be none
+        base=config,
+        optimizers=(config.optimizer.name,),
+        space={},
+        spaces={},
+        budget=0,
+        trial_epochs=config.epochs,
+        final_seeds=(config.seed,),
+        final_epochs=config.epochs,
+    )
     return Source(
         sweep=run,
         runs=[replace(run, tags=tags, params=params)],
-        definition=definition,
+        definition=without_trials,
+        configs={run.run_id: config},
         mistakes=_mistakes([run.run_id] if _completed(run) else []),
         importances={},
         environment=_json(run.run_id, ENVIRONMENT_ARTIFACT),

@@ -21,7 +21,7 @@ LEAST_SEEDS = 3
 POWER = 0.80
 
 Values = Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
-Finals = Mapping[str, Mapping[int, float]]  # accuracy of each optimizer by seed
+AccuracyBySeed = Mapping[str, Mapping[int, float]]  # accuracy of each optimizer by seed
 
 
 class Summary(FrozenModel):
@@ -39,7 +39,7 @@ class Summary(FrozenModel):
     high: float | None
 
 
-class Difference(FrozenModel):
+class PairDifference(FrozenModel):
     """`better` less `worse`, on the seeds that both have, as fractions.
 
     `low` and `high` hold this one difference with 95% confidence. `p` is the paired t-test's, with Holm's correction
@@ -75,7 +75,7 @@ def summarize(values: Sequence[float]) -> Summary:
     )
 
 
-def compare(finals: Finals) -> list[Difference]:
+def paired_differences(finals: AccuracyBySeed) -> list[PairDifference]:
     """Every pair of optimizers that share a seed, the one with the higher mean first.
 
     Below `LEAST_SEEDS` shared seeds nothing is told apart.
@@ -88,14 +88,16 @@ def compare(finals: Finals) -> list[Difference]:
             pairs.append((one, other, differences) if differences.mean() >= 0 else (other, one, -differences))
     corrected = _holm([_paired_p(differences) for _, _, differences in pairs])
     return [
-        _difference(finals, better, worse, differences, p)
+        _pair_difference(finals, better, worse, differences, p)
         for (better, worse, differences), p in zip(pairs, corrected, strict=True)
     ]
 
 
-def _difference(finals: Finals, better: str, worse: str, differences: Values, p: float) -> Difference:
+def _pair_difference(
+    finals: AccuracyBySeed, better: str, worse: str, differences: Values, p: float
+) -> PairDifference:
     low, high = _interval(differences)
-    return Difference(
+    return PairDifference(
         better=better,
         worse=worse,
         seeds=len(differences),
@@ -107,7 +109,7 @@ def _difference(finals: Finals, better: str, worse: str, differences: Values, p:
     )
 
 
-def tiers(finals: Finals) -> list[tuple[str, ...]]:
+def tiers(finals: AccuracyBySeed) -> list[tuple[str, ...]]:
     """The optimizers in tiers, the best first, by mean within one. Two share a tier if and only if they are tied.
 
     So an optimizer that is tied with two that are not tied with each other is in two tiers (a compact letter display,
@@ -119,7 +121,7 @@ def tiers(finals: Finals) -> list[tuple[str, ...]]:
     # with unequal seeds an optimizer may be better on those that both have, and have the lower mean: then it is tied
     told_apart = {
         frozenset((each.better, each.worse))
-        for each in compare(finals)
+        for each in paired_differences(finals)
         if each.told_apart and means[each.better] > means[each.worse]
     }
     tied.add_edges_from(pair for pair in itertools.combinations(means, 2) if frozenset(pair) not in told_apart)
@@ -128,7 +130,7 @@ def tiers(finals: Finals) -> list[tuple[str, ...]]:
     return sorted(groups, key=lambda group: [ranks[name] for name in group])
 
 
-def detectable_difference(finals: Finals) -> float | None:
+def detectable_difference(finals: AccuracyBySeed) -> float | None:
     """The difference (fraction) that these seeds would tell apart in 80% of sweeps, in the first step of Holm's test.
 
     From the median standard deviation of the paired differences and the noncentral t distribution (Cohen 1988).
@@ -236,7 +238,7 @@ class Change(FrozenModel):
         return self.p < 1 - LEVEL
 
 
-def changes(before: Finals, after: Finals) -> list[Change]:
+def changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[Change]:
     """Of every optimizer with finals in both. Below `LEAST_SEEDS` on either side nothing is told apart."""
     shared = [name for name in before if before[name] and after.get(name)]
     tests = [_welch(list(before[name].values()), list(after[name].values())) for name in shared]

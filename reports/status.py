@@ -1,12 +1,15 @@
 """How far a sweep is, from what MLflow holds of it: budgets spent, best so far, what runs now."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from harness.config import FrozenModel
-from harness.records import METRIC_NAMES, Outcome, Stage, Tag
+from harness.config import FrozenModel, RunConfig
+from harness.records import METRIC_NAMES, Outcome, Stage, Tag, epochs_begun
+from harness.tracking.read import read_sweep
 from harness.tracking.tracker import TrackedRun
-from reports.tables import epochs_frame, outcome_of, runs_frame, without_superseded
+from reports.source import read_configs, read_sweep_definition
+from reports.tables import epochs_frame, outcome_of, runs_frame
+from reports.winners import Winner, find_winners, superseded
+from studies.definition import SweepDefinition
 
 
 class StudyProgress(FrozenModel):
@@ -37,39 +40,62 @@ class SweepProgress(FrozenModel):
     studies: tuple[StudyProgress, ...]
 
 
-def sweep_progress(sweep: TrackedRun, children: Sequence[TrackedRun], definition: Mapping[str, Any]) -> SweepProgress:
-    """How far it is. The finals of a winner that more trials have replaced don't count."""
-    runs = without_superseded(runs_frame(children, epochs_frame(children)), definition)
-    children = [run for run in children if run.run_id in set(runs["run_id"])]
+def read_progress(sweep_id: str) -> SweepProgress:
+    """How far that sweep is.
+
+    Raises:
+        BadInputError: there is none of that id.
+    """
+    sweep, children = read_sweep(sweep_id)
+    by_id = {run.run_id: run for run in children}
+
+    def config_of(run_id: str) -> RunConfig | None:
+        return read_configs([by_id[run_id]]).get(run_id)
+
+    return sweep_progress(sweep, children, read_sweep_definition(sweep_id), config_of)
+
+
+def sweep_progress(
+    sweep: TrackedRun,
+    children: Sequence[TrackedRun],
+    definition: SweepDefinition,
+    config_of: Callable[[str], RunConfig | None],
+) -> SweepProgress:
+    """How far it is. The finals of a winner that more trials have replaced don't count.
+
+    `config_of` gives a trial's config by its run's id; it is asked for that of winners alone.
+    """
+    winners = find_winners(runs_frame(children, epochs_frame(children)), definition, config_of)
+    replaced = superseded(children, winners, definition)
+    children = [run for run in children if run.run_id not in replaced]
     studies = tuple(
-        _study(name, [run for run in children if run.tags.get(Tag.OPTIMIZER) == name], definition)
-        for name in definition["optimizers"]
+        _study(name, [run for run in children if run.tags.get(Tag.OPTIMIZER) == name], winners.get(name), definition)
+        for name in definition.optimizers
     )
-    each = definition["budget"] + len(definition["final_seeds"]) * definition["final_epochs"]
     return SweepProgress(
         sweep_id=sweep.run_id,
         name=sweep.experiment,
         command=sweep.tags.get(Tag.COMMAND, f"harness sweep {sweep.experiment}"),
         outcome=outcome_of(sweep),
         epochs_done=sum(_epochs(run) for run in children),
-        total_epochs=len(studies) * each,
-        subset=definition["subset"],
+        total_epochs=definition.total_epochs,
+        subset=definition.subset,
         studies=studies,
     )
 
 
-def _study(name: str, runs: Sequence[TrackedRun], definition: Mapping[str, Any]) -> StudyProgress:
+def _study(
+    name: str, runs: Sequence[TrackedRun], winner: Winner | None, definition: SweepDefinition
+) -> StudyProgress:
     trials = [run for run in runs if run.tags[Tag.STAGE] == Stage.TRIAL]
     finals = [run for run in runs if run.tags[Tag.STAGE] == Stage.FINAL]
-    completed = [run for run in trials if run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED]
-    accuracies = [run.history[METRIC_NAMES["validation_accuracy"]] for run in completed]
     return StudyProgress(
         optimizer=name,
-        epochs_spent=sum(_spent(run) for run in trials),
-        budget=definition["budget"],
-        best=max((values[max(values)] for values in accuracies), default=None),
+        epochs_spent=sum(epochs_begun(_epochs(run), run.tags.get(Tag.OUTCOME)) for run in trials),
+        budget=definition.budget,
+        best=winner.validation_accuracy if winner else None,
         finals=sum(run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED for run in finals),
-        final_seeds=len(definition["final_seeds"]),
+        final_seeds=len(definition.final_seeds),
         running=tuple(_describe(run, definition) for run in runs if run.status == "RUNNING"),
     )
 
@@ -78,11 +104,8 @@ def _epochs(run: TrackedRun) -> int:
     return len(run.history.get(METRIC_NAMES["train_loss"], {}))
 
 
-def _spent(run: TrackedRun) -> int:
-    """An epoch that was begun is spent, the one that diverged or failed too."""
-    return _epochs(run) + (run.tags.get(Tag.OUTCOME) in (Outcome.DIVERGED, Outcome.FAILED))
-
-
-def _describe(run: TrackedRun, definition: Mapping[str, Any]) -> str:
-    which, of = ("trial", "trial_epochs") if run.tags[Tag.STAGE] == Stage.TRIAL else ("final, seed", "final_epochs")
-    return f"{which} {run.tags[Tag.NUMBER]}, epoch {min(_epochs(run) + 1, definition[of])}/{definition[of]}"
+def _describe(run: TrackedRun, definition: SweepDefinition) -> str:
+    is_trial = run.tags[Tag.STAGE] == Stage.TRIAL
+    which = "trial" if is_trial else "final, seed"
+    limit = definition.trial_epochs if is_trial else definition.final_epochs
+    return f"{which} {run.tags[Tag.NUMBER]}, epoch {min(_epochs(run) + 1, limit)}/{limit}"

@@ -11,8 +11,7 @@ import pandas as pd
 from harness.errors import brief
 from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
 from harness.tracking.tracker import TrackedRun
-from reports.edges import edges
-from reports.statistics import Difference, compare, summarize, tiers
+from reports.statistics import PairDifference, median_or_never, paired_differences
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
@@ -72,108 +71,10 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     return frame.sort_values(["stage", "number"], kind="stable", ignore_index=True)
 
 
-def winners_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
-    """The trial that validation selected, one row per optimizer that has one.
-
-    Columns: optimizer, the searched config keys, validation_accuracy (fraction), run_id, edges (in words, empty where
-    no value is at the edge of its range).
-    """
-    completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
-    completed = completed[completed["validation_accuracy"].notna()]
-    rows = []
-    for optimizer in definition["optimizers"]:
-        trials = completed[completed["optimizer"] == optimizer]
-        if len(trials):
-            best = trials.loc[trials["validation_accuracy"].astype(float).idxmax()]
-            dimensions = searched(definition, optimizer)
-            values = {key: best.get(f"config.{key}") for key in dimensions}
-            known = {key: dimensions[key] for key, value in values.items() if isinstance(value, str)}
-            at_edge = "; ".join(edges(values, known))
-            rows.append(
-                {"optimizer": optimizer, **values, **best[["validation_accuracy", "run_id"]], "edges": at_edge}
-            )
-    return pd.DataFrame(rows, columns=None if rows else ["optimizer", "validation_accuracy", "run_id", "edges"])
-
-
-def searched(definition: Mapping[str, Any], optimizer: str) -> dict[str, dict[str, Any]]:
-    """What that optimizer's study searched under its budget, by config key."""
-    trials = definition["budget"] // definition["trial_epochs"]
-    space = definition["spaces"].get(optimizer, {}) | definition["space"]
-    fixed = definition.get("variants", {}).get(optimizer, {})
-    paid = {key: dimension for key, dimension in space.items() if dimension["from_trials"] <= trials}
-    # what waited for a larger budget gives way to what the variant fixes
-    given_way = {key for key in paid if any(f"{key}.".startswith(f"{each}.") for each in fixed)}
-    return {key: each for key, each in paid.items() if each["from_trials"] == 1 or key not in given_way}
-
-
-def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
-    """Test accuracy (fraction) at the last epoch of the completed finals, the optimizer with the best mean first."""
-    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed") & runs["test_accuracy"].notna()]
-    by_name = {
-        name: {
-            int(run["seed"]): float(run["test_accuracy"])
-            for run in finals[finals["optimizer"] == name].to_dict("records")
-        }
-        for name in optimizers
-    }
-    return dict(sorted(by_name.items(), key=lambda each: -mean(each[1].values()) if each[1] else math.inf))
-
-
-def without_superseded(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
-    """`runs` less the finals of earlier winners: more trials may have found a better one since."""
-    winners = winners_frame(runs, definition).set_index("optimizer")
-
-    def is_current(run: pd.Series) -> bool:
-        name = run["optimizer"]
-        return run["stage"] != "final" or (
-            name not in winners.index  # a run that stands alone
-            or all(run.get(f"config.{key}") == winners.loc[name, key] for key in searched(definition, name))
-        )
-
-    return runs.loc[[is_current(run) for _, run in runs.iterrows()]]
-
-
-def summary_frame(runs: pd.DataFrame, definition: Mapping[str, Any]) -> pd.DataFrame:
-    """One row per optimizer, best mean test accuracy of the completed finals first.
-
-    Columns: optimizer; tiers (from 1, the best; two optimizers share one if and only if they can't be told apart);
-    mean, low, high (95% interval), sd, median, iqm of the finals' test accuracy at the last epoch, selected_mean of
-    that at the validation-selected epoch (fractions); seeds; lost_finals (not completed); train_seconds (per epoch,
-    of the final that trained alone); edges (of the winner, in words); trials, epochs_spent (begun), completed,
-    pruned, diverged, failed (numbers of trials); failure (why most of those failed, empty where none did).
-    """
-    finals = finals_by_seed(runs, definition["optimizers"])
-    groups = tiers({name: values for name, values in finals.items() if values})
-    at_edge = winners_frame(runs, definition).set_index("optimizer")["edges"]
-    rows = []
-    for name, values in finals.items():
-        mine = runs[runs["optimizer"] == name]
-        trials, measured = mine[mine["stage"] == "trial"], mine[mine["stage"] == "final"]
-        completed = measured[measured["outcome"] == "completed"]
-        outcomes = trials["outcome"].value_counts()
-        rows.append(
-            {
-                "optimizer": name,
-                "tiers": ", ".join(str(rank) for rank, group in enumerate(groups, 1) if name in group),
-                **(summarize(list(values.values())).model_dump() if values else {"seeds": 0}),
-                "selected_mean": completed["selected_test_accuracy"].astype(float).mean(),
-                "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
-                "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
-                "edges": at_edge.get(name, ""),
-                "trials": len(trials),
-                "epochs_spent": int(trials["epochs"].sum() + outcomes.get("diverged", 0) + outcomes.get("failed", 0)),
-                **{outcome: int(outcomes.get(outcome, 0)) for outcome in TRIAL_OUTCOMES},
-                "failure": most_common(trials.loc[trials["outcome"] == "failed", "cause"]),
-            }
-        )
-    frame = pd.DataFrame(rows, columns=SUMMARY).astype(dict.fromkeys(["mean", "low", "high", "sd"], "float64"))
-    return frame.sort_values("mean", ascending=False, na_position="last", ignore_index=True)
-
-
 def differences_frame(finals: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
-    """One row per pair of optimizers: the fields of `reports.statistics.Difference`, and told_apart."""
-    rows = [each.model_dump() | {"told_apart": each.told_apart} for each in compare(finals)]
-    return pd.DataFrame(rows, columns=[*Difference.model_fields, "told_apart"])
+    """One row per pair of optimizers: the fields of `reports.statistics.PairDifference`, and told_apart."""
+    rows = [each.model_dump() | {"told_apart": each.told_apart} for each in paired_differences(finals)]
+    return pd.DataFrame(rows, columns=[*PairDifference.model_fields, "told_apart"])
 
 
 def targets_frame(
@@ -201,6 +102,25 @@ def targets_frame(
                 at = {"optimizer": optimizer, "seed": final["seed"], "target": target}
                 rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
     return pd.DataFrame(rows, columns=["optimizer", "seed", "target", "epochs", "seconds"])
+
+
+def targets_summary(targets: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per optimizer: for each target, how many seeds reached it, and the median epochs and seconds until then.
+
+    The median is None where half of the seeds or more never got there.
+    """
+    rows = []
+    for optimizer, mine in targets.groupby("optimizer", sort=False):
+        cells = []
+        for target, of in mine.groupby("target"):
+            reached = int(np.isfinite(of["epochs"]).sum())
+            epochs = median_or_never(of["epochs"].tolist())
+            seconds = median_or_never(of["seconds"].tolist()) if of["seconds"].notna().all() else None
+            cells.append(
+                {"target": target, "reached": reached, "seeds": len(of), "epochs": epochs, "seconds": seconds}
+            )
+        rows.append({"optimizer": optimizer, "targets": cells})
+    return rows
 
 
 def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
@@ -242,6 +162,19 @@ def failures_frame(runs: pd.DataFrame) -> pd.DataFrame:
     return counted.sort_values(["stage", "optimizer", "runs"], ascending=[False, True, False], ignore_index=True)
 
 
+def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Test accuracy (fraction) at the last epoch of the completed finals, the optimizer with the best mean first."""
+    finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed") & runs["test_accuracy"].notna()]
+    by_name = {
+        name: {
+            int(run["seed"]): float(run["test_accuracy"])
+            for run in finals[finals["optimizer"] == name].to_dict("records")
+        }
+        for name in optimizers
+    }
+    return dict(sorted(by_name.items(), key=lambda each: -mean(each[1].values()) if each[1] else math.inf))
+
+
 def most_common(causes: "pd.Series[str]") -> str:
     """The most frequent cause of those that are recorded, and whether there are others; empty where none is."""
     counts = causes[causes != ""].value_counts()
@@ -272,9 +205,6 @@ def measured_split(epochs: pd.DataFrame) -> str:
 IDENTITY = ("run_id", "optimizer", "stage", "seed")
 RUN_COLUMNS = ["number", "outcome", "epochs", "quiet", "validation_accuracy", "test_accuracy", "test_loss"]
 RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds", "cause"]
-TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
-SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
-SUMMARY += ["lost_finals", "train_seconds", "edges", "trials", "epochs_spent", *TRIAL_OUTCOMES, "failure"]
 
 
 def _identity(run: TrackedRun) -> dict[str, str]:

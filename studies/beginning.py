@@ -18,16 +18,13 @@ from harness.provenance.origin import (
     changed_source,
     source_tags,
 )
+from harness.provenance.record import log_provenance, provenance_tags
 from harness.provenance.source import own_names, short
 from harness.records import (
     DEFINITION_ARTIFACT,
     Outcome,
     Stage,
     Tag,
-)
-from harness.run import (
-    log_provenance,
-    provenance_tags,
 )
 from harness.tracking.tracker import FoundRun, Tracker
 from harness.training.checks import require_sound

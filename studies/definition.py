@@ -1,4 +1,4 @@
-"""What a sweep does (its definition) and what it found (its result): plain values."""
+"""What a sweep does: its definition, a plain value."""
 
 import math
 import re
@@ -9,11 +9,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
-from harness.records import Outcome
 from studies.pruning import rungs
 from studies.space import Range, Space, overlap, trial_config
 
-Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 def _variant_name(text: str) -> str:
@@ -53,16 +52,16 @@ class SweepDefinition(FrozenModel):
     variants: dict[VariantName, dict[str, Any]] = Field(default_factory=dict)
     space: Space
     spaces: dict[str, Space]
-    budget: Positive
-    trial_epochs: Positive
+    budget: Count
+    trial_epochs: Count
     sampler: Literal["tpe", "random", "sobol", "grid"] = "tpe"
     pruning: bool = True
-    warm_up: Positive = 1
+    warm_up: Count = 1
     reduction_factor: Annotated[int, Field(ge=2)] = 2
-    at_once: Positive = 1
+    at_once: Count = 1
     asynchronous: bool = False
     final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    final_epochs: Positive
+    final_epochs: Count
     seed: Annotated[int, Field(ge=0)] = 0
     subset: bool = False
 
@@ -153,6 +152,17 @@ class SweepDefinition(FrozenModel):
         """The epochs after which trials are pruned."""
         return rungs(self.warm_up, self.reduction_factor, self.trial_epochs) if self.pruning else []
 
+    def trial_config(self, name: str, values: Mapping[str, Any]) -> RunConfig:
+        """Return the config of a trial of that optimizer with the searched values."""
+        return trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
+
+    def final_config(self, winner: RunConfig, seed: int) -> RunConfig:
+        """Return the config of a final: that of the trial which won, on a seed of its own, as long as finals train.
+
+        It is not checked, so that finals are told apart without the user's own parts that the winner may have.
+        """
+        return winner.model_copy(update={"epochs": self.final_epochs, "seed": seed})
+
     def settings(self, name: str) -> dict[str, Any]:
         """What makes the base that optimizer's."""
         return dict(self.variants[name]) if name in self.variants else {"optimizer.name": name}
@@ -160,7 +170,7 @@ class SweepDefinition(FrozenModel):
     def example(self, name: str, position: float = 0.5) -> RunConfig:
         """A trial at that position, in [0, 1), of each range and choice that the optimizer's study searches."""
         values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
-        return self._trial(name, values)
+        return self.trial_config(name, values)
 
     def examples(self, name: str) -> Iterator[RunConfig]:
         """Return trials of that optimizer with each model, dataset and schedule that its study can draw."""
@@ -169,7 +179,7 @@ class SweepDefinition(FrozenModel):
         middle = {key: each.value(each.at(0.5)) for key, each in searched.items()}
         for key, each in searched.items():
             for value in each.grid() if key.endswith(".name") else ():
-                yield self._trial(name, middle | {key: value})
+                yield self.trial_config(name, middle | {key: value})
 
     def batch_sizes(self, name: str) -> Sequence[int]:
         """Return the batch sizes that the optimizer's study can draw."""
@@ -193,9 +203,6 @@ class SweepDefinition(FrozenModel):
         """What the variant of that name fixes of a key; None where it leaves all of it open."""
         return next((each for each in self.variants.get(name, {}) if overlap(each, key)), None)
 
-    def _trial(self, name: str, values: Mapping[str, Any]) -> RunConfig:
-        return trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
-
     def _of_the_space(self, name: str, values: Mapping[str, Any], refusal: BadInputError) -> BadInputError:
         """Return a refusal of drawn values as one of the space that has them. One of the rest stays as it is."""
         of_the_rest = self._refusal(name, {})
@@ -214,29 +221,7 @@ class SweepDefinition(FrozenModel):
     def _refusal(self, name: str, values: Mapping[str, Any]) -> BadInputError | None:
         """Return why no trial can have these values; None where one can."""
         try:
-            self._trial(name, values)
+            self.trial_config(name, values)
         except BadInputError as error:
             return error
         return None
-
-
-class OptimizerResult(FrozenModel):
-    """One optimizer's part of a sweep. Accuracies are fractions; `finals` are test accuracies in seed order.
-
-    `outcomes` counts the trials by how they ended. An epoch that was begun is spent.
-    """
-
-    trials: int
-    outcomes: dict[Outcome, int]
-    epochs_spent: int
-    best: dict[str, Any] | None
-    best_validation_accuracy: float | None
-    finals: tuple[float, ...]
-    mean: float | None
-
-
-class SweepResult(FrozenModel):
-    """What a sweep found."""
-
-    sweep_id: str
-    optimizers: dict[str, OptimizerResult]

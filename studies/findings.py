@@ -2,33 +2,47 @@
 
 from collections import Counter
 from statistics import mean
+from typing import Any
 
-from harness.records import (
-    METRIC_NAMES,
-    Stage,
-    Tag,
-)
+from harness.config import FrozenModel
+from harness.records import METRIC_NAMES, Outcome, Stage, Tag
 from harness.tracking.tracker import FoundRun
 from studies.beginning import in_mlflow
-from studies.definition import OptimizerResult, SweepResult
 from studies.open_sweep import Sweep
 from studies.search.study import Search
+
+
+class StudyResult(FrozenModel):
+    """What the coordinator counts of one optimizer's study, and the test accuracies of its finals in seed order.
+
+    `outcomes` counts the trials by how they ended, `best` are the winner's values of what was searched.
+    """
+
+    trials: int
+    outcomes: dict[Outcome, int]
+    epochs_spent: int
+    best: dict[str, Any] | None
+    finals: tuple[float, ...]
+
+
+class SweepResult(FrozenModel):
+    """What the coordinator knows of a sweep when it ends; `reports.document` has all that was found."""
+
+    sweep_id: str
+    optimizers: dict[str, StudyResult]
 
 
 def result_of(sweep: Sweep) -> SweepResult:
     """What is recorded of the sweep."""
 
-    def of(optimizer: str, study: Search) -> OptimizerResult:
-        values, accuracy = study.best or (None, None)
+    def of(optimizer: str, study: Search) -> StudyResult:
         finals = tuple(final.metrics[METRIC_NAMES["test_accuracy"]] for final in sweep.completed_finals(optimizer))
-        return OptimizerResult(
+        return StudyResult(
             trials=sum(trial.outcome is not None for trial in study.trials),
             outcomes=dict(Counter(trial.outcome for trial in study.trials if trial.outcome)),
             epochs_spent=study.spent,
-            best=values,
-            best_validation_accuracy=accuracy,
+            best=study.best[0] if study.best else None,
             finals=finals,
-            mean=mean(finals) if finals else None,
         )
 
     return SweepResult(
@@ -65,7 +79,7 @@ def importances_of(sweep: Sweep) -> dict[str, dict[str, float]]:
 def summary_metrics(result: SweepResult) -> dict[str, float]:
     """What the sweep's own run shows in MLflow."""
     return {
-        in_mlflow(f"final_test_accuracy/{name}"): each.mean
+        in_mlflow(f"final_test_accuracy/{name}"): mean(each.finals)
         for name, each in result.optimizers.items()
-        if each.mean is not None
+        if each.finals
     }

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from harness.errors import RefusedError, WorkFailedError
-from harness.records import EpochMetrics, Outcome, Stage, Tag
+from harness.records import EpochMetrics, Outcome, Stage, Tag, epochs_begun
 from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
 from harness.tracking.buffered import Outbox
 from harness.training.checkpoint import discard
@@ -49,8 +49,8 @@ class Job:
 
     @property
     def spent(self) -> int:
-        """How many epochs it has begun: the one in which it diverged or failed counts."""
-        return self.epochs + (self.outcome in (Outcome.DIVERGED, Outcome.FAILED))
+        """How many epochs of the budget it has spent."""
+        return epochs_begun(self.epochs, self.outcome)
 
     @property
     def last(self) -> EpochMetrics | None:

@@ -13,6 +13,7 @@ from harness.config import (
     OwnModelConfig,
     RunConfig,
     config_hash,
+    parse_config,
     with_settings,
 )
 from harness.errors import WorkFailedError
@@ -24,13 +25,7 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.run import (
-    broken_outcome,
-    close_broken_run,
-    close_run,
-    open_run,
-    run_name,
-)
+from harness.run import broken_outcome, close_broken_run, close_run, open_run, run_name
 from harness.tracking.buffered import Outbox
 from harness.tracking.tracker import FoundRun
 from harness.training.checkpoint import discard, is_kept
@@ -42,7 +37,6 @@ from studies.jobs import Job, Observer, Queue, run_jobs
 from studies.search.storage import Storage
 from studies.search.study import Search, Trial
 from studies.snapshot import sweep_folder
-from studies.space import trial_config
 
 
 @dataclass
@@ -67,14 +61,9 @@ class Sweep:
         """The queue's jobs to their ends."""
         run_jobs(queue, self.pool, at_a_time, self.tracker, self.observers, self.stop)
 
-    def config(self, optimizer: str, values: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
-        """The full config of a trial or final."""
-        config = trial_config(self.definition.base, {**self.definition.settings(optimizer), **values}, epochs, seed)
-        return with_outputs(config, self.logits)
-
     def trial(self, optimizer: str, trial: Trial) -> Job:
         """The trial's job."""
-        config = self._trial_config(optimizer, trial)
+        config = self._trial_config(optimizer, trial.values)
         return self._begin(self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit))
 
     def final(self, optimizer: str, seed: int, quiet: bool) -> Job | None:
@@ -82,7 +71,7 @@ class Sweep:
         best = self.searches[optimizer].best
         if best is None:
             return None
-        config = self.config(optimizer, best[0], self.definition.final_epochs, seed)
+        config = self._final_config(optimizer, best[0], seed)
         found = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
         if found is not None and _has_ended(found):
             return None
@@ -95,7 +84,7 @@ class Sweep:
         if best is None:
             return
         for seed in self.definition.final_seeds:
-            config = self.config(optimizer, best[0], self.definition.final_epochs, seed)
+            config = self._final_config(optimizer, best[0], seed)
             final = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
             if final is not None:
                 yield final
@@ -109,7 +98,7 @@ class Sweep:
         """Track to its end each trial that ended before the store had all of it: its checkpoint is still there."""
         for optimizer, search in self.searches.items():
             for trial in search.trials:
-                config = self._trial_config(optimizer, trial)
+                config = self._trial_config(optimizer, trial.values)
                 key = _key(Stage.TRIAL, optimizer, trial.number, config)
                 recorded = key in self.recorded and self.recorded[key].tags.get(Tag.OUTCOME) == trial.outcome
                 if trial.outcome is None or (recorded and not is_kept(self._folder(key))):
@@ -130,8 +119,12 @@ class Sweep:
                 close_broken_run(self.tracker, job.run.run_id, outcome, error)
         close_broken_run(self.tracker, self.sweep_id, broken_outcome(error), error)
 
-    def _trial_config(self, optimizer: str, trial: Trial) -> RunConfig:
-        return self.config(optimizer, trial.values, self.definition.trial_epochs, self.definition.base.seed)
+    def _trial_config(self, optimizer: str, values: Mapping[str, Any]) -> RunConfig:
+        return with_outputs(self.definition.trial_config(optimizer, values), self.logits)
+
+    def _final_config(self, optimizer: str, values: Mapping[str, Any], seed: int) -> RunConfig:
+        """The winner's, checked, since what trials may have finals may not: a warm-up of more epochs than theirs."""
+        return parse_config(self.definition.final_config(self._trial_config(optimizer, values), seed).model_dump())
 
     def _folder(self, key: tuple[str, ...]) -> Path:
         """Where its checkpoints are, under a name that is known before the store has given the run an id."""

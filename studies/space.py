@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from harness.config import FrozenModel, RunConfig, with_settings
 from harness.errors import BadInputError
 
-Trials = Annotated[int, Field(ge=1)]
+TrialCount = Annotated[int, Field(ge=1)]
 
 
 class Range(FrozenModel):
@@ -28,7 +28,7 @@ class Range(FrozenModel):
     integer: bool = False
     complement: bool = False
     start: float | None = None
-    from_trials: Trials = 1
+    from_trials: TrialCount = 1
     points: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
@@ -71,6 +71,24 @@ class Range(FrozenModel):
         between = low + position * (high - low)
         return min(max(math.exp(between) if self.log else between, self.low), self.high)
 
+    def position(self, value: float) -> float:
+        """Return where a config's value is between the ends of the range, 0 to 1, on the scale that is searched."""
+        scale = math.log if self.log else float
+        low, high = scale(self.low), scale(self.high)
+        drawn = (scale(1 - value if self.complement else value) - low) / (high - low)
+        return 1 - drawn if self.complement else drawn
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest value that a config gets."""
+        low, high = sorted((self.value(self.low), self.value(self.high)))
+        return low, high
+
+    @property
+    def is_log_in_value(self) -> bool:
+        """Whether a config's values are spread evenly over their logarithms."""
+        return self.log and not self.complement
+
     def extremes(self) -> list[float]:
         """Drawn values that stand for all: the ends, the start and, if integers are not meant, one that is none."""
         no_integer = self.low + (self.high - self.low) / math.pi
@@ -91,7 +109,7 @@ class Choice(FrozenModel):
     kind: Literal["choice"] = "choice"
     choices: Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
     start: bool | int | float | str | None = None
-    from_trials: Trials = 1
+    from_trials: TrialCount = 1
 
     @model_validator(mode="after")
     def _starts_at_a_choice(self) -> Self:
@@ -118,6 +136,11 @@ class Choice(FrozenModel):
     def at(self, position: float) -> Any:  # noqa: ANN401
         """The choice at a position in [0, 1)."""
         return self.choices[int(position * len(self.choices))]
+
+    @property
+    def is_log_in_value(self) -> bool:
+        """No: choices are in no order."""
+        return False
 
     def extremes(self) -> list[Any]:
         """All choices."""

@@ -1,6 +1,7 @@
 """The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
 from collections import Counter
+from functools import partial
 from threading import Event
 from typing import get_args
 
@@ -9,6 +10,7 @@ from harness.config import (
     config_hash,
 )
 from harness.errors import without_password
+from harness.export import export_model
 from harness.lock import only_process
 from harness.provenance.origin import (
     load_cached_splits,
@@ -36,9 +38,16 @@ from studies.beginning import (
     require_sound_parts,
     start_sweep,
 )
-from studies.definition import SweepDefinition, SweepResult
+from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
-from studies.findings import importances_of, mark_superseded, result_of, summary_metrics, winning_final
+from studies.findings import (
+    SweepResult,
+    importances_of,
+    mark_superseded,
+    result_of,
+    summary_metrics,
+    winning_final,
+)
 from studies.open_sweep import Sweep, open_searches, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
 from studies.queues import Finals, Trials
@@ -108,7 +117,7 @@ def run_sweep(
         if found is None or not is_complete(found, definition):
             _run_to_the_end(sweep, observer or SweepObserver())
         if winner := winning_final(sweep):
-            outbox.log_model(sweep_id, winner.run_id, data)
+            outbox.log_model(sweep_id, winner.run_id, partial(export_model, winner.run_id, data))
         return result_of(sweep)
 
 

@@ -2,7 +2,6 @@
 
 import io
 import os
-import pty
 import threading
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TextIO
@@ -36,6 +35,8 @@ def in_a_pipe(*arguments: str) -> tuple[int, str]:
 
 def on_a_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
     """The exit code, and what it wrote to a terminal, codes included."""
+    import pty  # which Windows lacks
+
     ours, its = pty.openpty()
     read: list[bytes] = []
     reader = threading.Thread(target=_read, args=(ours, read))

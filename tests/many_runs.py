@@ -11,10 +11,13 @@ from unittest import mock
 
 import sqlalchemy
 from mlflow.store.tracking.dbmodels import models
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from experiments import catalog
 from harness.config import DATASETS, RunConfig, canonical_json, config_hash, flatten
+from harness.provenance.record import provenance_tags
 from harness.records import (
+    CONFIG_ARTIFACT,
     DEFINITION_ARTIFACT,
     IMPORTANCES_ARTIFACT,
     MISTAKES_ARTIFACT,
@@ -26,13 +29,11 @@ from harness.records import (
     Stage,
     Tag,
 )
-from harness.run import provenance_tags
 from harness.tracking.connection import connect
 from harness.tracking.mlflow import STATUS, MlflowTracker
 from harness.tracking.tracker import json_bytes
 from harness.training.determinism import determinism
 from studies.definition import SweepDefinition
-from studies.space import trial_config
 from tests.memory_tracker import MemoryRun
 
 NAME = "many"
@@ -57,10 +58,8 @@ def make_sweep(folder: Path, runs: int, epochs: int) -> str:
         engine = sqlalchemy.create_engine(uri)
         with engine.begin() as connection:
             write(connection, made, experiment.experiment_id, experiment.artifact_location)
+        write_files(made, experiment.artifact_location)
         engine.dispose()
-        for run_id, run in made.items():
-            for name, content in run.artifacts.items():
-                tracker.log_artifact(run_id, name, content)
         tracker.end_run(sweep_id, Outcome.COMPLETED)
     return sweep_id
 
@@ -100,19 +99,17 @@ def children(definition: SweepDefinition, sweep_id: str) -> Iterator[tuple[str, 
     """The trials and finals of all optimizers, by id."""
     rng = random.Random(0)
     for optimizer in definition.optimizers:
-        space, best = definition.searched(optimizer), (-math.inf, {})
+        space, best = definition.searched(optimizer), (-math.inf, definition.base)
         for number in range(definition.trials):
             values = {key: each.value(each.at(rng.random())) for key, each in space.items()}
-            settings = definition.settings(optimizer) | values
-            config = trial_config(definition.base, settings, definition.trial_epochs, definition.base.seed)
+            config = definition.trial_config(optimizer, values)
             diverges = number % DIVERGES == DIVERGES - 1
             run = child(rng, sweep_id, Stage.TRIAL, optimizer, number, config, diverges)
             reached = -math.inf if diverges else run.history[config.epochs]["validation/accuracy"]
-            best = max(best, (reached, values), key=lambda each: each[0])
+            best = max(best, (reached, config), key=lambda each: each[0])
             yield f"{rng.getrandbits(128):032x}", run
         for seed in definition.final_seeds:
-            settings = definition.settings(optimizer) | best[1]
-            config = trial_config(definition.base, settings, definition.final_epochs, seed)
+            config = definition.final_config(best[1], seed)
             run = child(rng, sweep_id, Stage.FINAL, optimizer, seed, config, diverges=False)
             yield f"{rng.getrandbits(128):032x}", run
 
@@ -148,6 +145,7 @@ def child(
         "mlflow.runName": label,
     }
     run = MemoryRun(NAME, label, flatten(config), tags | provenance_tags(), outcome=outcome)
+    run.artifacts[CONFIG_ARTIFACT] = canonical_json(config).encode()
     if stage is Stage.FINAL and number == FINAL_SEEDS[0]:
         run.tags[Tag.QUIET] = "true"
     if stage is Stage.FINAL:
@@ -238,6 +236,15 @@ def write(
             for name in run.history[max(run.history)]
         ),
     )
+
+
+def write_files(runs: dict[str, MemoryRun], artifact_location: str) -> None:
+    """Their artifacts, as MLflow would have copied them."""
+    for run_id, run in runs.items():
+        folder = Path(local_file_uri_to_path(artifact_location)) / run_id / "artifacts"
+        folder.mkdir(parents=True)
+        for name, content in run.artifacts.items():
+            (folder / name).write_bytes(content)
 
 
 def row(run_id: str, run: MemoryRun, experiment: str, artifact_location: str) -> dict[str, object]:

@@ -2,16 +2,13 @@
 
 import uuid
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from harness.errors import BadInputError
 from harness.records import DatasetInput, Outcome, Tag
-
-if TYPE_CHECKING:
-    from harness.training.images import Splits
-
 from harness.tracking.tracker import FoundRun
 
 
@@ -69,7 +66,7 @@ class MemoryTracker:
         """The content of such a file."""
         return self.runs[run_id].artifacts[name]
 
-    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
+    def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
         """Have the run show the model of another."""
         self.runs[run_id].trained_by = trained_by
 

@@ -2,7 +2,6 @@
 
 import importlib
 import multiprocessing
-import multiprocessing.forkserver
 import multiprocessing.util
 import os
 import signal
@@ -12,14 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from tests.database import copies_of, fresh_database
 
-SERVER = multiprocessing.get_context("forkserver")
 IMPORTED = (  # also what --data-dir, the end of a sweep and a server bring
     "mlflow.store.tracking.sqlalchemy_store",
     "studies.sweep",
@@ -35,7 +34,7 @@ IMPORTED = (  # also what --data-dir, the end of a sweep and a server bring
 class Started:
     """The command in the background, in a process group of its own; what it prints goes to a file."""
 
-    process: ForkServerProcess
+    process: BaseProcess
     printed: Path
 
     @property
@@ -73,15 +72,13 @@ class Started:
 
 def begin_server() -> None:
     """Once in a process of tests, and before an executor begins one that has imported less."""
-    SERVER.set_forkserver_preload(list(IMPORTED))
-    multiprocessing.forkserver.ensure_running()
+    _ensure_running(IMPORTED)
 
 
 def begin_server_of_workers() -> None:
     """Fork, from this process as it is, the server that a local executor would begin with imports of its own."""
-    SERVER.set_forkserver_preload([])
     with mock.patch.object(multiprocessing.util, "spawnv_passfds", _fork):
-        multiprocessing.forkserver.ensure_running()
+        _ensure_running(())
 
 
 def start(
@@ -92,10 +89,10 @@ def start(
     return Started(process, printed)
 
 
-def forked(function: Callable[..., None], *arguments: Any) -> ForkServerProcess:
+def forked(function: Callable[..., None], *arguments: Any) -> BaseProcess:
     """A process that calls it, and has imported before what it needs."""
     begin_server()
-    process = SERVER.Process(target=function, args=arguments)
+    process = _server().Process(target=function, args=arguments)
     process.start()
     return process
 
@@ -104,6 +101,17 @@ def run_anew(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command in a process that inherits nothing, to its end."""
     command = [sys.executable, "-c", "from experiments.cli import main; main()", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def _server() -> BaseContext:
+    return multiprocessing.get_context("forkserver")  # which Windows lacks
+
+
+def _ensure_running(preloaded: Sequence[str]) -> None:
+    from multiprocessing import forkserver
+
+    _server().set_forkserver_preload(list(preloaded))
+    forkserver.ensure_running()
 
 
 def _fork(_: str, arguments: Sequence[str], kept: Sequence[int]) -> int:

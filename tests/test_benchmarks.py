@@ -43,6 +43,7 @@ def test_each_benchmark_has_a_line_in_the_table():
     assert set(re.findall(r"^\| `(\w+)` \|", TABLE, re.MULTILINE)) == names
 
 
+@pytest.mark.slow
 def test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of(run, monkeypatch):
     monkeypatch.setattr(where, "IMAGES", 320)
     assert run("where") == 0

@@ -13,6 +13,7 @@ import pytest
 
 from tests.mnist_folder import write_mnist, write_small_mnist
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 STEPS = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 STEP = re.compile(r"^\d+\. (.*?)^   ```python\n(.*?)^   ```$", re.MULTILINE | re.DOTALL)
@@ -82,3 +83,12 @@ def test_a_dataset_takes_one_file(copy):
     run = json.loads(harness(copy, "run", "chapter", *asked, *SMALL, "--json"))
     prediction = json.loads(harness(copy, "predict", run["run_id"], "--data-dir", data, "--json"))
     assert prediction["class_names"] == list("おきすつなはまやれを")
+
+
+def test_a_figure_takes_its_module_and_a_row(copy):
+    assert len(follow("Add a figure", copy)) == 2
+    data = str(write_small_mnist(copy.parent / "data"))
+    run = json.loads(harness(copy, "run", "chapter", "--epochs", "1", "--data-dir", data, *SMALL, "--json"))
+    page = Path(json.loads(harness(copy, "report", run["run_id"], "--json"))["report"])
+    assert (page.parent / "figures" / "trained-page.svg").exists()
+    assert "Epochs that were trained. All runs trained 1 epochs." in page.read_text(encoding="utf-8")

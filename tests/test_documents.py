@@ -23,6 +23,8 @@ from studies.sweep import JOURNAL
 from tests.command import in_a_pipe
 from tests.tracked import SWEEP, tiny_sweeps
 
+pytestmark = pytest.mark.posix
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("harness", "studies", "reports", "experiments")
 DOCUMENTS = {

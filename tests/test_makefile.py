@@ -10,6 +10,8 @@ from PIL import Image
 
 from tests.browser import installed_browser
 
+pytestmark = pytest.mark.posix
+
 RESULTS = ("mlflow.db", "mlflow.db-wal", "mlartifacts/run/state.pt", ".harness/sweeps/optuna.journal")
 
 
@@ -52,12 +54,22 @@ def test_sweep_takes_an_experiment_and_workers(make):
         ("report", "harness", "report"),
         ("run", "harness", "run chapter"),
         ("ui", "harness", "ui"),
+        ("test", "python", "-m pytest"),
+        ("test-fast", "python", "-m pytest -m not slow"),
         ("bench", "python", "-m tests.benchmarks"),
     ],
 )
 def test_a_target_runs_its_command(make, tmp_path, target, program, called):
     stand_in(tmp_path, program, 'echo "called with $*"')
     assert f"called with {called}" in make(target).splitlines()
+
+
+def test_the_lowest_versions_are_in_an_environment_of_their_own(make):
+    said = make("-n", "test-lowest").splitlines()
+    assert said[0] == "python3 -m venv .venv-lowest"
+    assert all(line.startswith((".venv-lowest/bin/", "touch .venv-lowest/")) for line in said[1:])
+    assert "--resolution lowest-direct" in said[2]
+    assert said[-1] == '.venv-lowest/bin/python -m pytest -m "not slow" -W default'
 
 
 def stand_in(folder, program, script):
@@ -83,6 +95,7 @@ def test_clean_results_asks(make, tmp_path, answer, kept):
     assert (tmp_path / "build").exists()
 
 
+@pytest.mark.slow
 def test_gallery_is_a_picture_of_the_default_sweeps_report(make, tmp_path):
     installed_browser()
     page = tmp_path / "report.html"

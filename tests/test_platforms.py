@@ -28,18 +28,35 @@ POSIX = {
 def names_used(path):
     """Modules that are imported, whole or in part, and attributes of whatever."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (part for alias in node.names for part in alias.name.split("."))
-        if isinstance(node, ast.ImportFrom):
-            yield from (node.module or "").split(".")
+        yield from parts_imported(node)
         if isinstance(node, ast.Attribute):
             yield node.attr
+
+
+def names_imported(path):
+    """Modules that are imported with the file itself, whole or in part."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        yield from parts_imported(node)
+
+
+def parts_imported(node):
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield from (part for alias in node.names for part in alias.name.split("."))
+    if isinstance(node, ast.ImportFrom):
+        yield from (node.module or "").split(".")
 
 
 def test_nothing_is_used_that_windows_lacks():
     paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     used = {path.relative_to(ROOT).as_posix(): POSIX & set(names_used(path)) for path in paths}
     assert {path: names for path, names in used.items() if names} == {}
+
+
+def test_what_windows_lacks_is_imported_by_a_test_only_when_it_runs():
+    """So that the tests that need none of it can be collected there."""
+    paths = sorted((ROOT / "tests").rglob("*.py"))
+    at_the_top = {path.relative_to(ROOT).as_posix(): POSIX & set(names_imported(path)) for path in paths}
+    assert {path: names for path, names in at_the_top.items() if names} == {}
 
 
 def test_memory_is_left_as_it_is_where_there_is_no_glibc(monkeypatch):
@@ -59,6 +76,7 @@ def test_the_processor_has_a_name_without_proc(monkeypatch):
     assert recorded._processor() == (platform.processor() or platform.machine())
 
 
+@pytest.mark.slow
 def test_workers_are_spawned_where_no_server_can_fork_them_and_find_the_same(config, data, monkeypatch):
     monkeypatch.setattr(local, "sys", SimpleNamespace(platform="darwin"))
     with open_pool("local", 1, data) as pool:

@@ -17,6 +17,8 @@ import pytest
 
 from tests.database import fresh_database
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("harness", "studies", "reports", "experiments")
 TINY = """

@@ -12,7 +12,6 @@ The environment says what else is other than usual:
 
 import contextlib
 import os
-import resource
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -64,6 +63,8 @@ def main() -> None:
     from harness.tracking import buffered as outbox
 
     if largest := int(os.environ.get("TINY_FILE", "0")):
+        import resource  # which Windows lacks
+
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     if "TINY_ANEW" not in os.environ:
         begin_server_of_workers()

@@ -76,7 +76,8 @@ for command in (
 def main() -> None:
     """Entry point: failed work is one line and exit code 1, bad input 2, an interrupt or SIGTERM 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.path.append(str(Path.cwd()))  # a user's own modules, as `python -m` has it; last, so that it hides nothing
+    # a user's own modules, as `python -m` has it; last, so that it hides nothing: ours may else be found after it
+    sys.path += [str(Path(__file__).parents[2]), str(Path.cwd())]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # in a file or pipe the system's encoding may lack what is printed
             stream.reconfigure(encoding="utf-8")
@@ -115,7 +116,7 @@ def _usage(error: Any) -> str:  # noqa: ANN401
     command = error.ctx.command_path if error.ctx else "harness"
     message = error.format_message()
     separator = " " if message.endswith("?") else "; "  # it may end with a suggestion
-    return f"harness: {message.removesuffix('.')}{separator}`{command} --help` shows what is allowed"
+    return f"harness: {message.removesuffix('.')}{separator}`{command} --help` shows what is expected"
 
 
 def _stop(message: str, code: int) -> NoReturn:

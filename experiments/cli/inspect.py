@@ -39,15 +39,14 @@ def status(
     from experiments.cli.terminal import print_cut_off, print_progress
     from harness.cut_off import cut_off_runs
     from harness.lock import holder
-    from harness.tracking.read import latest_sweep, read_definition, read_sweep
-    from reports.status import sweep_progress
+    from harness.tracking.read import latest_sweep
+    from reports.status import read_progress
     from studies.snapshot import read_snapshot, sweep_folder
 
     cut_off = cut_off_runs()
     print_cut_off(cut_off)  # first: there may be no sweep
-    sweep, children = read_sweep(sweep_id or latest_sweep())
-    progress = sweep_progress(sweep, children, read_definition(sweep.run_id))
-    folder = sweep_folder(sweep.run_id)
+    progress = read_progress(sweep_id or latest_sweep())
+    folder = sweep_folder(progress.sweep_id)
     process = holder(folder) if folder.exists() else None
     now = read_snapshot(folder) if process else None
     if as_json:
@@ -99,7 +98,7 @@ def export(
         raise unknown("format", file_format, FORMATS, "choose one with --format")
     if file_format == "parquet" and out is None:
         raise BadInputError(
-            "format 'parquet' is not text: csv and json are allowed on stdout; name a file with --out"
+            "format", file_format, "is not text", expected="csv or json on stdout", next_step="name a file with --out"
         )
     from reports.queries import export, table_bytes
 
@@ -111,7 +110,7 @@ def export(
         out.write_bytes(content)
     except OSError as error:
         raise BadInputError(
-            f"file {str(out)!r} can't be written ({error.strerror}): name another with --out"
+            "file", str(out), f"can't be written ({error.strerror})", next_step="name another with --out"
         ) from None
 
 

@@ -39,8 +39,11 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
 
     if tracking_uri().startswith("http"):
         raise BadInputError(
-            f"tracking server {tracking_uri()!r} has a UI of its own at that address: a project's or database's "
-            "store is allowed here; open that address, or unset MLFLOW_TRACKING_URI"
+            "tracking server",
+            tracking_uri(),
+            "has a UI of its own at that address",
+            expected="the store of a project or a database",
+            next_step="open that address, or unset MLFLOW_TRACKING_URI",
         )
     with socket.socket() as probe:
         if sys.platform != "win32":  # where it would find a port free that another listens on
@@ -49,7 +52,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise BadInputError(
-                f"--port {port} can't be used ({error.strerror}): a free port is allowed; name another"
+                "--port", port, f"can't be used ({error.strerror})", expected="a free port", next_step="name another"
             ) from None
     charts = latest_charts()
     typer.echo(f"http://127.0.0.1:{port}", err=True)

@@ -33,7 +33,7 @@ def resolve_config(
 def _split_setting(text: str) -> tuple[str, str]:
     key, separator, value = text.partition("=")
     if not separator:
-        raise BadInputError(f"--set {text!r} has no '=': KEY=VALUE is allowed, such as --set optimizer.lr=0.1")
+        raise BadInputError("--set", text, "has no '='", expected="KEY=VALUE, such as --set optimizer.lr=0.1")
     return key, value
 
 

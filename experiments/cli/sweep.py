@@ -1,7 +1,6 @@
 """The command that runs a declared sweep, or says what it would do."""
 
 import functools
-import json
 import shlex
 import signal
 from typing import TYPE_CHECKING, Any
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from threading import Event
 
-    from studies.definition import SweepDefinition, SweepResult
+    from studies.definition import SweepDefinition
     from studies.executors.pool import WorkerPool
+    from studies.findings import SweepResult
 
     Workplace = Callable[[], AbstractContextManager[WorkerPool]]
 
@@ -73,11 +73,8 @@ def sweep(
 
     page, report = write_report(result.sweep_id)
     if as_json:
-        document = result.model_dump(mode="json") | {"report": str(page.resolve()), "subset": definition.subset}
-        for row in json.loads(report.summary.to_json(orient="records")):
-            more = {"ci": [row["low"], row["high"]], "tiers": row["tiers"], "edges": row["edges"]}
-            document["optimizers"][row["optimizer"]] |= more | {"selected_mean": row["selected_mean"]}
-        print_json(document | {"answer": report.answer})
+        found = report.document.model_copy(update={"report": str(page.resolve())})
+        print_json(found.model_dump(mode="json"))
         return
     print_summary(report.summary)
     say(" ".join(report.answer))

@@ -11,9 +11,8 @@ from rich.text import Text
 
 from experiments.cli.prose import say
 from experiments.cli.steps import next_step
-from harness.config import RATE_KEYS
 from harness.records import EpochMetrics, Outcome
-from reports.status import SweepProgress
+from reports.columns import LEADERBOARD, Column
 from studies.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from harness.doctor import Finding
     from harness.predict import Prediction
     from harness.reproduce import Reproduction
+    from reports.status import SweepProgress
     from studies.definition import SweepDefinition
 
 SHOWN_WORKERS = 12
@@ -111,21 +111,15 @@ def workers_table(workers: Sequence[str | None]) -> Table:
 
 def print_summary(summary: pd.DataFrame) -> None:
     """A row per optimizer, the best first; below, whose trials failed, and why."""
-    from reports.statistics import LEAST_SEEDS  # scipy takes a second, which a sweep need not wait for
+    from reports.optimizers import ON_TERMINAL  # scipy takes a second, which a sweep need not wait for
 
-    table = Table("optimizer", "tier", "mean test", "95% interval", "seeds", "trials", "", box=None, pad_edge=False)
-    for row in summary.to_dict("records"):
-        accuracy = f"{row['mean']:.2%}" if row["seeds"] else "no final completed"
-        interval = f"{row['low']:.2%} to {row['high']:.2%}" if row["seeds"] >= LEAST_SEEDS else ""
-        edge = "not fully tuned" if row["edges"] else ""
-        table.add_row(row["optimizer"], row["tiers"], accuracy, interval, str(row["seeds"]), str(row["trials"]), edge)
-    wide_console().print(table)
+    wide_console().print(_table(ON_TERMINAL, summary))
     for row in summary[summary["failed"] > 0].to_dict("records"):
         why = f": {row['failure']}" if row["failure"] else ""
         say(f"{row['optimizer']}: {row['failed']} of {row['trials']} trials failed{why}")
 
 
-def print_progress(progress: SweepProgress, process: str | None, is_here: bool, now: Snapshot | None) -> None:
+def print_progress(progress: "SweepProgress", process: str | None, is_here: bool, now: Snapshot | None) -> None:
     """A row per optimizer, what each worker is at `now`, then who runs the sweep, or how to go on."""
     console = wide_console()
     table = Table("optimizer", "epochs of trials", "best validation", "finals", "running", box=None, pad_edge=False)
@@ -203,18 +197,7 @@ def print_findings(findings: "Sequence[Finding]") -> None:
 
 def print_leaderboard(found: pd.DataFrame) -> None:
     """A row per run, the best first: what it is, how it ended, what it reached, its learning rate and batch size."""
-    columns = ("optimizer", "run", "outcome", "epochs", "validation", "test", "lr", "batch")
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in found.to_dict("records"):
-        which = f"seed {row['number']}" if row["stage"] == "final" else f"trial {row['number']}"
-        measured = (row["validation_accuracy"], row["test_accuracy"])
-        accuracies = ["" if pd.isna(accuracy) else f"{accuracy:.2%}" for accuracy in measured]
-        rates = (row.get(f"config.{key}") for key in RATE_KEYS)
-        rate = next((each for each in rates if isinstance(each, str) and each != "None"), None)
-        size = row.get("config.batch_size")
-        searched = ["" if rate is None else f"{float(rate):.2g}", "" if size is None else str(size)]
-        table.add_row(row["optimizer"], which, row["outcome"], str(row["epochs"]), *accuracies, *searched)
-    wide_console().print(table)
+    wide_console().print(_table(LEADERBOARD, found))
     say("the runs' ids: `harness leaderboard --json`")
 
 
@@ -227,6 +210,13 @@ def print_differences(found: pd.DataFrame) -> None:
     for what, row in found.iterrows():
         table.add_row(str(what), *("" if value is None else _short(value) for value in row))
     wide_console().print(table)
+
+
+def _table(columns: Sequence[Column], frame: pd.DataFrame) -> Table:
+    table = Table(*(column.label for column in columns), box=None, pad_edge=False)
+    for row in frame.to_dict("records"):
+        table.add_row(*(column.text(row) for column in columns))
+    return table
 
 
 def _short(value: object) -> str:

@@ -17,6 +17,7 @@ from harness.config.optimizers import (
 )
 from harness.config.overrides import config_keys, parse_config, with_settings
 from harness.config.plugins import OwnConfig
+from harness.config.recorded import recorded, unflatten
 from harness.config.run import OWN, RunConfig, canonical_json, config_hash, differences, flatten
 from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
 
@@ -50,7 +51,9 @@ __all__ = [
     "flatten",
     "learning_rate",
     "parse_config",
+    "recorded",
     "refused",
+    "unflatten",
     "validated",
     "with_settings",
 ]

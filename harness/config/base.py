@@ -1,7 +1,7 @@
 """What every config is made of: a frozen model without unknown keys, and the ranges that several fields share."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,9 +14,15 @@ Positive = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class FrozenModel(BaseModel):
-    """Immutable, no unknown keys, no nan or infinity."""
+    """Immutable, no unknown keys, no nan or infinity.
+
+    `added_later` names the fields that are younger than stored values of the class. Each of them has a default, with
+    which it is left out of the canonical text, so that older configs keep their text and hash.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    added_later: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
     @classmethod

@@ -22,6 +22,7 @@ from harness.errors import BadInputError, unknown
 
 MANY = 20  # names for one line
 PLAIN = (bool, int, float, str, type(None), list, tuple, dict, Any)  # of which a config's values are
+OURS = ("harness", "studies", "reports", "experiments")
 
 
 OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
@@ -83,13 +84,13 @@ def find(name: str) -> Any:  # noqa: ANN401
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(module_name)
     except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
+        next_step = hidden_folder(error) or "install it, or run in the folder that has it"
         raise BadInputError(
             "name",
             name,
-            f"has a module that can't be imported ({text})",
+            f"has a module that can't be imported ({in_one_line(error)})",
             expected="one that Python finds; the command looks in the current folder, too",
-            next_step="install it, or run in the folder that has it",
+            next_step=next_step,
         ) from None
     try:
         return functools.reduce(getattr, path.split("."), module)
@@ -104,6 +105,27 @@ def find(name: str) -> Any:  # noqa: ANN401
                 next_step="rename that one, or correct the name",
             ) from None
         raise unknown(f"name in module {module_name!r}", path, _like(path, module), "correct it") from None
+
+
+def in_one_line(error: Exception) -> str:
+    """Return kind and text of what an import raised."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def hidden_folder(error: Exception) -> str:
+    """Return which folder a failed import meant, where one of our packages hides it by its name, and what to do."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if package not in OURS:
+        return ""
+    ours = Path(__file__).parents[2] / package
+    folders = (Path(place, package) for place in sys.path)
+    hidden = next((each for each in folders if each.is_dir() and not each.samefile(ours)), None)
+    if hidden is None:
+        return ""
+    return (
+        f"folder {str(hidden.absolute())!r} is called as a package of the harness, which is imported instead; "
+        "rename the folder"
+    )
 
 
 def place(module: ModuleType) -> str:
@@ -274,10 +296,14 @@ def _not_importable(name: str) -> BadInputError:
 
 
 def _hidden_by(module: ModuleType) -> Path | None:
-    """A file that would be that module, were there not the other of its name."""
+    """A file or a package's folder that would be that module, were there not the other of its name."""
     file = getattr(module, "__file__", None)
-    beside = (Path(folder, *module.__name__.split(".")).with_suffix(".py") for folder in sys.path)
-    return next((each for each in beside if each.is_file() and not (file and each.samefile(file))), None)
+    for folder in sys.path:
+        path = Path(folder, *module.__name__.split("."))
+        for each in (path.with_suffix(".py"), path / "__init__.py"):
+            if each.is_file() and not (file and each.samefile(file)):
+                return path if each.parent == path else each
+    return None
 
 
 def _like(path: str, module: Any) -> list[str]:  # noqa: ANN401

@@ -72,13 +72,9 @@ class RunConfig(FrozenModel):
         return self
 
 
-ADDED_FIELDS = {
-    "schedule",
-    "label_smoothing",
-    "gradient_clip_norm",
-    "augmentation",
-    "fused",
-}  # of later versions, off by default
+# Left out of a run's text where they are off, and always written in a sweep's definition, which hashes depend on.
+# A field that is added now belongs into `added_later` instead, which holds for both.
+ADDED_FIELDS = {"schedule", "label_smoothing", "gradient_clip_norm", "augmentation", "fused"}
 # the parts of a run config that are told apart by a name, and what there is of them but a user's own
 NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
     "dataset": dict.fromkeys(DATASETS, DatasetConfig),
@@ -96,13 +92,33 @@ OWN: dict[str, type[OwnConfig]] = {
 def canonical_json(model: BaseModel) -> str:
     """The one JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr.
 
-    What a run config leaves off is left out, so that one of before there was such a field keeps its text and hash.
+    What a config leaves off of later versions' fields is left out, so that one of before there was such a field keeps
+    its text and hash.
     """
-    values = model.model_dump(mode="json")
+    values = _without_added(model, model.model_dump(mode="json"))
     if isinstance(model, RunConfig):
         off = RunConfig().model_dump(mode="json", include=ADDED_FIELDS)
         values = {key: each for key, each in values.items() if key not in off or each != off[key]}
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def _without_added(value: Any, dumped: Any) -> Any:  # noqa: ANN401
+    """Return `dumped`, which is `value` as JSON has it, less what is in `added_later` and has its default."""
+    if isinstance(value, FrozenModel):
+        fields = type(value).model_fields
+        default = {key: fields[key].get_default(call_default_factory=True) for key in value.added_later}
+        off = {key for key, each in default.items() if getattr(value, key) == each}
+        return {
+            key: _without_added(getattr(value, key), each) if key in fields else each
+            for key, each in dumped.items()
+            if key not in off
+        }
+    if isinstance(value, Mapping):
+        pairs = zip(value.values(), dumped.items(), strict=True)
+        return {key: _without_added(each, text) for each, (key, text) in pairs}
+    if isinstance(value, list | tuple):
+        return [_without_added(*pair) for pair in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def config_hash(model: BaseModel) -> str:

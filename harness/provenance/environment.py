@@ -39,11 +39,14 @@ def environment() -> dict[str, Any]:
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "gpu_driver": _first_line(Path("/proc/driver/nvidia/version")),
         "variables": numerical_variables(os.environ),
-        "packages": {
-            distribution.name: distribution.version
-            for distribution in sorted(importlib.metadata.distributions(), key=lambda d: d.name.lower())
-        },
+        "packages": _packages(),
     }
+
+
+def _packages() -> dict[str, str]:
+    """Return the version of each installed distribution, by name; to parse what one says of itself takes a while."""
+    parsed = [each.metadata for each in importlib.metadata.distributions()]
+    return {each["Name"]: each["Version"] for each in sorted(parsed, key=lambda each: each["Name"].lower())}
 
 
 def _user() -> str:

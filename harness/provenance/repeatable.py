@@ -15,7 +15,9 @@ from harness.errors import BadInputError, RefusedError
 from harness.training.data import load_splits
 
 REPEATABLE = "seed its generators, and sort what it reads"
-CHILD = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import answer; answer()"
+CHILD = (
+    f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import write_answer; write_answer()"
+)
 OTHER_SEED = 1  # of torch's generator and of hashes: any but those that this process may have
 
 
@@ -46,7 +48,7 @@ def require_repeatable(dataset: OwnDatasetConfig, digest: str) -> None:
 
 
 def _in_a_fresh_process(dataset: OwnDatasetConfig) -> dict[str, str]:
-    """What `answer` writes there. Nothing of what the function prints is shown."""
+    """What `write_answer` writes there. Nothing of what the function prints is shown."""
     hash_seed = OTHER_SEED + (os.environ.get("PYTHONHASHSEED") == str(OTHER_SEED))
     with tempfile.TemporaryDirectory(prefix="harness-dataset-") as folder:
         written = Path(folder) / "answer.json"
@@ -64,7 +66,7 @@ def _in_a_fresh_process(dataset: OwnDatasetConfig) -> dict[str, str]:
         return found
 
 
-def answer() -> None:
+def write_answer() -> None:
     """Of that process: write the digest of its data, or what went wrong, into the file that it is told."""
     _, _, written, threads = sys.argv
     torch.set_num_threads(int(threads))

@@ -15,9 +15,9 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path, PurePosixPath
 
 from harness.config import OwnConfig, RunConfig, differences
+from harness.config.plugins import OURS
 from harness.errors import BadInputError
 
-OURS = ("harness", "studies", "reports", "experiments")  # a run records their commit
 ENVIRONMENT = ("torch", "torchvision", "numpy")  # what runs without own parts compute with, too
 INSTALLED = {"site-packages", "dist-packages"}
 SHOWN = 12  # characters of a hash

@@ -6,16 +6,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from harness.errors import WorkFailedError
 from harness.records import DatasetInput, Outcome, Tag
 from harness.tracking.connection import is_away
 from harness.tracking.tracker import FoundRun, Tracker
-
-if TYPE_CHECKING:
-    from harness.training.images import Splits
 
 logger = logging.getLogger(__name__)
 PATIENCE = 600.0  # seconds that a store may be away; what waits for it is in memory
@@ -88,9 +86,9 @@ class Outbox:
         """The content of such a file."""
         return self._send(run_id, lambda: self._tracker.read_artifact(self.stored_id(run_id), name)).result()
 
-    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
-        """Have the run, a sweep, show the model that one of its finals trained on that data; once."""
-        self._send(run_id, lambda: self._tracker.log_model(self.stored_id(run_id), self.stored_id(trained_by), data))
+    def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
+        """Have the run, a sweep, show the model that one of its finals trained; once. `write` makes its folder."""
+        self._send(run_id, lambda: self._tracker.log_model(self.stored_id(run_id), self.stored_id(trained_by), write))
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""

@@ -6,12 +6,14 @@ from harness.records import METRIC_NAMES, Stage, Tag
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import condition, every_sweep
 
-VIEW = "mlflow.sharedViewState."  # begins the name of an experiment's tag, which the UI reads
+# both are names of the UI's own, which keeps a view that a person shares in such a tag of the experiment
+VIEW = "mlflow.sharedViewState."
+SHARED = "viewStateShareKey"
 
 
 def charts_route(experiment_id: str, sweep_id: str) -> str:
     """The page of MLflow's UI with a sweep's finals as charts, a line for each optimizer."""
-    return f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART&viewStateShareKey={sweep_id}"
+    return f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART&{SHARED}={sweep_id}"
 
 
 def latest_charts() -> str | None:

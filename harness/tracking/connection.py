@@ -6,11 +6,15 @@ import importlib.metadata
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness.errors import BadInputError, without_password
 from harness.paths import WORK_FOLDER, writable_folder
 from harness.tracking.moved import ARTIFACTS, follow
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 DELETED = "deleted"
 
@@ -44,7 +48,7 @@ def tracking_uri() -> str:
 
 
 @functools.cache
-def connect(uri: str) -> Any:  # noqa: ANN401
+def connect(uri: str) -> "MlflowClient":
     """An MlflowClient on `uri`, the same one at every call; its database is initialised under a file lock.
 
     Raises:
@@ -58,12 +62,12 @@ def connect(uri: str) -> Any:  # noqa: ANN401
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     import sqlalchemy
     from filelock import FileLock
+    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from mlflow.store.db.db_types import DATABASE_ENGINES
-    from mlflow.tracking import MlflowClient
 
     kind = kind_of(uri)
-    lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    lock: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
     try:
         if kind in DATABASE_ENGINES:
             lock = FileLock(writable_folder(WORK_FOLDER, "run in another folder") / "mlflow.lock", timeout=120)
@@ -124,7 +128,7 @@ def kind_of(uri: str) -> str:
     return uri.split(":")[0].split("+")[0]
 
 
-def require_experiment(experiment: Any) -> None:  # noqa: ANN401
+def require_experiment(experiment: "Experiment") -> None:
     """Raise BadInputError where an MLflow experiment was deleted."""
     if experiment.lifecycle_stage == DELETED:
         raise BadInputError(

@@ -1,50 +1,84 @@
 """All values of the metrics of many runs, as MLflow's own pages and database have them."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from harness.tracking.connection import kind_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 AT_ONCE = 50  # runs whose metrics are asked for together: their ids must fit into an address
 MOST_POINTS = 25_000  # that a server gives in one answer; it leaves out the others without a word
 Point = tuple[str, str, int, float]  # run id, name of the metric, step, value
+P = ParamSpec("P")
 
 
-def points(client: Any, runs: Sequence[Any]) -> Iterator[Point]:  # noqa: ANN401
-    """All values of the runs' metrics, those of a run and metric in the order of MLflow's own history.
+def points(client: "MlflowClient", runs: "Sequence[Run]") -> Iterator[Point]:
+    """Yield all values of the runs' metrics, those of a run and metric in the order of MLflow's own history.
 
     MLflow's client gives the history of one run and metric at a time, which for thousands of runs takes minutes. So a
-    database is asked itself, and a server as its own pages ask it.
+    database is asked itself, and a server as its own pages ask it, as long as they answer as they do now.
     """
-    from mlflow.store.db.db_types import DATABASE_ENGINES
-
-    batches = [runs[first : first + AT_ONCE] for first in range(0, len(runs), AT_ONCE)]
-    if kind_of(client.tracking_uri) in DATABASE_ENGINES:
-        yield from _points_in_database(client.tracking_uri, batches)
-        return
-    for batch in batches:
+    uri = client.tracking_uri
+    for first in range(0, len(runs), AT_ONCE):
+        batch = runs[first : first + AT_ONCE]
+        of_batch = ask_privately(_points_in_database, uri, [run.info.run_id for run in batch])
+        if of_batch is not None:
+            yield from of_batch
+            continue
         for name in sorted({name for run in batch for name in run.data.metrics}):
             run_ids = [run.info.run_id for run in batch if name in run.data.metrics]
-            points = _points_from_server(client.tracking_uri, run_ids, name)
-            if points is None:
-                histories = ((run_id, client.get_metric_history(run_id, name)) for run_id in run_ids)
-                points = [(run_id, name, each.step, each.value) for run_id, history in histories for each in history]
-            yield from points
+            of_name = ask_privately(_points_from_server, uri, run_ids, name)
+            yield from _points_one_by_one(client, run_ids, name) if of_name is None else of_name
 
 
-def _points_in_database(uri: str, batches: Iterable[Sequence[Any]]) -> Iterator[Point]:
-    """The same from MLflow's table: a row of it made into MLflow's objects would take ten times as long."""
+def ask_privately(
+    ask: Callable[P, list[Point] | None], /, *arguments: P.args, **named: P.kwargs
+) -> list[Point] | None:
+    """Return what a part of MLflow that is its own affair answers; None where it is not as it was.
+
+    It may be gone or renamed, or answer something else, in any later version. A store that is away is for MLflow's
+    client to find: it is asked next.
+    """
     import sqlalchemy
-    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from mlflow.exceptions import MlflowException
 
-    query = sqlalchemy.select(SqlMetric.run_uuid, SqlMetric.key, SqlMetric.step, SqlMetric.value, SqlMetric.is_nan)
-    query = query.order_by(SqlMetric.timestamp, SqlMetric.step, SqlMetric.value)
+    changed = (ImportError, AttributeError, LookupError, TypeError, ValueError, sqlalchemy.exc.SQLAlchemyError)
+    try:
+        return ask(*arguments, **named)
+    except (*changed, MlflowException):
+        return None
+
+
+def _points_one_by_one(client: "MlflowClient", run_ids: Sequence[str], name: str) -> Iterator[Point]:
+    for run_id in run_ids:
+        for point in client.get_metric_history(run_id, name):
+            yield run_id, name, point.step, point.value
+
+
+def _points_in_database(uri: str, run_ids: Sequence[str]) -> list[Point] | None:
+    """The values from MLflow's table, None where there is no database.
+
+    A row of it made into MLflow's objects would take ten times as long.
+    """
+    import sqlalchemy
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+    from mlflow.store.tracking.dbmodels import models
+
+    if kind_of(uri) not in DATABASE_ENGINES:
+        return None
+    row = models.SqlMetric
+    query: sqlalchemy.Select[*tuple[Any, ...]] = (
+        sqlalchemy.select(row.run_uuid, row.key, row.step, row.value, row.is_nan)
+        .where(row.run_uuid.in_(run_ids))
+        .order_by(row.timestamp, row.step, row.value)
+    )
     with sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect() as connection:
-        for batch in batches:
-            of_batch = query.where(SqlMetric.run_uuid.in_([run.info.run_id for run in batch]))
-            for run_id, name, step, value, is_nan in connection.execute(of_batch):
-                yield run_id, name, step, math.nan if is_nan else value
+        rows = connection.execute(query).all()
+    return [(run_id, name, step, math.nan if is_nan else value) for run_id, name, step, value, is_nan in rows]
 
 
 def _points_from_server(uri: str, run_ids: Sequence[str], name: str) -> list[Point] | None:

@@ -5,18 +5,13 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, without_password
 from harness.lock import this_process
-from harness.records import METRIC_NAMES, DatasetInput, Outcome, Stage, Tag
-from harness.tracking.moved import ARTIFACTS
-
-if TYPE_CHECKING:
-    from harness.training.images import Splits
-
+from harness.records import DatasetInput, Outcome, Stage, Tag
 from harness.tracking.charts import VIEW, charts, charts_route
 from harness.tracking.connection import (
     DELETED,
@@ -26,8 +21,14 @@ from harness.tracking.connection import (
     require_files_within_reach,
     tracking_uri,
 )
-from harness.tracking.read import condition, every_sweep, read_artifact, read_run, search
+from harness.tracking.models import keep_model
+from harness.tracking.moved import ARTIFACTS
+from harness.tracking.read import condition, every_sweep, last_step, read_artifact, read_run, search
 from harness.tracking.tracker import FoundRun
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput as MlflowInput
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 logger = logging.getLogger(__name__)
 STATUS = {
@@ -46,7 +47,7 @@ class MlflowTracker:
         self.uri = tracking_uri()
         self._client = connect(self.uri)
         self._experiments: dict[str, str] = {}
-        self._monitors: dict[str, Any] = {}
+        self._monitors: dict[str, SystemMetricsMonitor] = {}
         self._monitored = monitors_system()
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -72,8 +73,7 @@ class MlflowTracker:
 
     def last_step(self, run_id: str) -> int:
         """The last step of a run's metrics, 0 where it has none."""
-        history = self._client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
-        return max((point.step for point in history), default=0)
+        return last_step(self._client, run_id)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record on what data a run is; what is recorded already stays."""
@@ -106,15 +106,13 @@ class MlflowTracker:
         """The content of such a file."""
         return read_artifact(run_id, name)
 
-    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
-        """Have the run, a sweep, show the model that one of its finals trained on that data; once.
+    def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
+        """Have the run, a sweep, show the model that one of its finals trained; once. `write` makes its folder.
 
-        A model that can't be exported, or a store that takes none, costs the sweep a warning alone.
+        A model that can't be written, or a store that takes none, costs the sweep a warning alone.
         """
-        from harness.export import log_model
-
         try:
-            log_model(self._client, run_id, trained_by, data)
+            keep_model(self._client, run_id, trained_by, write)
         except Exception as error:
             if is_away(error):
                 raise
@@ -177,8 +175,19 @@ class MlflowTracker:
         return self._experiments[name]
 
     def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
-        """Have the UI show a sweep's finals as charts by optimizer, as it shares a view itself; and link to them."""
-        self._client.set_experiment_tag(experiment_id, VIEW + sweep_id, json.dumps(charts(sweep_id)))
+        """Have the UI show a sweep's finals as charts by optimizer, and link to them.
+
+        The tag is MLflow's own affair: it keeps a shared view there. A store that refuses it costs the charts alone.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.set_experiment_tag(experiment_id, VIEW + sweep_id, json.dumps(charts(sweep_id)))
+        except MlflowException as error:
+            if is_away(error):
+                raise
+            logger.warning("harness: sweep %s has no charts: %s", sweep_id, without_password(str(error)))
+            return
         link = f"[The finals as charts, a line for each optimizer]({charts_route(experiment_id, sweep_id)})"
         self.set_tags(sweep_id, {Tag.NOTE: f"{note}\n\n{link}"})
 
@@ -217,7 +226,7 @@ def monitors_system() -> bool:
     return bool(switch.get())
 
 
-def _as_mlflow_input(data: DatasetInput) -> Any:  # noqa: ANN401
+def _as_mlflow_input(data: DatasetInput) -> "MlflowInput":
     from mlflow.entities import Dataset, InputTag
     from mlflow.entities import DatasetInput as MlflowInput
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT

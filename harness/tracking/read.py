@@ -5,13 +5,19 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, without_password
-from harness.records import DEFINITION_ARTIFACT, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Stage, Tag
 from harness.tracking.connection import connect, require_files_within_reach, tracking_uri
 from harness.tracking.histories import points
 from harness.tracking.tracker import TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # or what can't be the id of one
 
 
 def condition(tags: Mapping[str, str]) -> str:
@@ -19,36 +25,51 @@ def condition(tags: Mapping[str, str]) -> str:
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
 
 
-def read_run(run_id: str) -> Any:  # noqa: ANN401
-    """The MLflow run of that id.
+def read_run(run_id: str) -> "Run":
+    """Return the MLflow run of that id.
 
     Raises:
         BadInputError: there is none.
+        Exception: the store is away, as `is_away` tells.
     """
     from mlflow.exceptions import MlflowException
 
     try:
         return connect(tracking_uri()).get_run(run_id)
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code not in NO_SUCH_RUN:
+            raise
         raise BadInputError(
             f"run {run_id!r} is unknown in {without_password(tracking_uri())!r}: "
             "a run id of this store is allowed; `harness ui` shows them"
         ) from None
 
 
+def last_step(client: "MlflowClient", run_id: str) -> int:
+    """The last step of a run's metrics, 0 where it has none."""
+    history = client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
+    return max((point.step for point in history), default=0)
+
+
 def read_artifact(run_id: str, name: str) -> bytes:
-    """The content of a run's artifact.
+    """Return the content of a run's artifact.
 
     Raises:
         BadInputError: the run or the artifact is not there, or only through a server.
+        Exception: the store is away, or the disk is full, as `is_away` tells.
     """
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    client = _connect_to_files(run_id)
+    files = _files_of(run_id)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+            # the client's own method says of whatever goes wrong that there is no such file
+            path = download_artifacts(f"{files}/{name}", dst_path=folder, tracking_uri=tracking_uri())
+            return Path(path).read_bytes()
         except (MlflowException, OSError):
+            if _has_file(run_id, name):
+                raise
             raise BadInputError(
                 f"run {run_id!r} has no {name!r}: a run that has ended is allowed; choose another run"
             ) from None
@@ -60,15 +81,21 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
     Raises:
         BadInputError: there is no such run, or its artifacts are only to be had through a server.
     """
-    client = _connect_to_files(run_id)
+    _files_of(run_id)
+    return read_artifact(run_id, name) if _has_file(run_id, name) else None
+
+
+def _has_file(run_id: str, name: str) -> bool:
     parent = Path(name).parent.as_posix()
-    beside = client.list_artifacts(run_id, None if parent == "." else parent)
-    return read_artifact(run_id, name) if any(each.path == name and not each.is_dir for each in beside) else None
+    beside = connect(tracking_uri()).list_artifacts(run_id, None if parent == "." else parent)
+    return any(each.path == name and not each.is_dir for each in beside)
 
 
-def _connect_to_files(run_id: str) -> Any:  # noqa: ANN401
-    require_files_within_reach(read_run(run_id).info.artifact_uri, tracking_uri())
-    return connect(tracking_uri())
+def _files_of(run_id: str) -> str:
+    """The address of a run's artifacts, which are within reach."""
+    files = str(read_run(run_id).info.artifact_uri)
+    require_files_within_reach(files, tracking_uri())
+    return files
 
 
 def read_tracked_run(run_id: str) -> TrackedRun:
@@ -115,7 +142,7 @@ def find_sweeps(experiment: str) -> list[TrackedRun]:
     return [sweep for sweep in found if sweep.experiment == experiment]
 
 
-def _every(client: Any, condition: str) -> list[TrackedRun]:  # noqa: ANN401
+def _every(client: "MlflowClient", condition: str) -> list[TrackedRun]:
     names = {each.experiment_id: each.name for each in client.search_experiments()}
     return [_without_metrics(run, names[run.info.experiment_id]) for run in search(client, [*names], condition)]
 
@@ -126,7 +153,9 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
     """
-    sweep = read_tracked_run(sweep_id)
+    client, run = connect(tracking_uri()), read_run(sweep_id)
+    experiment = run.info.experiment_id
+    (sweep,) = _tracked(client, [run], client.get_experiment(experiment).name)
     if sweep.tags.get(Tag.STAGE) != Stage.SWEEP:
         part = Tag.SWEEP_ID in sweep.tags
         is_a = f", but a {sweep.tags[Tag.STAGE]} of the sweep {sweep.tags[Tag.SWEEP_ID]!r}" if part else ""
@@ -134,8 +163,6 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
             f"run {sweep_id!r} is not a sweep{is_a}: a sweep's id is allowed; "
             f"{'name that one' if part else '`harness ui` shows them'}"
         )
-    client = connect(tracking_uri())
-    experiment = client.get_experiment_by_name(sweep.experiment).experiment_id
     found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
     children = _tracked(client, found, sweep.experiment)
     return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
@@ -151,13 +178,13 @@ def read_definition(sweep_id: str) -> dict[str, Any]:
     return definition
 
 
-def every_sweep(client: Any) -> Iterator[Any]:  # noqa: ANN401
+def every_sweep(client: "MlflowClient") -> "Iterator[Run]":
     """The sweeps of all experiments, the newest first."""
     experiments = [each.experiment_id for each in client.search_experiments()]
     return search(client, experiments, condition({Tag.STAGE: Stage.SWEEP}))
 
 
-def search(client: Any, experiments: list[str], condition: str) -> Iterator[Any]:  # noqa: ANN401
+def search(client: "MlflowClient", experiments: list[str], condition: str) -> "Iterator[Run]":
     """The runs of that condition, the one of the highest sequence number first, page after page."""
     order = [f"tags.`{Tag.SEQUENCE}` DESC"]  # not by time: a clock may be set back
     token = None
@@ -169,7 +196,7 @@ def search(client: Any, experiments: list[str], condition: str) -> Iterator[Any]
             return
 
 
-def _tracked(client: Any, runs: Sequence[Any], experiment: str) -> list[TrackedRun]:  # noqa: ANN401
+def _tracked(client: "MlflowClient", runs: "Sequence[Run]", experiment: str) -> list[TrackedRun]:
     histories: dict[str, dict[str, dict[int, float]]] = {
         run.info.run_id: {name: {} for name in run.data.metrics} for run in runs
     }
@@ -178,7 +205,7 @@ def _tracked(client: Any, runs: Sequence[Any], experiment: str) -> list[TrackedR
     return [replace(_without_metrics(run, experiment), history=histories[run.info.run_id]) for run in runs]
 
 
-def _without_metrics(run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
+def _without_metrics(run: "Run", experiment: str) -> TrackedRun:
     return TrackedRun(
         run_id=run.info.run_id,
         experiment=experiment,
@@ -187,4 +214,5 @@ def _without_metrics(run: Any, experiment: str) -> TrackedRun:  # noqa: ANN401
         tags=run.data.tags,
         params=run.data.params,
         history={},
+        location=run.info.artifact_uri,
     )

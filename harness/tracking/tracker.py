@@ -1,14 +1,12 @@
 """The seam between what runs and where it is recorded: what a tracker does, and a run as it is found again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from harness.records import DatasetInput, Outcome
-
-if TYPE_CHECKING:
-    from harness.training.images import Splits
 
 
 class Tracker(Protocol):
@@ -35,8 +33,8 @@ class Tracker(Protocol):
     def read_artifact(self, run_id: str, name: str) -> bytes:
         """The content of such a file."""
 
-    def log_model(self, run_id: str, trained_by: str, data: "Splits") -> None:
-        """Have the run, a sweep, show the model that one of its finals trained on that data; once."""
+    def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
+        """Have the run, a sweep, show the model that one of its finals trained; once. `write` makes its folder."""
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
@@ -63,14 +61,17 @@ class FoundRun:
     metrics: dict[str, float]
 
 
-def json_bytes(value: Any) -> bytes:  # noqa: ANN401
+def json_bytes(value: object) -> bytes:
     """Indented JSON for an artifact."""
     return json.dumps(value, indent=2, sort_keys=True).encode()
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run as MLflow recorded it. `history` maps a metric's name to its values by step."""
+    """A run as MLflow recorded it. `history` maps a metric's name to its values by step.
+
+    `location` is the address of its artifacts; empty where that is not known.
+    """
 
     run_id: str
     experiment: str
@@ -79,3 +80,4 @@ class TrackedRun:
     tags: dict[str, str]
     params: dict[str, str]
     history: dict[str, dict[int, float]]
+    location: str = ""

@@ -8,9 +8,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import DamagedFileError
+from pydantic import ValidationError
+
+from harness.errors import BadInputError, DamagedFileError
 from harness.records import Divergence, EpochMetrics, Mistakes
 
+KEYS = {"epochs", "divergence", "mistakes"}  # of a file
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 
@@ -62,6 +65,7 @@ def load(path: Path) -> Checkpoint:
 
     Raises:
         DamagedFileError: the file is truncated or altered; named with both digests.
+        BadInputError: a later version wrote it.
     """
     expected, _, body = path.read_bytes().partition(b"\n")
     actual = hashlib.sha256(body).hexdigest()
@@ -75,12 +79,29 @@ def load(path: Path) -> Checkpoint:
         )
     metrics, _, state = body.partition(b"\n")
     values = json.loads(metrics)
-    return Checkpoint(
-        state=state or None,
-        epochs=tuple(EpochMetrics.model_validate(each) for each in values["epochs"]),
-        divergence=values["divergence"] and Divergence.model_validate(values["divergence"]),
-        mistakes=Mistakes.model_validate(values["mistakes"]) if values.get("mistakes") else None,  # older ones: none
-    )
+    _require_known(path, sorted(values.keys() - KEYS))
+    try:
+        return Checkpoint(
+            state=state or None,
+            epochs=tuple(EpochMetrics.model_validate(each) for each in values["epochs"]),
+            divergence=values["divergence"] and Divergence.model_validate(values["divergence"]),
+            mistakes=Mistakes.model_validate(values["mistakes"]) if values.get("mistakes") else None,  # older: none
+        )
+    except ValidationError as error:
+        _require_known(path, [str(each["loc"][-1]) for each in error.errors() if each["type"] == "extra_forbidden"])
+        raise
+
+
+def _require_known(path: Path, later: list[str]) -> None:
+    if later:
+        raise BadInputError(
+            "checkpoint",
+            str(path),
+            f"with {', '.join(map(repr, dict.fromkeys(later)))} was written by a later version of the harness",
+            expected="one of this version or an earlier one",
+            next_step=f"go on with that version, or delete the folder {str(path.parent)!r} to train the run again "
+            "from its beginning",
+        )
 
 
 def is_kept(folder: Path) -> bool:

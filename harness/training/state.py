@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ class RunState:
     """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the states of the global generators.
 
     `config` is the canonical JSON of the run's config. `scheduler` is None where the learning rate never changes.
+    A field that is added later has a default, with which it is left out of the hash, as in the states of before.
     """
 
     config: str
@@ -37,15 +38,28 @@ class RunState:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "RunState":
-        """The state back, without unpickling anything but tensors and plain values."""
-        return cls(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+        """The state back, without unpickling anything but tensors and plain values.
+
+        Raises:
+            BadInputError: a later version wrote it.
+        """
+        values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if later := sorted(values.keys() - {field.name for field in fields(cls)}):
+            raise BadInputError(
+                "state",
+                problem=f"with {', '.join(map(repr, later))} was written by a later version of the harness",
+                expected="one of this version or an earlier one",
+                next_step="use that version",
+            )
+        return cls(**values)
 
     def hash(self) -> str:
         """SHA-256 over every value and every tensor's dtype, shape and bits, hexadecimal."""
         digest = hashlib.sha256()
         values = asdict(self)
-        if self.scheduler is None:  # as in the states of before there were any
-            del values["scheduler"]
+        for field in fields(self):
+            if field.default is not MISSING and values[field.name] == field.default:
+                del values[field.name]
         _update(digest, values)
         return digest.hexdigest()
 

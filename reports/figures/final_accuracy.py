@@ -8,16 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from harness.config import AnyDatasetConfig
 from reports.caveats import Majority
 from reports.figures.style import COLOURS, GREY, Look, Width, drawable, figure, looks
 from reports.statistics import LEAST_SEEDS
 
 # of the chapter's program on all 60,000 images after two epochs: `harness run chapter`
 CHAPTER = 0.9847
+LEAST_IMAGES = 50_000  # to train on, for that to be comparable
 
 
 @dataclass(frozen=True)
-class Finals:
+class OptimizerFinals:
     """One optimizer's: test accuracies by seed, their mean and its 95% interval, as fractions."""
 
     optimizer: str
@@ -37,7 +39,7 @@ class FinalAccuracy:
     give, where that is known.
     """
 
-    optimizers: tuple[Finals, ...]
+    optimizers: tuple[OptimizerFinals, ...]
     reference: float | None
     looks: Mapping[str, Look]
     majority: Majority | None
@@ -123,7 +125,7 @@ class FinalAccuracy:
         strip.spines["left"].set_visible(False)
         strip.grid(visible=False)
 
-    def _draw_finals(self, axis: Axes, row: int, finals: Finals) -> None:
+    def _draw_finals(self, axis: Axes, row: int, finals: OptimizerFinals) -> None:
         look = self.looks[finals.optimizer]
         values = [100 * value for value in finals.values]
         axis.plot(values, [row] * len(values), look.marker, color=look.colour, alpha=0.75)
@@ -137,7 +139,7 @@ def final_accuracy(
     summary: pd.DataFrame,
     finals: Mapping[str, Mapping[int, float]],
     optimizers: Sequence[str],
-    comparable_with_chapter: bool,
+    dataset: AnyDatasetConfig,
     majority: Majority | None,
 ) -> FinalAccuracy | None:
     """Of the summary's optimizers with a completed final; None where there is none."""
@@ -145,7 +147,7 @@ def final_accuracy(
     if not rows:
         return None
     measured = tuple(
-        Finals(
+        OptimizerFinals(
             optimizer=row["optimizer"],
             values=tuple(finals[row["optimizer"]].values()),
             mean=row["mean"],
@@ -156,7 +158,8 @@ def final_accuracy(
         )
         for row in rows
     )
-    reference = CHAPTER if comparable_with_chapter else None
+    comparable = dataset.name == "mnist" and dataset.train_size >= LEAST_IMAGES
+    reference = CHAPTER if comparable else None
     return FinalAccuracy(measured, reference, looks(optimizers), majority)
 
 

@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from harness.records import Mistake, Mistakes
 from reports.figures.style import COLOURS, INK, Look, Width, figure, legend, looks, tinted
+from reports.tables import untested_classes
 
 SIDE = 28
 MOST_NAMED = 10  # classes in a sentence
 Counts = tuple[tuple[int, ...], ...]
+MistakesOfFinals = Mapping[str, Mapping[str, Mistakes]]  # by optimizer, the best first, and seed
 
 
 @dataclass(frozen=True)
@@ -151,17 +153,42 @@ class Classes:
         return drawn
 
 
-def confusion(optimizer: str, of_seeds: Sequence[Mistakes]) -> Confusion:
-    """Summed over the finals of one optimizer."""
-    counts = np.sum([each.confusion for each in of_seeds], axis=0)
-    return Confusion(optimizer, len(of_seeds), of_seeds[0].class_names, tuple(map(tuple, counts.tolist())))
+def confusion(mistakes: MistakesOfFinals) -> Confusion | None:
+    """Of the best optimizer, summed over its finals; None where no final has its mistakes."""
+    for optimizer, of_seeds in mistakes.items():
+        finals = list(of_seeds.values())
+        counts = np.sum([each.confusion for each in finals], axis=0)
+        return Confusion(optimizer, len(finals), finals[0].class_names, tuple(map(tuple, counts.tolist())))
+    return None
 
 
-def classes(frame: pd.DataFrame, optimizers: Sequence[str], untested: Sequence[str]) -> Classes:
-    """Of the frame of classes, and those without test images."""
+def gallery(mistakes: MistakesOfFinals) -> ConfidentMistakes | None:
+    """Of the best optimizer's first final; None where it makes none, or they are of rows of features."""
+    found = _most_confident(mistakes)
+    return found if found and found.pictured else None
+
+
+def without_pictures(mistakes: MistakesOfFinals) -> str:
+    """The most confident mistakes in words, where they have no picture; else empty."""
+    found = _most_confident(mistakes)
+    return f"Rows of features have no picture. {found.finding}" if found and not found.pictured else ""
+
+
+def _most_confident(mistakes: MistakesOfFinals) -> ConfidentMistakes | None:
+    for name, of_seeds in mistakes.items():
+        seed, first = next(iter(of_seeds.items()))
+        found = ConfidentMistakes(name, seed, first.class_names, first.most_confident)
+        return found if found.mistakes else None
+    return None
+
+
+def classes(frame: pd.DataFrame, optimizers: Sequence[str], mistakes: MistakesOfFinals) -> Classes | None:
+    """Of the frame of classes; None where it is empty."""
+    if not len(frame):
+        return None
     rows = frame.pivot(index="class", columns="optimizer", values="accuracy").to_dict("index")
     return Classes(
         {str(name): {str(key): float(value) for key, value in row.items()} for name, row in rows.items()},
         looks(optimizers),
-        tuple(untested),
+        untested_classes(final for of_seeds in mistakes.values() for final in of_seeds.values()),
     )

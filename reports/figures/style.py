@@ -198,6 +198,19 @@ def logarithmic(axis: Axes) -> None:
     axis.yaxis.set_major_formatter("{x:g}")
 
 
+def zoom(axis: Axes, floor: float, top: float) -> None:
+    """Show the accuracies from one to the other."""
+    margin = 0.06 * (top - floor) or 0.005
+    axis.set_ylim(100 * (floor - margin), 100 * (top + margin))
+    axis.ticklabel_format(axis="y", useOffset=False)
+
+
+def lowest_shown(accuracies: Sequence[float]) -> float:
+    """Where an axis of accuracies begins, so that a few very bad trials don't hide what the others differ in."""
+    middle = float(np.median(accuracies))
+    return max(0.0, min(min(accuracies), middle) if min(accuracies) > 2 * middle - 1 - 0.02 else 3 * middle - 2)
+
+
 def many(values: Sequence[object]) -> bool:
     """Whether so many points are drawn as pixels."""
     return len(values) > MOST_VECTORS

@@ -10,7 +10,7 @@ from reports.statistics import Change
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TwoSweeps:
     """How each optimizer changed from the first sweep to the second, and what these are called."""
 
     changes: tuple[Change, ...]
@@ -46,6 +46,6 @@ class Comparison:
         return drawn
 
 
-def comparison(changes: Sequence[Change], names: tuple[str, str], optimizers: Sequence[str]) -> Comparison | None:
+def two_sweeps(changes: Sequence[Change], names: tuple[str, str], optimizers: Sequence[str]) -> TwoSweeps | None:
     """None where the two have no optimizer in common."""
-    return Comparison(tuple(changes), names, looks(optimizers)) if changes else None
+    return TwoSweeps(tuple(changes), names, looks(optimizers)) if changes else None

@@ -18,12 +18,12 @@ def begin_on_ray(asked: Asked) -> tuple[Callable[[], Executor], int]:
         BadInputError: there is no such cluster, or a slice finds room on none of its nodes.
     """
     needed = asked.resources or Resources()
-    connect(asked.ray_address)
+    join_cluster(asked.ray_address)
     room = slices_at_a_time(needed)
     return functools.partial(RayExecutor, needed), asked.workers or room
 
 
-def connect(address: str | None) -> None:
+def join_cluster(address: str | None) -> None:
     """Join a running cluster: `host:port` of its head, `ray://host:port`, or the one that this machine is part of.
 
     Raises:

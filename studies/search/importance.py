@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 from studies.space import Space
 
 BEST_SHARE = 0.1  # what it takes to be among so many of the trials is what importance means
-BEST = 5  # at least so many are needed for their distribution to say anything, by the evaluator's own documentation
-FEWEST = 2 * BEST  # of fewer trials the best five would be the most
+ENOUGH_BEST = 5  # fewer say nothing by their distribution, by the evaluator's own documentation
+FEWEST = 2 * ENOUGH_BEST  # of fewer trials the best five would be the most
 
 
 def importances(study: optuna.Study, space: Space) -> dict[str, float]:
@@ -24,7 +24,7 @@ def importances(study: optuna.Study, space: Space) -> dict[str, float]:
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(completed) < FEWEST:
         return {}
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=max(BEST_SHARE, BEST / len(completed)))
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=max(BEST_SHARE, ENOUGH_BEST / len(completed)))
     with warnings.catch_warnings():
         # it warns of what is no error here: equal trials, and a dimension of few trials, added by a raised budget
         warnings.simplefilter("ignore")

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from reports.statistics import compare, summarize
+from reports.statistics import paired_differences, summarize
 from tests.null_sweeps import NOISES, TRUE_MEAN, sweeps
 
 
@@ -12,7 +12,7 @@ def main() -> None:
     for noise in NOISES:
         for seeds in (3, 5, 10):
             null = list(sweeps(2_000, seeds, noise))
-            claims = np.mean([any(pair.told_apart for pair in compare(finals)) for finals in null])
+            claims = np.mean([any(pair.told_apart for pair in paired_differences(finals)) for finals in null])
             one = [np.array(list(finals["a"].values())) for finals in null]
             held = np.mean([(s := summarize(values)).low <= TRUE_MEAN <= s.high for values in one])
             percentile = np.mean([_percentile_bootstrap_holds(values) for values in one[:500]])
@@ -28,7 +28,7 @@ def _power(seeds: int, noise: str, effect: float) -> float:
     found = [
         pair.told_apart and pair.better == "a"
         for finals in sweeps(300, seeds, noise, effect)
-        for pair in compare(finals)
+        for pair in paired_differences(finals)
         if "a" in (pair.better, pair.worse)
     ]
     return float(np.mean(found))

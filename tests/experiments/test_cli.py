@@ -156,6 +156,7 @@ def test_an_output_folder_that_cannot_be_written_is_bad_input_before_anything_ru
     assert not (project / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_started, harness_json, project, data):
     started = harness_started(*tiny.ARGUMENTS, "--json", "--executor", "inline", module="tests.tiny")
     printed = started.end_with(0)
@@ -163,6 +164,8 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     for name, each in result["optimizers"].items():
         assert (each["epochs_spent"], len(each["finals"])) == (8, 2), name
         assert each["ci"][0] < each["mean"] < each["ci"][1]
+    stored = json.loads(read_artifact(result["sweep_id"], "report/report.json"))
+    assert result == stored | {"report": result["report"]}
     assert result["answer"][0] == "Undecided: 2 seeds are too few to tell optimizers apart."
     status = harness_json("status")
     assert (status["outcome"], status["epochs_done"], status["process"]) == ("completed", 24, None)
@@ -229,6 +232,7 @@ def test_the_fast_profile_is_in_the_config_and_gives_way_to_what_is_set(harness_
     assert plan["seconds"] > BESIDES
 
 
+@pytest.mark.slow
 def test_ui_serves_the_projects_runs_on_this_machine_only(harness_started, harness_json, harness, data):
     record = harness_json("run", "chapter", "--epochs", "1", *SMALL)
     with socket.socket() as probe:

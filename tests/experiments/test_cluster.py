@@ -11,6 +11,8 @@ import pytest
 from harness.tracking.read import latest_sweep
 from tests.servers import MlflowServer, RayCluster
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "top-secret-7"
 
 

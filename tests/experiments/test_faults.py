@@ -19,6 +19,8 @@ from tests import tiny
 from tests.metrics import assert_whole
 from tests.servers import MlflowServer, free_port
 
+pytestmark = pytest.mark.slow
+
 
 def stopped_by_signal(started, number, text="epoch "):
     """What was printed after one signal to the whole process group, as a terminal sends it."""

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from experiments.catalog import load_sweep
+from harness.config.plugins import OURS
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import latest_sweep, read_run
+from tests.database import fresh_database
 from tests.tiny import one_figure
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,28 @@ sweep = SweepDefinition(
     subset=True,
 )
 """
+
+
+EDITABLE = f"""
+import sys
+from importlib.machinery import PathFinder
+
+
+class Editable:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, [{str(ROOT)!r}]) if name in {OURS!r} else None
+
+
+sys.meta_path.insert(sys.meta_path.index(PathFinder) + 1, Editable)
+"""
+
+
+def with_editable_install() -> dict[str, str]:
+    """The environment in which ours are found after all of Python's path, as setuptools' editable install has it."""
+    Path("editable").mkdir()
+    Path("editable/sitecustomize.py").write_text(EDITABLE, encoding="utf-8")
+    return os.environ | {"PYTHONPATH": str(Path("editable").absolute())}
 
 
 def write_study(path: str, own: bool = False) -> None:
@@ -102,6 +126,7 @@ def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
     assert "expected --resume alone" in refused(harness, "run", "--resume", "abc", "--epochs", "2")
 
 
+@pytest.mark.slow
 def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data):
     write_study("sizes.py")
     said = [
@@ -132,13 +157,16 @@ def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data
     assert "stopped; `harness sweep sizes` goes on with it" in harness("status").stdout
 
 
+@pytest.mark.slow
 def test_python_m_harness_is_the_command_whatever_the_folders_files_are_called(project):
     for name in ("random", "token", "queue", "experiments"):
         Path(f"{name}.py").write_text("raise SystemExit('a file of the user was imported')\n", encoding="utf-8")
+    for name in ("experiments", "reports", "studies"):
+        Path(name).mkdir()
     write_study("sizes.py", own=True)
+    environment = with_editable_install()
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         whole = [sys.executable, "-m", "harness", *arguments]
         return subprocess.run(whole, capture_output=True, text=True, check=False, env=environment)
 
@@ -149,3 +177,45 @@ def test_python_m_harness_is_the_command_whatever_the_folders_files_are_called(p
     planned = command("sweep", "./sizes.py", "--dry-run", "--workers", "1")  # in a process that a worker is
     assert planned.returncode == 0, planned.stderr
     assert planned.stdout.startswith("sizes: 3 epochs of 320 images")
+
+
+@pytest.mark.slow
+def test_a_users_folders_that_are_called_as_our_packages_hide_none_of_them(data):
+    for name in ("experiments", "reports", "studies"):
+        Path(name).mkdir()
+    write_study("sizes.py", own=True)
+    Path("mlflow.db").write_bytes(fresh_database())
+    command = [sys.executable, "-P", "-c", "from experiments.cli import main; main()"]  # as the installed command
+    arguments = ["sweep", "sizes.py", "--workers", "1", "--data-dir", "data"]
+    environment = with_editable_install()
+    process = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=environment)
+    assert process.returncode == 0, process.stderr
+    assert "report.html" in process.stdout
+
+
+NEEDED = {
+    "experiments": "import experiments.mine",
+    "studies": "from studies import mine",
+    "reports": "from reports.mine import A",
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_study_that_needs_a_folder_called_as_our_package_is_told_to_rename_it(harness, project, name):
+    Path(name).mkdir()
+    Path(name, "mine.py").write_text("A = 1\n", encoding="utf-8")
+    write_study("sizes.py")
+    Path("sizes.py").write_text(f"{NEEDED[name]}\n{Path('sizes.py').read_text(encoding='utf-8')}", encoding="utf-8")
+    said = refused(harness, "sweep", "sizes.py")
+    assert f"folder {str(project / name)!r} is called as a package of the harness" in said
+    assert said.endswith("rename the folder\n")
+
+
+def test_a_part_in_a_folder_called_as_our_package_is_told_to_rename_it(harness, project):
+    Path("studies").mkdir()
+    Path("studies/__init__.py").write_text("class Net: ...\n", encoding="utf-8")
+    Path("studies/mine.py").write_text("class Net: ...\n", encoding="utf-8")
+    said = refused(harness, "run", "chapter", "--set", "model.name=studies.mine:Net")
+    assert f"folder {str(project / 'studies')!r} is called as a package of the harness" in said
+    said = refused(harness, "run", "chapter", "--set", "model.name=studies:Net")
+    assert f"hides {str(project / 'studies')!r}; rename that one" in said

@@ -73,6 +73,7 @@ def modules_as_they_were(monkeypatch):
         sys.modules.pop(name, None)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_file_that_is_killed_goes_on_and_ends_as_one_left_alone(harness, harness_started, study):
     with one_figure():
         alone = harness("sweep", str(study), "--executor", "inline", "--fresh")
@@ -105,6 +106,7 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, s
     assert harness_json("reproduce", record["run_id"])["first_difference"] is None
 
 
+@pytest.mark.slow
 def test_a_run_of_rows_of_features_is_told_as_one_of_images_is_without_pictures(harness, harness_json, study):
     """Of arrays, and of a model with more outputs than there are classes."""
     text = STUDY.partition("rate =")[0].replace(":bars", ":table").replace(":Small", ":Linear")

@@ -137,10 +137,12 @@ def answer_on_a_subset(name: str) -> tuple[str, ...]:
     return contents(read_source(result.sweep_id)).answer
 
 
+@pytest.mark.slow
 def test_an_optimizer_is_tied_with_itself(project):
     assert answer_on_a_subset("null")[0].startswith("Tied: ")
 
 
+@pytest.mark.slow
 def test_a_ruined_learning_rate_range_is_found(project):
     first, *_, last = answer_on_a_subset("planted")
     assert first.startswith("adam is the best, at ")

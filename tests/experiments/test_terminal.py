@@ -10,6 +10,8 @@ from experiments.cli.terminal import print_leaderboard
 from tests.command import COLUMNS, in_a_pipe, on_a_terminal
 from tests.tracked import SWEEP, tiny_sweeps
 
+pytestmark = pytest.mark.posix
+
 CODE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]")
 WHOLE = re.compile(r"[0-9a-f]{32}|/\S+")  # ids and paths: copied, they must work

@@ -19,6 +19,8 @@ from harness.config import (
     differences,
     flatten,
     parse_config,
+    recorded,
+    unflatten,
     with_settings,
 )
 from harness.errors import BadInputError
@@ -198,3 +200,44 @@ def test_two_configs_have_one_hash_only_if_they_are_the_same(one, other):
     changed = {key: now for key, _, now in differences(one.model_dump(), other.model_dump())}
     kept = {key: value for key, value in flatten(one).items() if key not in changed}
     assert kept | {key: value for key, value in changed.items() if value is not None} == flatten(other)
+
+
+OWN = {
+    "dataset.name": "tests.own.shapes:bars",
+    "dataset.train_size": 240,
+    "dataset.validation_size": 80,
+    "dataset.test_size": 80,
+    "model.name": "tests.own.shapes:Small",
+    "model.width": 16,
+    "optimizer.name": "pytorch_optimizer:Lion",  # with a None among its defaults
+    "optimizer.betas.0": 0.8,
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"optimizer.name": name} for name in OPTIMIZER_CONFIGS),
+        {"schedule.name": "one-cycle", "schedule.pct_start": 0.2, "memory_format": "channels_last", "fused": True},
+        {"optimizer.lr": 1e-5, "model.activation": "tanh", "augmentation.rotation": 5.0},
+        OWN,
+    ],
+)
+def test_what_is_recorded_of_a_config_as_text_or_as_params_is_that_config_again(changes):
+    config = with_settings(RunConfig(), changes)
+    params = {key: str(value) for key, value in flatten(config).items()}
+    for values in (json.loads(canonical_json(config)), unflatten(params)):
+        again = recorded(RunConfig, values)
+        assert again == config
+        assert config_hash(again) == config_hash(config)
+
+
+def test_a_recorded_config_is_read_though_it_is_no_longer_allowed_and_its_own_parts_are_gone():
+    values = json.loads(canonical_json(RunConfig()))
+    values["optimizer"] = {"name": "gone.with_the_wind:Optimizer", "lr": 0.5}
+    values |= {"batch_size": 10**6, "a_field_of_before": 1}
+    with pytest.raises(BadInputError):
+        parse_config(values)
+    config = recorded(RunConfig, values)
+    assert (config.batch_size, config.dataset.train_size) == (10**6, 50_000)
+    assert config.optimizer.arguments == {"lr": 0.5}

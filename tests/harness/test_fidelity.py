@@ -15,6 +15,8 @@ from harness.training.state import capture, restore
 from tests.chapter import run_chapter
 from tests.mnist_folder import write_mnist
 
+pytestmark = pytest.mark.slow
+
 CONFIG = RunConfig(dataset=DatasetConfig(train_size=3_210, validation_size=0), threads=1)
 
 

@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -12,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from harness.config import with_settings
-from harness.export import register_model
+from harness.export import export_model, register_model
 from harness.predict import read_model
 from harness.records import Tag
 from harness.run import begin_run, complete_run
@@ -20,6 +21,7 @@ from harness.tracking import buffered as outbox
 from harness.tracking.buffered import delivered
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.models import keep_model
 from harness.tracking.read import read_run
 from harness.training.data import load_splits
 from harness.training.loop import build_model, evaluate
@@ -60,6 +62,7 @@ def answer(url, images):
         return error.code, None
 
 
+@pytest.mark.slow
 def test_the_winner_of_a_sweep_is_registered_and_served_without_our_package_or_pickle(here, tmp_path):
     registered = json.loads(in_a_pipe("register", "--name", "served", "--json")[1])
     assert registered == {"name": "served", "version": 1, "uri": "models:/served/1", "run_id": here.sweep}
@@ -142,7 +145,7 @@ def away(*_):
     raise ConnectionError("away")
 
 
-def refuse(*_):
+def refuse(*_, **__):
     raise MlflowException("no such endpoint", RESOURCE_DOES_NOT_EXIST)
 
 
@@ -153,6 +156,7 @@ def run_id(config, project, data):
     return complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id
 
 
+@pytest.mark.slow
 def test_a_run_has_one_model_however_often_it_is_logged(config, run_id, small, data, monkeypatch):
     monkeypatch.setattr(outbox, "PAUSE", 0.001)
     tracker = Unreliable()
@@ -160,7 +164,7 @@ def test_a_run_has_one_model_however_often_it_is_logged(config, run_id, small, d
         read_run(run_id).info.experiment_id, "mine", run_id
     )
     with delivered(tracker) as waiting:
-        waiting.log_model(run_id, run_id, small)
+        waiting.log_model(run_id, run_id, partial(export_model, run_id, small))
     assert tracker.tries == 3
     model, other = models_of(run_id)
     assert (model.status, model.tags[Tag.STATE_HASH]) == ("READY", read_run(run_id).data.tags[Tag.STATE_HASH])
@@ -172,17 +176,37 @@ def test_a_run_has_one_model_however_often_it_is_logged(config, run_id, small, d
     assert [each.model_id for each in models_of(run_id)] == [model.model_id, mine.model_id]
     longer = complete_run(begin_run(with_settings(config, {"epochs": 1}), tracker, "tiny", data), tracker, data)
     for _ in range(2):
-        tracker.log_model(run_id, longer.run_id, small)
+        tracker.log_model(run_id, longer.run_id, partial(export_model, longer.run_id, small))
     newer, *others = models_of(run_id)
     assert newer.tags[Tag.STATE_HASH] == longer.state_hash
     assert [each.model_id for each in others] == [model.model_id, mine.model_id], "what is registered stays"
 
 
-def test_a_store_that_takes_no_models_costs_a_sweep_a_warning(run_id, small, caplog, monkeypatch):
+def test_a_model_that_is_there_is_not_written_once_more(run_id, small):
+    client, written = connect(tracking_uri()), []
+
+    def write(folder):
+        written.append(folder)
+        export_model(run_id, small, folder)
+
+    first, second = (keep_model(client, run_id, run_id, write) for _ in range(2))
+    assert (first.model_id, len(written)) == (second.model_id, 1)
+    assert not written[0].exists(), "it is the store's now"
+
+
+@pytest.mark.parametrize("refused", ["create_logged_model", "log_model_artifacts", "log_outputs", "log_batch"])
+def test_a_store_that_takes_no_models_costs_a_sweep_a_warning(run_id, caplog, monkeypatch, refused):
     tracker = MlflowTracker()
-    monkeypatch.setattr(tracker._client, "create_logged_model", refuse)
-    tracker.log_model(run_id, run_id, small)
+    monkeypatch.setattr(tracker._client, refused, refuse)
+    tracker.log_model(run_id, run_id, described)
     assert f"sweep {run_id} has no model: no such endpoint" in caplog.text
+    assert models_of(run_id) == [], "not half a one either"
+
+
+def described(folder):
+    """The least that MLflow takes for a model."""
+    folder.mkdir()
+    mlflow.models.Model().save(folder / "MLmodel")
 
 
 def own(**settings):
@@ -191,6 +215,7 @@ def own(**settings):
     return values | {"threads": 1, "epochs": 1} | {key.replace("__", "."): each for key, each in settings.items()}
 
 
+@pytest.mark.slow
 def test_a_users_own_model_takes_its_own_images_and_needs_none_of_its_code(config, project):
     tracker = MlflowTracker()
     mine = with_settings(config, own(model__name="tests.own.shapes:Small"))
@@ -211,6 +236,6 @@ def test_a_users_own_model_that_can_not_be_exported_is_named_and_costs_nothing_e
     code, said = in_a_pipe("register", run_id, "--name", "mine")
     assert (code, len(said.splitlines())) == (2, 1), said
     assert f"model 'tests.own.shapes:{name}' of run {run_id!r} can't be exported" in said
-    tracker.log_model(run_id, run_id, load_splits(mine.dataset, "cpu"))
+    tracker.log_model(run_id, run_id, partial(export_model, run_id, load_splits(mine.dataset, "cpu")))
     assert "can't be exported" in caplog.text
     assert models_of(run_id) == []

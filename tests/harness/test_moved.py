@@ -129,6 +129,7 @@ def test_a_folder_that_is_gone_is_named_where_its_database_is_elsewhere(enter, p
     assert read_artifact(run_id, "file.bin") == b"content"
 
 
+@pytest.mark.slow
 def test_a_renamed_folders_runs_models_and_files_are_those_that_mlflow_serves(enter, project, config, data, harness):
     before = enter("run?a")
     shutil.copytree(project / data, data)

@@ -18,6 +18,7 @@ def refuse(*arguments, **more):
     raise AssertionError("a process is begun")
 
 
+@pytest.mark.slow
 def test_a_run_records_the_files_of_its_own_parts_and_one_without_them_nothing(kit, config, data):
     tracker = MemoryTracker()
     run = tracker.runs[begin_run(kit.config, tracker, "own").run_id]
@@ -57,6 +58,7 @@ def test_a_stopped_run_is_refused_where_its_dataset_gives_other_data(kit):
         resume_run(run.run_id, tracker)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["random", "torch", "hash"])
 def test_a_dataset_function_that_gives_other_data_each_time_is_refused_before_anything_is_tracked(kit, by):
     tracker = MemoryTracker()
@@ -67,6 +69,7 @@ def test_a_dataset_function_that_gives_other_data_each_time_is_refused_before_an
     assert not tracker.runs
 
 
+@pytest.mark.slow
 def test_a_dataset_function_that_fails_in_another_process_is_refused_in_one_line(kit, capfd):
     with pytest.raises(BadInputError, match=r"fails in a second process .*LookupError: not here") as caught:
         begin_run(with_settings(kit.config, {"dataset.by": "failing"}), MemoryTracker(), "own")
@@ -81,6 +84,7 @@ def test_a_second_process_is_begun_once_for_the_same_data_and_never_for_built_in
     begin_run(config, MemoryTracker(), "tiny", data)
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_data_or_another_file_refuses_to_train(kit):
     origin = begin_run(kit.config, MemoryTracker(), "own").origin
     with pytest.raises(BadInputError, match=r"'kit:points' gives a worker other data \(digest .*seed its generators"):
@@ -96,6 +100,7 @@ def test_a_worker_with_other_data_or_another_file_refuses_to_train(kit):
         data_for_slice(kit.config, None, origin)
 
 
+@pytest.mark.slow
 def test_a_worker_has_torch_compute_data_on_as_many_threads_as_the_coordinator_did(kit):
     config = with_settings(kit.config, {"dataset.by": "threads"})
     origin = begin_run(config, MemoryTracker(), "own").origin

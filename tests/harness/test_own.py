@@ -290,6 +290,7 @@ def test_what_a_model_prints_leaves_stdout_to_the_result(capsys):
     assert (printed.out, "looking at" in printed.err) == ("", True)
 
 
+@pytest.mark.slow
 def test_a_model_of_logits_predicts_and_is_exported_as_probabilities(project):
     tracker = MlflowTracker()
     config = own(model__name=f"{HERE}:Scores", epochs=8)

@@ -6,6 +6,8 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy
+from mlflow import MlflowClient
 from mlflow.utils.rest_utils import http_request
 
 from harness.errors import BadInputError
@@ -16,6 +18,8 @@ from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import find_artifact, read_artifact, read_sweep, read_tracked_run
 from tests.many_runs import make_sweep
 from tests.servers import MlflowServer
+
+pytestmark = pytest.mark.slow
 
 RUNS = 65
 EPOCHS = 3
@@ -111,6 +115,62 @@ def test_a_server_that_cannot_give_many_runs_at_once_is_asked_for_each(server, m
     monkeypatch.setattr("mlflow.utils.rest_utils.http_request", without_that_page)
     assert_whole(server)
     assert 404 in answers
+
+
+def test_many_runs_are_read_by_parts_of_mlflow_that_are_as_they_were(sweep_id, monkeypatch):
+    """Where this fails, MLflow has changed its table or the address of its pages: reading is right, and slow."""
+
+    def asked_one_by_one(*_):
+        pytest.fail("MLflow's table, or the address that its pages ask, is another now")
+
+    monkeypatch.setattr("mlflow.MlflowClient.get_metric_history", asked_one_by_one)
+    assert {len(run.history) for run in read_sweep(sweep_id)[1]} == {7, 9}
+
+
+ROW = ("run_uuid", "key", "step", "value", "is_nan", "timestamp")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [None, object(), sqlalchemy.table("elsewhere", *map(sqlalchemy.column, ROW)).c],
+    ids=["no class", "no columns", "no table"],
+)
+def test_a_database_whose_table_is_another_is_read_as_mlflow_reads_it(store, project, monkeypatch, table):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.folder}/mlflow.db")
+    if table is None:
+        monkeypatch.delattr("mlflow.store.tracking.dbmodels.models.SqlMetric")
+    else:
+        monkeypatch.setattr("mlflow.store.tracking.dbmodels.models.SqlMetric", table)
+    assert_read_one_by_one(store.sweep_id, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["/no-such-page", "/health", "/ajax-api/2.0/mlflow/experiments/search?max_results=1"],
+    ids=["not there", "no JSON", "other JSON"],
+)
+def test_a_server_that_answers_something_else_is_read_as_mlflow_reads_it(server, monkeypatch, page):
+    def other(host_creds, endpoint, method, **options):
+        return http_request(host_creds, page if "get-history-bulk" in endpoint else endpoint, method, **options)
+
+    monkeypatch.setattr("mlflow.utils.rest_utils.http_request", other)
+    assert_read_one_by_one(server, monkeypatch)
+
+
+def assert_read_one_by_one(sweep_id, monkeypatch):
+    """A run of the sweep is read as it was recorded, by asking MLflow's client for each of its metrics."""
+    client, asked, ask = connect(tracking_uri()), [], MlflowClient.get_metric_history
+    experiment = client.get_run(sweep_id).info.experiment_id
+    (final,) = client.search_runs([experiment], "tags.`harness.stage` = 'final'", max_results=1)
+    _, expected = one_by_one(tracking_uri(), final.info.run_id)
+
+    def history(self, run_id, name):
+        asked.append(name)
+        return ask(self, run_id, name)
+
+    monkeypatch.setattr(MlflowClient, "get_metric_history", history)
+    assert read_tracked_run(final.info.run_id).history == expected
+    assert sorted(asked) == sorted(final.data.metrics)
 
 
 def test_an_artifact_is_found_or_is_none(sweep_id):

@@ -62,6 +62,7 @@ def test_another_final_state_is_a_difference(config, tracked, data):
     assert reproduce(run_id, data).first_difference.startswith(f"state hash: recorded {'0' * 64}, now ")
 
 
+@pytest.mark.slow
 def test_another_instruction_set_is_said_and_compared_within_the_tolerance(config, tracked, monkeypatch, data):
     run_id = tracked(config)
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")  # read once, when torch is imported
@@ -98,6 +99,7 @@ def test_another_variable_that_changes_numbers_is_named_and_compared_within_the_
     assert reproduce(run_id, data).environment == ()
 
 
+@pytest.mark.slow
 def test_a_variable_is_recorded_by_the_command_that_it_is_set_for(config, tracked, monkeypatch, data):
     run_id = tracked(config)
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")  # read once, when torch first computes
@@ -134,6 +136,7 @@ def test_a_diverged_run_diverges_again_at_the_same_step(config, tracked, data):
     assert reproduce(run_id, data).first_difference.startswith('divergence: recorded {"epoch":1,"step":0')
 
 
+@pytest.mark.slow
 def test_trials_and_finals_of_a_parallel_sweep_reproduce_alone(config, data):
     definition = SweepDefinition(
         base=config,

@@ -12,21 +12,31 @@ import pytest
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from harness.config import OPTIMIZER_CONFIGS, RunConfig, with_settings
+from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, with_settings
 from harness.run import train_slice
 from harness.training.checkpoint import Checkpoint, load_latest, save
-from harness.training.images import normalize
+from harness.training.data import load_splits
+from harness.training.images import Splits, normalize
 from harness.training.loop import advance, build, build_model, evaluate, initial_state
 from harness.training.state import RunState
 from tests.metrics import in_slices, numbers
+from tests.started import forked
+
+FEW = DatasetConfig(train_size=192, validation_size=96)
 
 
+@pytest.fixture(scope="module")
+def few() -> Splits:
+    return load_splits(FEW, "cpu")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
 def test_four_epochs_at_once_or_in_slices_elsewhere_or_through_a_kill_are_the_same(
-    name, small, config: RunConfig, tmp_path, spawned
+    name, few, config: RunConfig, tmp_path, spawned
 ):
-    config = with_settings(config, {"optimizer.name": name, "epochs": 4})
-    whole = advance(config, initial_state(config), small, 4, ["validation"])
+    config = with_settings(config, {"optimizer.name": name, "epochs": 4}).model_copy(update={"dataset": FEW})
+    whole = advance(config, initial_state(config), few, 4, ["validation"])
 
     here = there = Checkpoint()
     for _ in range(4):
@@ -35,8 +45,7 @@ def test_four_epochs_at_once_or_in_slices_elsewhere_or_through_a_kill_are_the_sa
     assert RunState.from_bytes(here.state).hash() == RunState.from_bytes(there.state).hash() == whole.state.hash()
     assert numbers(here.epochs) == numbers(there.epochs) == numbers(whole.metrics)
 
-    killed = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(config, tmp_path))
-    killed.start()
+    killed = forked(train_until_killed, config, tmp_path)
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     kept = load_latest(tmp_path)

@@ -1,30 +1,34 @@
 """A small sweep as MLflow would return it, for tests of what is made from it."""
 
 import base64
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from harness.records import METRIC_NAMES, Mistake, Mistakes
+from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, config_hash, with_settings
+from harness.records import METRIC_NAMES, Mistake, Mistakes, Tag
 from harness.tracking.tracker import TrackedRun
 from reports.source import Source
+from studies.definition import SweepDefinition
+from studies.space import Choice, Range
 
-DEFINITION = {
-    "optimizers": ["sgd", "adam"],
-    "budget": 2,
-    "trial_epochs": 1,
-    "final_epochs": 2,
-    "final_seeds": [1, 2],
-    "subset": True,
-    "base": {"dataset": {"name": "mnist", "train_size": 640}},
-    "spaces": {
+DEFINITION = SweepDefinition(
+    base=RunConfig(dataset=DatasetConfig(train_size=640, validation_size=160), threads=1),
+    optimizers=("sgd", "adam"),
+    budget=2,
+    trial_epochs=1,
+    final_epochs=2,
+    final_seeds=(1, 2),
+    subset=True,
+    spaces={
         name: {
-            "optimizer.lr": {"kind": "range", "low": 0.01, "high": high, "log": True, "complement": False}
-            | {"from_trials": 1},
-            "optimizer.eps": {"kind": "range", "from_trials": 26},
+            "optimizer.lr": Range(low=0.01, high=high, log=True),
+            "optimizer.eps": Range(low=1e-9, high=1e-7, from_trials=26),
         }
         for name, high in (("sgd", 1.0), ("adam", 0.11))
     },
-    "space": {"batch_size": {"kind": "choice", "choices": [32, 64], "from_trials": 1}},
-}
+    space={"batch_size": Choice(choices=(32, 64))},
+)
 
 
 def run(optimizer: str, stage: str, seed: int, accuracies: list[float], outcome: str = "completed") -> TrackedRun:
@@ -89,18 +93,38 @@ def untested(label: int) -> Callable[[str], Mistakes]:
     return of
 
 
+def changed(**changes) -> SweepDefinition:
+    """The small sweep's definition with these fields, of which nothing is checked."""
+    return DEFINITION.model_copy(update=changes)
+
+
+def config(each: TrackedRun) -> RunConfig:
+    """What a trial or final of the small sweep trained with, by its tags and params."""
+    name, final = each.tags[Tag.OPTIMIZER], each.tags[Tag.STAGE] == "final"
+    named = {"optimizer.name": name} if name in OPTIMIZER_CONFIGS else {}
+    settings = named | {key: json.loads(text) for key, text in each.params.items()}
+    return with_settings(
+        DEFINITION.base,
+        settings | {"epochs": 2 if final else 1, "seed": int(each.tags[Tag.SEED]) if final else 0},
+    )
+
+
 def source(
     children=CHILDREN,
     definition=DEFINITION,
     of_mistakes: Callable[[str], Mistakes] = wrong_by_name,
+    configs: Mapping[str, RunConfig] | None = None,
     **tags: str,
 ) -> Source:
     """The sweep with these runs, and what its finals got wrong, by run id."""
-    finals = [each.run_id for each in children if each.tags["harness.stage"] == "final"]
+    finals = [each.run_id for each in children if each.tags[Tag.STAGE] == "final"]
+    configs = {each.run_id: config(each) for each in children} if configs is None else configs
+    hashes = {run_id: {Tag.CONFIG_HASH: config_hash(each)} for run_id, each in configs.items()}
     return Source(
         sweep=sweep(**tags),
-        runs=children,
+        runs=[replace(each, tags=each.tags | hashes[each.run_id]) for each in children],
         definition=definition,
+        configs=configs,
         mistakes={run_id: of_mistakes(run_id) for run_id in finals},
         importances={"adam": {"optimizer.lr": 0.75, "batch_size": 0.25}},
         environment={"python": "3.11", "gpus": []},

@@ -24,6 +24,8 @@ from tests.mnist_folder import write_small_mnist
 from tests.servers import free_port
 from tests.started import start
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (1440, 800, 390)  # a desktop, a tablet, a phone
 SHEET = 794  # of A4, in CSS pixels
 LEAST_TEXT = 9  # CSS pixels

@@ -6,7 +6,7 @@ import pytest
 
 from reports.comparing import build_comparison
 from reports.statistics import changes
-from tests.reports.sweeps import CHILDREN, DEFINITION, run, source
+from tests.reports.sweeps import CHILDREN, changed, run, source
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def page(one, other):
 
 
 def test_what_was_done_differently_is_named_with_both_values():
-    later = named("later", CHILDREN, DEFINITION | {"budget": 4}, **{"harness.torch": "2.15"})
+    later = named("later", CHILDREN, changed(budget=4), **{"harness.torch": "2.15"})
     files = build_comparison(named("earlier"), later)
     text = files["report.html"].decode()
     assert '<th scope="row">budget</th><td>2</td><td>4</td>' in text
@@ -44,8 +44,8 @@ def test_other_data_are_said_to_make_accuracies_incomparable():
 
 
 def test_no_optimizer_in_common_still_gives_a_page():
-    other = named("b", [run("sgd", "final", 1, [0.9])], DEFINITION | {"optimizers": ["sgd"]})
-    one = named("a", [run("adam", "final", 1, [0.9])], DEFINITION | {"optimizers": ["adam"]})
+    other = named("b", [run("sgd", "final", 1, [0.9])], changed(optimizers=("sgd",)))
+    one = named("a", [run("adam", "final", 1, [0.9])], changed(optimizers=("adam",)))
     assert "They have no optimizer in common." in page(one, other)
 
 

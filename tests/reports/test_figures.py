@@ -6,17 +6,23 @@ import math
 import pandas as pd
 import pytest
 
+from harness.config import DatasetConfig, with_settings
 from reports.caveats import Majority
 from reports.contents import contents
+from reports.edges import edges
 from reports.figures.final_accuracy import final_accuracy
 from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
-from reports.figures.tuning import learning_rates, slices, tuning_curves
-from reports.figures.two_sweeps import comparison
+from reports.figures.trials import learning_rates, slices
+from reports.figures.tuning_curves import tuning_curves
+from reports.figures.two_sweeps import two_sweeps
 from reports.page import build_report
 from reports.statistics import changes, summarize
-from tests.reports.sweeps import DEFINITION, mistakes, run, source, untested
+from reports.winners import Winner
+from studies.space import Range
+from tests.reports.sweeps import DEFINITION, changed, mistakes, run, source, untested
 
+WHOLE, SMALL = DatasetConfig(), DatasetConfig(train_size=640)
 OPTIMIZERS = [
     "sgd",
     "adagrad",
@@ -35,7 +41,7 @@ OPTIMIZERS = [
 @pytest.fixture(scope="module")
 def pictures():
     said = contents(source())
-    both = comparison(changes(said.finals, said.finals), ("earlier", "later"), OPTIMIZERS)
+    both = two_sweeps(changes(said.finals, said.finals), ("earlier", "later"), OPTIMIZERS)
     return said.pictures | {"comparison": both}
 
 
@@ -97,7 +103,7 @@ def summary(accuracies, edges=""):
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_points_mean_and_interval_are_drawn_in_percent(seeds):
     accuracies = [0.984, 0.985, 0.987, 0.986, 0.983][:seeds]
-    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, ["adam"], True, None)
+    record = final_accuracy(summary(accuracies, "lr 1"), {"adam": dict(enumerate(accuracies))}, ["adam"], WHOLE, None)
     strip, axis = record.draw("page").axes
     points, *lines = [list(line.get_xdata()) for line in axis.lines]
     assert points == pytest.approx([100 * each for each in accuracies])
@@ -117,11 +123,11 @@ def test_points_mean_and_interval_are_drawn_in_percent(seeds):
 def test_the_chapters_own_result_is_shown_only_where_it_is_comparable():
     accuracies = [0.984, 0.985, 0.986]
     finals = {"adam": dict(enumerate(accuracies))}
-    assert final_accuracy(summary(accuracies), finals, ["adam"], True, None).reference == 0.9847
-    assert final_accuracy(summary(accuracies), finals, ["adam"], False, None).reference is None
+    assert final_accuracy(summary(accuracies), finals, ["adam"], WHOLE, None).reference == 0.9847
+    assert final_accuracy(summary(accuracies), finals, ["adam"], SMALL, None).reference is None
     for images, reference in ((640, None), (50_000, 0.9847)):
-        base = {"dataset": {"name": "mnist", "train_size": images}}
-        said = contents(source(definition=DEFINITION | {"base": base}))
+        base = with_settings(DEFINITION.base, {"dataset.train_size": images})
+        said = contents(source(definition=changed(base=base)))
         assert said.pictures["final-accuracy"].reference == reference
 
 
@@ -238,36 +244,38 @@ def visible(ticks, limits):
 
 
 def test_a_learning_rate_of_another_name_is_the_learning_rate_of_its_optimizer():
-    rate = {"kind": "range", "low": 0.01, "high": 1.0, "log": True, "complement": False, "from_trials": 1}
-    definition = {**DEFINITION, "optimizers": ["mine"], "spaces": {"mine": {"optimizer.learning_rate": rate}}}
+    rate = {"optimizer.learning_rate": Range(low=0.01, high=1.0, log=True)}
+    definition = changed(optimizers=("mine",), spaces={"mine": rate})
     runs = pd.DataFrame(
         {
+            "run_id": ["id"],
             "optimizer": ["mine"],
             "stage": ["trial"],
             "outcome": ["completed"],
             "validation_accuracy": [0.8],
-            "config.optimizer.learning_rate": ["0.1"],
-            "config.batch_size": ["32"],
         }
     )
-    winners = pd.DataFrame({"optimizer": ["mine"], "edges": ["optimizer.learning_rate at 0.1, raise its high"]})
-    found = learning_rates(runs, winners, definition)
-    assert found.points["mine"][0].value == 0.1
-    assert found.at_edge == {"mine": "raise its high"}
-    assert list(slices(runs, definition).points) == ["batch_size"]
+    settings = {"id": {"optimizer.learning_rate": 0.9, "batch_size": 32}}
+    winners = {
+        "mine": Winner("mine", "id", 0.8, None, settings["id"], edges(settings["id"], definition.searched("mine")))
+    }
+    found = learning_rates(runs, settings, winners, definition)
+    assert found.points["mine"][0].value == 0.9
+    assert found.at_edge == {"mine": "widen above"}
+    assert list(slices(runs, settings, definition).points) == ["batch_size"]
 
 
 def test_the_majoritys_share_is_drawn_and_said_and_where_it_is_in_the_window_there_too():
     finals = {"adam": {0: 0.5, 1: 0.6}}
     for share, within in ((0.25, False), (0.55, True)):
-        record = final_accuracy(summary([0.5, 0.6]), finals, ["adam"], False, Majority("cat", share))
+        record = final_accuracy(summary([0.5, 0.6]), finals, ["adam"], SMALL, Majority("cat", share))
         assert record.finding.endswith(f"Always saying class cat would give {share:.2%}.")
         strip, axis = record.draw("page").axes
         assert f"dotted: always the majority class cat, {share:.2%}" in strip.get_title()
         line = [100 * share, 100 * share]
         assert line in [list(each.get_xdata()) for each in strip.lines]
         assert (line in [list(each.get_xdata()) for each in axis.lines]) == within
-    unknown = final_accuracy(summary([0.5, 0.6]), finals, ["adam"], False, None)
+    unknown = final_accuracy(summary([0.5, 0.6]), finals, ["adam"], SMALL, None)
     assert "dotted" not in unknown.draw("page").axes[0].get_title()
 
 
@@ -281,6 +289,7 @@ def test_classes_without_test_images_are_in_no_figure_and_no_table_and_are_said(
     assert labels == list("012456789")
 
 
+@pytest.mark.slow
 def test_rows_of_features_have_no_gallery_and_their_mistakes_are_said():
     rows = mistakes(2)
     rows = rows.model_copy(

@@ -1,22 +1,44 @@
 """How far a sweep is can be told at any moment, from MLflow alone."""
 
+from harness.config import RunConfig, config_hash, with_settings
 from harness.records import METRIC_NAMES
 from harness.tracking.tracker import TrackedRun
 from reports.status import sweep_progress
+from studies.definition import SweepDefinition
+from studies.space import Choice
 
-DEFINITION = {"optimizers": ["sgd", "adam"], "budget": 6, "trial_epochs": 2, "final_seeds": [1, 2], "final_epochs": 2}
-DEFINITION |= {"subset": True, "space": {}, "spaces": {"sgd": {"optimizer.lr": {"kind": "choice", "from_trials": 1}}}}
+RATE = {"optimizer.lr": Choice(choices=(0.1, 0.2))}
+DEFINITION = SweepDefinition(
+    base=RunConfig(threads=1),
+    optimizers=("sgd", "adam"),
+    space={},
+    spaces={"sgd": RATE},
+    budget=6,
+    trial_epochs=2,
+    final_seeds=(1, 2),
+    final_epochs=2,
+    subset=True,
+)
 
 
-def run(optimizer, stage, number, accuracies, outcome=None, params=None):
+def config(optimizer, rate, seed=0):
+    settings = {"optimizer.name": optimizer, "optimizer.lr": rate, "epochs": 2, "seed": seed}
+    return with_settings(DEFINITION.base, settings)
+
+
+def run(optimizer, stage, number, accuracies, outcome=None, rate=0.1):
     history = {METRIC_NAMES["train_loss"]: dict.fromkeys(range(1, len(accuracies) + 1), 0.5)}
     history[METRIC_NAMES["validation_accuracy"]] = dict(enumerate(accuracies, 1))
     tags = {"harness.optimizer": optimizer, "harness.stage": stage, "harness.number": str(number)}
+    tags |= {"harness.config_hash": config_hash(config(optimizer, rate, number if stage == "final" else 0))}
     tags |= {"harness.outcome": outcome} if outcome else {}
     status = "FINISHED" if outcome else "RUNNING"
-    return TrackedRun(
-        f"{optimizer}-{stage}-{number}-{params}", "tiny", "", status, tags, params or {}, history
-    )  # params may come a moment after
+    return TrackedRun(f"{optimizer}-{stage}-{number}-{rate}", "tiny", "", status, tags, {}, history)
+
+
+def config_of(run_id):
+    optimizer, _, _, rate = run_id.split("-")
+    return config(optimizer, float(rate))
 
 
 def sweep(status="RUNNING", **tags):
@@ -31,7 +53,7 @@ def test_budgets_best_and_what_runs():
         run("sgd", "trial", 3, [0.7]),
         run("sgd", "final", 1, [0.7, 0.8], "completed"),
     ]
-    progress = sweep_progress(sweep(), children, DEFINITION)
+    progress = sweep_progress(sweep(), children, DEFINITION, config_of)
     assert (progress.outcome, progress.epochs_done, progress.total_epochs) == ("running", 6, 20)
     assert progress.subset
     sgd, adam = progress.studies
@@ -42,16 +64,15 @@ def test_budgets_best_and_what_runs():
 
 def test_a_sweep_that_goes_on_is_running_whatever_it_was_before():
     killed = {"harness.outcome": "killed"}
-    assert sweep_progress(sweep("KILLED", **killed), [], DEFINITION).outcome == "killed"
-    assert sweep_progress(sweep("RUNNING", **killed), [], DEFINITION).outcome == "running"
+    assert sweep_progress(sweep("KILLED", **killed), [], DEFINITION, config_of).outcome == "killed"
+    assert sweep_progress(sweep("RUNNING", **killed), [], DEFINITION, config_of).outcome == "running"
 
 
 def test_the_finals_of_a_replaced_winner_do_not_count():
-    winner, replaced = {"optimizer.lr": "0.1"}, {"optimizer.lr": "0.2"}
     children = [
-        run("sgd", "trial", 0, [0.5, 0.8], "completed", winner),
-        *(run("sgd", "final", seed, [0.7, 0.8], "completed", replaced) for seed in (1, 2)),
-        run("sgd", "final", 1, [0.7, 0.8], "completed", winner),
+        run("sgd", "trial", 0, [0.5, 0.8], "completed"),
+        *(run("sgd", "final", seed, [0.7, 0.8], "completed", rate=0.2) for seed in (1, 2)),
+        run("sgd", "final", 1, [0.7, 0.8], "completed"),
     ]
-    progress = sweep_progress(sweep(), children, DEFINITION)
+    progress = sweep_progress(sweep(), children, DEFINITION, config_of)
     assert (progress.studies[0].finals, progress.studies[0].final_seeds, progress.epochs_done) == (1, 2, 4)

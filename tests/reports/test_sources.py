@@ -3,18 +3,22 @@
 import json
 import shlex
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
 from experiments import catalog
-from harness.config import RunConfig, flatten, with_settings
+from harness.config import RunConfig, canonical_json, with_settings
 from harness.errors import BadInputError
-from harness.records import MISTAKES_ARTIFACT
+from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT
 from harness.run import begin_run, complete_run
 from harness.tracking.mlflow import MlflowTracker
+from harness.tracking.read import find_artifact, read_tracked_run
+from reports import source
 from reports.contents import contents
-from reports.source import read_source
-from tests.reports.sweeps import DEFINITION, run, source
+from reports.source import read_configs, read_source
+from tests.reports.sweeps import DEFINITION, changed, run
+from tests.reports.sweeps import source as small_sweep
 
 
 @pytest.fixture
@@ -47,9 +51,9 @@ def test_mistakes_that_an_earlier_version_counted_for_another_class_are_left_out
     shifted = counted.most_confident[0].model_copy(update={"prediction": 10})
     stored = counted.model_copy(update={"most_confident": (shifted, *counted.most_confident[1:])})
     MlflowTracker().log_artifact(recorded, MISTAKES_ARTIFACT, stored.model_dump_json().encode())
-    source = read_source(recorded)
-    assert not source.mistakes
-    assert "confusion" not in contents(source).pictures
+    left = read_source(recorded)
+    assert not left.mistakes
+    assert "confusion" not in contents(left).pictures
 
 
 @pytest.mark.parametrize(
@@ -81,9 +85,8 @@ def test_mistakes_that_an_earlier_version_counted_for_another_class_are_left_out
 def test_command_and_python_of_a_recipe_give_the_config_that_was_trained(settings):
     config = with_settings(RunConfig(), settings)
     name = config.optimizer.name
-    params = {key: str(value) for key, value in flatten(config).items()}
-    children = [replace(run(name, "final", config.seed, [0.9]), params=params)]
-    (recipe,) = contents(source(children, DEFINITION | {"optimizers": [name]})).recipes
+    final = run(name, "final", config.seed, [0.9])
+    (recipe,) = contents(small_sweep([final], changed(optimizers=(name,)), configs={final.run_id: config})).recipes
     words = shlex.split(recipe.command)
     assert words[:3] == ["harness", "run", "chapter"]
     said = {}
@@ -98,6 +101,35 @@ def test_command_and_python_of_a_recipe_give_the_config_that_was_trained(setting
     names = {}
     exec(recipe.python, names)
     assert with_settings(names["config"], machine) == config
+
+
+def test_a_config_is_read_from_its_file_and_through_a_server_from_params_that_its_hash_proves(recorded, monkeypatch):
+    runs = [read_tracked_run(recorded)]
+    here = read_configs(runs)
+    assert here[recorded].optimizer.name == "adam"
+    monkeypatch.setattr(source, "is_here", lambda _: False)
+    monkeypatch.setattr(source, "read_artifacts_here", lambda *_: {})
+    from_file = mock.Mock(side_effect=find_artifact)
+    monkeypatch.setattr(source, "find_artifact", from_file)
+    assert read_configs(runs) == here
+    assert not from_file.called
+    incomplete = replace(runs[0], params={"optimizer.name": "adam"})
+    assert read_configs([incomplete]) == here
+    assert from_file.called
+
+
+def test_a_sweep_is_read_whose_definition_lacks_younger_fields_and_is_no_longer_allowed(project):
+    then = json.loads(canonical_json(DEFINITION))
+    for younger in ("variants", "sampler", "at_once", "asynchronous"):
+        del then[younger]
+    then["space"] = {"model.dropout.0": {"kind": "range", "low": 0.0, "high": 1.0}}  # 1 is no dropout
+    tracker = MlflowTracker()
+    sweep_id = tracker.start_run("mine", "a sweep", {}, {"harness.stage": "sweep"})
+    tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, json.dumps(then).encode())
+    definition = read_source(sweep_id).definition
+    assert definition.variants == {}
+    assert definition.searched("sgd").keys() == {"optimizer.lr", "model.dropout.0"}
+    assert definition.base == DEFINITION.base
 
 
 def test_a_part_of_a_sweep_has_no_report_of_its_own(project):

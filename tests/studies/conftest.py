@@ -9,12 +9,13 @@ from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
 from studies.space import Range
+from tests.mnist_folder import write_mnist
 
 
 @pytest.fixture
 def definition(config: RunConfig) -> SweepDefinition:
     return SweepDefinition(
-        base=with_settings(config, {"dataset.train_size": 256}),
+        base=with_settings(config, {"dataset.train_size": 128, "dataset.validation_size": 96}),
         optimizers=("sgd", "adam"),
         space={"model.dropout.0": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},
@@ -24,6 +25,12 @@ def definition(config: RunConfig) -> SweepDefinition:
         final_epochs=1,
         subset=True,
     )
+
+
+@pytest.fixture
+def data(project: Path) -> Path:
+    """What the sweep needs, and no image more, as each run of each sweep is evaluated on all of them."""
+    return write_mnist(Path("data"), train=224, test=96)
 
 
 @pytest.fixture

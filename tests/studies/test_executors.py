@@ -1,7 +1,6 @@
 """A worker that is killed is noticed, whatever it was at; a result comes whole or not at all."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import torch
 from harness.training.determinism import keep_freed_memory
 from studies.executors.local import LocalExecutor
 
+pytestmark = pytest.mark.posix
+
 LARGE = bytes(64 * 2**20)  # whose way to the coordinator takes a while
 
 
@@ -25,6 +26,8 @@ def return_large() -> bytes:
 
 
 def return_with_no_room() -> bytes:
+    import resource  # which Windows lacks
+
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))  # a file's first MiB is written, then an OSError comes
     return LARGE
 
@@ -63,6 +66,7 @@ def executor():
     executor.shutdown(cancel_futures=True)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_it_sends_a_large_result_breaks_the_executor(executor):
     for future in [executor.submit(die_while_the_result_is_sent), executor.submit(time.sleep, 1000)]:
         with pytest.raises(BrokenExecutor):
@@ -88,6 +92,7 @@ def test_what_a_call_raises_is_raised_and_leaves_the_workers_usable(executor):
     assert executor.submit(abs, -1).result(timeout=60) == 1
 
 
+@pytest.mark.slow
 def test_the_collector_leaves_alone_what_a_worker_shares_with_the_process_it_was_forked_from():
     # in a process of its own: that of the tests has a server already
     code = """import gc; from studies.executors.local import LocalExecutor; executor = LocalExecutor(1)

@@ -16,6 +16,8 @@ from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
 
+pytestmark = pytest.mark.slow
+
 OWN = "tests.own.shapes:SignDescent"
 
 

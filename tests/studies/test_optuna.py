@@ -126,6 +126,7 @@ def test_optunas_figures_by_matplotlib_show_the_study(study):
         plt.close("all")
 
 
+@pytest.mark.slow
 def test_the_dashboard_answers_with_the_sweeps_studies(dashboard, sweep, study):
     def ask(what):
         with urllib.request.urlopen(f"{dashboard}/api/studies{what}") as response:
@@ -146,6 +147,7 @@ def test_the_dashboard_answers_with_the_sweeps_studies(dashboard, sweep, study):
         assert attributes["mlflow_run_id"] == of_study.user_attrs["mlflow_run_id"]
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_a_study_and_the_browser_has_no_complaint(dashboard, sweep, study):
     with launched(installed_browser()) as browser:
         opened = open_page(browser, f"{dashboard}/dashboard/studies/1", dashboard)

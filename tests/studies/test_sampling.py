@@ -71,6 +71,7 @@ def test_a_small_study_is_sampled_as_optuna_samples_one_that_it_sees_whole(tmp_p
     assert len(trials.trials) > 90
 
 
+@pytest.mark.slow
 def test_a_large_study_asks_the_same_trials_whatever_stopped_it(tmp_path, definition, monkeypatch):
     whole = finish(Search(Journal(tmp_path / "whole"), "adam", definition))
     monkeypatch.setattr(sampling, "LATEST", 20)

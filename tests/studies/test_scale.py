@@ -66,6 +66,7 @@ class StopEvery(SweepObserver):
         return self.stop
 
 
+@pytest.mark.slow
 def test_many_workers_and_many_stops_change_nothing(definition, project):
     alone, together, stopped = MemoryTracker(), MemoryTracker(), MemoryTracker()
     result = run_sweep("null", definition, alone, WorkerPool(Inline(), 1))

@@ -162,6 +162,7 @@ def test_a_study_begins_at_the_published_starting_point(definition, inline):
     assert all(run.params["model.dropout.0"] != 0.1 for run in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_two_workers_find_what_one_finds(definition, inline, data, at_once):
     definition = definition.model_copy(update={"at_once": at_once})
@@ -172,6 +173,7 @@ def test_two_workers_find_what_one_finds(definition, inline, data, at_once):
     assert sweep_numbers(parallel) == sweep_numbers(serial)
 
 
+@pytest.mark.slow
 def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget(definition, data):
     definition = definition.model_copy(update={"asynchronous": True, "optimizers": ("adam",), "budget": 9})
     tracker = MemoryTracker()
@@ -195,6 +197,7 @@ def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget
     assert sum(len(run.history) for run in trials) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, inline, at_once):
     definition = definition.model_copy(update={"at_once": at_once})
@@ -501,6 +504,7 @@ def test_every_batch_size_that_a_study_can_draw_is_tried_before_anything_is_trai
     assert not tracker.runs
 
 
+@pytest.mark.slow
 def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition, data, monkeypatch):
     monkeypatch.setattr("studies.executors.pool.train_slice", die)
     tracker = MemoryTracker()

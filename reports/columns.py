@@ -1,0 +1,180 @@
+"""The columns of the report's tables: what each is called, its text in a row, and what kind of thing it holds.
+
+A table of the page, of Markdown and of the terminal is made of the same columns. Those of the table of optimizers are
+in `reports.optimizers`, beside what computes it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.config import RATE_KEYS
+
+Row = Mapping[Any, Any]
+# `name`: of what the row is about; `hyperparameter`: a key of the config; `command`: to be copied; `sentence`: it may
+# take several lines
+Role = Literal["name", "hyperparameter", "number", "words", "sentence", "command"]
+NOTHING = "–"  # there is no such number
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its heading, its text in a row, and its role, which decides how it looks."""
+
+    label: str
+    text: Callable[[Row], str]
+    role: Role = "number"
+
+    @property
+    def is_left(self) -> bool:
+        """Whether its texts begin at one line, as words do; numbers end at one."""
+        return self.role in ("words", "sentence", "command")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is shown: its columns and rows, what it is called, and how to read it."""
+
+    label: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    note: str = ""
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The text of each row in each column."""
+        return [[column.text(row) for column in self.columns] for row in self.rows]
+
+
+def is_missing(value: object) -> bool:
+    """Judge whether a value of a frame is none: pandas makes NaN of what is missing among numbers."""
+    return value is None or value != value
+
+
+def percent(value: float | None) -> str:
+    """A fraction in percent or points."""
+    return NOTHING if value is None or is_missing(value) else f"{value * 100:.2f}"
+
+
+def interval(row: Row) -> str:
+    """From the row's `low` to its `high`, fractions."""
+    return NOTHING if is_missing(row["low"]) else f"{percent(row['low'])} to {percent(row['high'])}"
+
+
+def three_digits(value: float | None) -> str:
+    """A number as short as it can be compared."""
+    return NOTHING if value is None or is_missing(value) else f"{value:.3g}"
+
+
+def setting(value: Any) -> str:  # noqa: ANN401
+    """The value of a hyperparameter."""
+    if is_missing(value):
+        return NOTHING
+    if isinstance(value, bool | str):
+        return str(value)
+    return str(int(value)) if value == int(value) and value < 1e6 else f"{value:.3g}"
+
+
+def hyperparameter(key: str) -> Column:
+    """The column of what was searched under that key of the config."""
+    return Column(key, lambda row: setting(row[key]), "hyperparameter")
+
+
+def of(key: str, role: Role = "number", label: str | None = None) -> Column:
+    """The column of what a row holds under that key, as it is."""
+    return Column(label or key, lambda row: str(row[key]), role)
+
+
+OPTIMIZER = of("optimizer", "name")
+INTERVAL = Column("95% interval", interval)
+
+
+def verdict(row: Row) -> str:
+    """Whether two are told apart; `tested`: there were seeds enough to."""
+    return "told apart" if row["told_apart"] else "tied" if row["tested"] else "too few seeds"
+
+
+P = Column("p", lambda row: f"{row['p']:.3f}" if row["tested"] else NOTHING)
+VERDICT = Column("verdict", verdict)
+DIFFERENCES = (
+    of("better", "name"),
+    of("worse", "words", label="than"),
+    Column("points", lambda row: percent(row["mean"])),
+    INTERVAL,
+    P,
+    Column("P(better)", lambda row: f"{row['probability']:.2f}"),
+    VERDICT,
+)
+FAILURES = (
+    OPTIMIZER,
+    of("stage"),
+    of("outcome"),
+    of("runs"),
+    Column("cause", lambda row: row["cause"] or "not recorded", "sentence"),
+)
+CHECK = Column("check", lambda row: f"harness reproduce {row['run_id']}", "command")
+CAUSE = of("cause", "sentence")
+FINALS = (OPTIMIZER, of("seed"), of("outcome"), Column("test %", lambda row: percent(row["test_accuracy"])), CHECK)
+TRIALS = (
+    OPTIMIZER,
+    of("number", label="trial"),
+    of("outcome"),
+    Column("validation %", lambda row: percent(row["validation_accuracy"])),
+    CHECK,
+)
+
+
+def winners(keys: Sequence[str]) -> tuple[Column, ...]:
+    """Of the winners, whose hyperparameters have these keys."""
+    validation = Column("validation %", lambda row: percent(row["validation_accuracy"]))
+    return (OPTIMIZER, *map(hyperparameter, keys), validation)
+
+
+def targets(accuracies: Sequence[float]) -> tuple[Column, ...]:
+    """Of when each of these accuracies was reached, of rows that hold them in `targets`."""
+
+    def reached(index: int) -> Callable[[Row], str]:
+        return lambda row: _reached(row["targets"][index])
+
+    return (OPTIMIZER, *(Column(f"{each * 100:g}%", reached(index)) for index, each in enumerate(accuracies)))
+
+
+def _reached(cell: Mapping[str, Any]) -> str:
+    seconds = "" if cell["seconds"] is None else f" ({cell['seconds']:.3g} s)"
+    when = "never" if cell["epochs"] is None else f"{cell['epochs']:g}{seconds}"
+    return f"{when} [{cell['reached']}/{cell['seeds']}]"
+
+
+def changes(names: tuple[str, str]) -> tuple[Column, ...]:
+    """Of how each optimizer changed between two sweeps that are called so."""
+    return (
+        OPTIMIZER,
+        Column(f"{names[0]} %", lambda row: percent(row["before"])),
+        Column(f"{names[1]} %", lambda row: percent(row["after"])),
+        Column("points", lambda row: percent(row["difference"])),
+        INTERVAL,
+        P,
+        VERDICT,
+    )
+
+
+def _learning_rate(row: Row) -> str:
+    rates = (row.get(f"config.{key}") for key in RATE_KEYS)
+    rate = next((each for each in rates if isinstance(each, str) and each != "None"), None)
+    return "" if rate is None else f"{float(rate):.2g}"
+
+
+def _or_nothing(value: float | None) -> str:
+    return "" if value is None or is_missing(value) else f"{value:.2%}"
+
+
+LEADERBOARD = (
+    OPTIMIZER,
+    Column("run", lambda row: f"{'seed' if row['stage'] == 'final' else 'trial'} {row['number']}"),
+    of("outcome"),
+    of("epochs"),
+    Column("validation", lambda row: _or_nothing(row["validation_accuracy"])),
+    Column("test", lambda row: _or_nothing(row["test_accuracy"])),
+    Column("lr", _learning_rate),
+    Column("batch", lambda row: str(row.get("config.batch_size") or "")),
+)

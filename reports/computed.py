@@ -1,0 +1,122 @@
+"""What is computed of a source before anything is said or drawn: frames, winners, finals, mistakes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from harness.config import flatten
+from harness.records import Mistakes
+from reports.caveats import Caveats, caveats
+from reports.optimizers import summary_frame
+from reports.source import Source
+from reports.tables import (
+    classes_frame,
+    differences_frame,
+    epochs_frame,
+    failures_frame,
+    finals_by_seed,
+    runs_frame,
+    targets_frame,
+)
+from reports.winners import Winner, find_winners, superseded, winners_frame
+
+TARGETS = {"mnist": (0.97, 0.98, 0.985, 0.99), "fashion-mnist": (0.85, 0.88, 0.90, 0.92)}
+OTHER_TARGETS = (0.80, 0.90, 0.95, 0.99)  # of a user's own data
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What all runs took together, the finals of earlier winners included."""
+
+    runs: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Of one sweep or single run, without the finals of earlier winners.
+
+    `finals` are test accuracies (fractions) by optimizer and seed, `mistakes` those of the finals, both with the best
+    optimizer first; `settings` are the configs by run id and dotted key; `seconds` are an epoch's, of the finals that
+    trained alone, by optimizer.
+    """
+
+    source: Source
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    settings: Mapping[str, Mapping[str, Any]]
+    winners: Mapping[str, Winner]
+    finals: Mapping[str, Mapping[int, float]]
+    summary: pd.DataFrame
+    seconds: Mapping[str, float]
+    mistakes: Mapping[str, Mapping[str, Mistakes]]
+    against: Caveats
+    compute: Compute
+
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """In the order of the definition."""
+        return self.source.definition.optimizers
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """When each final reached each target, the best optimizer first."""
+        accuracies = TARGETS.get(self.source.definition.base.dataset.name, OTHER_TARGETS)
+        return targets_frame(self.runs, self.epochs, self.seconds, self.summary["optimizer"].tolist(), accuracies)
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every frame, by the name of its file."""
+        return {
+            "summary": self.summary,
+            "winners": winners_frame(self.winners),
+            "differences": differences_frame(self.finals),
+            "targets": self.targets,
+            "classes": classes_frame({name: list(of_seeds.values()) for name, of_seeds in self.mistakes.items()}),
+            "failures": failures_frame(self.runs),
+            "runs": self.runs,
+            "epochs": self.epochs,
+        }
+
+
+def compute(source: Source) -> Computed:
+    """Everything that tables, figures and sentences are made of."""
+    definition, optimizers = source.definition, source.definition.optimizers
+    epochs = epochs_frame(source.runs)
+    seconds = float(epochs[["train_seconds", "evaluate_seconds"]].sum().sum())
+    taken = Compute(runs=len(source.runs), epochs=len(epochs), seconds=seconds)
+    runs = runs_frame(source.runs, epochs)
+    winners = find_winners(runs, definition, source.configs.get)
+    replaced = superseded(source.runs, winners, definition)
+    runs, epochs = (frame[~frame["run_id"].isin(replaced)] for frame in (runs, epochs))
+    summary = summary_frame(runs, winners, optimizers)
+    quiet = summary[summary["train_seconds"].notna()]
+    return Computed(
+        source=source,
+        runs=runs,
+        epochs=epochs,
+        settings={run_id: flatten(config) for run_id, config in source.configs.items()},
+        winners=winners,
+        finals=finals_by_seed(runs, optimizers),
+        summary=summary,
+        seconds=dict(zip(quiet["optimizer"], quiet["train_seconds"], strict=True)),
+        mistakes=_by_optimizer(source.mistakes, runs, summary["optimizer"].tolist()),
+        against=caveats(runs, source.mistakes, optimizers),
+        compute=taken,
+    )
+
+
+def _by_optimizer(
+    mistakes: Mapping[str, Mistakes], runs: pd.DataFrame, optimizers: Sequence[str]
+) -> dict[str, dict[str, Mistakes]]:
+    """Of the finals in `runs`, by optimizer in that order and by seed."""
+    finals = runs[runs["run_id"].isin(mistakes.keys())].to_dict("records")
+    found = {
+        name: {str(each["seed"]): mistakes[each["run_id"]] for each in finals if each["optimizer"] == name}
+        for name in optimizers
+    }
+    return {name: of_seeds for name, of_seeds in found.items() if of_seeds}

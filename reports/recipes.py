@@ -1,0 +1,55 @@
+"""How to train with a winner's hyperparameters: as a command, and as Python."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.config import RunConfig, flatten
+
+IMPORTS = "from harness.config import RunConfig, with_settings"
+NOT_TO_REPEAT = ("device", "threads")  # of the machine; they change the last bits only
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One optimizer's."""
+
+    optimizer: str
+    command: str
+    python: str
+
+
+def find_recipes(
+    runs: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], optimizers: Sequence[str]
+) -> list[Recipe]:
+    """Of each optimizer's winner, from the config of its first final."""
+    recipes = []
+    for name in optimizers:
+        finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name) & runs["run_id"].isin(settings.keys())]
+        if len(finals):
+            recipes.append(_recipe(name, settings[finals["run_id"].iloc[0]]))
+    return recipes
+
+
+def _recipe(name: str, config: Mapping[str, Any]) -> Recipe:
+    defaults = flatten(RunConfig())
+    # the chapter's own split is another one, and another optimizer begins from its own defaults
+    said = {
+        key: value
+        for key, value in config.items()
+        if key not in NOT_TO_REPEAT and (defaults.get(key) != value or key.startswith(("optimizer.", "dataset.")))
+    }
+    settings = {"optimizer.name": said.pop("optimizer.name", name)} | said
+    words = ["harness", "run", "chapter"]
+    for key, value in settings.items():
+        words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    python = "".join(f'    "{key}": {value!r},\n' for key, value in settings.items())
+    return Recipe(
+        optimizer=name,
+        command=shlex.join(words),
+        python=f"{IMPORTS}\n\nconfig = with_settings(RunConfig(), {{\n{python}}})",
+    )

@@ -1,0 +1,90 @@
+"""The tables of the page: what each is called, its columns and rows, and how to read it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reports import columns, optimizers
+from reports.columns import Column, Row, Table
+from reports.contents import Contents
+from reports.statistics import LEAST_SEEDS
+from reports.tables import targets_summary
+from reports.winners import hyperparameters
+
+
+def shown_tables(said: Contents) -> dict[str, Table]:
+    """Return them by the name under which the templates show them."""
+    return _of_finals(said) | _of_trials(said) | _of_runs(said)
+
+
+def _of_finals(said: Contents) -> dict[str, Table]:
+    summary = _records(said, "summary")
+    star = " * not fully tuned: its best is at the edge of what was searched."
+    reached = targets_summary(said.tables["targets"])
+    return {
+        "optimizers": Table(
+            "Test accuracy by optimizer",
+            optimizers.ON_PAGE,
+            summary,
+            "Optimizers in one tier can't be told apart. The mean is of the last epoch; best epoch is the mean at "
+            f"the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
+        ),
+        "differences": Table(
+            "Differences between optimizers",
+            columns.DIFFERENCES,
+            [row | {"tested": row["seeds"] >= LEAST_SEEDS} for row in _records(said, "differences")],
+            "On the seeds that both have. An interval is that of its pair alone; p, of the paired t-test, is "
+            "corrected for all pairs (Holm) and decides. P(better): how often a final of the one is above one of the "
+            "other.",
+        ),
+        "targets": Table(
+            "Time to target accuracies",
+            columns.targets([cell["target"] for cell in reached[0]["targets"]] if reached else []),
+            reached,
+            "Epochs (and seconds of training) until the end of the first epoch at that accuracy: the median over "
+            "seeds; in brackets how many of the seeds got there. Never: half of them or more did not.",
+        ),
+    }
+
+
+def _of_trials(said: Contents) -> dict[str, Table]:
+    return {
+        "budgets": Table(
+            "Budgets and outcomes of the trials",
+            optimizers.BUDGETS,
+            _records(said, "summary"),
+            "What was spent: every optimizer has the same budget of epochs, and an epoch that was begun is spent.",
+        ),
+        "winners": Table(
+            "Hyperparameters of the winners",
+            columns.winners(hyperparameters(said.computed.winners)),
+            _records(said, "winners"),
+            "The trial with the best validation accuracy of each study. That accuracy is the best of several tries "
+            "and flatters it; the finals do not.",
+        ),
+    }
+
+
+def _of_runs(said: Contents) -> dict[str, Table]:
+    runs = _records(said, "runs")
+    return {
+        "failures": Table(
+            "Why runs did not complete",
+            columns.FAILURES,
+            _records(said, "failures"),
+            "A trial that failed or diverged has spent its budget; of trials that diverged only the number is given, "
+            "above. A final that did not complete is in no mean.",
+        ),
+        "finals": _checkable("Finals", columns.FINALS, [row for row in runs if row["stage"] == "final"]),
+        "trials": _checkable("Trials", columns.TRIALS, [row for row in runs if row["stage"] == "trial"]),
+    }
+
+
+def _checkable(label: str, of_runs: Sequence[Column], rows: Sequence[Row]) -> Table:
+    """A table of runs, with the causes where one did not complete."""
+    causes = [columns.CAUSE] if any(row["cause"] for row in rows) else []
+    note = "Each runs again from its own record, and every epoch is compared bit by bit."
+    return Table(label, [*of_runs, *causes], rows, note)
+
+
+def _records(said: Contents, name: str) -> list[dict[Any, Any]]:
+    return said.tables[name].to_dict("records")
