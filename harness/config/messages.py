@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from harness.config.base import FrozenModel, Model
 from harness.config.datasets import DatasetConfig
@@ -46,7 +45,7 @@ def refused(kind: type[BaseModel], error: ValidationError) -> BadInputError:
     return first.but(next_step=first.next_step or NEXT_STEP, **more)
 
 
-def _refusal(kind: type[BaseModel], problem: ErrorDetails) -> BadInputError:
+def _refusal(kind: type[BaseModel], problem: Mapping[str, Any]) -> BadInputError:
     # a discriminated union puts its tag into the location: optimizer.adam.lr
     location = [str(part) for part in problem["loc"]]
     key = ".".join(_without_tags(location)) or kind.__name__

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # one of the two with which cuBLAS is deterministic
+from harness.training.determinism import CUBLAS_WORKSPACE
+
 # Environment variables that change numbers, by the beginnings of their names: what oneDNN, MKL, OpenMP's runtimes,
 # FBGEMM, OpenBLAS, BLIS, NumPy, torch, cuBLAS and cuDNN read, by their documentation and the names in their binaries.
 # ATEN_CPU_CAPABILITY is not among them: what comes of it is recorded itself.

@@ -144,8 +144,11 @@ def require_files_within_reach(location: str, uri: str) -> None:
 
     if location.startswith("mlflow-artifacts:") and not is_http_uri(uri):
         raise BadInputError(
-            f"tracking store {without_password(uri)!r} was written through an MLflow server, which has its files: "
-            "the address of a server on it is allowed; set MLFLOW_TRACKING_URI to one (`mlflow server`)"
+            "tracking store",
+            without_password(uri),
+            "was written through an MLflow server, which has its files",
+            expected="the address of a server on it",
+            next_step="set MLFLOW_TRACKING_URI to one (`mlflow server`)",
         )
     if location.startswith("file:"):
         path = Path(local_file_uri_to_path(location))

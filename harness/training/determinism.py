@@ -14,8 +14,9 @@ import torch.utils.deterministic
 
 from harness.config import RunConfig
 from harness.errors import BadInputError
-from harness.provenance.variables import CUBLAS_WORKSPACE
 from harness.training.generators import kept_generators
+
+CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # one of the two with which cuBLAS is deterministic
 
 
 @contextlib.contextmanager
