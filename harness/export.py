@@ -119,8 +119,11 @@ def _winner(client: "MlflowClient", sweep: "Run") -> "LoggedModel":
     found = next((each for each in models_of(client, sweep) if each.status == "READY"), None)
     if found is None:
         raise BadInputError(
-            f"sweep {sweep.info.run_id!r} has no model: one that has completed is allowed, or one of its finals; "
-            "say its command again, or name a final"
+            "sweep",
+            sweep.info.run_id,
+            "has no model",
+            expected="one that has completed, or one of its finals",
+            next_step="say its command again, or name a final",
         )
     return found
 
@@ -130,8 +133,11 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
     stage, outcome = tags.get(Tag.STAGE), tags.get(Tag.OUTCOME, "no outcome yet")
     if stage not in (Stage.RUN, Stage.FINAL) or outcome != Outcome.COMPLETED:
         raise BadInputError(
-            f"run {run.info.run_id!r} is a {stage} with {outcome}: a sweep, or a final or single run that has "
-            "completed, is allowed; choose another"
+            "run",
+            run.info.run_id,
+            f"is a {stage} with {outcome}",
+            expected="a sweep, or a final or single run that has completed",
+            next_step="choose another",
         )
     run_id = run.info.run_id
     config, state = read_model(run_id)
@@ -151,6 +157,9 @@ def _said_once() -> Iterator[None]:
 def _not_exported(name: str, run_id: str, error: Exception) -> BadInputError:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return BadInputError(
-        f"model {name!r} of run {run_id!r} can't be exported ({text[:300]}): "
-        "what torch.export takes, for any number of images, is allowed; its state and config are the run's artifacts"
+        "model",
+        name,
+        f"of run {run_id!r} can't be exported ({text[:300]})",
+        expected="what torch.export takes, for any number of images",
+        next_step="take its state and config, which are the run's artifacts",
     )

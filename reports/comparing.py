@@ -35,7 +35,9 @@ def write_comparison(one: str, other: str, folder: Path | None = None) -> Path:
         BadInputError: there is none of such an id, both are the same, or the folder can't be written.
     """
     if one == other:
-        raise BadInputError(f"sweeps {one!r} and {other!r} are one: two different ones are allowed; name another")
+        raise BadInputError(
+            "sweep", other, "is to be compared with itself", expected="two different ones", next_step="name another"
+        )
     files = build_comparison(read_source(one), read_source(other))
     return write_files(files, folder or work_folder("reports", f"{one}-{other}")) / "report.html"
 

@@ -137,8 +137,11 @@ class MlflowTracker:
         if run.info.lifecycle_stage == DELETED:
             require_experiment(self._client.get_experiment(run.info.experiment_id))
             raise BadInputError(
-                f"run {run_id!r} was deleted: expected one that is there; "
-                f"restore it with `mlflow runs restore --run-id {run_id}`"
+                "run",
+                run_id,
+                "was deleted",
+                expected="one that is there",
+                next_step="restore it with MLflow's own `mlflow runs restore`",
             )
         return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
 
@@ -211,17 +214,19 @@ def monitors_system() -> bool:
 
     switch = of_mlflow.MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
     interval = of_mlflow.MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
-    for each, allowed in ((switch, "true or false"), (interval, "a number of seconds")):
+    for each, expected in ((switch, "true or false"), (interval, "a number of seconds")):
         try:
             each.get()
         except ValueError:
             raise BadInputError(
-                f"{each.name} {each.get_raw()!r}: {allowed} is allowed; correct or unset it"
+                each.name, each.get_raw(), expected=expected, next_step="correct or unset it"
             ) from None
     if switch.get() and importlib.util.find_spec("psutil") is None:
         raise BadInputError(
-            f"{switch.name} {switch.get_raw()!r}: false is allowed where psutil is not installed; "
-            "`pip install 'optimizer-harness[system]'`, or unset it"
+            switch.name,
+            switch.get_raw(),
+            expected="false where psutil is not installed",
+            next_step="`pip install 'optimizer-harness[system]'`, or unset it",
         )
     return bool(switch.get())
 

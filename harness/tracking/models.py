@@ -87,8 +87,11 @@ def require_name(client: "MlflowClient", name: str) -> None:
     except MlflowException as error:
         if error.error_code == "INVALID_PARAMETER_VALUE":
             raise BadInputError(
-                f"--name {name!r} is no name of a model: one that MLflow's registry takes is allowed, "
-                "without '/' and ':'; choose another"
+                "`name`",
+                name,
+                "is no name of a model",
+                expected="one that MLflow's registry takes, without '/' and ':'",
+                next_step="choose another",
             ) from None
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

@@ -40,8 +40,11 @@ def read_run(run_id: str) -> "Run":
         if error.error_code not in NO_SUCH_RUN:
             raise
         raise BadInputError(
-            f"run {run_id!r} is unknown in {without_password(tracking_uri())!r}: "
-            "a run id of this store is allowed; `harness ui` shows them"
+            "run",
+            run_id,
+            f"is unknown in {without_password(tracking_uri())!r}",
+            expected="a run id of this store",
+            next_step="the MLflow UI shows them",
         ) from None
 
 
@@ -71,7 +74,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
             if _has_file(run_id, name):
                 raise
             raise BadInputError(
-                f"run {run_id!r} has no {name!r}: a run that has ended is allowed; choose another run"
+                "run", run_id, f"has no {name!r}", expected="a run that has ended", next_step="choose another run"
             ) from None
 
 
@@ -119,8 +122,11 @@ def latest_sweep() -> str:
     found = next(every_sweep(connect(tracking_uri())), None)
     if found is None:
         raise BadInputError(
-            f"no sweep in {without_password(tracking_uri())!r}: a store with a sweep is allowed; "
-            "`harness sweep optimizers` makes one"
+            "tracking store",
+            without_password(tracking_uri()),
+            "has no sweep",
+            expected="a store with one",
+            next_step="run a sweep first",
         )
     run_id: str = found.info.run_id
     return run_id
@@ -160,8 +166,11 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
         part = Tag.SWEEP_ID in sweep.tags
         is_a = f", but a {sweep.tags[Tag.STAGE]} of the sweep {sweep.tags[Tag.SWEEP_ID]!r}" if part else ""
         raise BadInputError(
-            f"run {sweep_id!r} is not a sweep{is_a}: a sweep's id is allowed; "
-            f"{'name that one' if part else '`harness ui` shows them'}"
+            "run",
+            sweep_id,
+            f"is not a sweep{is_a}",
+            expected="a sweep's id",
+            next_step="name that one" if part else "the MLflow UI shows them",
         )
     found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
     children = _tracked(client, found, sweep.experiment)
