@@ -161,5 +161,5 @@ def _not_exported(name: str, run_id: str, error: Exception) -> BadInputError:
         name,
         f"of run {run_id!r} can't be exported ({text[:300]})",
         expected="what torch.export takes, for any number of images",
-        next_step="its state and config are the run's artifacts",
+        next_step="take its state and config, which are the run's artifacts",
     )

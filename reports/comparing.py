@@ -36,7 +36,7 @@ def write_comparison(one: str, other: str, folder: Path | None = None) -> Path:
     """
     if one == other:
         raise BadInputError(
-            f"sweeps {one!r} and {other!r} are one", expected="two different ones", next_step="name another"
+            "sweep", other, "is to be compared with itself", expected="two different ones", next_step="name another"
         )
     files = build_comparison(read_source(one), read_source(other))
     return write_files(files, folder or work_folder("reports", f"{one}-{other}")) / "report.html"

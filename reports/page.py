@@ -37,7 +37,7 @@ MADE_WITH = {
     "threads per run": Tag.THREADS,
 }
 ENVIRONMENT = ("python", "platform", "processor", "cpu_capability", "gpus")
-OTHER_FOLDER = "name another with --out"  # what to do where it can't be written
+OTHER_FOLDER = "name another with `out`"  # what to do where it can't be written
 SUBSET = "subset of the data: these accuracies mean nothing"
 NOTE_END = "<!-- end of what the report says -->"  # in the description of a run
 

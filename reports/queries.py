@@ -44,7 +44,7 @@ def compare(run_id: str, other_id: str) -> pd.DataFrame:
     """
     if run_id == other_id:
         raise BadInputError(
-            f"runs {run_id!r} and {other_id!r} are one", expected="two different ones", next_step="name another"
+            "run", other_id, "is to be compared with itself", expected="two different ones", next_step="name another"
         )
     one, other = (_described(read_tracked_run(each)) for each in (run_id, other_id))
     different = [key for key in one | other if one.get(key) != other.get(key)]

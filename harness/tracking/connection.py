@@ -39,7 +39,7 @@ def tracking_uri() -> str:
         return given
     path = (Path.cwd() / "mlflow.db").as_posix()
     if path != path.encode(errors="replace").decode():
-        raise BadInputError(f"folder {str(Path.cwd())!r}: a name in UTF-8 is expected; rename it")
+        raise BadInputError("folder", str(Path.cwd()), expected="a name in UTF-8", next_step="rename it")
     escaped = path.replace("%", "%25").replace("?", "%3F")
     if escaped == path:
         return f"sqlite:///{path}"
@@ -52,8 +52,8 @@ def connect(uri: str) -> "MlflowClient":
     """An MlflowClient on `uri`, the same one at every call; its database is initialised under a file lock.
 
     Raises:
-        BadInputError: the store can't be reached, is of another version of MLflow, or is in a folder that was moved
-            while a process is at one of its runs.
+        BadInputError: the store can't be reached, or is of another version of MLflow.
+        BusyError: it is in a folder that was moved while a process is at one of its runs.
     """
     # MLflow logs a line for each of the migrations of a fresh database, when it begins to look at the system, and the
     # traceback of an error that it raises
@@ -112,14 +112,20 @@ def _unusable(uri: str, error: Exception) -> BadInputError:
     if "database schema" in str(error):
         installed = importlib.metadata.version("mlflow")
         return BadInputError(
-            f"tracking store {shown!r} is of another version of MLflow: expected that of {installed}; "
-            f"where it is older, keep a copy and say `mlflow db upgrade '{shown}'`; else install the newer MLflow"
+            "tracking store",
+            shown,
+            "is of another version of MLflow",
+            expected=f"that of {installed}",
+            next_step=f"where it is older, keep a copy and say `mlflow db upgrade '{shown}'`; else install the newer "
+            "MLflow",
         )
     given = "MLFLOW_TRACKING_URI" in os.environ
     return BadInputError(
-        f"tracking store {shown!r} can't be reached ({type(error).__name__}): "
-        "allowed: an MLflow server's address or a database URL that is up and writable; "
-        f"{'correct or unset MLFLOW_TRACKING_URI' if given else 'see to that file, or run in another folder'}"
+        "tracking store",
+        shown,
+        f"can't be reached ({type(error).__name__})",
+        expected="an MLflow server's address or a database URL that is up and writable",
+        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "see to that file, or run in another folder",
     )
 
 
@@ -132,8 +138,12 @@ def require_experiment(experiment: "Experiment") -> None:
     """Raise BadInputError where an MLflow experiment was deleted."""
     if experiment.lifecycle_stage == DELETED:
         raise BadInputError(
-            f"experiment {experiment.name!r} was deleted: expected one that is there; "
-            f"restore it with `mlflow experiments restore --experiment-id {experiment.experiment_id}`"
+            "experiment",
+            experiment.name,
+            "was deleted",
+            expected="one that is there",
+            next_step=f"restore it, which is number {experiment.experiment_id}, with MLflow's own "
+            "`mlflow experiments restore`",
         )
 
 
@@ -155,6 +165,9 @@ def require_files_within_reach(location: str, uri: str) -> None:
         project = next((each.parent for each in (path, *path.parents) if each.name == ARTIFACTS), None)
         if project and not project.exists():
             raise BadInputError(
-                f"tracking store {without_password(uri)!r} has files in the folder {str(project)!r}, which is gone: "
-                "expected where they were stored; if it was renamed, make a link to it of that name"
+                "tracking store",
+                without_password(uri),
+                f"has files in the folder {str(project)!r}, which is gone",
+                expected="the place where they were stored",
+                next_step="if it was renamed, make a link to it of that name",
             )

@@ -137,8 +137,11 @@ class MlflowTracker:
         if run.info.lifecycle_stage == DELETED:
             require_experiment(self._client.get_experiment(run.info.experiment_id))
             raise BadInputError(
-                f"run {run_id!r} was deleted: expected one that is there; "
-                f"restore it with `mlflow runs restore --run-id {run_id}`"
+                "run",
+                run_id,
+                "was deleted",
+                expected="one that is there",
+                next_step="restore it with MLflow's own `mlflow runs restore`",
             )
         return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
 
@@ -222,7 +225,7 @@ def monitors_system() -> bool:
         raise BadInputError(
             switch.name,
             switch.get_raw(),
-            expected="false, where psutil is not installed",
+            expected="false where psutil is not installed",
             next_step="`pip install 'optimizer-harness[system]'`, or unset it",
         )
     return bool(switch.get())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from harness.errors import BadInputError
+from harness.errors import BusyError
 from harness.lock import busy
 from harness.paths import WORK_FOLDER
 
@@ -31,7 +31,7 @@ def follow(connection: "Connection", folder: Path) -> None:
     after the folder was moved.
 
     Raises:
-        BadInputError: a process that began before is at one of the runs.
+        BusyError: a process that began before is at one of the runs.
     """
     here = (folder / ARTIFACTS).as_uri()
     query = f"SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/{ARTIFACTS}'"
@@ -51,9 +51,12 @@ def _follow_from(connection: "Connection", folder: Path, then: str, here: str) -
     if before.exists() and not any(_path(now).exists() for *_, now in stored):
         return  # a place that somebody chose for them
     if process := busy(folder / WORK_FOLDER):
-        raise BadInputError(
-            f"folder {str(folder)!r} was {str(before)!r} when its runs were stored, and {process} is at one of them: "
-            "expected that none is under way when it is moved; wait for it, or end it"
+        raise BusyError(
+            "folder",
+            str(folder),
+            f"was {str(before)!r} when its runs were stored, and {process} is at one of them",
+            expected="none under way when it is moved",
+            next_step="wait for it, or end it",
         )
     for table, column, address, now in stored:
         if _path(now).exists() or not _path(address).exists():

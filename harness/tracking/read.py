@@ -43,7 +43,7 @@ def read_run(run_id: str) -> "Run":
             "run",
             run_id,
             f"is unknown in {without_password(tracking_uri())!r}",
-            expected="the id of a run of this store",
+            expected="a run id of this store",
             next_step="the MLflow UI shows them",
         ) from None
 
@@ -122,10 +122,11 @@ def latest_sweep() -> str:
     found = next(every_sweep(connect(tracking_uri())), None)
     if found is None:
         raise BadInputError(
-            "no sweep in",
+            "tracking store",
             without_password(tracking_uri()),
-            expected="a store with a sweep",
-            next_step="run one first, such as the experiment 'optimizers'",
+            "has no sweep",
+            expected="a store with one",
+            next_step="run a sweep first",
         )
     run_id: str = found.info.run_id
     return run_id
@@ -168,7 +169,7 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
             "run",
             sweep_id,
             f"is not a sweep{is_a}",
-            expected="the id of a sweep",
+            expected="a sweep's id",
             next_step="name that one" if part else "the MLflow UI shows them",
         )
     found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))

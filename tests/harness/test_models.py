@@ -109,7 +109,7 @@ def test_a_model_says_what_it_takes_what_it_gives_and_how_good_it_is(here):
         (
             "trial",
             "mine",
-            "is a trial with completed: a sweep, or a final or single run that has completed, is allowed",
+            "is a trial with completed: expected a sweep, or a final or single run that has completed",
         ),
         ("stopped", "mine", "is a run with killed: "),
         ("sweep", "a/b", "--name 'a/b' is no name of a model"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking._tracking_service import utils
 
-from harness.errors import BadInputError
+from harness.errors import BadInputError, BusyError
 from harness.export import register_model
 from harness.lock import only_process
 from harness.run import begin_run, checkpoint_folder, complete_run
@@ -106,7 +106,7 @@ def test_a_folder_that_was_renamed_under_a_run_is_refused_with_the_process(enter
     before.rename(project / "new")
     enter("new")
     refused = r"was '.*old' when its runs were stored, and process \d+ on .* wait for it"
-    with only_process(checkpoint_folder(run_id), "run", run_id), pytest.raises(BadInputError, match=refused):
+    with only_process(checkpoint_folder(run_id), "run", run_id), pytest.raises(BusyError, match=refused):
         MlflowTracker()
     assert read_artifact(run_id, "file.bin") == b"content"
 

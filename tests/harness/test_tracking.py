@@ -135,12 +135,12 @@ def test_a_switch_without_what_it_needs_is_bad_input(project, system_metrics, mo
 
 
 @pytest.mark.parametrize(
-    ("name", "allowed"),
+    ("name", "expected"),
     [("ENABLE_SYSTEM_METRICS_LOGGING", "true or false"), ("SYSTEM_METRICS_SAMPLING_INTERVAL", "a number")],
 )
-def test_a_switch_that_is_no_value_is_bad_input(project, system_metrics, monkeypatch, name, allowed):
+def test_a_switch_that_is_no_value_is_bad_input(project, system_metrics, monkeypatch, name, expected):
     monkeypatch.setenv(f"MLFLOW_{name}", "sometimes")
-    with pytest.raises(BadInputError, match=f"^MLFLOW_{name} 'sometimes': {allowed}"):
+    with pytest.raises(BadInputError, match=f"^MLFLOW_{name} 'sometimes': expected {expected}"):
         MlflowTracker()
 
 
@@ -175,7 +175,7 @@ def test_folders_whose_names_begin_alike_have_stores_of_their_own(project, monke
 
 def test_a_folder_whose_name_is_no_text_is_refused_at_once(project, monkeypatch):
     monkeypatch.setattr(Path, "cwd", lambda: project / os.fsdecode(b"a\xff"))
-    with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': a name in UTF-8 is expected; rename it$"):
+    with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': expected a name in UTF-8; rename it$"):
         MlflowTracker()
 
 
@@ -189,9 +189,7 @@ def test_a_deleted_experiment_or_run_is_named_with_how_to_restore_it(project):
     tracker, client = MlflowTracker(), connect(tracking_uri())
     run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.RUN})
     client.delete_run(run_id)
-    with pytest.raises(
-        BadInputError, match=f"run '{run_id}' was deleted: .*`mlflow runs restore --run-id {run_id}`$"
-    ):
+    with pytest.raises(BadInputError, match=f"run '{run_id}' was deleted: .*`mlflow runs restore`$"):
         resume_run(run_id, tracker)
     client.restore_run(run_id)
     experiment = client.get_experiment_by_name("tiny").experiment_id
@@ -203,7 +201,7 @@ def test_a_deleted_experiment_or_run_is_named_with_how_to_restore_it(project):
     ):
         with pytest.raises(
             BadInputError,
-            match=f"experiment 'tiny' was deleted: .*`mlflow experiments restore --experiment-id {experiment}`$",
+            match=f"experiment 'tiny' was deleted: .* number {experiment}, .*`mlflow experiments restore`$",
         ):
             refused()
     client.restore_experiment(experiment)

@@ -37,7 +37,7 @@ def test_compare_leaves_out_what_is_equal():
     assert "train/loss" not in found.index
     assert "config.optimizer.lr" not in found.index
     assert list(compare("sgd-final-1", "adam-trial-0").loc["outcome"]) == ["completed", "diverged"]
-    with pytest.raises(BadInputError, match="two different ones are allowed"):
+    with pytest.raises(BadInputError, match="expected two different ones"):
         compare("sgd-final-1", "sgd-final-1")
 
 
