@@ -148,10 +148,16 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
     """Of a model that it can't export torch prints and logs pages, and raises an error that says it."""
-    for name in ("torch.export", "torch.fx"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    with contextlib.redirect_stderr(io.StringIO()):
-        yield
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _not_exported(name: str, run_id: str, error: Exception) -> BadInputError:

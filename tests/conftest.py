@@ -19,6 +19,7 @@ from tests.mnist_folder import write_small_mnist
 from tests.started import Started, begin_server, start
 from tests.tracked import tracked as tracked
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # some tests import MLflow themselves
 LONGEST_FIRST = ("test_cluster.py", "test_faults.py", "test_run.py")  # so that no worker is left alone with one
 
 

@@ -3,13 +3,13 @@
 import contextlib
 import functools
 import importlib.metadata
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import BadInputError, without_password
 from harness.paths import WORK_FOLDER, writable_folder
+from harness.tracking.defaults import import_mlflow, our_defaults, with_our_defaults
 from harness.tracking.moved import ARTIFACTS, follow
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ DELETED = "deleted"
 
 def is_away(error: BaseException) -> bool:
     """Whether the store may answer later: it can't be reached, is locked or has no room now."""
+    import_mlflow()
     import sqlalchemy
     from mlflow.exceptions import MlflowException
 
@@ -55,11 +56,11 @@ def connect(uri: str) -> "MlflowClient":
         BadInputError: the store can't be reached, or is of another version of MLflow.
         BusyError: it is in a folder that was moved while a process is at one of its runs.
     """
-    # MLflow logs a line for each of the migrations of a fresh database, when it begins to look at the system, and the
-    # traceback of an error that it raises
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    with our_defaults:
+        return with_our_defaults(_open(uri))
+
+
+def _open(uri: str) -> "MlflowClient":
     import sqlalchemy
     from filelock import FileLock
     from mlflow import MlflowClient

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from harness.tracking.connection import kind_of
+from harness.tracking.defaults import our_defaults
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,7 +49,7 @@ def ask_privately(
 
     changed = (ImportError, AttributeError, LookupError, TypeError, ValueError, sqlalchemy.exc.SQLAlchemyError)
     try:
-        return ask(*arguments, **named)
+        return our_defaults(ask)(*arguments, **named)
     except (*changed, MlflowException):
         return None
 

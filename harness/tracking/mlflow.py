@@ -1,5 +1,6 @@
 """Runs in an MLflow store: the one place that writes them."""
 
+import contextlib
 import importlib.util
 import json
 import logging
@@ -21,6 +22,7 @@ from harness.tracking.connection import (
     require_files_within_reach,
     tracking_uri,
 )
+from harness.tracking.defaults import our_defaults
 from harness.tracking.models import keep_model
 from harness.tracking.moved import ARTIFACTS
 from harness.tracking.read import condition, every_sweep, last_step, read_artifact, read_run, search
@@ -28,7 +30,6 @@ from harness.tracking.tracker import FoundRun
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput as MlflowInput
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 logger = logging.getLogger(__name__)
 STATUS = {
@@ -47,7 +48,7 @@ class MlflowTracker:
         self.uri = tracking_uri()
         self._client = connect(self.uri)
         self._experiments: dict[str, str] = {}
-        self._monitors: dict[str, SystemMetricsMonitor] = {}
+        self._monitors: dict[str, contextlib.ExitStack] = {}
         self._monitored = monitors_system()
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -127,7 +128,7 @@ class MlflowTracker:
     def end_run(self, run_id: str, outcome: Outcome) -> None:
         """Close a run with its outcome and the matching status."""
         if run_id in self._monitors:
-            self._monitors.pop(run_id).finish()
+            self._monitors.pop(run_id).close()
         self.set_tags(run_id, {Tag.OUTCOME: outcome.value})
         self._client.set_terminated(run_id, STATUS[outcome])
 
@@ -200,8 +201,12 @@ class MlflowTracker:
             return
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        self._monitors[run_id] = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self.uri)
-        self._monitors[run_id].start()
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(our_defaults)  # as long as it watches, because a thread of its own asks the store
+            monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self.uri)
+            monitor.start()
+            opened.callback(monitor.finish)
+            self._monitors[run_id] = opened.pop_all()
 
 
 def monitors_system() -> bool:

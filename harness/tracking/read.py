@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import BadInputError, without_password
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Stage, Tag
 from harness.tracking.connection import connect, require_files_within_reach, tracking_uri
+from harness.tracking.defaults import our_defaults
 from harness.tracking.histories import points
 from harness.tracking.tracker import TrackedRun
 
@@ -68,7 +69,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         try:
             # the client's own method says of whatever goes wrong that there is no such file
-            path = download_artifacts(f"{files}/{name}", dst_path=folder, tracking_uri=tracking_uri())
+            path = our_defaults(download_artifacts)(f"{files}/{name}", dst_path=folder, tracking_uri=tracking_uri())
             return Path(path).read_bytes()
         except (MlflowException, OSError):
             if _has_file(run_id, name):

@@ -1,6 +1,7 @@
 """A sweep's winner is a model in MLflow, and any other run's on request: one a run, without our package or pickle."""
 
 import json
+import logging
 import urllib.error
 import urllib.request
 from functools import partial
@@ -233,9 +234,11 @@ def test_a_users_own_model_that_can_not_be_exported_is_named_and_costs_nothing_e
     tracker = MlflowTracker()
     mine = with_settings(config, own(model__name=f"tests.own.shapes:{name}"))
     run_id = complete_run(begin_run(mine, tracker, "own"), tracker).run_id
+    levels = [logging.getLogger(each).level for each in ("torch.export", "torch.fx")]
     code, said = in_a_pipe("register", run_id, "--name", "mine")
     assert (code, len(said.splitlines())) == (2, 1), said
     assert f"model 'tests.own.shapes:{name}' of run {run_id!r} can't be exported" in said
     tracker.log_model(run_id, run_id, partial(export_model, run_id, load_splits(mine.dataset, "cpu")))
     assert "can't be exported" in caplog.text
     assert models_of(run_id) == []
+    assert [logging.getLogger(each).level for each in ("torch.export", "torch.fx")] == levels

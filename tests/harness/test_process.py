@@ -1,0 +1,113 @@
+"""Whoever imports the project, or asks the store with it, finds the process as it was."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow import environment_variables as of_mlflow
+from mlflow.exceptions import MlflowException
+
+from harness.errors import BadInputError
+from harness.records import Outcome, Stage, Tag
+from harness.tracking.connection import connect
+from harness.tracking.defaults import LEVELS, VARIABLES, our_defaults
+from harness.tracking.mlflow import MlflowTracker
+
+ROOT = Path(__file__).parent.parent.parent
+# what other libraries do when they are imported is theirs, so they come first
+IMPORTS = """
+import logging, os, sys, warnings
+import matplotlib.pyplot, optuna, pandas, PIL.Image, scipy.ndimage, scipy.stats, seaborn, sqlalchemy, torch, torchvision
+
+def now():
+    loggers = {name: logger.level for name, logger in logging.root.manager.loggerDict.items()
+               if isinstance(logger, logging.Logger)}
+    return dict(os.environ), logging.root.level, loggers, list(warnings.filters)
+
+def changed(before, after):
+    new = {name: level for name, level in after[2].items() if name not in before[2] and level}
+    old = {name: level for name, level in before[2].items() if after[2][name] != level}
+    return [before[0] != after[0], before[1] != after[1], new, old, before[3] != after[3]]
+
+before = now()
+import harness.run, harness.export, harness.tracking.mlflow, studies.sweep, reports.page
+assert changed(before, now()) == [False, False, {}, {}, False], changed(before, now())
+assert "mlflow" not in sys.modules, "which changes loggers of its own"
+
+environment = dict(os.environ)
+from harness.tracking.mlflow import MlflowTracker
+MlflowTracker().start_run("tiny", "a run", {}, {})
+from mlflow.telemetry import get_telemetry_client
+assert get_telemetry_client() is None
+assert dict(os.environ) == environment
+"""
+
+
+def test_an_import_changes_nothing_and_mlflow_tells_its_makers_nothing(project):
+    environment = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    environment |= {"PYTHONPATH": str(ROOT), "MPLCONFIGDIR": str(project)}
+    command = [sys.executable, "-W", "ignore", "-c", IMPORTS]
+    ended = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def mlflows_own():
+    variables = {name: getattr(of_mlflow, name).get() for name in VARIABLES}
+    return dict(os.environ), variables, {name: logging.getLogger(name).level for name in LEVELS}
+
+
+@pytest.fixture
+def tries(monkeypatch):
+    """How often each request may be sent again; none reaches a server."""
+    tries = []
+
+    def refuse(method, url, max_retries, *_, **__):
+        tries.append(max_retries)
+        raise ConnectionError("away")
+
+    monkeypatch.setattr("mlflow.utils.rest_utils._get_http_response_with_retries", refuse)
+    return tries
+
+
+def test_a_request_is_sent_once_and_one_of_others_as_often_as_mlflow_sends_it(project, tries):
+    usual = of_mlflow.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()
+    with pytest.raises(BadInputError, match="can't be reached"):
+        connect("http://127.0.0.1:1")
+    with pytest.raises(MlflowException):
+        MlflowClient("http://127.0.0.1:1").get_run("one")
+    assert tries == [0, usual]
+    assert usual > 0
+
+
+def test_what_a_person_has_set_counts(project, tries, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    with pytest.raises(BadInputError, match="can't be reached"):
+        connect("http://127.0.0.1:2")
+    assert tries == [3]
+
+
+def test_mlflow_has_its_own_defaults_again_after_each_call_and_after_a_watched_run(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    before = mlflows_own()
+    tracker = MlflowTracker()
+    assert mlflows_own() == before
+    run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.RUN})
+    assert mlflows_own()[1] == VARIABLES, "a thread of MLflow's asks the store"
+    tracker.end_run(run_id, Outcome.COMPLETED)
+    assert mlflows_own() == before
+    with pytest.raises(MlflowException):
+        tracker._client.get_run("none")
+    assert mlflows_own() == before
+
+
+def test_the_last_who_leaves_puts_mlflows_own_defaults_back():
+    before = mlflows_own()
+    with our_defaults:
+        with our_defaults:
+            pass
+        assert mlflows_own()[1:] == (VARIABLES, LEVELS)
+    assert mlflows_own() == before
