@@ -51,7 +51,7 @@ from studies.findings import (
 from studies.open_sweep import Sweep, open_searches, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
 from studies.queues import Finals, Trials
-from studies.search.storage import Database, Journal
+from studies.search.storage import Database, Journal, without_optunas_log
 from studies.snapshot import sweep_folder
 
 JOURNAL = "optuna.journal"
@@ -97,7 +97,11 @@ def run_sweep(
     if found is None:
         origin = new_origin(definition.base, data, names)
     sweep_id = found.run_id if found else start_sweep(name, definition, kept_in, tracker, origin)
-    with only_process(sweep_folder(sweep_id), "sweep", sweep_id), delivered(tracker) as outbox:
+    with (
+        without_optunas_log(),
+        only_process(sweep_folder(sweep_id), "sweep", sweep_id),
+        delivered(tracker) as outbox,
+    ):
         sweep = Sweep(
             name,
             definition,

@@ -17,7 +17,16 @@ from optuna.storages.journal import BaseJournalBackend
 
 from harness.errors import BadInputError, without_password
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+@contextlib.contextmanager
+def without_optunas_log() -> Iterator[None]:
+    """Have Optuna log warnings alone within the block: a line for each trial would hide what a sweep says itself."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 class Journal(JournalStorage):

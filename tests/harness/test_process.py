@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent.parent
 # what other libraries do when they are imported is theirs, so they come first
 IMPORTS = """
 import logging, os, sys, warnings
-import matplotlib.pyplot, optuna, pandas, PIL.Image, scipy.ndimage, scipy.stats, seaborn, sqlalchemy, torch, torchvision
+import matplotlib.pyplot, optuna, pandas, PIL.Image, scipy.ndimage, scipy.stats
+import seaborn, sqlalchemy, torch, torchvision
 
 def now():
     loggers = {name: logger.level for name, logger in logging.root.manager.loggerDict.items()
