@@ -143,8 +143,8 @@ def test_a_model_whose_code_changed_is_refused_by_predict_in_one_line(harness, h
 
 
 def test_the_readmes_study_is_planned_and_sound(harness, study):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (text,) = [each for each in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "class Net" in each]
+    guide = (Path(__file__).parents[2] / "experiments" / "declaring.md").read_text(encoding="utf-8")
+    (text,) = [each for each in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "class Net" in each]
     study.write_text(text)
     plan = harness("sweep", str(study), "--dry-run")
     assert plan.returncode == 0, plan.stderr

@@ -22,8 +22,8 @@ from tests.browser import PATIENCE, installed_browser, launched, open_page
 from tests.memory_tracker import MemoryTracker
 from tests.servers import optuna_dashboard
 
-README = Path(__file__).parents[2] / "README.md"
-(RECIPE,) = re.findall(r"```python\n(import optuna\n.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+GUIDE = Path(__file__).parents[2] / "studies" / "searching.md"
+(RECIPE,) = re.findall(r"```python\n(import optuna\n.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
 METRIC = "validation/accuracy"
 
 
@@ -59,7 +59,7 @@ def sweep(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipe(sweep):
-    """What the README's example leaves behind, of Adam's study."""
+    """What the example of `searching.md` leaves behind, of Adam's study."""
     names = {}
     exec(RECIPE.replace("SWEEP", sweep.sweep_id), names)
     return names
