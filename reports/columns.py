@@ -124,13 +124,13 @@ TRIALS = (
 )
 
 
-def winners(keys: Sequence[str]) -> tuple[Column, ...]:
+def winner_columns(keys: Sequence[str]) -> tuple[Column, ...]:
     """Of the winners, whose hyperparameters have these keys."""
     validation = Column("validation %", lambda row: percent(row["validation_accuracy"]))
     return (OPTIMIZER, *map(hyperparameter, keys), validation)
 
 
-def targets(accuracies: Sequence[float]) -> tuple[Column, ...]:
+def target_columns(accuracies: Sequence[float]) -> tuple[Column, ...]:
     """Of when each of these accuracies was reached, of rows that hold them in `targets`."""
 
     def reached(index: int) -> Callable[[Row], str]:
@@ -145,7 +145,7 @@ def _reached(cell: Mapping[str, Any]) -> str:
     return f"{when} [{cell['reached']}/{cell['seeds']}]"
 
 
-def changes(names: tuple[str, str]) -> tuple[Column, ...]:
+def change_columns(names: tuple[str, str]) -> tuple[Column, ...]:
     """Of how each optimizer changed between two sweeps that are called so."""
     return (
         OPTIMIZER,

@@ -18,7 +18,7 @@ from reports.page import SUBSET, inline_figures, render_template, rendered_figur
 from reports.queries import table_bytes
 from reports.sections import ShownFigure
 from reports.source import Source, read_source
-from reports.statistics import Change, changes
+from reports.statistics import SweepChange, sweep_changes
 from reports.tables import outcome_of
 
 NOTE = (
@@ -45,13 +45,13 @@ def write_comparison(one: str, other: str, folder: Path | None = None) -> Path:
 def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
     """The comparison's files by name: page, Markdown, table and figure."""
     first, second = contents(one), contents(other)
-    found = changes(first.finals, second.finals)
+    found = sweep_changes(first.finals, second.finals)
     names = _name(one), _name(other)
     optimizers = list(dict.fromkeys([*one.definition.optimizers, *other.definition.optimizers]))
     picture = two_sweeps(found, names, optimizers)
     subset = one.definition.subset or other.definition.subset
     rows = [each.model_dump() | {"told_apart": each.told_apart} for each in found]
-    frame = pd.DataFrame(rows, columns=[*Change.model_fields, "told_apart"])
+    frame = pd.DataFrame(rows, columns=[*SweepChange.model_fields, "told_apart"])
     files = {"tables/changes.csv": table_bytes(frame.assign(subset=subset), "csv")}
     files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "")
     svg = inline_figures(files).get("comparison", {})
@@ -60,7 +60,7 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
         "names": names,
         "answer": _answer(first, second, finding),
         "figure": ShownFigure("comparison", "Mean test accuracy in both.", finding, svg),
-        "table": Table("Changes by optimizer", columns.changes(names), frame.to_dict("records"), NOTE),
+        "table": Table("Changes by optimizer", columns.change_columns(names), frame.to_dict("records"), NOTE),
         "sides": [_side(name, each) for name, each in zip(names, (first, second), strict=True)],
         "differences": _what_differs(one, other),
     }

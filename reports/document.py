@@ -83,7 +83,7 @@ class ReportDocument(FrozenModel):
     report: str | None = None
 
 
-def describe(contents: Contents) -> ReportDocument:
+def report_document(contents: Contents) -> ReportDocument:
     """Return the document of what a report says."""
     sweep, single = contents.source.sweep, contents.source.single
     return ReportDocument(

@@ -16,7 +16,7 @@ from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking.mlflow import MlflowTracker
 from reports.columns import Table
 from reports.contents import Contents, contents
-from reports.document import ReportDocument, describe
+from reports.document import ReportDocument, report_document
 from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled
 from reports.optimizers import IN_MLFLOW
 from reports.queries import table_bytes
@@ -98,7 +98,7 @@ def build_report(source: Source) -> Report:
     }
     warning = SUBSET if source.definition.subset else ""
     files |= rendered_figures(said.pictures, warning)
-    described = describe(said)
+    described = report_document(said)
     files["report.json"] = _json(described.model_dump(mode="json"))
     files["report.schema.json"] = _json(ReportDocument.model_json_schema())
     values = _template_values(said) | {"sections": sections(said, inline_figures(files))}

@@ -38,7 +38,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
         ),
         "targets": Table(
             "Time to target accuracies",
-            columns.targets([cell["target"] for cell in reached[0]["targets"]] if reached else []),
+            columns.target_columns([cell["target"] for cell in reached[0]["targets"]] if reached else []),
             reached,
             "Epochs (and seconds of training) until the end of the first epoch at that accuracy: the median over "
             "seeds; in brackets how many of the seeds got there. Never: half of them or more did not.",
@@ -56,7 +56,7 @@ def _of_trials(said: Contents) -> dict[str, Table]:
         ),
         "winners": Table(
             "Hyperparameters of the winners",
-            columns.winners(hyperparameters(said.computed.winners)),
+            columns.winner_columns(hyperparameters(said.computed.winners)),
             _records(said, "winners"),
             "The trial with the best validation accuracy of each study. That accuracy is the best of several tries "
             "and flatters it; the finals do not.",

@@ -150,7 +150,7 @@ def detectable_difference(finals: AccuracyBySeed) -> float | None:
     return float(shift * np.median(spreads) / math.sqrt(count))
 
 
-class Change(FrozenModel):
+class SweepChange(FrozenModel):
     """The same optimizer in two sweeps: `after` less `before`, means of independent finals, as fractions.
 
     `low` and `high` hold the difference with 95% confidence (Welch); `p` is corrected for all optimizers (Holm).
@@ -171,13 +171,13 @@ class Change(FrozenModel):
         return self.p < 1 - LEVEL
 
 
-def changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[Change]:
+def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepChange]:
     """Of every optimizer with finals in both. Below `LEAST_SEEDS` on either side nothing is told apart."""
     shared = [name for name in before if before[name] and after.get(name)]
     tests = [_welch(list(before[name].values()), list(after[name].values())) for name in shared]
     corrected = _holm([p for _, _, p in tests])
     return [
-        Change(
+        SweepChange(
             optimizer=name,
             before=(one := float(np.mean(list(before[name].values())))),
             after=(other := float(np.mean(list(after[name].values())))),

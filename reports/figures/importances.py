@@ -41,6 +41,6 @@ class Importances:
         return drawn
 
 
-def importances(shares: Mapping[str, Mapping[str, float]], optimizers: Sequence[str]) -> Importances | None:
+def importance_shares(shares: Mapping[str, Mapping[str, float]], optimizers: Sequence[str]) -> Importances | None:
     """Of what the sweep recorded; None where too few trials completed to say."""
     return Importances(shares, looks(optimizers)) if shares else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reports.computed import Computed
 from reports.figures.convergence import convergence
 from reports.figures.final_accuracy import final_accuracy
-from reports.figures.importances import importances
+from reports.figures.importances import importance_shares
 from reports.figures.mistakes import classes, confusion, gallery, without_pictures
 from reports.figures.outcomes import outcomes
 from reports.figures.style import Picture
@@ -95,7 +95,7 @@ FIGURES = (
         name="importances",
         section="tuning",
         caption="How much of the trials' differences each hyperparameter explains (PED-ANOVA).",
-        data=lambda of: importances(of.source.importances, of.optimizers),
+        data=lambda of: importance_shares(of.source.importances, of.optimizers),
         instead=_too_few_trials,
     ),
     FigureRow(

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from reports.figures.style import Look, Width, figure, looks
-from reports.statistics import Change
+from reports.statistics import SweepChange
 
 
 @dataclass(frozen=True)
 class TwoSweeps:
     """How each optimizer changed from the first sweep to the second, and what these are called."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[SweepChange, ...]
     names: tuple[str, str]
     looks: Mapping[str, Look]
 
@@ -46,6 +46,6 @@ class TwoSweeps:
         return drawn
 
 
-def two_sweeps(changes: Sequence[Change], names: tuple[str, str], optimizers: Sequence[str]) -> TwoSweeps | None:
+def two_sweeps(changes: Sequence[SweepChange], names: tuple[str, str], optimizers: Sequence[str]) -> TwoSweeps | None:
     """None where the two have no optimizer in common."""
     return TwoSweeps(tuple(changes), names, looks(optimizers)) if changes else None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reports.comparing import build_comparison
-from reports.statistics import changes
+from reports.statistics import sweep_changes
 from tests.reports.sweeps import CHILDREN, changed, run, source
 
 
@@ -59,12 +59,12 @@ def finals(*accuracies):
 
 def test_a_change_is_told_apart_only_beyond_noise_and_with_enough_seeds():
     before, after = finals(0.980, 0.981, 0.982), finals(0.990, 0.991, 0.992)
-    (change,) = changes(before, after)
+    (change,) = sweep_changes(before, after)
     assert change.told_apart
     assert change.difference == pytest.approx(0.01)
     assert change.low < 0.01 < change.high
-    assert not changes(before, finals(0.980, 0.982, 0.984))[0].told_apart
-    (few,) = changes(finals(0.98, 0.981), finals(0.99, 0.991))
+    assert not sweep_changes(before, finals(0.980, 0.982, 0.984))[0].told_apart
+    (few,) = sweep_changes(finals(0.98, 0.981), finals(0.99, 0.991))
     assert not few.told_apart
     assert few.low is not None
-    assert changes(before, {"sgd": {1: 0.9}}) == []
+    assert sweep_changes(before, {"sgd": {1: 0.9}}) == []

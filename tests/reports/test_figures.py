@@ -17,7 +17,7 @@ from reports.figures.trials import learning_rates, slices
 from reports.figures.tuning_curves import tuning_curves
 from reports.figures.two_sweeps import two_sweeps
 from reports.page import build_report
-from reports.statistics import changes, summarize
+from reports.statistics import summarize, sweep_changes
 from reports.winners import Winner
 from studies.space import Range
 from tests.reports.sweeps import DEFINITION, changed, mistakes, run, source, untested
@@ -41,7 +41,7 @@ OPTIMIZERS = [
 @pytest.fixture(scope="module")
 def pictures():
     said = contents(source())
-    both = two_sweeps(changes(said.finals, said.finals), ("earlier", "later"), OPTIMIZERS)
+    both = two_sweeps(sweep_changes(said.finals, said.finals), ("earlier", "later"), OPTIMIZERS)
     return said.pictures | {"comparison": both}
 
 
