@@ -82,7 +82,12 @@ class BusyError(RefusedError):
 
 
 class StoreAwayError(HarnessError, ConnectionError):
-    """The tracking store can't be reached now, and may be later."""
+    """The tracking store does not answer, or has no room, and may later. `why` is what it, or the system, raised."""
+
+    def __init__(self, why: BaseException) -> None:
+        # an error of MLflow's or SQLAlchemy's is named alone: its text is long, and may hold a password
+        reason = why.strerror if isinstance(why, OSError) and why.strerror else type(why).__name__
+        super().__init__(f"the tracking store is away ({reason}); run again when it is back")
 
 
 class WorkFailedError(HarnessError, RuntimeError):

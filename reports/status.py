@@ -27,12 +27,12 @@ class StudyProgress(FrozenModel):
 class SweepProgress(FrozenModel):
     """A sweep as it is now. `outcome` is `running` where none is recorded: it runs, or it was killed.
 
-    `command` goes on with it.
+    `command` is what it was begun with, None where that was not recorded.
     """
 
     sweep_id: str
     name: str
-    command: str
+    command: str | None
     outcome: str
     epochs_done: int
     total_epochs: int
@@ -75,7 +75,7 @@ def sweep_progress(
     return SweepProgress(
         sweep_id=sweep.run_id,
         name=sweep.experiment,
-        command=sweep.tags.get(Tag.COMMAND, f"harness sweep {sweep.experiment}"),
+        command=sweep.tags.get(Tag.COMMAND),
         outcome=outcome_of(sweep),
         epochs_done=sum(_epochs(run) for run in children),
         total_epochs=definition.total_epochs,

@@ -14,7 +14,7 @@ from experiments.cli import inspect, run, serve, sweep
 from experiments.cli.options import FLAG
 from experiments.cli.prose import say
 from experiments.cli.steps import flags_of, with_flags
-from harness.errors import HarnessError, WorkFailedError, without_password
+from harness.errors import HarnessError, StoreAwayError, WorkFailedError, without_password
 
 app = typer.Typer(
     name="harness",
@@ -98,7 +98,7 @@ def main() -> None:
         from harness.tracking.connection import is_away
 
         if is_away(error):
-            _stop(f"harness: the tracking store is away ({type(error).__name__}); run again when it is back", 1)
+            _stop(f"harness: {StoreAwayError(error)}", StoreAwayError.exit_code)
         raise
     if code == INTERRUPTED:
         _stop("harness: interrupted; every finished epoch is kept", code)

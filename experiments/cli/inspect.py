@@ -7,7 +7,7 @@ import typer
 
 from experiments.cli.options import DataDir, Json, LatestSweep
 from experiments.cli.prose import print_json
-from experiments.cli.steps import flags_of, next_step, with_flags
+from experiments.cli.steps import command_of, flags_of, next_step, with_flags
 from harness.errors import BadInputError, unknown
 
 FORMATS = ("csv", "parquet", "json")
@@ -46,6 +46,7 @@ def status(
     cut_off = cut_off_runs()
     print_cut_off(cut_off)  # first: there may be no sweep
     progress = read_progress(sweep_id or latest_sweep())
+    progress = progress.model_copy(update={"command": command_of(progress.command, progress.name)})
     folder = sweep_folder(progress.sweep_id)
     process = holder(folder) if folder.exists() else None
     now = read_snapshot(folder) if process else None

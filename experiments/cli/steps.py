@@ -20,6 +20,11 @@ def flags_of(parameters: Iterable[object]) -> dict[str, str]:
     return {str(each.name): each.opts[0] for each in parameters if isinstance(each, TyperOption)}
 
 
+def command_of(recorded: str | None, experiment: str) -> str:
+    """Return what goes on with a sweep of that experiment: the recorded command, or that of a sweep of before."""
+    return recorded or f"harness sweep {experiment}"
+
+
 def next_step(cut_off: "CutOff") -> str:
     """Return what ends a run that was cut off, with the commands for it."""
     delete = f"`mlflow runs delete --run-id {cut_off.run_id}` closes it"
@@ -28,5 +33,5 @@ def next_step(cut_off: "CutOff") -> str:
     if cut_off.goes_on == "run":
         command = f"harness run --resume {cut_off.run_id}"
     else:
-        command = cut_off.command or f"harness sweep {cut_off.experiment}"
+        command = command_of(cut_off.command, cut_off.experiment)
     return f"`{command}` goes on with it, or {delete}"

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import BadInputError, without_password
+from harness.errors import BadInputError, StoreAwayError, without_password
 from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Stage, Tag
-from harness.tracking.connection import connect, require_files_within_reach, tracking_uri
+from harness.tracking.connection import connect, is_away, require_files_within_reach, tracking_uri
 from harness.tracking.defaults import our_defaults
 from harness.tracking.histories import points
 from harness.tracking.tracker import TrackedRun
@@ -31,13 +31,15 @@ def read_run(run_id: str) -> "Run":
 
     Raises:
         BadInputError: there is none.
-        Exception: the store is away, as `is_away` tells.
+        StoreAwayError: the store does not answer.
     """
     from mlflow.exceptions import MlflowException
 
     try:
         return connect(tracking_uri()).get_run(run_id)
     except MlflowException as error:
+        if is_away(error):
+            raise StoreAwayError(error) from error
         if error.error_code not in NO_SUCH_RUN:
             raise
         raise BadInputError(
@@ -60,7 +62,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
 
     Raises:
         BadInputError: the run or the artifact is not there, or only through a server.
-        Exception: the store is away, or the disk is full, as `is_away` tells.
+        StoreAwayError: the store does not answer, or the disk is full.
     """
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
@@ -71,9 +73,9 @@ def read_artifact(run_id: str, name: str) -> bytes:
             # the client's own method says of whatever goes wrong that there is no such file
             path = our_defaults(download_artifacts)(f"{files}/{name}", dst_path=folder, tracking_uri=tracking_uri())
             return Path(path).read_bytes()
-        except (MlflowException, OSError):
+        except (MlflowException, OSError) as error:
             if _has_file(run_id, name):
-                raise
+                raise StoreAwayError(error) from error
             raise BadInputError(
                 "run", run_id, f"has no {name!r}", expected="a run that has ended", next_step="choose another run"
             ) from None
