@@ -47,7 +47,7 @@ class SweepExperiment(FrozenModel):
 
     @property
     def slice_resources(self) -> Resources:
-        """As declared, or by default."""
+        """The resources as declared, or by default."""
         on_gpu = self.sweep.base.device.startswith("cuda")
         return self.resources or Resources(cpus=self.sweep.base.threads, gpus=1.0 if on_gpu else 0.0)
 
@@ -148,7 +148,7 @@ def _load_file(path: Path) -> Experiment:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """As the module that its workers, and a run that goes on, find again by its name."""
+    """Import a file as the module that its workers, and a run that goes on, find again by its name."""
     if not path.is_file():
         raise BadInputError(
             "experiment", str(path), "is not there", expected="a Python file", next_step="correct its path"

@@ -12,7 +12,7 @@ from harness.tracking.tracker import TrackedRun
 
 
 class CutOff(FrozenModel):
-    """One of them. `stage` is what it is part of, `command` what its sweep was begun with, where that is recorded.
+    """A run that was cut off. `stage` is what it is part of, `command` what its sweep was begun with, if recorded.
 
     What ends it is to delete it, or to go on: with the run alone, or with the sweep that it is (part of), whichever
     `goes_on` says; None: with neither.
@@ -26,7 +26,7 @@ class CutOff(FrozenModel):
 
 
 def cut_off_runs() -> list[CutOff]:
-    """Those of the current folder, each sweep once for its trials and finals.
+    """Return the runs of the current folder that were cut off, each sweep once for its trials and finals.
 
     One that a process may still be at is none, nor one of another folder or machine.
 

@@ -147,7 +147,7 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
 
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
-    """Of a model that it can't export torch prints and logs pages, and raises an error that says it."""
+    """Silence what torch prints and logs of a model that it can't export: the error that it raises says it too."""
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -28,7 +28,7 @@ class EqualFinals(NamedTuple):
 
 @dataclass(frozen=True)
 class Caveats:
-    """Of one sweep or single run.
+    """What speaks against the finals of one sweep or single run.
 
     `majority` is None where no final has its mistakes. `trial_cause` and `final_cause`: why most of the trials that
     failed did, and of the finals that failed or diverged; empty where none did, or it was not recorded.
@@ -41,7 +41,7 @@ class Caveats:
 
 
 def caveats(runs: pd.DataFrame, mistakes: Mapping[str, Mistakes], optimizers: Sequence[str]) -> Caveats:
-    """From the frame of runs, and the mistakes of finals by run id."""
+    """Find them in the frame of runs, and in the mistakes of finals by run id."""
     finals = runs[runs["stage"] == "final"]
     return Caveats(
         _majority(mistakes),
@@ -52,7 +52,7 @@ def caveats(runs: pd.DataFrame, mistakes: Mapping[str, Mistakes], optimizers: Se
 
 
 def _majority(mistakes: Mapping[str, Mistakes]) -> Majority | None:
-    """Of the test set that all these finals were measured on; None where none has its mistakes."""
+    """Return the majority of the test set that these finals were measured on; None where none has its mistakes."""
     if not mistakes:
         return None
     of_one = next(iter(mistakes.values()))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pandas as pd
+
 from harness.config import RATE_KEYS
 
 Row = Mapping[Any, Any]
@@ -46,29 +48,24 @@ class Table:
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
 
-def is_missing(value: object) -> bool:
-    """Judge whether a value of a frame is none: pandas makes NaN of what is missing among numbers."""
-    return value is None or value != value
-
-
 def percent(value: float | None) -> str:
     """A fraction in percent or points."""
-    return NOTHING if value is None or is_missing(value) else f"{value * 100:.2f}"
+    return NOTHING if pd.isna(value) else f"{value * 100:.2f}"
 
 
 def interval(row: Row) -> str:
-    """From the row's `low` to its `high`, fractions."""
-    return NOTHING if is_missing(row["low"]) else f"{percent(row['low'])} to {percent(row['high'])}"
+    """Return the interval from the row's `low` to its `high`, fractions."""
+    return NOTHING if pd.isna(row["low"]) else f"{percent(row['low'])} to {percent(row['high'])}"
 
 
 def three_digits(value: float | None) -> str:
     """A number as short as it can be compared."""
-    return NOTHING if value is None or is_missing(value) else f"{value:.3g}"
+    return NOTHING if pd.isna(value) else f"{value:.3g}"
 
 
 def setting(value: Any) -> str:  # noqa: ANN401
     """The value of a hyperparameter."""
-    if is_missing(value):
+    if pd.isna(value):
         return NOTHING
     if isinstance(value, bool | str):
         return str(value)
@@ -125,13 +122,13 @@ TRIALS = (
 
 
 def winner_columns(keys: Sequence[str]) -> tuple[Column, ...]:
-    """Of the winners, whose hyperparameters have these keys."""
+    """Return the columns of winners whose hyperparameters have these keys."""
     validation = Column("validation %", lambda row: percent(row["validation_accuracy"]))
     return (OPTIMIZER, *map(hyperparameter, keys), validation)
 
 
 def target_columns(accuracies: Sequence[float]) -> tuple[Column, ...]:
-    """Of when each of these accuracies was reached, of rows that hold them in `targets`."""
+    """Return the columns that say when each accuracy was reached, for rows that hold them in `targets`."""
 
     def reached(index: int) -> Callable[[Row], str]:
         return lambda row: _reached(row["targets"][index])
@@ -146,7 +143,7 @@ def _reached(cell: Mapping[str, Any]) -> str:
 
 
 def change_columns(names: tuple[str, str]) -> tuple[Column, ...]:
-    """Of how each optimizer changed between two sweeps that are called so."""
+    """Return the columns that say how an optimizer changed between two sweeps of these names."""
     return (
         OPTIMIZER,
         Column(f"{names[0]} %", lambda row: percent(row["before"])),
@@ -165,7 +162,7 @@ def _learning_rate(row: Row) -> str:
 
 
 def _or_nothing(value: float | None) -> str:
-    return "" if value is None or is_missing(value) else f"{value:.2%}"
+    return "" if pd.isna(value) else f"{value:.2%}"
 
 
 LEADERBOARD = (

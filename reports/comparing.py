@@ -92,7 +92,7 @@ def _side(name: str, said: Contents) -> dict[str, Any]:
 
 
 def _what_differs(one: Source, other: Source) -> list[tuple[str, Any, Any]]:
-    """Of the definitions, then of how they were made: what, then, now."""
+    """Return what differs in the definitions, then in how they were made: what, then, now."""
     made = [(name, one.sweep.tags.get(tag), other.sweep.tags.get(tag)) for name, tag in COMPARED.items()]
     done = (json.loads(canonical_json(each.definition)) for each in (one, other))
     return differences(*done) + [each for each in made if each[1] != each[2]]

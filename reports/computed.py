@@ -37,7 +37,7 @@ class Compute:
 
 @dataclass(frozen=True)
 class Computed:
-    """Of one sweep or single run, without the finals of earlier winners.
+    """What is computed of one sweep or single run, without the finals of earlier winners.
 
     `finals` are test accuracies (fractions) by optimizer and seed, `mistakes` those of the finals, both with the best
     optimizer first; `settings` are the configs by run id and dotted key; `seconds` are an epoch's, of the finals that
@@ -58,7 +58,7 @@ class Computed:
 
     @property
     def optimizers(self) -> tuple[str, ...]:
-        """In the order of the definition."""
+        """The optimizers in the order of the definition."""
         return self.source.definition.optimizers
 
     @cached_property
@@ -113,7 +113,7 @@ def compute(source: Source) -> Computed:
 def _by_optimizer(
     mistakes: Mapping[str, Mistakes], runs: pd.DataFrame, optimizers: Sequence[str]
 ) -> dict[str, dict[str, Mistakes]]:
-    """Of the finals in `runs`, by optimizer in that order and by seed."""
+    """Return the mistakes of the finals in `runs`, by optimizer in that order and by seed."""
     finals = runs[runs["run_id"].isin(mistakes.keys())].to_dict("records")
     found = {
         name: {str(each["seed"]): mistakes[each["run_id"]] for each in finals if each["optimizer"] == name}

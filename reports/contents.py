@@ -16,7 +16,7 @@ from reports.tables import outcome_of
 
 @dataclass(frozen=True)
 class Contents:
-    """Of one sweep or single run. `pictures` are by figure, and so are `instead`: sentences in place of some."""
+    """What a report says. `pictures`, and `instead` the sentences in the place of some, are by figure."""
 
     computed: Computed
     answer: tuple[str, ...]

@@ -49,7 +49,7 @@ def tuning_curve(trials: Sequence[tuple[int, float]], resamplings: int = 1000) -
 
 
 def performance_profile(costs: Mapping[str, Sequence[float]]) -> dict[str, list[tuple[float, float]]]:
-    """Of each solver, the share of problems (0 to 1) that it solves within a factor of the best one's cost.
+    """Return, for each solver, the share of problems (0 to 1) that it solves within a factor of the best one's cost.
 
     `costs` are by solver, of the same problems in the same order, infinite where one was not solved. The result is
     steps (factor, share) from factor 1 on (Dolan and Moré 2002). A problem that nobody solves counts as unsolved.

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
+import pandas as pd
+
 from harness.config import FrozenModel
 from harness.records import Outcome, Tag
-from reports.columns import is_missing
 from reports.contents import Contents
 from reports.optimizers import TRIAL_OUTCOMES
 from reports.statistics import PairDifference
@@ -46,7 +47,7 @@ class FigureText(FrozenModel):
 
 
 class Failure(FrozenModel):
-    """So many runs of an optimizer, trials or finals, that did not complete, and why; empty where not recorded."""
+    """Trials or finals of an optimizer that did not complete for one cause, which is empty where not recorded."""
 
     optimizer: str
     stage: str
@@ -132,4 +133,4 @@ def _optimizer(contents: Contents, row: dict[Any, Any]) -> OptimizerResult:
 
 def _known(value: Any) -> Any:  # noqa: ANN401
     """None for what pandas has no number for."""
-    return None if is_missing(value) else value
+    return None if pd.isna(value) else value

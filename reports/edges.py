@@ -21,7 +21,7 @@ class Edge(NamedTuple):
         return f"widen {self.side}"
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the edge in words."""
         return f"{self.key} {self.value:.3g}, {self.next_step}"
 
 

@@ -52,7 +52,7 @@ class Report:
 
     @property
     def answer(self) -> tuple[str, ...]:
-        """Its sentences."""
+        """The sentences of its answer."""
         return self.document.answer
 
 
@@ -76,7 +76,7 @@ def write_report(run_id: str | None = None, folder: Path | None = None) -> tuple
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
-    """Each under its name in the folder, which is made; a disk that gets full leaves those that were there."""
+    """Write each file under its name into the folder, which is made; a disk that gets full leaves the old ones."""
     target = writable_folder(folder, OTHER_FOLDER)
     with tempfile.TemporaryDirectory(dir=target) as whole:
         for name, content in files.items():
@@ -116,7 +116,7 @@ def note(before: str, report: Report) -> str:
 
 
 def rendered_figures(pictures: Mapping[str, Picture], warning: str) -> dict[str, bytes]:
-    """Each at both widths in all formats, by file name, under a warning where there is one."""
+    """Return each figure at both widths in all formats, by file name, under a warning where there is one."""
     files = {}
     with styled():
         for name, picture in pictures.items():

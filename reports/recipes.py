@@ -26,7 +26,7 @@ class Recipe:
 def find_recipes(
     runs: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], optimizers: Sequence[str]
 ) -> list[Recipe]:
-    """Of each optimizer's winner, from the config of its first final."""
+    """Return the recipe of each optimizer's winner, from the config of its first final."""
     recipes = []
     for name in optimizers:
         finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name) & runs["run_id"].isin(settings.keys())]

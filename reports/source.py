@@ -50,7 +50,7 @@ class Source:
 
 
 def read_source(run_id: str | None = None) -> Source:
-    """Of the sweep or single run of that id; of the latest sweep by default.
+    """Return the source of the sweep or single run of that id; of the latest sweep by default.
 
     Raises:
         BadInputError: there is none, or it is a part of a sweep.

@@ -172,7 +172,7 @@ class SweepChange(FrozenModel):
 
 
 def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepChange]:
-    """Of every optimizer with finals in both. Below `LEAST_SEEDS` on either side nothing is told apart."""
+    """Return the change of each optimizer with finals in both. Below `LEAST_SEEDS` on a side none is told apart."""
     shared = [name for name in before if before[name] and after.get(name)]
     tests = [_welch(list(before[name].values()), list(after[name].values())) for name in shared]
     corrected = _holm([p for _, _, p in tests])
@@ -205,13 +205,9 @@ def _interval(values: Values) -> tuple[float | None, float | None]:
     """Student's 95% interval of the mean."""
     if len(values) < 2:
         return None, None
-    mean, error = float(np.mean(values)), _standard_error(values)
+    mean, error = float(np.mean(values)), float(stats.sem(values))
     low, high = stats.t.interval(LEVEL, len(values) - 1, mean, error) if error else (mean, mean)
     return float(low), float(high)
-
-
-def _standard_error(values: Values) -> float:
-    return float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
 def _paired_tests(samples: Sequence[NDArray[np.float64]]) -> list[tuple[float | None, float | None, float]]:
@@ -230,7 +226,7 @@ def _paired_tests(samples: Sequence[NDArray[np.float64]]) -> list[tuple[float | 
             test = stats.ttest_1samp([samples[index] for index in chosen], 0.0, axis=1)
             results = np.array([*test.confidence_interval(LEVEL), test.pvalue]).T.tolist()
         for index, (low, high, p) in zip(chosen, results, strict=True):
-            tells = count >= LEAST_SEEDS and _standard_error(samples[index]) >= 1e-12
+            tells = count >= LEAST_SEEDS and stats.sem(samples[index]) >= 1e-12
             found[index] = low, high, p if tells else 1.0
     return [found[index] for index in range(len(samples))]
 

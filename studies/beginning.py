@@ -4,28 +4,12 @@ import json
 import logging
 from typing import Any
 
-from harness.config import (
-    OwnModelConfig,
-    canonical_json,
-    config_hash,
-    differences,
-    flatten,
-    validated,
-)
+from harness.config import OwnModelConfig, canonical_json, config_hash, differences, flatten, validated
 from harness.errors import BadInputError
-from harness.provenance.origin import (
-    Origin,
-    changed_source,
-    source_tags,
-)
+from harness.provenance.origin import Origin, changed_source, source_tags
 from harness.provenance.record import log_provenance, provenance_tags
 from harness.provenance.source import own_names, short
-from harness.records import (
-    DEFINITION_ARTIFACT,
-    Outcome,
-    Stage,
-    Tag,
-)
+from harness.records import DEFINITION_ARTIFACT, Outcome, Stage, Tag
 from harness.tracking.tracker import FoundRun, Tracker
 from harness.training.checks import require_sound
 from harness.training.images import Splits
@@ -125,7 +109,7 @@ def _other_origin(found: FoundRun, definition: SweepDefinition, tracker: Tracker
 
 
 def start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin) -> str:
-    """Open a sweep\'s run with its definition, tags and provenance, and return its id."""
+    """Open a sweep's run with its definition, tags and provenance, and return its id."""
     tags = {
         Tag.STORAGE: kept_in,
         Tag.STAGE: Stage.SWEEP,
@@ -159,5 +143,5 @@ def _note(definition: SweepDefinition) -> str:
 
 
 def in_mlflow(text: str) -> str:
-    """Of a param or metric: on Windows MLflow takes no colon in it, and a user's own optimizer has one."""
+    """Return a param's or metric's name without colons, which MLflow refuses on Windows and own optimizers have."""
     return text.replace(":", ".")

@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _variant_name(text: str) -> str:
-    """Of what MLflow takes in the name of a param or metric, on every system."""
+    """Refuse a name that MLflow does not take in a param's or metric's name on every system."""
     if re.fullmatch(r"[\w.\- ]+", text) is None:
         raise BadInputError("variant", text, expected="a name of letters, digits, spaces, '_', '-' and '.'")
     return text

@@ -68,10 +68,10 @@ class Observer:
         """A worker is given its next epoch."""
 
     def trained(self, job: Job, metrics: EpochMetrics) -> None:
-        """It trained one more epoch."""
+        """Take note that the job trained one more epoch."""
 
     def ended(self, job: Job) -> None:
-        """It came to its end."""
+        """Take note that the job came to its end."""
 
     def waiting(self) -> None:
         """Nothing is left to do until a slice ends."""
@@ -84,10 +84,10 @@ class Queue(Protocol):
         """One that may train its next epoch now, or is done; None where all wait for what is in flight."""
 
     def put(self, job: Job) -> None:
-        """It has trained one more epoch."""
+        """Take back a job that has trained one more epoch."""
 
     def end(self, job: Job) -> None:
-        """It has ended."""
+        """Take note that a job has ended."""
 
 
 def run_jobs(

@@ -9,22 +9,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from harness.config import (
-    OwnModelConfig,
-    RunConfig,
-    config_hash,
-    parse_config,
-    with_settings,
-)
+from harness.config import OwnModelConfig, RunConfig, config_hash, parse_config, with_settings
 from harness.errors import WorkFailedError
-from harness.provenance.origin import (
-    Origin,
-)
-from harness.records import (
-    Outcome,
-    Stage,
-    Tag,
-)
+from harness.provenance.origin import Origin
+from harness.records import Outcome, Stage, Tag
 from harness.run import broken_outcome, close_broken_run, close_run, open_run, run_name
 from harness.tracking.buffered import Outbox
 from harness.tracking.tracker import FoundRun
@@ -90,7 +78,7 @@ class Sweep:
                 yield final
 
     def completed_finals(self, optimizer: str) -> list[FoundRun]:
-        """Those of them that came to their end."""
+        """Return the finals of the optimizer's winner that came to their end."""
         finals = self.winners_finals(optimizer)
         return [final for final in finals if final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED]
 

@@ -49,7 +49,7 @@ class Progress(Observer):
 
     @property
     def epochs_done(self) -> int:
-        """Of all trials and finals."""
+        """The epochs of all trials and finals."""
         return sum(sum(epochs.values()) for epochs in self.spent.values())
 
     @property
@@ -114,7 +114,7 @@ class Progress(Observer):
         self._seconds[stage, optimizer].append(seconds)
 
     def snapshot(self) -> Snapshot:
-        """As it is now."""
+        """Return what other processes may see of it now."""
         return Snapshot(workers=tuple(self.workers), seconds_left=self.seconds_left)
 
     def started(self, job: Job) -> None:
@@ -154,12 +154,12 @@ class Progress(Observer):
         self._at = [None if at and at[0] is job else at for at in self._at]
 
     def _final_seconds(self, optimizer: str) -> float:
-        """Of an epoch of its finals; before one has ended, as its winner was beside its other trials."""
+        """Return the seconds of an epoch of its finals; before one has ended, its winner's beside other trials."""
         latest = self._seconds.get((Stage.FINAL, optimizer))
         return mean(latest) if latest else self._winner.get(optimizer, 1.0) * self._trial_seconds(optimizer)
 
     def _trial_seconds(self, optimizer: str) -> float:
-        """Of an epoch of its trials; before one has ended, as of all optimizers'."""
+        """Return the seconds of an epoch of its trials; before one has ended, those of all optimizers' trials."""
         latest = self._seconds.get((Stage.TRIAL, optimizer))
         return mean(latest or itertools.chain.from_iterable(self._seconds.values()))
 

@@ -40,7 +40,7 @@ class Trials:
         return self._ready.popleft() if self._ready else None
 
     def put(self, job: Job) -> None:
-        """It has trained one more epoch; at a rung it waits until its round has come there, and is decided upon."""
+        """Take back a trial that trained an epoch; at a rung it waits for its round, and is then decided upon."""
         self._standings[job.optimizer].record(job.number, _accuracies(job))
         if job.epochs in self._definition.rungs:
             self._waiting[job.optimizer].append(job)
@@ -123,7 +123,7 @@ class Finals:
         return self._ready.popleft() if self._ready else None
 
     def put(self, job: Job) -> None:
-        """It has trained one more epoch."""
+        """Take back a final that has trained one more epoch."""
         self._ready.append(job)
 
     def end(self, job: Job) -> None:
@@ -131,7 +131,7 @@ class Finals:
 
 
 def _standings(definition: SweepDefinition, trials: Sequence[Trial]) -> Standings:
-    """Of the trials of a study that have ended."""
+    """Return the standings of the trials of a study that have ended."""
     standings = Standings(definition.rungs, definition.reduction_factor)
     for trial in trials:
         standings.begin(trial.round)

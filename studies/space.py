@@ -45,7 +45,7 @@ class Range(FrozenModel):
         return self
 
     def describe(self) -> str:
-        """In words."""
+        """Return the dimension in words."""
         what = "1 - value " if self.complement else "integers " if self.integer else ""
         return f"{what}{self.low:g} to {self.high:g}{', log-uniform' if self.log else ', uniform'}{_from(self.start)}"
 
@@ -118,7 +118,7 @@ class Choice(FrozenModel):
         return self
 
     def describe(self) -> str:
-        """In words."""
+        """Return the dimension in words."""
         return f"one of {', '.join(map(str, self.choices))}{_from(self.start)}"
 
     def parameter(self, key: str) -> str:

@@ -5,26 +5,12 @@ from functools import partial
 from threading import Event
 from typing import get_args
 
-from harness.config import (
-    canonical_json,
-    config_hash,
-)
+from harness.config import canonical_json, config_hash
 from harness.errors import without_password
 from harness.export import export_model
 from harness.lock import only_process
-from harness.provenance.origin import (
-    load_cached_splits,
-    new_origin,
-    present_origin,
-)
-from harness.records import (
-    DEFINITION_ARTIFACT,
-    IMPORTANCES_ARTIFACT,
-    DatasetUse,
-    Outcome,
-    Stage,
-    Tag,
-)
+from harness.provenance.origin import load_cached_splits, new_origin, present_origin
+from harness.records import DEFINITION_ARTIFACT, IMPORTANCES_ARTIFACT, DatasetUse, Outcome, Stage, Tag
 from harness.tracking.buffered import delivered
 from harness.tracking.tracker import Tracker, json_bytes
 from harness.training.data import dataset_inputs
@@ -40,14 +26,7 @@ from studies.beginning import (
 )
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
-from studies.findings import (
-    SweepResult,
-    importances_of,
-    mark_superseded,
-    result_of,
-    summary_metrics,
-    winning_final,
-)
+from studies.findings import SweepResult, importances_of, mark_superseded, result_of, summary_metrics, winning_final
 from studies.open_sweep import Sweep, open_searches, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
 from studies.queues import Finals, Trials

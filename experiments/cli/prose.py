@@ -10,7 +10,7 @@ import typer
 
 
 def say(text: str, err: bool = False, indent: int = 0) -> None:
-    """On a terminal, broken between words, never within a path or an id; in a pipe, one line.
+    """Print a text: on a terminal broken between words, never within a path or an id; in a pipe in one line.
 
     Lines after a break begin with so many spaces.
     """

@@ -40,7 +40,7 @@ def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """As minutes and seconds, with hours where there are some."""
+    """Return seconds as minutes and seconds, with hours where there are some."""
     if seconds is None:
         return "-:--"
     minutes, seconds = divmod(round(seconds), 60)
@@ -49,14 +49,14 @@ def duration(seconds: float | None) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """In words, no finer than an estimate is."""
+    """Return seconds in words, no finer than an estimate is."""
     if seconds < 90:
         return f"{max(1, round(seconds / 5)) * 5} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def wide_console() -> Console:
-    """As wide as the terminal; in a pipe as wide as what is printed, of which nothing is broken or cut."""
+    """Return a console as wide as the terminal; in a pipe as wide as what is printed, of which nothing is cut."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = WITHOUT_TERMINAL
@@ -64,7 +64,7 @@ def wide_console() -> Console:
 
 
 def print_experiments(experiments: Mapping[str, "Experiment"]) -> None:
-    """Each with its kind, what it shows and its cost: a line in a pipe, so that it can be searched."""
+    """Print each with its kind, what it shows and its cost: a line in a pipe, so that it can be searched."""
     console = wide_console()
     if not console.is_terminal:
         for name, each in experiments.items():
@@ -145,7 +145,7 @@ def print_progress(progress: "SweepProgress", process: str | None, is_here: bool
 
 
 def print_cut_off(found: "Sequence[CutOff]") -> None:
-    """On stderr, a line for each run that only seems to run, and what ends it."""
+    """Print on stderr a line for each run that only seems to run, and what ends it."""
     for each in found:
         say(f"harness: {each.stage} {each.run_id} was cut off: {next_step(each)}", err=True)
 

@@ -3,12 +3,7 @@
 from harness.config import RunConfig, config_hash
 from harness.provenance.environment import environment, git_commit_and_diff
 from harness.provenance.source import OwnSource
-from harness.records import (
-    DIFF_ARTIFACT,
-    ENVIRONMENT_ARTIFACT,
-    SOURCE_ARTIFACT,
-    Tag,
-)
+from harness.records import DIFF_ARTIFACT, ENVIRONMENT_ARTIFACT, SOURCE_ARTIFACT, Tag
 from harness.tracking.tracker import Tracker, json_bytes
 from harness.training.determinism import determinism
 

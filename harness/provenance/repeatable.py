@@ -67,7 +67,7 @@ def _in_a_fresh_process(dataset: OwnDatasetConfig) -> dict[str, str]:
 
 
 def write_answer() -> None:
-    """Of that process: write the digest of its data, or what went wrong, into the file that it is told."""
+    """Write the digest of this process' data, or what went wrong, into the file that it is told."""
     _, _, written, threads = sys.argv
     torch.set_num_threads(int(threads))
     torch.manual_seed(OTHER_SEED)  # else every fresh process would begin at torch's own, and hide that none was given

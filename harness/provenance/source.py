@@ -50,7 +50,7 @@ class OwnSource:
         return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH] if self.rows else ""
 
     def of(self, config: RunConfig) -> "OwnSource":
-        """Those of the config's own parts."""
+        """Return the files of the config's own parts."""
         modules = modules_of(own_names(config))
         return OwnSource(tuple(row for row in self.rows if row[0] in modules))
 
@@ -145,7 +145,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _file_name(module: str, origin: Path) -> str:
-    """As it is found from a folder of Python's path: `package/module.py`."""
+    """Return a file's name as it is found from a folder of Python's path: `package/module.py`."""
     path = PurePosixPath(*module.split("."))
     is_package = origin.stem == "__init__"
     return str(path / origin.name if is_package else path.parent / origin.name)

@@ -49,7 +49,7 @@ WITHOUT_NUMBERS = re.compile(
 
 
 def numerical_variables(of: Mapping[str, str], device: str | None = None) -> dict[str, str]:
-    """Those of an environment, by name: that decide on a device, or any.
+    """Return the variables of an environment that change numbers, by name: on that device, or on any.
 
     Left out is the one with the value that every run on CUDA is given (`reproducibility.isolated`).
     """

@@ -17,7 +17,7 @@ def charts_route(experiment_id: str, sweep_id: str) -> str:
 
 
 def latest_charts() -> str | None:
-    """Those of the sweep that was started last; None where there is none."""
+    """Return the page with the charts of the sweep that was started last; None where there is none."""
     client = connect(tracking_uri())
     sweep = next(every_sweep(client), None)
     if sweep is None or VIEW + sweep.info.run_id not in client.get_experiment(sweep.info.experiment_id).tags:

@@ -131,7 +131,7 @@ def _unusable(uri: str, error: Exception) -> BadInputError:
 
 
 def kind_of(uri: str) -> str:
-    """Of a database's address its dialect, else the scheme."""
+    """Return the dialect of a database's address; of any other address its scheme."""
     return uri.split(":")[0].split("+")[0]
 
 

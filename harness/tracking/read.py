@@ -22,7 +22,7 @@ NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # or what 
 
 
 def condition(tags: Mapping[str, str]) -> str:
-    """Of the runs with all these tags, in MLflow's language."""
+    """Return the filter, in MLflow's language, of the runs with all these tags."""
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
 
 

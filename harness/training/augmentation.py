@@ -10,7 +10,7 @@ from harness.errors import BadInputError
 
 
 def build_augmentation(config: AugmentationConfig) -> Callable[[Tensor], Tensor] | None:
-    """From images (n, height, width) or (n, channels, height, width) to the same. None where nothing is done.
+    """Return what augments images (n, height, width) or (n, channels, height, width); None where nothing is done.
 
     What it returns raises BadInputError of features (n, features), which can't be turned.
     """

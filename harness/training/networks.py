@@ -61,7 +61,7 @@ def gives_logits(config: AnyModelConfig) -> bool:
 
 
 def _to_channels_last(gradient: Tensor) -> Tensor:
-    """As the values are, of which flattening undid the format: what follows is slow on two formats at once."""
+    """Return the gradient in the values' format, which flattening undid: two formats at once make it slow."""
     return gradient.contiguous(memory_format=torch.channels_last)
 
 

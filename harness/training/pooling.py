@@ -34,7 +34,7 @@ class _PairwiseMaxPool(torch.autograd.Function):
 
 
 def _split(gradient: Tensor, second: Tensor, dim: int) -> Tensor:
-    """Each gradient as a pair at `dim`: to the second where it is the greater, otherwise to the first."""
+    """Return each gradient as a pair at `dim`: given to the second where that is greater, else to the first."""
     shape = [*gradient.shape]
     pairs = gradient.new_empty([*shape[:dim], 2, *shape[dim:]])
     torch.mul(gradient, second, out=pairs.select(dim, 1))

@@ -38,7 +38,7 @@ def measure_seconds(config: RunConfig) -> ImageSeconds:
 
 
 def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own: Split | None) -> float:
-    """Of an image, from twice as many batches each time until they take long enough; the first one warms up."""
+    """Return the seconds of an image, of twice as many batches each time until they take long; the first warms up."""
     batches, warm = 1, False
     while True:
         size = batches * batch

@@ -27,7 +27,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Convergence:
-    """Of every optimizer with a final. `split` is what was measured after each epoch: validation or test."""
+    """How each optimizer with a final converges. `split`, validation or test, was measured after each epoch."""
 
     courses: tuple[Course, ...]
     split: str
@@ -79,7 +79,7 @@ class Convergence:
 
 
 def convergence(epochs: pd.DataFrame, optimizers: Sequence[str], seconds: Mapping[str, float]) -> Convergence | None:
-    """Of the finals in the tidy frame; None where none has an epoch. `seconds` are an epoch's, by optimizer."""
+    """Return the figure of the finals; None where none has an epoch. `seconds` are an epoch's, by optimizer."""
     split = measured_split(epochs)
     finals = epochs[(epochs["stage"] == "final") & ~epochs["outcome"].isin(["diverged", "failed"])].dropna(
         subset=[f"{split}_loss", f"{split}_accuracy"]

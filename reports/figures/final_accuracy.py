@@ -33,7 +33,7 @@ class OptimizerFinals:
 
 @dataclass(frozen=True)
 class FinalAccuracy:
-    """Of all optimizers with a final, the best first.
+    """The final accuracy of all optimizers with a final, the best first.
 
     `reference`: the chapter's result, where it is comparable. `majority`: what the most frequent class alone would
     give, where that is known.
@@ -142,7 +142,7 @@ def final_accuracy(
     dataset: AnyDatasetConfig,
     majority: Majority | None,
 ) -> FinalAccuracy | None:
-    """Of the summary's optimizers with a completed final; None where there is none."""
+    """Return the figure of the summary's optimizers with a completed final; None where there is none."""
     rows = [row for row in summary.to_dict("records") if row["seeds"]]
     if not rows:
         return None

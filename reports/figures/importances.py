@@ -42,5 +42,5 @@ class Importances:
 
 
 def importance_shares(shares: Mapping[str, Mapping[str, float]], optimizers: Sequence[str]) -> Importances | None:
-    """Of what the sweep recorded; None where too few trials completed to say."""
+    """Return the figure of what the sweep recorded; None where too few trials completed to say."""
     return Importances(shares, looks(optimizers)) if shares else None

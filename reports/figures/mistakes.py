@@ -77,7 +77,7 @@ class ConfidentMistakes:
 
     @property
     def finding(self) -> str:
-        """Each in words."""
+        """Each mistake in words."""
         thing = "image" if self.pictured else "row"
         named = [
             f"{thing} {each.index}, {self.class_names[each.ground_truth]} taken for "
@@ -154,7 +154,7 @@ class Classes:
 
 
 def confusion(mistakes: MistakesOfFinals) -> Confusion | None:
-    """Of the best optimizer, summed over its finals; None where no final has its mistakes."""
+    """Return the figure of the best optimizer, summed over its finals; None where no final has its mistakes."""
     for optimizer, of_seeds in mistakes.items():
         finals = list(of_seeds.values())
         counts = np.sum([each.confusion for each in finals], axis=0)
@@ -163,7 +163,7 @@ def confusion(mistakes: MistakesOfFinals) -> Confusion | None:
 
 
 def gallery(mistakes: MistakesOfFinals) -> ConfidentMistakes | None:
-    """Of the best optimizer's first final; None where it makes none, or they are of rows of features."""
+    """Return the figure of the best optimizer's first final; None without mistakes, and for rows of features."""
     found = _most_confident(mistakes)
     return found if found and found.pictured else None
 
@@ -183,7 +183,7 @@ def _most_confident(mistakes: MistakesOfFinals) -> ConfidentMistakes | None:
 
 
 def classes(frame: pd.DataFrame, optimizers: Sequence[str], mistakes: MistakesOfFinals) -> Classes | None:
-    """Of the frame of classes; None where it is empty."""
+    """Return the figure of the frame of classes; None where it is empty."""
     if not len(frame):
         return None
     rows = frame.pivot(index="class", columns="optimizer", values="accuracy").to_dict("index")

@@ -55,7 +55,7 @@ class Outcomes:
 
 
 def outcomes(summary: pd.DataFrame, optimizers: Sequence[str]) -> Outcomes | None:
-    """Of the summary; None where no trial has ended."""
+    """Return the figure of the summary; None where no trial has ended."""
     rows = summary.set_index("optimizer")[TRIAL_OUTCOMES].to_dict("index")
     counts = {name: {str(each): int(count) for each, count in rows[name].items()} for name in optimizers}
     return Outcomes(counts) if any(sum(each.values()) for each in counts.values()) else None

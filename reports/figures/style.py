@@ -58,7 +58,7 @@ MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, so that the 
 
 
 class Look(NamedTuple):
-    """Of one optimizer, on every figure of every page."""
+    """How one optimizer looks on every figure of every page."""
 
     colour: str
     marker: str
@@ -73,7 +73,7 @@ class Picture(Protocol):
         """What it shows, in a sentence or two, for whoever can't see it."""
 
     def draw(self, width: Width) -> Figure:
-        """It, that wide."""
+        """Return the figure at that width."""
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
@@ -165,7 +165,7 @@ def lay_out(drawn: Figure, warning: str) -> None:
 
 
 def _find_room(drawn: Figure) -> None:
-    """As drawing it would, before it draws."""
+    """Lay the figure out as drawing would, before it is drawn."""
     engine = drawn.get_layout_engine()
     assert engine is not None, "it was made by `figure`"
     engine.execute(drawn)

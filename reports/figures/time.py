@@ -46,7 +46,7 @@ class EpochSeconds:
 
 
 def epoch_seconds(runs: pd.DataFrame, epochs: pd.DataFrame, optimizers: Sequence[str]) -> EpochSeconds | None:
-    """Of the quiet finals; None where there is none."""
+    """Return the figure of the quiet finals; None where there is none."""
     quiet = epochs[epochs["run_id"].isin(runs.loc[runs["quiet"] & (runs["stage"] == "final"), "run_id"])]
     seconds = {
         name: tuple(mine["train_seconds"].dropna())
@@ -66,7 +66,7 @@ class TimeToTarget:
 
     @property
     def finding(self) -> str:
-        """Of each target, who is there first in the median."""
+        """Who reaches each target first, in the median."""
         sentences = []
         for target, by_name in self.seconds.items():
             medians = {name: median_or_never(values) for name, values in by_name.items()}
@@ -110,7 +110,7 @@ class TimeToTarget:
 
 
 def time_to_target(targets: pd.DataFrame, optimizers: Sequence[str]) -> TimeToTarget | None:
-    """Of the frame of targets; None where it is empty or has no seconds."""
+    """Return the figure of the frame of targets; None where it is empty or has no seconds."""
     known = targets[targets["seconds"].notna()]
     if not len(known):
         return None

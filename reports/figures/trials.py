@@ -74,7 +74,7 @@ class LearningRates:
 def learning_rates(
     runs: pd.DataFrame, settings: Settings, winners: Mapping[str, Winner], definition: SweepDefinition
 ) -> LearningRates | None:
-    """Of the optimizers whose learning rate was searched and of which a trial completed; None where there is none."""
+    """Return the figure of optimizers whose rate was searched and that completed a trial; None where none did."""
     points = {}
     ranges = {}
     at_edge = {}
@@ -152,7 +152,7 @@ class Slices:
 
 
 def slices(runs: pd.DataFrame, settings: Settings, definition: SweepDefinition) -> Slices | None:
-    """Of every searched key but the learning rate; None where no trial of one completed."""
+    """Return the figure of every searched key but the learning rate; None where no trial of one completed."""
     points: dict[str, dict[str, tuple[Point, ...]]] = {}
     log = {}
     for name in definition.optimizers:
@@ -198,7 +198,7 @@ def _best(points: Sequence[Point]) -> Point:
 
 
 def _number(value: Any) -> float | str:  # noqa: ANN401
-    """Of a config's value, where it is one; else its text."""
+    """Return a config's value as a number, where it is one; else its text."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 

@@ -64,7 +64,7 @@ class TuningCurves:
 
 
 def tuning_curves(runs: pd.DataFrame, optimizers: Sequence[str]) -> TuningCurves | None:
-    """Of the trials; None where none completed."""
+    """Return the figure of the trials; None where none completed."""
     curves = {}
     for name in optimizers:
         trials = runs[(runs["optimizer"] == name) & (runs["stage"] == "trial")].to_dict("records")

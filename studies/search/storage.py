@@ -42,7 +42,7 @@ class Journal(JournalStorage):
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """What is recorded in this block is durable when it ends; a crash in it may keep a first part."""
+        """Make each call in this block durable when it returns."""
         self._lines.held = []
         try:
             yield
@@ -74,7 +74,7 @@ class Database(RDBStorage):
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Each call in this block is durable when it returns.
+        """Make each call in this block durable when it returns.
 
         Raises:
             ConnectionError: the database is away.
@@ -109,7 +109,7 @@ class _Lines(BaseJournalBackend):
             self.held += lines
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:  # noqa: ARG002
-        """Those that the storage has not read yet; it is the only reader."""
+        """Return the logs that the storage has not read yet; it is the only reader."""
         unread, self._unread = self._unread, iter(())
         return unread
 

@@ -160,7 +160,7 @@ class Search:
         return trial
 
     def _next_round(self) -> int:
-        """Its number. What a sampler sees changes between rounds only, so that a crash within one changes nothing."""
+        """Return the next round's number. A sampler sees others only then, so that a crash within one changes nothing."""
         self._show_from(first_seen(len(self._trials)))
         return self._trials[-1].round + 1 if self._trials else 0
 
@@ -188,13 +188,13 @@ class Search:
             self._count(trial)
 
     def _count(self, trial: Trial) -> None:
-        """It has ended."""
+        """Count a trial that has ended."""
         self._spent += trial.epochs
         if trial.outcome is Outcome.COMPLETED and (self._best is None or _merit(trial) > _merit(self._best)):
             self._best = trial
 
     def _read(self, frozen: FrozenTrial) -> Trial:
-        """Ours of Optuna's."""
+        """Return a trial as Optuna recorded it."""
         attributes = frozen.user_attrs
         asked = Trial(frozen.number, self._values(frozen.params), attributes["round"], attributes["limit"])
         if not frozen.state.is_finished():
