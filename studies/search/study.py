@@ -160,7 +160,7 @@ class Search:
         return trial
 
     def _next_round(self) -> int:
-        """Return the next round's number. A sampler sees others only then, so that a crash within one changes nothing."""
+        """Return the next round's number. A sampler sees others only then, so a crash within one changes nothing."""
         self._show_from(first_seen(len(self._trials)))
         return self._trials[-1].round + 1 if self._trials else 0
 

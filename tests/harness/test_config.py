@@ -24,6 +24,7 @@ from harness.config import (
     with_settings,
 )
 from harness.errors import BadInputError
+from tests.own import PARTS as OWN
 
 IMPLEMENTATION = {"params", "foreach", "maximize", "capturable", "differentiable", "fused"}
 
@@ -200,18 +201,6 @@ def test_two_configs_have_one_hash_only_if_they_are_the_same(one, other):
     changed = {key: now for key, _, now in differences(one.model_dump(), other.model_dump())}
     kept = {key: value for key, value in flatten(one).items() if key not in changed}
     assert kept | {key: value for key, value in changed.items() if value is not None} == flatten(other)
-
-
-OWN = {
-    "dataset.name": "tests.own.shapes:bars",
-    "dataset.train_size": 240,
-    "dataset.validation_size": 80,
-    "dataset.test_size": 80,
-    "model.name": "tests.own.shapes:Small",
-    "model.width": 16,
-    "optimizer.name": "pytorch_optimizer:Lion",  # with a None among its defaults
-    "optimizer.betas.0": 0.8,
-}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from harness.config import parse_config
-from harness.errors import BadInputError, DamagedFileError, brief, described
+from harness.errors import BadInputError, DamagedFileError, StoreAwayError, brief, described
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,14 @@ def test_a_refusal_of_a_validator_of_ours_keeps_its_field_and_next_step():
     with pytest.raises(BadInputError) as caught:
         parse_config({"model": {"name": "no_such_module:Net"}})
     assert caught.value.next_step == "install it, or run in the folder that has it"
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ConnectionError("postgresql://me:secret@host"), "ConnectionError"),
+    ],
+)
+def test_a_store_that_is_away_says_why_and_no_password(why, said):
+    assert str(StoreAwayError(why)) == f"the tracking store is away ({said}); run again when it is back"

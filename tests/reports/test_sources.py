@@ -17,6 +17,7 @@ from harness.tracking.read import find_artifact, read_tracked_run
 from reports import source
 from reports.contents import contents
 from reports.source import read_configs, read_source
+from tests.own import PARTS
 from tests.reports.sweeps import DEFINITION, changed, run
 from tests.reports.sweeps import source as small_sweep
 
@@ -70,16 +71,7 @@ def test_mistakes_that_an_earlier_version_counted_for_another_class_are_left_out
             "label_smoothing": 0.1,
             "augmentation.rotation": 5.0,
         },
-        {
-            "dataset.name": "tests.own.shapes:bars",
-            "dataset.train_size": 240,
-            "dataset.validation_size": 80,
-            "dataset.test_size": 80,
-            "model.name": "tests.own.shapes:Small",
-            "model.width": 16,
-            "optimizer.name": "pytorch_optimizer:Lion",  # with a None among its defaults
-            "optimizer.betas.0": 0.8,
-        },
+        PARTS,
     ],
 )
 def test_command_and_python_of_a_recipe_give_the_config_that_was_trained(settings):
