@@ -1,5 +1,6 @@
 """The Makefile: what it prints, what it passes on, and that no result goes without a yes."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,9 +29,18 @@ def make(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
 
+    # A make that runs the tests hands its level to this one, which would then say which folder it enters.
+    environment = {name: value for name, value in os.environ.items() if name not in {"MAKELEVEL", "MAKEFLAGS"}}
+
     def run(*arguments, answer=""):
         return subprocess.run(
-            ["make", *arguments], cwd=tmp_path, input=answer, capture_output=True, text=True, check=True
+            ["make", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
 
     return run
