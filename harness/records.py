@@ -2,9 +2,11 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from harness.config import FrozenModel, RunConfig
+
+SLICE_SECONDS = 10.0  # that a slice of a run is to last: what a kill costs, and after which the state is kept
 
 
 class Outcome(StrEnum):
@@ -70,6 +72,36 @@ METRIC_NAMES = {
     "evaluate_seconds": "seconds/evaluate",
     "images_per_second": "images_per_second",
 }
+# recorded within an epoch too, at a step that counts images: means over windows of training steps, what the model
+# does on a fixed part of the validation set, and the seconds of training from the run's beginning until then
+WINDOW_LOSS = "trajectory/train_loss"
+WINDOW_ACCURACY = "trajectory/train_accuracy"
+POINT_LOSS = "trajectory/validation_loss"
+POINT_ACCURACY = "trajectory/validation_accuracy"
+POINT_SECONDS = "trajectory/seconds"
+TRAJECTORY = (WINDOW_LOSS, WINDOW_ACCURACY, POINT_LOSS, POINT_ACCURACY, POINT_SECONDS)
+
+
+class Point(FrozenModel):
+    """The model measured on a fixed part of the validation set, within an epoch or at its end.
+
+    `step` and `images` count from the run's beginning, `train_seconds` from that of the epoch. The loss (nats) is
+    None where it is not finite; the accuracy is a fraction.
+    """
+
+    step: int
+    images: int
+    validation_loss: float | None
+    validation_accuracy: float
+    train_seconds: float
+
+
+class MetricRow(NamedTuple):
+    """One value of a metric, at a step."""
+
+    name: str
+    value: float
+    step: int
 
 
 class Divergence(FrozenModel):
@@ -163,6 +195,7 @@ class Tag:
     STORAGE = "harness.storage"  # where a sweep's Optuna studies are
     SUBSET = "harness.subset"
     SUPERSEDED = "harness.superseded"  # of a final, "true": more trials found a better winner since
+    IMAGES = "harness.images"  # on how many the run was trained, until its end
     QUIET = "harness.quiet"  # "true": it trained alone, so that its durations count
     DATA_DIGEST = "harness.data_digest"
     SOURCE_DIGEST = "harness.source_digest"  # of the files of own parts, where there are any
@@ -186,6 +219,7 @@ ENVIRONMENT_ARTIFACT = "environment.json"
 DIFF_ARTIFACT = "git.diff"
 SOURCE_ARTIFACT = "source.json"  # the files of own parts, by name, each with its hash
 STATE_ARTIFACT = "state.pt"
+STEPS_ARTIFACT = "steps.npz"  # the loss of every step, and how many of its images were right
 MISTAKES_ARTIFACT = "mistakes.json"
 IMPORTANCES_ARTIFACT = "importances.json"
 DEFINITION_ARTIFACT = "definition.json"

@@ -1,12 +1,21 @@
 """Runs a tracked run again from nothing but its own record, and compares every epoch and the final state."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
 from typing import Any
 
-from harness.config import FrozenModel, RunConfig, differences, parse_config, with_settings
+from harness.config import (
+    FrozenModel,
+    RunConfig,
+    differences,
+    parse_config,
+    step_after,
+    steps_per_epoch,
+    with_settings,
+)
 from harness.errors import BadInputError
 from harness.provenance.environment import environment, git_commit_and_diff
 from harness.provenance.origin import changed_source, require_same_data
@@ -17,15 +26,17 @@ from harness.records import (
     DIFF_ARTIFACT,
     ENVIRONMENT_ARTIFACT,
     METRIC_NAMES,
+    POINT_ACCURACY,
+    POINT_LOSS,
     Divergence,
     EpochMetrics,
+    Point,
     Stage,
     Tag,
 )
-from harness.run import train_slice
+from harness.slices import OnStep, train_slice
 from harness.tracking.read import read_artifact, read_tracked_run
 from harness.tracking.tracker import TrackedRun
-from harness.training.checkpoint import Checkpoint
 from harness.training.determinism import determinism
 from harness.training.devices import resolve_device
 from harness.training.loop import EvaluationSplit
@@ -47,9 +58,12 @@ class Change(FrozenModel):
 
 
 class MetricComparison(FrozenModel):
-    """One metric of one epoch. `agrees`: to the last bit, or within the tolerance where the environment differs."""
+    """One metric of one epoch, or of a point within one, after so many epochs (0.125).
 
-    epoch: int
+    `agrees`: to the last bit, or within the tolerance where the environment differs.
+    """
+
+    epoch: int | float
     metric: str
     recorded: float | None
     reproduced: float | None
@@ -79,9 +93,12 @@ class Reproduction(FrozenModel):
 
 
 def reproduce(
-    run_id: str, data_dir: Path | None = None, on_epoch: Callable[[EpochMetrics], None] = lambda _: None
+    run_id: str,
+    data_dir: Path | None = None,
+    on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
+    on_step: OnStep | None = None,
 ) -> Reproduction:
-    """Run a tracked run, trial or final again, as many epochs as it recorded, and compare.
+    """Run a tracked run, trial or final again, as far as it recorded, and compare.
 
     Raises:
         BadInputError: no such run, no whole epoch in it, it is a sweep, or the data are others.
@@ -94,21 +111,23 @@ def reproduce(
     its_config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
     config = with_settings(its_config, {"device": _device_here(its_config.device)})
     require_same_data(config, recorded.tags.get(Tag.DATA_DIGEST), data_dir)
-    divergence = recorded.tags.get(Tag.DIVERGENCE)
-    epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
-    if epochs == 0 and divergence is None:
+    last = _last_step(recorded, config)
+    if last == 0:
         raise BadInputError(
             "run", run_id, "has no whole epoch", expected="a run with one", next_step="choose another run"
         )
 
     changed = _environment_differences(run_id, its_config, config)
     code = _code_differences(recorded, config)
-    again = _train_again(config, epochs, divergence is not None, _splits(recorded), data_dir, on_epoch)
+    again = _train_again(config, last, _splits(recorded), data_dir, on_epoch, on_step)
     return Reproduction(
         run_id=run_id,
         environment=changed,
         code=code,
-        comparisons=_compare(recorded, again.epochs, epochs, exact=not changed),
+        comparisons=(
+            *_compare(recorded, again.epochs, exact=not changed),
+            *_compare_points(recorded, again, config, exact=not changed),
+        ),
         ending=None if changed else _compare_ending(recorded, again),
     )
 
@@ -121,54 +140,88 @@ def _device_here(name: str) -> str:
         return resolve_device("auto")
 
 
+def _last_step(recorded: TrackedRun, config: RunConfig) -> int:
+    """How many steps to train it: as many as it was when it ended, or its whole epochs where it does not say so."""
+    if images := recorded.tags.get(Tag.IMAGES):
+        return step_after(config, int(images))
+    epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
+    return (epochs + (Tag.DIVERGENCE in recorded.tags)) * steps_per_epoch(config)
+
+
 def _train_again(
     config: RunConfig,
-    epochs: int,
-    diverges: bool,
+    last: int,
     splits: tuple[EvaluationSplit, ...],
     data_dir: Path | None,
     on_epoch: Callable[[EpochMetrics], None],
-) -> Checkpoint:
+    on_step: OnStep | None,
+) -> "_Again":
+    again = _Again()
+    while again.divergence is None and (done := len(again.epochs) * steps_per_epoch(config) + again.step) < last:
+        result = train_slice(config, again.state, splits, data_dir, steps=last - done, on_step=on_step)
+        again.state, again.step, again.divergence = result.state, result.step, result.divergence
+        again.points += result.points
+        if result.metrics:
+            on_epoch(result.metrics)
+            again.epochs += (result.metrics,)
+            again.last_whole = result.state
+    return again
+
+
+@dataclass
+class _Again:
+    """The run as it was trained again: its state now, and after its last whole epoch."""
+
     state: bytes | None = None
-    metrics: tuple[EpochMetrics, ...] = ()
+    last_whole: bytes | None = None
+    step: int = 0
+    epochs: tuple[EpochMetrics, ...] = ()
+    points: tuple[Point, ...] = ()
     divergence: Divergence | None = None
-    while divergence is None and len(metrics) < epochs + diverges:
-        state, trained, ending = train_slice(config, state, splits, data_dir)
-        divergence = ending if isinstance(ending, Divergence) else None
-        for each in trained:
-            on_epoch(each)
-        metrics += trained
-    return Checkpoint(state, metrics, divergence)
 
 
 def _splits(recorded: TrackedRun) -> tuple[EvaluationSplit, ...]:
-    """The splits that the run was evaluated on. A run that diverged in its first epoch shows none, and needs none."""
+    """The splits that the run was evaluated on. One that diverged early may show none, and needs none."""
+    shown = {"validation": (METRIC_NAMES["validation_loss"], POINT_ACCURACY), "test": (METRIC_NAMES["test_loss"],)}
     names: tuple[EvaluationSplit, ...] = ("validation", "test")
-    return tuple(name for name in names if METRIC_NAMES[f"{name}_loss"] in recorded.history)
+    return tuple(name for name in names if any(metric in recorded.history for metric in shown[name]))
 
 
-def _compare(
-    recorded: TrackedRun, again: tuple[EpochMetrics, ...], epochs: int, exact: bool
-) -> tuple[MetricComparison, ...]:
+def _compare(recorded: TrackedRun, again: tuple[EpochMetrics, ...], exact: bool) -> tuple[MetricComparison, ...]:
     """Compare each metric of each epoch, from the first epoch on that recorded the metric.
 
     A run that is older than a metric did not record it, or only after it was gone on with by a later version.
     """
     now = {each.epoch: each for each in again}
+    epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
 
     def compare(epoch: int, metric: str) -> MetricComparison | None:
         history = recorded.history.get(METRIC_NAMES[metric], {})
-        then = history.get(epoch)
         value = getattr(now[epoch], metric) if epoch in now else None
-        if epoch < min(history, default=epochs + 1) or (then is None and value is None):
+        if epoch < min(history, default=epochs + 1) or (epoch not in history and value is None):
             return None
-        agrees = then == value if exact or then is None or value is None else _is_near(metric, then, value)
-        return MetricComparison(
-            epoch=epoch, metric=METRIC_NAMES[metric], recorded=then, reproduced=value, agrees=agrees
-        )
+        return _comparison(epoch, METRIC_NAMES[metric], history.get(epoch), value, exact)
 
     pairs = (compare(epoch, metric) for epoch in range(1, epochs + 1) for metric in MEASURES)
     return tuple(pair for pair in pairs if pair is not None)
+
+
+def _compare_points(
+    recorded: TrackedRun, again: _Again, config: RunConfig, exact: bool
+) -> Iterator[MetricComparison]:
+    """Compare what was measured in the epoch that the run ended within; the state shows it of whole epochs."""
+    size = config.dataset.train_size
+    first = len(again.epochs) * size
+    for metric, field in ((POINT_LOSS, "validation_loss"), (POINT_ACCURACY, "validation_accuracy")):
+        then = {images: value for images, value in recorded.history.get(metric, {}).items() if images > first}
+        now = {point.images: getattr(point, field) for point in again.points if point.images > first}
+        for images in sorted(then.keys() | now.keys()) if then else ():
+            yield _comparison(round(images / size, 4), metric, then.get(images), now.get(images), exact)
+
+
+def _comparison(epoch: float, metric: str, then: float | None, now: float | None, exact: bool) -> MetricComparison:
+    agrees = then == now if exact or then is None or now is None else _is_near(metric, then, now)
+    return MetricComparison(epoch=epoch, metric=metric, recorded=then, reproduced=now, agrees=agrees)
 
 
 def _is_near(metric: str, then: float, now: float) -> bool:
@@ -177,7 +230,7 @@ def _is_near(metric: str, then: float, now: float) -> bool:
     return isclose(then, now, rel_tol=LOSS_TOLERANCE)
 
 
-def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Change | None:
+def _compare_ending(recorded: TrackedRun, again: _Again) -> Change | None:
     """The divergence, or the hash of the final state where the run came to one."""
     divergence = recorded.tags.get(Tag.DIVERGENCE)
     known_then = set(json.loads(divergence)) if divergence else None  # a later version may say more of it
@@ -185,7 +238,9 @@ def _compare_ending(recorded: TrackedRun, again: Checkpoint) -> Change | None:
     if divergence != now:
         return Change(what="divergence", then=divergence, now=now)
     expected = recorded.tags.get(Tag.STATE_HASH)
-    actual = RunState.from_bytes(again.state).hash() if again.state else None
+    # a run from before there were slices of an epoch kept the state of its last whole one when it diverged
+    state = again.last_whole if again.divergence and Tag.IMAGES not in recorded.tags else again.state
+    actual = RunState.from_bytes(state).hash() if state else None
     return Change(what="state hash", then=expected, now=actual) if expected and expected != actual else None
 
 

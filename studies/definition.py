@@ -3,16 +3,17 @@
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
+from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, with_settings
 from harness.errors import BadInputError, unknown
-from studies.pruning import rungs
+from studies.pruning import halving_rungs
 from studies.space import Range, Space, overlap, trial_config
 
 Count = Annotated[int, Field(ge=1)]
+Epochs = Annotated[int | float, Field(gt=0)]  # a whole number stays one, as the hash of older definitions has it
 
 
 def _variant_name(text: str) -> str:
@@ -38,14 +39,18 @@ class SweepDefinition(FrozenModel):
     adds each one's own. What a variant fixes is not searched: a dimension that waits for a larger budget gives way to
     it, any other is refused.
 
-    Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving: after `warm_up`
-    epochs and each `reduction_factor` times as many, the best 1/`reduction_factor` of a study's trials go on. A study
+    Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving, after which the best
+    1/`reduction_factor` of a study's trials go on. The `rungs` are declared in epochs, whole or not (0.125: an
+    eighth); without them they are `warm_up` epochs and each `reduction_factor` times as many. Within an epoch a trial
+    is judged on the part of the validation set that its trajectory is measured on, at its end on all of it. A study
     asks `at_once` trials at a time and waits for them at each rung, so that workers and timing change nothing; with
     `asynchronous` it waits for nothing, and they do.
 
     Winners are trained for `final_epochs` on `final_seeds`. `subset` marks a sweep whose accuracies mean nothing,
     because it trains on a part of the data.
     """
+
+    added_later: ClassVar[frozenset[str]] = frozenset({"rungs"})
 
     base: RunConfig
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -56,7 +61,8 @@ class SweepDefinition(FrozenModel):
     trial_epochs: Count
     sampler: Literal["tpe", "random", "sobol", "grid"] = "tpe"
     pruning: bool = True
-    warm_up: Count = 1
+    warm_up: Epochs = 1
+    rungs: tuple[Epochs, ...] | None = None
     reduction_factor: Annotated[int, Field(ge=2)] = 2
     at_once: Count = 1
     asynchronous: bool = False
@@ -94,6 +100,22 @@ class SweepDefinition(FrozenModel):
             )
         if self.base.dataset.validation_size == 0:
             raise BadInputError("base.dataset.validation_size", 0, expected="1 or more, since validation selects")
+        return self
+
+    @model_validator(mode="after")
+    def _has_sound_rungs(self) -> Self:
+        if self.rungs is not None and list(self.rungs) != sorted(set(self.rungs)):
+            raise BadInputError(
+                "rungs", list(self.rungs), expected="epochs or fractions of them, each more than the last"
+            )
+        if any(rung % 1 for rung in self.pruned_at) and not self.base.trajectory.images:
+            raise BadInputError(
+                "rungs",
+                list(self.pruned_at),
+                "within an epoch, where base.trajectory.images is 0",
+                expected="rungs of whole epochs, or images to measure trials on",
+                next_step="choose one of the two",
+            )
         return self
 
     @model_validator(mode="after")
@@ -148,13 +170,31 @@ class SweepDefinition(FrozenModel):
         return len(self.optimizers) * (self.budget + len(self.final_seeds) * self.final_epochs)
 
     @property
-    def rungs(self) -> list[int]:
-        """The epochs after which trials are pruned."""
-        return rungs(self.warm_up, self.reduction_factor, self.trial_epochs) if self.pruning else []
+    def pruned_at(self) -> tuple[float, ...]:
+        """After how many epochs trials are pruned."""
+        if not self.pruning:
+            return ()
+        declared = self.rungs or halving_rungs(self.warm_up, self.reduction_factor, self.trial_epochs)
+        return tuple(rung for rung in declared if rung < self.trial_epochs)
+
+    @property
+    def milestones(self) -> tuple[float, ...]:
+        """After how many epochs a trial is measured to be judged: the rungs, and the ends of its epochs."""
+        return tuple(sorted({*self.pruned_at, *range(1, self.trial_epochs + 1)}))
 
     def trial_config(self, name: str, values: Mapping[str, Any]) -> RunConfig:
-        """Return the config of a trial of that optimizer with the searched values."""
-        return trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
+        """Return the config of a trial of that optimizer with the searched values; it is measured at each rung."""
+        config = trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
+        trajectory = config.trajectory
+        more = [
+            rung for rung in self.pruned_at if rung % 1 and rung not in trajectory.points and rung % trajectory.every
+        ]
+        return with_settings(config, {"trajectory.points": (*trajectory.points, *more)}) if more else config
+
+    def images(self, name: str, epochs: float) -> int:
+        """Return how many images so many epochs of that optimizer's trials are."""
+        size = self.settings(name).get("dataset.train_size", self.base.dataset.train_size)
+        return int(epochs * size)
 
     def final_config(self, winner: RunConfig, seed: int) -> RunConfig:
         """Return the config of a final: that of the trial which won, on a seed of its own, as long as finals train.

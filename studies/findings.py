@@ -20,7 +20,7 @@ class StudyResult(FrozenModel):
 
     trials: int
     outcomes: dict[Outcome, int]
-    epochs_spent: int
+    epochs_spent: float
     best: dict[str, Any] | None
     finals: tuple[float, ...]
 
@@ -40,7 +40,7 @@ def result_of(sweep: Sweep) -> SweepResult:
         return StudyResult(
             trials=sum(trial.outcome is not None for trial in study.trials),
             outcomes=dict(Counter(trial.outcome for trial in study.trials if trial.outcome)),
-            epochs_spent=study.spent,
+            epochs_spent=study.epochs_spent,
             best=study.best[0] if study.best else None,
             finals=finals,
         )

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
+from harness.config import images_at, step_at, steps_per_epoch
 from harness.errors import RefusedError, WorkFailedError
-from harness.records import EpochMetrics, Outcome, Stage, Tag, epochs_begun
-from harness.run import OpenRun, SliceResult, close_broken_run, close_run, record_slice
+from harness.open_run import OpenRun, close_broken_run, close_run, record_slice
+from harness.records import EpochMetrics, Outcome, Stage, Tag
+from harness.slices import SliceResult
 from harness.tracking.buffered import Outbox
 from harness.training.checkpoint import discard
 from studies.executors.pool import WorkerPool
@@ -23,34 +25,69 @@ MOST_DEATHS = 3
 class Job:
     """A trial or a final. `number` is the trial's in its study, or the final's seed.
 
-    It ends after `limit` epochs, or earlier where `pruned`. `failure` is what a slice of it raised, which a final may
-    once. At its end `stored_id` is its run's id in the store, None where the store has not answered yet.
+    It ends after `limit` epochs, or earlier where `pruned`. It is judged at its `milestones`, in epochs, and stops at
+    those of them that are `rungs`. `failure` is what a slice of it raised, which a final may once. At its end
+    `stored_id` is its run's id in the store, None where the store has not answered yet.
     """
 
     stage: Stage
     optimizer: str
     number: int
     run: OpenRun
-    limit: int
+    limit: float
+    milestones: tuple[float, ...] = ()
+    rungs: tuple[float, ...] = ()
     pruned: bool = False
     outcome: Outcome | None = None
     failure: str | None = None
     stored_id: str | None = None
 
     @property
-    def epochs(self) -> int:
-        """How many whole epochs it has trained."""
-        return len(self.run.checkpoint.epochs)
+    def epochs(self) -> float:
+        """How many epochs it has trained, a fraction of one too."""
+        return self.run.images / self.run.config.dataset.train_size
 
     @property
     def done(self) -> bool:
         """Whether nothing of it is left to train."""
-        return self.run.trained or self.pruned or self.epochs >= self.limit
+        return self.run.trained or self.pruned or self.run.step >= step_at(self.run.config, self.limit)
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Validation accuracy at each milestone that it has come to: of a part of the set within an epoch."""
+        points = {point.step: point.validation_accuracy for point in self.run.checkpoint.points}
+        epochs = self.run.checkpoint.epochs
+        found = []
+        for milestone in self.milestones:
+            step = step_at(self.run.config, milestone)
+            whole, within = divmod(step, steps_per_epoch(self.run.config))
+            reached = step in points if within else whole <= len(epochs)
+            accuracy = (points[step] if within else epochs[whole - 1].validation_accuracy) if reached else None
+            if accuracy is None:
+                break
+            found.append(accuracy)
+        return tuple(found)
+
+    @property
+    def is_at_a_rung(self) -> bool:
+        """Whether it has just come to one, where it is to be judged."""
+        return any(self.run.step == step_at(self.run.config, rung) for rung in self.rungs)
+
+    @property
+    def steps_to_train(self) -> int:
+        """How many steps it may train until it is judged, or ends."""
+        stops = (step_at(self.run.config, each) for each in (*self.rungs, self.limit))
+        return min(stop for stop in stops if stop > self.run.step) - self.run.step
 
     @property
     def spent(self) -> int:
-        """How many epochs of the budget it has spent."""
-        return epochs_begun(self.epochs, self.outcome)
+        """How many images of the budget it has spent. One that failed has spent all until its next milestone."""
+        if self.outcome is not Outcome.FAILED:
+            return self.run.images
+        steps = [step_at(self.run.config, each) for each in (*self.milestones, self.limit)]
+        return images_at(
+            self.run.config, min((step for step in steps if step > self.run.step), default=self.run.step)
+        )
 
     @property
     def last(self) -> EpochMetrics | None:
@@ -65,10 +102,10 @@ class Observer:
         """A trial or final began, or goes on."""
 
     def submitted(self, job: Job) -> None:
-        """A worker is given its next epoch."""
+        """A worker is given its next slice."""
 
-    def trained(self, job: Job, metrics: EpochMetrics) -> None:
-        """Take note that the job trained one more epoch."""
+    def trained(self, job: Job, result: SliceResult) -> None:
+        """Take note that the job trained one more slice."""
 
     def ended(self, job: Job) -> None:
         """Take note that the job came to its end."""
@@ -81,10 +118,10 @@ class Queue(Protocol):
     """Which job trains next."""
 
     def next(self) -> Job | None:
-        """One that may train its next epoch now, or is done; None where all wait for what is in flight."""
+        """One that may train its next slice now, or is done; None where all wait for what is in flight."""
 
     def put(self, job: Job) -> None:
-        """Take back a job that has trained one more epoch."""
+        """Take back a job that has trained one more slice."""
 
     def end(self, job: Job) -> None:
         """Take note that a job has ended."""
@@ -134,7 +171,7 @@ class _Work:
         self._deaths = 0
 
     def submit(self, job: Job) -> None:
-        self.in_flight[self._pool.submit(job.run)] = job
+        self.in_flight[self._pool.submit(job.run, job.steps_to_train)] = job
         for observer in self._observers:
             observer.submitted(job)
 
@@ -152,9 +189,9 @@ class _Work:
                 self.end(job, failure)
             return None
         self._deaths = 0
-        for metrics in record_slice(self._tracker, job.run, result):
-            for observer in self._observers:
-                observer.trained(job, metrics)
+        record_slice(self._tracker, job.run, result)
+        for observer in self._observers:
+            observer.trained(job, result)
         if job.done:
             self.end(job)
         else:

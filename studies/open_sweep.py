@@ -11,9 +11,9 @@ from typing import Any
 
 from harness.config import OwnModelConfig, RunConfig, config_hash, parse_config, with_settings
 from harness.errors import WorkFailedError
+from harness.open_run import broken_outcome, close_broken_run, close_run, open_run, run_name
 from harness.provenance.origin import Origin
 from harness.records import Outcome, Stage, Tag
-from harness.run import broken_outcome, close_broken_run, close_run, open_run, run_name
 from harness.tracking.buffered import Outbox
 from harness.tracking.tracker import FoundRun
 from harness.training.checkpoint import discard, is_kept
@@ -130,7 +130,7 @@ class Sweep:
         optimizer: str,
         number: int,
         config: RunConfig,
-        limit: int,
+        limit: float,
         more_tags: Mapping[str, str] | None = None,
     ) -> Job:
         """The trial or final of that number: the recorded one, gone on with, or a new one."""
@@ -151,7 +151,9 @@ class Sweep:
         run_id = found.run_id if found else None
         of_data = self.data, self.origin
         run = open_run(config, self.tracker, self.name, label, tags, splits, *of_data, run_id, self._folder(key))
-        return Job(stage, optimizer, number, run, limit)
+        if stage is Stage.FINAL:
+            return Job(stage, optimizer, number, run, limit)
+        return Job(stage, optimizer, number, run, limit, self.definition.milestones, self.definition.pruned_at)
 
 
 def with_outputs(config: RunConfig, logits: frozenset[str]) -> RunConfig:

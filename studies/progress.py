@@ -5,16 +5,18 @@ import heapq
 import itertools
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
-from harness.records import EpochMetrics, Outcome, Stage
+from harness.config import steps_per_epoch
+from harness.records import Outcome, Stage
+from harness.slices import SliceResult
 from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 from studies.snapshot import Snapshot, write_snapshot
 
-LATEST = 8  # epochs, of which the next ones are expected to be: a machine may get slower, or faster
+LATEST = 8  # slices, as which the next ones are expected to be: a machine may get slower, or faster
 
 
 def describe(job: Job) -> str:
@@ -23,41 +25,49 @@ def describe(job: Job) -> str:
 
 
 class Progress(Observer):
-    """Counts what a sweep does. By optimizer: epochs begun of trials and of finals; the best validation accuracy and
-    the test accuracies of the finals that ended since (fractions). `running` are the jobs that have not ended.
+    """Counts what a sweep does. By optimizer: epochs of trials and of finals, parts of them too; the best validation
+    accuracy and the test accuracies of the finals that ended since (fractions). `running` are the jobs that have not
+    ended.
     """
 
     def __init__(
         self,
         definition: SweepDefinition,
         workers: int,
-        trial_epochs: Mapping[str, int],
-        final_epochs: Mapping[str, int],
+        trial_epochs: Mapping[str, float],
+        final_epochs: Mapping[str, float],
         best: Mapping[str, float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.definition = definition
-        self.spent = {Stage.TRIAL: dict(trial_epochs), Stage.FINAL: dict(final_epochs)}
+        self.spent: dict[Stage, dict[str, float]] = {Stage.TRIAL: dict(trial_epochs), Stage.FINAL: dict(final_epochs)}
         self.best = dict(best)
         self.finals: dict[str, list[float]] = defaultdict(list)
         self.running: dict[str, Job] = {}
         self._clock = clock
         self._at: list[tuple[Job, float] | None] = [None] * workers  # and since when
-        # of the latest epochs, by stage and optimizer
-        self._seconds: dict[tuple[Stage, str], deque[float]] = defaultdict(lambda: deque(maxlen=LATEST))
+        self._counted: dict[str, float] = {}  # epochs of each job that is running
+        # epochs and seconds of the latest slices, by stage and optimizer
+        self._seconds: dict[tuple[Stage, str], deque[tuple[float, float]]] = defaultdict(lambda: deque(maxlen=LATEST))
         self._winner: dict[str, float] = {}  # how long an epoch of it took, of those of the optimizer's trials then
 
     @property
-    def epochs_done(self) -> int:
-        """The epochs of all trials and finals."""
+    def epochs_done(self) -> float:
+        """The epochs of all trials and finals, fractions of them too."""
         return sum(sum(epochs.values()) for epochs in self.spent.values())
 
     @property
     def workers(self) -> list[str | None]:
         """What each is at, in words; None where it waits."""
-        return [
-            at and f"{at[0].optimizer} {describe(at[0])}, epoch {at[0].epochs + 1}/{at[0].limit}" for at in self._at
-        ]
+        return [at and f"{at[0].optimizer} {describe(at[0])}, {self.position(at[0])}" for at in self._at]
+
+    def position(self, job: Job) -> str:
+        """Say how far a job is; of the slice that is in flight, as far as slices took such time until now."""
+        epochs = job.epochs
+        if self._seconds:
+            rung = job.steps_to_train / steps_per_epoch(job.run.config) if not job.done else 0.0
+            epochs += min(self._begun(job) / self._seconds_of(job), rung)
+        return f"epoch {min(epochs, job.limit):.1f} of {job.limit:g}"
 
     @property
     def seconds_left(self) -> float | None:
@@ -105,13 +115,13 @@ class Progress(Observer):
             alone = max(0, whole - begun)
             first.append(alone * seconds)
             finals, epochs = divmod(max(0, whole * len(definition.final_seeds) - begun - alone), whole)
-            waiting.append([epochs * seconds, *([whole * seconds] * finals)])
+            waiting.append([epochs * seconds, *([whole * seconds] * int(finals))])
         in_turn = (each for of_seed in itertools.zip_longest(*waiting, fillvalue=0.0) for each in of_seed)
         return first, [*others, *in_turn]
 
     def expect(self, stage: Stage, optimizer: str, seconds: float) -> None:
         """Take an epoch to last so long, until some have ended."""
-        self._seconds[stage, optimizer].append(seconds)
+        self._seconds[stage, optimizer].append((1.0, seconds))
 
     def snapshot(self) -> Snapshot:
         """Return what other processes may see of it now."""
@@ -120,7 +130,7 @@ class Progress(Observer):
     def started(self, job: Job) -> None:
         """What an earlier process trained of it counts."""
         self.running[job.run.run_id] = job
-        self.spent[job.stage][job.optimizer] += job.epochs
+        self._count(job, job.epochs)
 
     def submitted(self, job: Job) -> None:
         """A worker is at it."""
@@ -128,17 +138,19 @@ class Progress(Observer):
         if None in self._at:
             self._at[self._at.index(None)] = (job, self._clock())
 
-    def trained(self, job: Job, metrics: EpochMetrics) -> None:
-        """One more epoch, and a worker less that is at it."""
+    def trained(self, job: Job, result: SliceResult) -> None:
+        """One more slice, and a worker less that is at it."""
         self._free(job)
-        self.spent[job.stage][job.optimizer] += 1
-        self._seconds[job.stage, job.optimizer].append(metrics.train_seconds + metrics.evaluate_seconds)
+        trained = self._count(job, job.epochs)
+        if trained:
+            self._seconds[job.stage, job.optimizer].append((trained, result.seconds))
 
     def ended(self, job: Job) -> None:
-        """Keep its accuracy; an epoch that broke off was spent."""
+        """Keep its accuracy, and what it has spent."""
         self._free(job)
         del self.running[job.run.run_id]
-        self.spent[job.stage][job.optimizer] += job.spent - job.epochs
+        self._count(job, job.spent / job.run.config.dataset.train_size)
+        del self._counted[job.run.run_id]
         if job.outcome is not Outcome.COMPLETED or job.last is None:
             return
         validation, test = job.last.validation_accuracy, job.last.test_accuracy
@@ -150,24 +162,39 @@ class Progress(Observer):
                 seconds = mean(each.train_seconds + each.evaluate_seconds for each in job.run.checkpoint.epochs)
                 self._winner[job.optimizer] = seconds / self._trial_seconds(job.optimizer)
 
+    def _count(self, job: Job, epochs: float) -> float:
+        """Count so many epochs of a job, and return how many of them are new."""
+        new = epochs - self._counted.get(job.run.run_id, 0)
+        self._counted[job.run.run_id] = epochs
+        self.spent[job.stage][job.optimizer] += new
+        return new
+
     def _free(self, job: Job) -> None:
         self._at = [None if at and at[0] is job else at for at in self._at]
 
     def _final_seconds(self, optimizer: str) -> float:
         """Return the seconds of an epoch of its finals; before one has ended, its winner's beside other trials."""
         latest = self._seconds.get((Stage.FINAL, optimizer))
-        return mean(latest) if latest else self._winner.get(optimizer, 1.0) * self._trial_seconds(optimizer)
+        return _of_an_epoch(latest) if latest else self._winner.get(optimizer, 1.0) * self._trial_seconds(optimizer)
 
     def _trial_seconds(self, optimizer: str) -> float:
         """Return the seconds of an epoch of its trials; before one has ended, those of all optimizers' trials."""
         latest = self._seconds.get((Stage.TRIAL, optimizer))
-        return mean(latest or itertools.chain.from_iterable(self._seconds.values()))
+        return _of_an_epoch(latest or itertools.chain.from_iterable(self._seconds.values()))
+
+    def _seconds_of(self, job: Job) -> float:
+        return (self._final_seconds if job.stage is Stage.FINAL else self._trial_seconds)(job.optimizer)
 
     def _begun(self, job: Job) -> float:
-        """Seconds since a worker is at its epoch, but no more than the epoch is expected to take."""
+        """Seconds since a worker is at its slice, but no more than an epoch is expected to take."""
         since = next((self._clock() - at[1] for at in self._at if at and at[0] is job), 0.0)
-        expected = self._final_seconds if job.stage is Stage.FINAL else self._trial_seconds
-        return min(since, expected(job.optimizer))
+        return min(since, self._seconds_of(job))
+
+
+def _of_an_epoch(slices: Iterable[tuple[float, float]]) -> float:
+    """Return the seconds of an epoch, by the epochs and seconds of slices."""
+    epochs, seconds = map(sum, zip(*slices, strict=True))
+    return seconds / epochs
 
 
 def _makespan(seconds: Sequence[float], workers: int) -> float:

@@ -9,18 +9,21 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 
-def rungs(warm_up: int, factor: int, epochs: int) -> list[int]:
-    """The epochs after which trials are pruned: `warm_up` times the powers of `factor`, before the last epoch."""
-    found = []
-    epoch = warm_up
-    while epoch < epochs:
-        found.append(epoch)
-        epoch *= factor
-    return found
+def halving_rungs(first: float, factor: int, epochs: int) -> tuple[float, ...]:
+    """Return `first` times the powers of `factor`, in epochs, before the last epoch."""
+    found: list[float] = []
+    rung = first
+    while rung < epochs:
+        found.append(rung)
+        rung *= factor
+    return tuple(found)
 
 
 class Standings:
     """How the trials of a study stand at each rung, kept in order: a decision costs no scan of all trials.
+
+    A trial has an accuracy at each milestone, which are the rungs and the ends of its epochs; `rungs` says which of
+    them, counted from 1, are rungs.
 
     What diverged or failed ranks last once its round is over. In its own round it counts with what it had, so that a
     decision is the same when it is taken again after a crash.

@@ -40,22 +40,22 @@ class Trials:
         return self._ready.popleft() if self._ready else None
 
     def put(self, job: Job) -> None:
-        """Take back a trial that trained an epoch; at a rung it waits for its round, and is then decided upon."""
-        self._standings[job.optimizer].record(job.number, _accuracies(job))
-        if job.epochs in self._definition.rungs:
+        """Take back a trial that trained a slice; at a rung it waits for its round, and is then decided upon."""
+        self._standings[job.optimizer].record(job.number, job.accuracies)
+        if job.is_at_a_rung:
             self._waiting[job.optimizer].append(job)
         else:
             self._ready.append(job)
         self._decide(job.optimizer)
 
     def end(self, job: Job) -> None:
-        """Tell its study. An epoch that was begun is spent, the one that diverged or failed too.
+        """Tell its study.
 
         Raises:
             WorkFailedError: trials fail one after the other for the same cause.
         """
         assert job.outcome is not None, "it has ended"
-        accuracies = _accuracies(job)
+        accuracies = job.accuracies
         self._searches[job.optimizer].tell(job.number, job.outcome, accuracies, job.spent, job.stored_id)
         del self._live[job.optimizer][job.number]
         _rank(self._standings[job.optimizer], job.number, job.outcome, accuracies)
@@ -74,7 +74,7 @@ class Trials:
                 job = self._live[name][trial.number] = self._open_job(name, trial)
                 self._standings[name].begin(trial.round)
                 if job.done:
-                    self._standings[name].record(job.number, _accuracies(job))
+                    self._standings[name].record(job.number, job.accuracies)
                     self._ready.append(job)
                 else:  # an earlier process may have left it at a rung
                     self.put(job)
@@ -92,17 +92,18 @@ class Trials:
     def _decide(self, name: str) -> None:
         """Release the study's waiting trials whose round has come to their rung, as pruned or going on."""
         for job in list(self._waiting[name]):
-            if self._definition.asynchronous or self._round_is_at(name, job.epochs):
+            if self._definition.asynchronous or self._round_is_at(name, len(job.accuracies)):
                 self._waiting[name].remove(job)
-                job.pruned = not self._standings[name].goes_on(job.number, _accuracies(job))
+                job.pruned = not self._standings[name].goes_on(job.number, job.accuracies)
                 self._ready.append(job)
 
-    def _round_is_at(self, name: str, rung: int) -> bool:
-        """Whether no trial of the round is still to come there."""
-        return not self._asked[name] and all(each.epochs >= rung for each in self._live[name].values())
+    def _round_is_at(self, name: str, milestone: int) -> bool:
+        """Whether no trial of the round is still to come to the milestone of that number."""
+        return not self._asked[name] and all(len(each.accuracies) >= milestone for each in self._live[name].values())
 
-    def _begun(self, name: str) -> int:
-        return self._searches[name].spent + sum(job.limit for job in self._live[name].values())
+    def _begun(self, name: str) -> float:
+        begun = sum(job.limit for job in self._live[name].values())
+        return self._searches[name].epochs_spent + begun
 
 
 class Finals:
@@ -123,7 +124,7 @@ class Finals:
         return self._ready.popleft() if self._ready else None
 
     def put(self, job: Job) -> None:
-        """Take back a final that has trained one more epoch."""
+        """Take back a final that has trained one more slice."""
         self._ready.append(job)
 
     def end(self, job: Job) -> None:
@@ -132,7 +133,8 @@ class Finals:
 
 def _standings(definition: SweepDefinition, trials: Sequence[Trial]) -> Standings:
     """Return the standings of the trials of a study that have ended."""
-    standings = Standings(definition.rungs, definition.reduction_factor)
+    milestones = definition.milestones
+    standings = Standings([milestones.index(rung) + 1 for rung in definition.pruned_at], definition.reduction_factor)
     for trial in trials:
         standings.begin(trial.round)
         if trial.outcome is not None:
@@ -144,9 +146,3 @@ def _rank(standings: Standings, number: int, outcome: Outcome, accuracies: Seque
     standings.record(number, accuracies)
     if outcome in (Outcome.DIVERGED, Outcome.FAILED):
         standings.rank_last(number, accuracies)
-
-
-def _accuracies(job: Job) -> tuple[float, ...]:
-    """Validation accuracy after each epoch."""
-    accuracies = (metrics.validation_accuracy for metrics in job.run.checkpoint.epochs)
-    return tuple(accuracy for accuracy in accuracies if accuracy is not None)

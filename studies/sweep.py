@@ -138,7 +138,7 @@ def _watch(sweep: Sweep, observer: SweepObserver) -> None:
     progress = Progress(
         sweep.definition,
         sweep.pool.workers,
-        {name: study.spent for name, study in searches.items()},
+        {name: study.epochs_spent for name, study in searches.items()},
         finals,
         {name: study.best[1] for name, study in searches.items() if study.best},
     )

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInputError
-from harness.records import DatasetInput, Outcome, Tag
+from harness.records import DatasetInput, MetricRow, Outcome, Tag
 from harness.tracking.tracker import FoundRun
 
 
 @dataclass
 class MemoryRun:
-    """A run as the in-memory tracker keeps it. `history` maps a step to its metrics."""
+    """A run as the in-memory tracker keeps it. `history` maps an epoch to its metrics."""
 
     experiment: str
     name: str
     params: dict[str, Any]
     tags: dict[str, str]
     history: dict[int, dict[str, float]] = field(default_factory=dict)
+    rows: list[MetricRow] = field(default_factory=list)
     artifacts: dict[str, bytes] = field(default_factory=dict)
     inputs: tuple[DatasetInput, ...] = ()
     trained_by: str | None = None  # of a sweep's model
@@ -44,9 +45,11 @@ class MemoryTracker:
         self.runs[run_id].outcome = None
         self.runs[run_id].params.update(params)
 
-    def last_step(self, run_id: str) -> int:
-        """The last step of a run's metrics, 0 where it has none."""
-        return max(self.runs[run_id].history, default=0)
+    def last_step(self, run_id: str, metric: str) -> int:
+        """The last step of a run's metric, 0 where it has none."""
+        run = self.runs[run_id]
+        of_epochs = [step for step, metrics in run.history.items() if metric in metrics]
+        return max([*of_epochs, *(row.step for row in run.rows if row.name == metric)], default=0)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record on what data a run is; what is recorded already stays."""
@@ -57,6 +60,13 @@ class MemoryTracker:
         if step in self.runs[run_id].history:
             raise ValueError(f"run {run_id!r} has metrics at step {step} already")
         self.runs[run_id].history[step] = dict(metrics)
+
+    def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
+        """Record values of metrics; a step of a metric has its value once."""
+        there = {(row.name, row.step) for row in self.runs[run_id].rows}
+        if again := [row for row in rows if (row.name, row.step) in there]:
+            raise ValueError(f"run {run_id!r} has {again[0]} already")
+        self.runs[run_id].rows.extend(rows)
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run."""

@@ -2,9 +2,9 @@
 
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import read_sweep
-from harness.training.loop import advance, initial_state
-from harness.training.state import RunState
+from harness.training.loop import initial_state
 from tests.memory_tracker import MemoryTracker
+from tests.training import train_epochs
 
 IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
 
@@ -16,11 +16,8 @@ def numbers(metrics):
 
 def in_slices(config, data, epochs, splits):
     """The last state and the metrics of a run whose state goes through bytes after each epoch."""
-    state, metrics = initial_state(config), ()
-    for _ in range(epochs):
-        after = advance(config, RunState.from_bytes(state.to_bytes()), data, 1, splits)
-        state, metrics = after.state, metrics + after.metrics
-    return state, metrics
+    trained = train_epochs(config, initial_state(config), data, epochs, splits)
+    return trained.state, trained.metrics
 
 
 def sweep_numbers(tracker: MemoryTracker):

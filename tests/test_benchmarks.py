@@ -12,7 +12,7 @@ import pytest
 from experiments import catalog
 from harness.config import validated, with_settings
 from harness.training.data import load_splits
-from harness.training.loop import advance, build, initial_state
+from harness.training.loop import build, initial_state
 from studies.definition import SweepDefinition
 from tests import benchmarks, chapter
 from tests.benchmarks import default_sweep, known_answers, sweeps, where
@@ -21,6 +21,7 @@ from tests.contenders.record import record
 from tests.contenders.sweeps import best_finals, finals
 from tests.contenders.sweeps import default_sweep as default_sweep_of
 from tests.contenders.winners import winners
+from tests.training import train_epochs
 
 TABLE = (Path(benchmarks.__file__).parent / "README.md").read_text(encoding="utf-8")
 
@@ -181,7 +182,7 @@ def test_the_best_of_each_optimizer_is_trained_again_on_every_fresh_seed(config,
     def final(config, seed):
         config = with_settings(config, {"seed": seed})
         splits = load_splits(config.dataset, config.device, data)
-        return advance(config, initial_state(config), splits, 1, ["test"]).metrics[-1].test_accuracy
+        return train_epochs(config, initial_state(config), splits, 1, ["test"]).metrics[-1].test_accuracy
 
     tried = [(0.7, of("sgd", 0.5)), (0.9, of("sgd", 0.1)), (0.9, of("sgd", 0.2)), (0.8, of("adam", 0.001))]
     found = winners(tried, (1, 2), 1, data)

@@ -1,4 +1,4 @@
-"""A sweep as a person watches it run: one screen on a terminal, a line per epoch where it is piped."""
+"""A sweep as a person watches it run: one screen on a terminal, a line for each tenth of an epoch in a pipe."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,14 +7,15 @@ from statistics import mean
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from experiments.cli.terminal import duration, epoch_line, workers_table
+from experiments.cli.terminal import duration, epoch_line, slice_line, workers_table
 from harness.errors import brief
-from harness.records import EpochMetrics, Outcome, Stage
+from harness.records import Outcome, Stage
+from harness.slices import SliceResult
 from studies.definition import SweepDefinition
 from studies.jobs import Job
 from studies.progress import Progress, SweepObserver, describe
@@ -38,21 +39,27 @@ def watch(definition: SweepDefinition) -> Iterator[SweepObserver]:
 
 
 class Lines(SweepObserver):
-    """A line per epoch."""
+    """A line for each epoch, and within one for each tenth of it that a slice ends behind."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.tenths: dict[str, int] = {}  # of each job, that were told
 
     def opened(self, sweep_id: str, progress: Progress) -> None:
         """Name the sweep, and how far it is."""
         self.progress = progress
         definition = progress.definition
         subset = "; on a subset of the data: its accuracies mean nothing" if definition.subset else ""
-        self._line(f"sweep {sweep_id}: {progress.epochs_done} of {definition.total_epochs} epochs done{subset}")
+        self._line(f"sweep {sweep_id}: {progress.epochs_done:.1f} of {definition.total_epochs} epochs done{subset}")
 
-    def trained(self, job: Job, metrics: EpochMetrics) -> None:
-        """One line."""
-        self._print(job, f"{epoch_line(metrics, job.run.config.epochs)}  {duration(self.progress.seconds_left)} left")
+    def trained(self, job: Job, result: SliceResult) -> None:
+        """One line, if the job has come a tenth of an epoch further since the last one."""
+        tenths = int(job.epochs * 10)
+        if result.metrics is None and tenths <= self.tenths.get(job.run.run_id, 0):
+            return
+        self.tenths[job.run.run_id] = tenths
+        said = epoch_line(result.metrics, job.run.config.epochs) if result.metrics else slice_line(job.epochs, result)
+        self._print(job, f"{said}  {duration(self.progress.seconds_left)} left")
 
     def ended(self, job: Job) -> None:
         """One line where it did not complete, with its cause."""
@@ -62,7 +69,7 @@ class Lines(SweepObserver):
 
     def _print(self, job: Job, text: str) -> None:
         done, of = self.progress.epochs_done, self.progress.definition.total_epochs
-        self._line(f"[{done}/{of}] {describe(job)} of {job.optimizer}  {text}")
+        self._line(f"[{done:.1f}/{of}] {describe(job)} of {job.optimizer}  {text}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -78,7 +85,8 @@ class Screen(SweepObserver):
         self.progress: Progress | None = None
         self.failures: deque[str] = deque(maxlen=SHOWN_FAILURES)
         left = TextColumn("{task.fields[left]} left")
-        columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left)
+        done = TextColumn("{task.completed:.1f}/{task.total}")
+        columns = (TextColumn("epochs"), BarColumn(), done, TimeElapsedColumn(), left)
         self.bar = RichProgress(*columns, console=console)
         self.task = self.bar.add_task("epochs", total=definition.total_epochs, left=duration(None))
 
@@ -101,11 +109,12 @@ class Screen(SweepObserver):
         table = Table("optimizer", "epochs", "best validation", "running", "mean test", box=None, pad_edge=False)
         each = definition.total_epochs // len(definition.optimizers)
         for name in definition.optimizers:
-            running = ", ".join(_running(job) for job in list(progress.running.values()) if job.optimizer == name)
+            jobs = [job for job in list(progress.running.values()) if job.optimizer == name]
+            running = ", ".join(f"{describe(job)}, {progress.position(job)}{_accuracy(job)}" for job in jobs)
             best = f"{progress.best[name]:.2%}" if name in progress.best else ""
             finals = f"{mean(progress.finals[name]):.2%}" if progress.finals[name] else ""
             spent = sum(of_stage[name] for of_stage in progress.spent.values())
-            table.add_row(Text(name), f"{spent}/{each}", best, Text(running), finals)
+            table.add_row(Text(name), f"{spent:.1f}/{each}", best, Text(running), finals)
         subset = ["subset of the data: its accuracies mean nothing"] if definition.subset else []
         failures = Text("".join(f"{each}\n" for each in list(self.failures)))
         return Group(*subset, table, failures, workers_table(progress.workers), "", self.bar, "")
@@ -118,6 +127,7 @@ def _cause(job: Job) -> str:
     return brief(job.failure or "")
 
 
-def _running(job: Job) -> str:
-    accuracy = "" if job.last is None else f" {job.last.validation_accuracy:.2%}"
-    return f"{describe(job)}, epoch {job.epochs + 1}/{job.limit}{accuracy}"
+def _accuracy(job: Job) -> str:
+    """The last one that was measured on validation, wherever in an epoch."""
+    points = job.run.checkpoint.points
+    return f" {points[-1].validation_accuracy:.2%}" if points else ""

@@ -76,6 +76,10 @@ Workers = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Slices at a time; by default one per core, or what a cluster holds."),
 ]
+SliceSeconds = Annotated[
+    float,
+    typer.Option(min=0, metavar="S", help="How long a worker trains at a time, which changes no number."),
+]
 ExecutorOption = Annotated[str, typer.Option(metavar="NAME", help="inline, local or ray.")]
 RayAddress = Annotated[
     str | None,

@@ -16,6 +16,7 @@ from experiments.cli.options import (
     NoPruning,
     RayAddress,
     SamplerOption,
+    SliceSeconds,
     StorageOption,
     SweepArgument,
     TrialsOption,
@@ -23,6 +24,7 @@ from experiments.cli.options import (
 )
 from experiments.cli.prose import print_json, say
 from harness.errors import HarnessError, WorkFailedError
+from harness.records import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +46,7 @@ def sweep(
     asynchronous: Asynchronous = False,
     fast: Fast = False,
     workers: Workers = None,
+    slice_seconds: SliceSeconds = SLICE_SECONDS,
     executor: ExecutorOption = "local",
     ray_address: RayAddress = None,
     storage: StorageOption = None,
@@ -61,7 +64,8 @@ def sweep(
 
     declared = catalog.load_sweep(experiment)
     definition = _adjusted(declared.sweep, trials, sampler, no_pruning, asynchronous, fast)
-    workplace = functools.partial(open_pool, executor, workers, data_dir, declared.slice_resources, ray_address)
+    resources = declared.slice_resources
+    workplace = functools.partial(open_pool, executor, workers, data_dir, resources, ray_address, slice_seconds)
     if dry_run:
         _print_plan(catalog.title(experiment), definition, workplace, as_json)
         return
@@ -190,7 +194,7 @@ def _stop_on_signals() -> "Event":
         if stop.is_set():
             signal.default_int_handler(number, frame)
         stop.set()
-        say("harness: finishing the epochs in flight; again ends at once", err=True)
+        say("harness: finishing the slices in flight; again ends at once", err=True)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)

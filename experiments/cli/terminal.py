@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from harness.doctor import Finding
     from harness.predict import Prediction
     from harness.reproduce import Reproduction
+    from harness.slices import SliceResult
     from reports.status import SweepProgress
     from studies.definition import SweepDefinition
 
 SHOWN_WORKERS = 12
+LAST_STEPS = 50  # of which the training loss is shown while an epoch is under way
 WITHOUT_TERMINAL = 10_000  # columns
 
 
@@ -37,6 +39,13 @@ def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
         f"epoch {metrics.epoch}{'' if epochs is None else f'/{epochs}'}  train loss {metrics.train_loss:.4f}  "
         f"{measured}{metrics.train_seconds:.1f} s"
     )
+
+
+def slice_line(epochs: float, result: "SliceResult") -> str:
+    """A slice in one line, within the epoch that is so far: the loss of its last steps, what was measured last."""
+    loss = float(result.steps.losses[-LAST_STEPS:].mean())
+    measured = f"validation accuracy {result.points[-1].validation_accuracy:.4f}  " if result.points else ""
+    return f"epoch {epochs:.1f}  train loss {loss:.4f}  {measured}{result.seconds:.1f} s"
 
 
 def duration(seconds: float | None) -> str:
@@ -78,8 +87,8 @@ def print_experiments(experiments: Mapping[str, "Experiment"]) -> None:
 
 def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: float) -> None:
     """What a sweep would do: its budgets, for how long, and what each optimizer's study searches."""
-    rungs = ", ".join(map(str, definition.rungs))
-    pruned = f", the best 1/{definition.reduction_factor} going on after epoch {rungs}" if rungs else ""
+    rungs = ", ".join(f"{rung:g}" for rung in definition.pruned_at)
+    pruned = f", the best 1/{definition.reduction_factor} going on after {rungs} epochs" if rungs else ""
     say(
         f"{name}: {definition.total_epochs} epochs of {definition.base.dataset.train_size:,} images; per optimizer "
         f"{definition.budget} epochs of trials of {definition.trial_epochs} epochs ({definition.sampler}{pruned}), "
@@ -125,7 +134,7 @@ def print_progress(progress: "SweepProgress", process: str | None, is_here: bool
     table = Table("optimizer", "epochs of trials", "best validation", "finals", "running", box=None, pad_edge=False)
     for each in progress.studies:
         best = "" if each.best is None else f"{each.best:.2%}"
-        spent, finals = f"{each.epochs_spent}/{each.budget}", f"{each.finals}/{each.final_seeds}"
+        spent, finals = f"{each.epochs_spent:.1f}/{each.budget}", f"{each.finals}/{each.final_seeds}"
         table.add_row(each.optimizer, spent, best, finals, ", ".join(each.running) if process else "")
     console.print(table)
     if process is not None:
@@ -139,7 +148,8 @@ def print_progress(progress: "SweepProgress", process: str | None, is_here: bool
         state = f"stopped; `{progress.command}` goes on with it"
     else:
         state = "stopped, or running in another folder or on another machine"
-    line = f"sweep {progress.sweep_id} of {progress.name}: {progress.epochs_done} of {progress.total_epochs} epochs, "
+    done = f"{progress.epochs_done:.1f} of {progress.total_epochs} epochs"
+    line = f"sweep {progress.sweep_id} of {progress.name}: {done}, "
     subset = "; on a subset of the data: its accuracies mean nothing" if progress.subset else ""
     say(line + state + subset)
 

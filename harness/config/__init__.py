@@ -17,9 +17,18 @@ from harness.config.optimizers import (
 )
 from harness.config.overrides import config_keys, parse_config, with_settings
 from harness.config.plugins import OwnConfig
+from harness.config.positions import (
+    images_at,
+    measured_steps,
+    step_after,
+    step_at,
+    steps_per_epoch,
+    window_ends,
+)
 from harness.config.recorded import recorded, unflatten
 from harness.config.run import OWN, RunConfig, canonical_json, config_hash, differences, flatten
 from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
+from harness.config.trajectory import TrajectoryConfig
 
 __all__ = [
     "DATASETS",
@@ -43,17 +52,24 @@ __all__ = [
     "OwnOptimizerConfig",
     "RunConfig",
     "StepSchedule",
+    "TrajectoryConfig",
     "WarmedUp",
     "canonical_json",
     "config_hash",
     "config_keys",
     "differences",
     "flatten",
+    "images_at",
     "learning_rate",
+    "measured_steps",
     "parse_config",
     "recorded",
     "refused",
+    "step_after",
+    "step_at",
+    "steps_per_epoch",
     "unflatten",
     "validated",
+    "window_ends",
     "with_settings",
 ]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
@@ -14,6 +14,7 @@ from harness.config.networks import AnyModel, ModelConfig, OwnModelConfig
 from harness.config.optimizers import OPTIMIZER_CONFIGS, AdadeltaConfig, OptimizerConfig, OwnOptimizerConfig
 from harness.config.plugins import OwnConfig
 from harness.config.schedules import SCHEDULES, ConstantSchedule, ScheduleConfig, WarmedUp
+from harness.config.trajectory import TrajectoryConfig
 from harness.errors import BadInputError
 
 
@@ -34,6 +35,8 @@ class RunConfig(FrozenModel):
     `fused`: the optimizer's step is torch's one kernel for it, where there is one.
     """
 
+    added_later: ClassVar[frozenset[str]] = frozenset({"trajectory"})
+
     dataset: AnyDataset = DatasetConfig()
     model: AnyModel = ModelConfig()
     optimizer: OptimizerConfig = AdadeltaConfig(lr=0.5)
@@ -51,6 +54,7 @@ class RunConfig(FrozenModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     fused: bool = False
+    trajectory: TrajectoryConfig = TrajectoryConfig()
 
     @model_validator(mode="after")
     def _batch_fits_the_data(self) -> Self:

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from harness.errors import WorkFailedError
-from harness.records import DatasetInput, Outcome, Tag
+from harness.records import DatasetInput, MetricRow, Outcome, Tag
 from harness.tracking.connection import is_away
 from harness.tracking.tracker import FoundRun, Tracker
 
@@ -58,9 +58,9 @@ class Outbox:
         """Mark a run as running again."""
         self._send(run_id, lambda: self._tracker.reopen_run(self.stored_id(run_id), params))
 
-    def last_step(self, run_id: str) -> int:
-        """The last step of a run's metrics, 0 where it has none."""
-        return self._send(run_id, lambda: self._tracker.last_step(self.stored_id(run_id))).result()
+    def last_step(self, run_id: str, metric: str) -> int:
+        """Return the last step of a run's metric, 0 where it has none."""
+        return self._send(run_id, lambda: self._tracker.last_step(self.stored_id(run_id), metric)).result()
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record on what data a run is; what is recorded already stays."""
@@ -68,15 +68,27 @@ class Outbox:
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
+        first = next(iter(metrics))
 
         def log() -> None:
             self._tracker.log_metrics(self.stored_id(run_id), metrics, step)
 
         def log_unless_there() -> None:
-            if self._tracker.last_step(self.stored_id(run_id)) < step:
+            if self._tracker.last_step(self.stored_id(run_id), first) < step:
                 log()
 
         self._send(run_id, log, log_unless_there)
+
+    def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
+        """Record values of metrics, those of a metric in the order of their steps."""
+
+        def log_what_is_not_there() -> None:
+            stored = self.stored_id(run_id)
+            last = {name: self._tracker.last_step(stored, name) for name in {row.name for row in rows}}
+            if missing := [row for row in rows if row.step > last[row.name]]:
+                self._tracker.log_rows(stored, missing)
+
+        self._send(run_id, lambda: self._tracker.log_rows(self.stored_id(run_id), rows), log_what_is_not_there)
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run."""

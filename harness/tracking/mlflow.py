@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, without_password
 from harness.lock import this_process
-from harness.records import DatasetInput, Outcome, Stage, Tag
+from harness.records import DatasetInput, MetricRow, Outcome, Stage, Tag
 from harness.tracking.charts import VIEW, charts, charts_route
 from harness.tracking.connection import (
     DELETED,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput as MlflowInput
 
 logger = logging.getLogger(__name__)
+MOST_ROWS = 1000  # that MLflow takes in one batch
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
     Outcome.PRUNED: "FINISHED",
@@ -72,9 +73,9 @@ class MlflowTracker:
         if self._monitored:
             self._monitor(run_id, tags)
 
-    def last_step(self, run_id: str) -> int:
-        """The last step of a run's metrics, 0 where it has none."""
-        return last_step(self._client, run_id)
+    def last_step(self, run_id: str, metric: str) -> int:
+        """Return the last step of a run's metric, 0 where it has none."""
+        return last_step(self._client, run_id, metric)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record on what data a run is; what is recorded already stays."""
@@ -90,10 +91,16 @@ class MlflowTracker:
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
+        self.log_rows(run_id, [MetricRow(name, value, step) for name, value in metrics.items()])
+
+    def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
+        """Record values of metrics, those of a metric in the order of their steps."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
+        for first in range(0, len(rows), MOST_ROWS):
+            batch = [Metric(row.name, row.value, now, row.step) for row in rows[first : first + MOST_ROWS]]
+            self._client.log_batch(run_id, metrics=batch)
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run. `name` may hold folders, separated by slashes."""

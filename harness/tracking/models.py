@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.config import FrozenModel
 from harness.errors import BadInputError
-from harness.records import USES, Tag
+from harness.records import METRIC_NAMES, USES, Tag
 from harness.tracking.connection import is_away
 from harness.tracking.read import last_step
 
@@ -47,7 +47,8 @@ def keep_model(client: "MlflowClient", run_id: str, trained_by: str, write: Call
         try:
             _put_ids(folder, logged)
             client.log_model_artifacts(logged.model_id, str(folder))
-            client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, last_step(client, trained_by))])
+            epochs = last_step(client, trained_by, METRIC_NAMES["train_loss"])
+            client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, epochs)])
             client.log_batch(trained_by, metrics=_metrics_of(client, trainer, logged))
             return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         except Exception as error:

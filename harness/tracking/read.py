@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, StoreAwayError, without_password
-from harness.records import DEFINITION_ARTIFACT, METRIC_NAMES, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, Stage, Tag
 from harness.tracking.connection import connect, is_away, require_files_within_reach, tracking_uri
 from harness.tracking.defaults import our_defaults
 from harness.tracking.histories import points
@@ -51,9 +51,9 @@ def read_run(run_id: str) -> "Run":
         ) from None
 
 
-def last_step(client: "MlflowClient", run_id: str) -> int:
-    """The last step of a run's metrics, 0 where it has none."""
-    history = client.get_metric_history(run_id, METRIC_NAMES["train_loss"])
+def last_step(client: "MlflowClient", run_id: str, metric: str) -> int:
+    """Return the last step of a run's metric, 0 where it has none."""
+    history = client.get_metric_history(run_id, metric)
     return max((point.step for point in history), default=0)
 
 

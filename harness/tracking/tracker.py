@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.records import DatasetInput, Outcome
+from harness.records import DatasetInput, MetricRow, Outcome
 
 
 class Tracker(Protocol):
@@ -18,14 +18,17 @@ class Tracker(Protocol):
     def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
 
-    def last_step(self, run_id: str) -> int:
-        """The last step of a run's metrics, 0 where it has none."""
+    def last_step(self, run_id: str, metric: str) -> int:
+        """Return the last step of a run's metric, 0 where it has none."""
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record on what data a run is; what is recorded already stays."""
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
+
+    def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
+        """Record values of metrics, those of a metric in the order of their steps."""
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run. `name` may hold folders, separated by slashes."""

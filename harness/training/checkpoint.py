@@ -1,4 +1,4 @@
-"""What is kept of a run so that it can go on after anything: state and metrics in one checked file per epoch."""
+"""What is kept of a run so that it can go on after anything: state and metrics in one checked file."""
 
 import contextlib
 import hashlib
@@ -11,21 +11,25 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import BadInputError, DamagedFileError
-from harness.records import Divergence, EpochMetrics, Mistakes
+from harness.records import Divergence, EpochMetrics, Mistakes, Point
+from harness.training.trajectory import Steps, steps_from_bytes, steps_to_bytes
 
-KEYS = {"epochs", "divergence", "mistakes"}  # of a file
+KEYS = {"epochs", "step", "points", "divergence", "mistakes"}  # of a file
 KEPT = 2  # the last one, and the one before it in case the last is damaged
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after its last whole epoch. `state` is `RunState.to_bytes`; None before the first epoch.
+    """A run after its last slice. `state` is `RunState.to_bytes`; None before the first slice.
 
+    `epochs` are the whole ones, `step` steps of the next one are trained. `points` are all that were measured.
     `mistakes` are there once a run that is measured on the test set has come to its end.
     """
 
     state: bytes | None = None
     epochs: tuple[EpochMetrics, ...] = ()
+    step: int = 0
+    points: tuple[Point, ...] = ()
     divergence: Divergence | None = None
     mistakes: Mistakes | None = None
 
@@ -34,18 +38,16 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint so that a crash leaves either all of it or none; drop all but the last `KEPT`."""
     metrics = {
         "epochs": [each.model_dump(mode="json") for each in checkpoint.epochs],
+        "step": checkpoint.step,
+        "points": [each.model_dump(mode="json") for each in checkpoint.points],
         "divergence": checkpoint.divergence and checkpoint.divergence.model_dump(mode="json"),
         "mistakes": checkpoint.mistakes and checkpoint.mistakes.model_dump(mode="json"),
     }
     body = json.dumps(metrics).encode() + b"\n" + (checkpoint.state or b"")
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"epoch-{len(checkpoint.epochs):05d}.checkpoint"
-    temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
-        file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    step = f".step-{checkpoint.step:09d}" if checkpoint.step else ""  # sorted after the epochs that are whole by then
+    path = folder / f"epoch-{len(checkpoint.epochs):05d}{step}.checkpoint"
+    _write(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
     for old in _paths(folder)[:-KEPT]:
         old.unlink()
 
@@ -75,7 +77,7 @@ def load(path: Path) -> Checkpoint:
             str(path),
             f"is damaged, with sha256 {actual}",
             expected=f"sha256 {expected[:64].decode('ascii', 'replace')}",
-            next_step="delete that file to go on from the epoch before it",
+            next_step="delete that file to go on from the one before it",
         )
     metrics, _, state = body.partition(b"\n")
     values = json.loads(metrics)
@@ -84,6 +86,8 @@ def load(path: Path) -> Checkpoint:
         return Checkpoint(
             state=state or None,
             epochs=tuple(EpochMetrics.model_validate(each) for each in values["epochs"]),
+            step=values.get("step", 0),  # older: whole epochs alone
+            points=tuple(Point.model_validate(each) for each in values.get("points", ())),
             divergence=values["divergence"] and Divergence.model_validate(values["divergence"]),
             mistakes=Mistakes.model_validate(values["mistakes"]) if values.get("mistakes") else None,  # older: none
         )
@@ -104,6 +108,18 @@ def _require_known(path: Path, later: list[str]) -> None:
         )
 
 
+def save_steps(folder: Path, epoch: int, steps: Steps) -> None:
+    """Keep what each step of a whole epoch gave."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / f"epoch-{epoch:05d}.steps", steps_to_bytes([steps]))
+
+
+def load_steps(folder: Path, epoch: int) -> Steps | None:
+    """Return what each step of a whole epoch gave; None where that was not kept."""
+    path = folder / f"epoch-{epoch:05d}.steps"
+    return steps_from_bytes(path.read_bytes()) if path.exists() else None
+
+
 def is_kept(folder: Path) -> bool:
     """Whether `folder` has a checkpoint: a crash can leave it without one."""
     return bool(_paths(folder))
@@ -118,6 +134,16 @@ def discard(folder: Path) -> None:
         for path in _paths(folder):
             path.unlink()
         shutil.rmtree(folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves all of it, or what was there before."""
+    temporary = path.with_suffix(".partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -1,41 +1,52 @@
 """The training loop: (config, state, data) -> (state, metrics). No files, no tracking, no terminal."""
 
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F  # noqa: N812
 from torch.optim.lr_scheduler import LRScheduler
 
-from harness.config import RunConfig
-from harness.records import Divergence, EpochMetrics, Mistakes
+from harness.config import RunConfig, measured_steps
+from harness.records import Divergence, EpochMetrics, Mistakes, Point
 from harness.training.augmentation import build_augmentation
 from harness.training.data import class_names
 from harness.training.determinism import isolated
+from harness.training.epoch import Epoch
+from harness.training.evaluation import evaluate, forward, to_evaluate, to_train
 from harness.training.generators import seed_generators
-from harness.training.images import Split, Splits, normalize
+from harness.training.images import Split, Splits
+from harness.training.measuring import measure_point, point_at_the_end
 from harness.training.mistakes import find_mistakes
-from harness.training.networks import gives_logits, log_probabilities, new_model
+from harness.training.networks import gives_logits, new_model
 from harness.training.optimizers import build_optimizer
-from harness.training.order import epoch_order, skip_evaluation_pass
+from harness.training.order import skip_evaluation_pass
 from harness.training.schedules import build_scheduler
 from harness.training.state import RunState, capture, restore
 
 EvaluationSplit = Literal["validation", "test"]
+AfterStep = Callable[[Epoch], bool]  # whether the slice ends here
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What `advance` returns. After a divergence `state` is that of the last whole epoch.
+    """What `advance` returns.
 
-    `mistakes` are those of the config's last epoch, where it was evaluated on the test set.
+    `losses` and `correct` (steps,) are of all steps of the epoch until now, those of earlier slices too. `points` are
+    those that this slice measured. `metrics` are there where the epoch came to its end. After a divergence `state` is
+    that before the step which diverged. `mistakes` are those of the config's last epoch, where it was evaluated on
+    the test set.
     """
 
     state: RunState
-    metrics: tuple[EpochMetrics, ...]
+    losses: Tensor
+    correct: Tensor
+    points: tuple[Point, ...] = ()
+    metrics: EpochMetrics | None = None
     divergence: Divergence | None = None
     mistakes: Mistakes | None = None
 
@@ -48,67 +59,101 @@ def initial_state(config: RunConfig) -> RunState:
 
 
 def advance(
-    config: RunConfig, state: RunState, data: Splits, epochs: int, evaluate_on: Sequence[EvaluationSplit]
+    config: RunConfig,
+    state: RunState,
+    data: Splits,
+    evaluate_on: Sequence[EvaluationSplit],
+    steps: int | None = None,
+    after_step: AfterStep | None = None,
 ) -> Slice:
-    """Train `epochs` more epochs from `state`, evaluating each of them on the named splits."""
+    """Train the epoch that `state` is in to its end, or less: so many steps, or until `after_step` ends it.
+
+    It is measured where the config's trajectory says, and at its end on the named splits.
+    """
+    trained = _train(config, state, data, evaluate_on, steps, after_step)
+    if trained.divergence is None or trained.divergence.split != "train":
+        return trained
+    # the state before that step is the same wherever slices begin and end
+    before = trained.divergence.step - state.step
+    if before == 0:
+        return replace(trained, state=state)
+    return replace(trained, state=_train(config, state, data, (), before, None).state)
+
+
+def _train(
+    config: RunConfig,
+    state: RunState,
+    data: Splits,
+    evaluate_on: Sequence[EvaluationSplit],
+    steps: int | None,
+    after_step: AfterStep | None,
+) -> Slice:
     with isolated(config):
         model, optimizer, scheduler = build(config)
         restore(state, config, model, optimizer, scheduler)
-        metrics: list[EpochMetrics] = []
+        number, size = state.epoch + 1, config.batch_size
+        epoch = Epoch.go_on(data.train, size, state.begun) if state.begun else Epoch.begin(data.train, size)
+        whole = len(epoch.batches)
+        last = whole if steps is None else min(epoch.step + steps, whole)
+        measured = measured_steps(config, number) if "validation" in evaluate_on else ()
+        points: list[Point] = []
+
+        to_train(model, optimizer)
+        for end in (*(each for each in measured if epoch.step < each < last), last):
+            train_steps(model, optimizer, scheduler, epoch, data.train, config, end, after_step)
+            if (at := epoch.diverged_at) is not None:
+                epoch.step = at
+                return _slice(state, epoch, points, divergence=Divergence(epoch=number, step=at, split="train"))
+            if epoch.step in measured:
+                points.append(measure_point(model, optimizer, epoch, data.validation, config, number))
+            if epoch.step < end:
+                break
+        if epoch.step < whole:
+            return _slice(capture(config, state.epoch, model, optimizer, scheduler, epoch.begun), epoch, points)
+
+        to_evaluate(model, optimizer)
+        started = time.perf_counter()
+        evaluated: dict[str, float] = {}
         mistakes = None
-        for epoch in range(state.epoch + 1, state.epoch + epochs + 1):
-            started = time.perf_counter()
-            losses, correct, sizes = train_epoch(model, optimizer, data.train, config, scheduler)
-            to_evaluate(model, optimizer)
-            diverged = (~losses.isfinite()).nonzero()
-            train_seconds = time.perf_counter() - started
-            if len(diverged):
-                return Slice(state, tuple(metrics), Divergence(epoch=epoch, step=int(diverged[0]), split="train"))
-
-            started = time.perf_counter()
-            evaluated: dict[str, float] = {}
-            for name in evaluate_on:
-                split = getattr(data, name)
-                loss, accuracy, outputs = evaluate(model, split, config)
-                if loss == float("inf") or loss != loss:
-                    return Slice(state, tuple(metrics), Divergence(epoch=epoch, step=len(losses), split=name))
-                evaluated |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-                if name == "test" and epoch == config.epochs:
-                    mistakes = find_mistakes(outputs, split, class_names(config.dataset, outputs.shape[1]))
-            skip_evaluation_pass()
-            metrics.append(
-                EpochMetrics(
-                    epoch=epoch,
-                    train_loss=float(losses.double() @ sizes.double()) / len(data.train),
-                    train_accuracy=correct / len(data.train),
-                    train_seconds=train_seconds,
-                    evaluate_seconds=time.perf_counter() - started,
-                    images_per_second=len(data.train) / train_seconds,
-                    **evaluated,
-                )
-            )
-            state = capture(config, epoch, model, optimizer, scheduler)
-        return Slice(state, tuple(metrics), mistakes=mistakes)
+        for name in evaluate_on:
+            split = getattr(data, name)
+            loss, accuracy, outputs = evaluate(model, split, config)
+            if not math.isfinite(loss):
+                before = capture(config, state.epoch, model, optimizer, scheduler, epoch.begun)
+                return _slice(before, epoch, points, divergence=Divergence(epoch=number, step=whole, split=name))
+            evaluated |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+            if name == "validation" and config.trajectory.images:
+                points.append(point_at_the_end(outputs, epoch, split, config, number))
+            if name == "test" and number == config.epochs:
+                mistakes = find_mistakes(outputs, split, class_names(config.dataset, outputs.shape[1]))
+        skip_evaluation_pass()
+        epoch.evaluate_seconds += time.perf_counter() - started
+        metrics = _metrics_of(epoch, number, evaluated)
+        after = capture(config, number, model, optimizer, scheduler)
+        return _slice(after, epoch, points, metrics=metrics, mistakes=mistakes)
 
 
-def train_epoch(
+def _slice(state: RunState, epoch: Epoch, points: Sequence[Point], **more: Any) -> Slice:  # noqa: ANN401
+    return Slice(state, *epoch.trained, tuple(points), **more)
+
+
+def train_steps(
     model: nn.Module,
     optimizer: optim.Optimizer,
+    scheduler: LRScheduler | None,
+    epoch: Epoch,
     data: Split,
     config: RunConfig,
-    scheduler: LRScheduler | None = None,
-) -> tuple[Tensor, int, Tensor]:
-    """One pass over `data`. Returns the loss of every step (steps,), images right, and batch sizes (steps,)."""
-    model.train()
-    _call_if_there(optimizer, "train")
+    last: int,
+    after_step: AfterStep | None = None,
+) -> None:
+    """Train from where `epoch` is until after its step `last`, from 1, or until `after_step` ends it."""
+    started = time.perf_counter()
     augment = build_augmentation(config.augmentation)
-    batches = epoch_order(len(data)).to(data.images.device).split(config.batch_size)
-    # filled in place: a small tensor kept of every step would keep the allocator from joining what it frees
-    losses = torch.empty(len(batches), device=data.images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
-    for step, batch in enumerate(batches):
+    for step in range(epoch.step, last):
+        batch = epoch.batches[step]
         images, labels = data.images[batch], data.labels[batch]
-        outputs = _forward(model, augment(images) if augment else images, config)
+        outputs = forward(model, augment(images) if augment else images, config)
         loss = _training_loss(outputs, labels, config)
         optimizer.zero_grad()
         loss.backward()
@@ -117,29 +162,28 @@ def train_epoch(
         optimizer.step()
         if scheduler:
             scheduler.step()
-        losses[step] = loss.detach()
-        correct += (outputs.detach().argmax(dim=1) == labels).sum()
-    # read once an epoch, so that a GPU is not made to wait for the host at every step
-    return losses.cpu(), int(correct), torch.tensor([len(batch) for batch in batches])
+        # kept on the device, so that a GPU is not made to wait for the host at every step
+        epoch.losses[step] = loss.detach()
+        epoch.correct[step] = (outputs.detach().argmax(dim=1) == labels).sum()
+        epoch.step = step + 1
+        if after_step and after_step(epoch):
+            break
+    epoch.losses[-1:].cpu()  # waits until a GPU has done all of it
+    epoch.train_seconds += time.perf_counter() - started
 
 
-@torch.no_grad()
-def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, float, Tensor]:
-    """Over all images of `data`, the last, smaller batch included: mean loss (nats), accuracy, log-probabilities.
-
-    The accuracy is a fraction, the log-probabilities are (n, 10).
-    """
-    model.eval()
-    images = data.images.split(config.evaluation_batch_size)
-    losses = torch.empty(len(images), device=data.images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
-    outputs = []
-    for batch, labels in enumerate(data.labels.split(config.evaluation_batch_size)):
-        of_batch = log_probabilities(_forward(model, images[batch], config), config.model)
-        losses[batch] = F.nll_loss(of_batch, labels, reduction="sum")
-        correct += (of_batch.argmax(dim=1) == labels).sum()
-        outputs.append(of_batch)
-    return sum(losses.tolist()) / len(data), int(correct) / len(data), torch.cat(outputs)
+def train_epoch(
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    data: Split,
+    config: RunConfig,
+    scheduler: LRScheduler | None = None,
+) -> Epoch:
+    """Train one pass over `data`, in an order that is drawn from the global generator."""
+    epoch = Epoch.begin(data, config.batch_size)
+    to_train(model, optimizer)
+    train_steps(model, optimizer, scheduler, epoch, data, config, len(epoch.batches))
+    return epoch
 
 
 def build_model(config: RunConfig, state: RunState) -> nn.Module:
@@ -159,19 +203,18 @@ def build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | 
     return model, optimizer, build_scheduler(config, optimizer)
 
 
-def to_evaluate(model: nn.Module, optimizer: optim.Optimizer) -> None:
-    """Put both into evaluation mode: a schedule-free optimizer then gives the model the weights that it is judged by.
-
-    Between epochs a run is in this mode, so that a kept state holds these weights.
-    """
-    model.eval()
-    _call_if_there(optimizer, "eval")
-
-
-def _call_if_there(optimizer: optim.Optimizer, method: str) -> None:
-    """Call what only some optimizers have, the schedule-free ones (Defazio et al. 2024)."""
-    if callable(found := getattr(optimizer, method, None)):
-        found()
+def _metrics_of(epoch: Epoch, number: int, evaluated: Mapping[str, float]) -> EpochMetrics:
+    sizes = epoch.sizes
+    images = int(sizes.sum())
+    return EpochMetrics(
+        epoch=number,
+        train_loss=float(epoch.losses.cpu().double() @ sizes.double()) / images,
+        train_accuracy=int(epoch.correct.sum()) / images,
+        train_seconds=epoch.train_seconds,
+        evaluate_seconds=epoch.evaluate_seconds,
+        images_per_second=images / epoch.train_seconds,
+        **evaluated,
+    )
 
 
 def _training_loss(outputs: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
@@ -179,13 +222,3 @@ def _training_loss(outputs: Tensor, labels: Tensor, config: RunConfig) -> Tensor
     if config.label_smoothing or gives_logits(config.model):
         return F.cross_entropy(outputs, labels, label_smoothing=config.label_smoothing)
     return F.nll_loss(outputs, labels)
-
-
-def _forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:
-    x = normalize(images)
-    if config.memory_format == "channels_last" and x.dim() == 4:  # features of a table have no channels
-        x = x.contiguous(memory_format=torch.channels_last)
-    if config.precision == "float32":
-        return model(x)  # type: ignore[no-any-return]
-    with torch.autocast(x.device.type, dtype=torch.bfloat16):
-        return model(x).float()  # type: ignore[no-any-return]

@@ -4,15 +4,19 @@ import torch
 from torch import Tensor
 
 
-def epoch_order(size: int) -> Tensor:
-    """The order (size,) in which `DataLoader(shuffle=True)` would visit the data, from the global generator.
+def draw_order_seed() -> int:
+    """Draw from the global generator what decides an epoch's order, as `DataLoader(shuffle=True)` does.
 
     A pass draws one int64 as the workers' base seed and a second that seeds the sampler
     (torch/utils/data: `_BaseDataLoaderIter`, `RandomSampler`).
     """
     _draw_seed()
-    generator = torch.Generator().manual_seed(_draw_seed())
-    return torch.randperm(size, generator=generator)
+    return _draw_seed()
+
+
+def epoch_order(size: int, seed: int) -> Tensor:
+    """Return the order (size,) in which the DataLoader's sampler of that seed would visit the data."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
 
 
 def skip_evaluation_pass() -> None:

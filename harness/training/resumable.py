@@ -1,4 +1,4 @@
-"""Whether runs with a user's own model or optimizer repeat, differ by seed and go on, tried in two epochs."""
+"""Whether runs with a user's own model or optimizer repeat, differ by seed and go on, tried in two short epochs."""
 
 import torch
 from torch import nn, optim
@@ -7,19 +7,23 @@ from torch.optim.lr_scheduler import LRScheduler
 from harness.config import RunConfig
 from harness.errors import BadInputError, described
 from harness.training.attributes import differing_attributes
+from harness.training.epoch import Epoch
+from harness.training.evaluation import to_evaluate, to_train
 from harness.training.generators import seed_generators
 from harness.training.guard import guarded, own_parts_of
 from harness.training.images import Split
-from harness.training.loop import build, to_evaluate, train_epoch
+from harness.training.loop import build, train_steps
+from harness.training.measuring import measure
 from harness.training.state import RunState, capture, restore
 
 SEEDS = 2**64
+HALF = 1  # of the two steps of an epoch
 Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
 SOUND = "what steps on gradients and has its state in `state_dict()`, as tensors and plain values"
 
 
 def require_resumable(config: RunConfig, few: Split) -> None:
-    """Train two epochs at once, again from the stored state after the first, and one with another seed."""
+    """Train two epochs at once, again in parts that begin with stored states, and a step with another seed."""
     things = own_parts_of(config)
     built = _built(config, config.seed)
     start = capture(config, 0, *built)
@@ -31,7 +35,7 @@ def require_resumable(config: RunConfig, few: Split) -> None:
             expected="the same",
             next_step="let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
         )
-    half = _trained(config, built, few, 1)
+    half = _trained(config, start, built, few, HALF)
     if half is None:
         return  # it diverged, which a run may, and says so
     try:
@@ -40,13 +44,19 @@ def require_resumable(config: RunConfig, few: Split) -> None:
         raise BadInputError(
             *things, f"of which the state can't be stored ({described(error)})", expected=SOUND
         ) from None
-    whole = _trained(config, built, few, 2)
+    first = _trained(config, half, built, few)
+    whole = first and _trained(config, first, built, few)
     other = _built(config, (config.seed + 1) % SEEDS)
-    _require_a_seed_that_acts(config, start, half, capture(config, 0, *other), _trained(config, other, few, 1))
-    # built from another seed: what it copied of its first weights, and keeps for itself, is then seen
-    resumed = _built(config, (config.seed + 1) % SEEDS)
-    restore(stored, config, *resumed)
-    ended = _trained(config, resumed, few, 2)
+    other_start = capture(config, 0, *other)
+    _require_a_seed_that_acts(config, start, half, other_start, _trained(config, other_start, other, few, HALF))
+    ended: RunState | None = stored
+    for _ in ("cut within the first epoch", "cut at its end"):
+        if ended is None:
+            break
+        # built from another seed: what it copied of its first weights, and keeps for itself, is then seen
+        resumed = _built(config, (config.seed + 1) % SEEDS)
+        restore(ended, config, *resumed)
+        ended = _trained(config, ended, resumed, few, measured=True)
     kept = _outside(built, resumed)
     if kept or (whole and ended and whole.hash() != ended.hash()):
         what = (
@@ -67,13 +77,25 @@ def _built(config: RunConfig, seed: int) -> Built:
         return build(config)
 
 
-def _trained(config: RunConfig, built: Built, few: Split, epoch: int) -> RunState | None:
-    """The state after one more epoch; None where it diverged."""
+def _trained(
+    config: RunConfig, before: RunState, built: Built, few: Split, steps: int | None = None, measured: bool = False
+) -> RunState | None:
+    """The state after so many more steps, or after the epoch; None where it diverged. It may be `measured` before."""
     model, optimizer, scheduler = built
     with guarded(own_parts_of(config), "fails in a step", expected=SOUND):
-        losses, _, _ = train_epoch(model, optimizer, few, config, scheduler)
+        size = config.batch_size
+        epoch = Epoch.go_on(few, size, before.begun) if before.begun else Epoch.begin(few, size)
+        whole = len(epoch.batches)
+        to_train(model, optimizer)
+        if measured:
+            measure(model, optimizer, few, config)
+        train_steps(model, optimizer, scheduler, epoch, few, config, min(epoch.step + (steps or whole), whole))
+        if epoch.diverged_at is not None:
+            return None
+        if epoch.step < whole:
+            return capture(config, before.epoch, model, optimizer, scheduler, epoch.begun)
         to_evaluate(model, optimizer)
-    return capture(config, epoch, model, optimizer, scheduler) if bool(losses.isfinite().all()) else None
+    return capture(config, before.epoch + 1, model, optimizer, scheduler)
 
 
 def _require_a_seed_that_acts(

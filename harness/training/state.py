@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import torch
@@ -16,11 +16,31 @@ from harness.training.generators import generator_states, restore_generators
 
 
 @dataclass(frozen=True)
-class RunState:
-    """A run after `epoch` epochs. Tensors are on the CPU; `rng` holds the states of the global generators.
+class EpochBegun:
+    """An epoch of which some steps are trained, and others not.
 
-    `config` is the canonical JSON of the run's config. `scheduler` is None where the learning rate never changes.
-    A field that is added later has a default, with which it is left out of the hash, as in the states of before.
+    `order_seed` gives the order of all its batches. `losses` are those of the steps until now, float32 (steps,), and
+    `correct` the images that each got right, int64 (steps,). The durations, in seconds, are of all these steps and
+    of what was measured between them; they are no part of the hash.
+    """
+
+    order_seed: int
+    losses: Tensor
+    correct: Tensor
+    train_seconds: float = 0.0
+    evaluate_seconds: float = 0.0
+
+
+DURATIONS = ("train_seconds", "evaluate_seconds")
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run after `epoch` whole epochs, and what is trained of the next one, if any of it is (`begun`).
+
+    Tensors are on the CPU; `rng` holds the states of the global generators. `config` is the canonical JSON of the
+    run's config. `scheduler` is None where the learning rate never changes. A field that is added later has a
+    default, with which it is left out of the hash, as in the states of before.
     """
 
     config: str
@@ -29,11 +49,17 @@ class RunState:
     optimizer: dict[str, Any]
     rng: dict[str, Any]
     scheduler: dict[str, Any] | None = None
+    begun: EpochBegun | None = None
+
+    @property
+    def step(self) -> int:
+        """How many steps of the next epoch are trained."""
+        return len(self.begun.losses) if self.begun else 0
 
     def to_bytes(self) -> bytes:
         """Serialised for a file or another process."""
         buffer = io.BytesIO()
-        torch.save(asdict(self), buffer)
+        torch.save(self._values(), buffer)
         return buffer.getvalue()
 
     @classmethod
@@ -51,17 +77,23 @@ class RunState:
                 expected="one of this version or an earlier one",
                 next_step="use that version",
             )
-        return cls(**values)
+        begun = values.get("begun")
+        return cls(**values | {"begun": begun and EpochBegun(**begun)})
 
     def hash(self) -> str:
         """SHA-256 over every value and every tensor's dtype, shape and bits, hexadecimal."""
         digest = hashlib.sha256()
-        values = asdict(self)
+        values = self._values()
         for field in fields(self):
             if field.default is not MISSING and values[field.name] == field.default:
                 del values[field.name]
+        if self.begun is not None:
+            values["begun"] = {key: each for key, each in values["begun"].items() if key not in DURATIONS}
         _update(digest, values)
         return digest.hexdigest()
+
+    def _values(self) -> dict[str, Any]:
+        return vars(self) | {"begun": self.begun and vars(self.begun)}
 
 
 def capture(
@@ -70,8 +102,9 @@ def capture(
     model: nn.Module,
     optimizer: optim.Optimizer,
     scheduler: LRScheduler | None = None,
+    begun: EpochBegun | None = None,
 ) -> RunState:
-    """The state of a run between two epochs, copied to the CPU."""
+    """The state of a run after `epoch` whole epochs and what is `begun` of the next one, copied to the CPU."""
     return RunState(
         config=canonical_json(config),
         epoch=epoch,
@@ -79,6 +112,7 @@ def capture(
         optimizer=_to_cpu(optimizer.state_dict()),
         rng=generator_states(config.device, config.seed),
         scheduler=None if scheduler is None else _to_cpu(scheduler.state_dict()),
+        begun=begun,
     )
 
 

@@ -9,8 +9,9 @@ import torch
 from harness.config import OwnDatasetConfig, RunConfig
 from harness.training.data import load_splits
 from harness.training.determinism import isolated
+from harness.training.evaluation import evaluate
 from harness.training.images import Split
-from harness.training.loop import build, evaluate, train_epoch
+from harness.training.loop import build, train_epoch
 
 LEAST = 0.05  # seconds; fewer say more of the clock than of the steps
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import unknown
-from harness.run import OpenRun, SliceResult, train_slice
+from harness.open_run import OpenRun
+from harness.records import SLICE_SECONDS
+from harness.slices import SliceResult, train_slice
 from studies.executors.inline import InlineExecutor, begin_inline
 from studies.executors.local import begin_locally
 from studies.executors.ray import begin_on_ray
@@ -23,16 +25,20 @@ EXECUTORS: dict[str, Callable[[Asked], tuple[Callable[[], Executor], int]]] = {
 
 @dataclass
 class WorkerPool:
-    """An executor, how many slices it can have in flight, where its workers find the data, and how to begin anew."""
+    """An executor, how many slices it can have in flight, where its workers find the data, and how to begin anew.
+
+    A slice is to last `slice_seconds`; what it trains is the same, however long they are.
+    """
 
     executor: Executor
     workers: int
     data_dir: Path | None = None
     renew: Callable[[], Executor] = InlineExecutor
+    slice_seconds: float = SLICE_SECONDS
 
-    def submit(self, run: OpenRun) -> Future[SliceResult]:
-        """The run's next slice. Where a worker has died in the meantime, the future holds that."""
-        what = run.config, run.checkpoint.state, run.splits, self.data_dir, run.origin
+    def submit(self, run: OpenRun, steps: int) -> Future[SliceResult]:
+        """Return the run's next slice, of so many steps at most. Where a worker has died, the future holds that."""
+        what = run.config, run.checkpoint.state, run.splits, self.data_dir, run.origin, steps, self.slice_seconds
         try:
             return self.executor.submit(train_slice, *what)
         except BrokenExecutor as error:
@@ -53,6 +59,7 @@ def open_pool(
     data_dir: Path | None = None,
     resources: Resources | None = None,
     ray_address: str | None = None,
+    slice_seconds: float = SLICE_SECONDS,
 ) -> Iterator[WorkerPool]:
     """A pool of so many workers: by default one a core, or as many as a Ray cluster has room for.
 
@@ -64,7 +71,7 @@ def open_pool(
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS, "choose one of these")
     begin, at_a_time = EXECUTORS[name](Asked(workers, resources, ray_address))
-    pool = WorkerPool(begin(), at_a_time, data_dir, begin)
+    pool = WorkerPool(begin(), at_a_time, data_dir, begin, slice_seconds)
     try:
         yield pool
     except BaseException:

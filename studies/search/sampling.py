@@ -37,21 +37,24 @@ def best_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _rank(trial: FrozenTrial) -> tuple[float, ...]:
-    """Completed ones by accuracy, then those pruned after more epochs, then those without any accuracy."""
+    """Completed ones by accuracy, then those pruned at a later milestone, then those without any accuracy."""
     if trial.state is TrialState.COMPLETE:
         assert trial.value is not None, "a completed trial has one"
         return 0, 0, -trial.value
     if not trial.intermediate_values:
         return 2, 0, 0
-    epoch, accuracy = max(trial.intermediate_values.items())
-    return 1, -epoch, -accuracy
+    milestone, accuracy = max(trial.intermediate_values.items())
+    return 1, -milestone, -accuracy
 
 
 def record_end(storage: BaseStorage, identity: int, outcome: Outcome, accuracies: Sequence[float]) -> None:
-    """End Optuna's trial of that id. One that diverged or failed is given no accuracy, which ranks it last."""
+    """End Optuna's trial of that id, its accuracies at steps that count its milestones.
+
+    One that diverged or failed is given no accuracy, which ranks it last.
+    """
     measured = accuracies if outcome in (Outcome.COMPLETED, Outcome.PRUNED) else ()
-    for epoch, accuracy in enumerate(measured, 1):
-        storage.set_trial_intermediate_value(identity, epoch, accuracy)
+    for milestone, accuracy in enumerate(measured, 1):
+        storage.set_trial_intermediate_value(identity, milestone, accuracy)
     state = TrialState.COMPLETE if outcome is Outcome.COMPLETED else TrialState.PRUNED
     storage.set_trial_state_values(identity, state, [measured[-1]] if measured else None)
 

@@ -19,15 +19,16 @@ from studies.search.storage import Storage
 class Trial:
     """A trial of a study. `limit`: the epochs that the budget has for it; `round`: those asked together.
 
-    `outcome` is None while it is under way; after it, `epochs` were spent and `accuracies` are those by epoch.
+    `outcome` is None while it is under way; after it, `images` were spent and `accuracies` are those at each of the
+    definition's milestones.
     """
 
     number: int
     values: dict[str, Any]
     round: int
-    limit: int
+    limit: float
     outcome: Outcome | None = None
-    epochs: int = 0
+    images: int = 0
     accuracies: tuple[float, ...] = ()
 
 
@@ -76,32 +77,33 @@ class Search:
         if self._running and self._definition.asynchronous:  # each in a round of its own
             return list(self._running.values())
         current = self._last_round() if self._running else []
-        left = self._definition.budget - self._spent + sum(trial.epochs for trial in current)
-        whole = self._definition.trial_epochs
-        size = min(self._definition.at_once, left // whole) or min(1, left)
+        left = self._left + sum(trial.images for trial in current)
+        limit = self._longest(left)
+        size = min(self._definition.at_once, left // self._whole) or (limit > 0)
         with self._storage.together():
             of_round = current[0].round if current else self._next_round()
-            current += [self._ask(of_round, min(whole, left)) for _ in range(size - len(current))]
+            current += [self._ask(of_round, limit) for _ in range(size - len(current))]
         return [trial for trial in current if trial.outcome is None]
 
     def ask_another(self) -> Trial | None:
         """One more trial beside those under way, while the budget has room for all of them to the end."""
-        left = self._definition.budget - self._spent - sum(trial.limit for trial in self._running.values())
-        whole = self._definition.trial_epochs
-        if left < whole and (self._running or left == 0):
+        begun = sum(self._definition.images(self.name, trial.limit) for trial in self._running.values())
+        left = self._left - begun
+        limit = self._longest(left)
+        if left < self._whole and (self._running or limit == 0):
             return None
         with self._storage.together():
-            return self._ask(self._next_round(), min(whole, left))
+            return self._ask(self._next_round(), limit)
 
     def tell(
-        self, number: int, outcome: Outcome, accuracies: Sequence[float], epochs: int, run_id: str | None = None
+        self, number: int, outcome: Outcome, accuracies: Sequence[float], images: int, run_id: str | None = None
     ) -> None:
-        """How a trial ended, its validation accuracy (fraction) after each epoch, and the epochs that it spent.
+        """How a trial ended, its validation accuracy (fraction) at each milestone, and the images that it spent.
 
         `run_id` is that of its run in MLflow, under the name that Optuna's own callback for MLflow gives it.
         """
         identity = self._identities[number]
-        attributes = {"outcome": outcome, "epochs": epochs, "accuracies": list(accuracies)}
+        attributes = {"outcome": outcome, "images": images, "accuracies": list(accuracies)}
         attributes |= {} if run_id is None else {"mlflow_run_id": run_id}
         with self._storage.together():
             for name, value in attributes.items():
@@ -109,7 +111,7 @@ class Search:
             record_end(self._storage, identity, outcome, accuracies)
         self._sampling.tell(number, outcome, accuracies)
         running = self._running.pop(number)
-        self._trials[number] = replace(running, outcome=outcome, epochs=epochs, accuracies=tuple(accuracies))
+        self._trials[number] = replace(running, outcome=outcome, images=images, accuracies=tuple(accuracies))
         self._count(self._trials[number])
 
     @property
@@ -119,8 +121,28 @@ class Search:
 
     @property
     def spent(self) -> int:
-        """The epochs of the trials that have ended."""
+        """The images of the trials that have ended."""
         return self._spent
+
+    @property
+    def epochs_spent(self) -> float:
+        """The epochs of the trials that have ended."""
+        return self._spent / self._definition.images(self.name, 1)
+
+    @property
+    def _whole(self) -> int:
+        """The images of a whole trial."""
+        return self._definition.images(self.name, self._definition.trial_epochs)
+
+    @property
+    def _left(self) -> int:
+        """The images of the budget that no trial which has ended has spent."""
+        return self._definition.images(self.name, self._definition.budget) - self._spent
+
+    def _longest(self, left: int) -> float:
+        """Return the last milestone, in epochs, to which so many images bring a trial; 0 where there is none."""
+        milestones = self._definition.milestones
+        return max((each for each in milestones if self._definition.images(self.name, each) <= left), default=0)
 
     @property
     def best(self) -> tuple[dict[str, Any], float] | None:
@@ -145,7 +167,7 @@ class Search:
             warnings.simplefilter("ignore", ExperimentalWarning)
             self._study.set_metric_names([METRIC_NAMES["validation_accuracy"]])
 
-    def _ask(self, of_round: int, limit: int) -> Trial:
+    def _ask(self, of_round: int, limit: float) -> Trial:
         number = len(self._trials)
         asked = self._sampling.ask(number)
         record = optuna.trial.create_trial(
@@ -189,7 +211,7 @@ class Search:
 
     def _count(self, trial: Trial) -> None:
         """Count a trial that has ended."""
-        self._spent += trial.epochs
+        self._spent += trial.images
         if trial.outcome is Outcome.COMPLETED and (self._best is None or _merit(trial) > _merit(self._best)):
             self._best = trial
 
@@ -199,10 +221,12 @@ class Search:
         asked = Trial(frozen.number, self._values(frozen.params), attributes["round"], attributes["limit"])
         if not frozen.state.is_finished():
             return asked
+        # a study from before trials were pruned within an epoch counts whole ones
+        images = attributes.get("images", self._definition.images(self.name, attributes.get("epochs", 0)))
         return replace(
             asked,
             outcome=Outcome(attributes["outcome"]),
-            epochs=attributes["epochs"],
+            images=images,
             accuracies=tuple(attributes["accuracies"]),
         )
 

@@ -8,16 +8,17 @@ import torch
 from experiments import catalog
 from harness.config import with_settings
 from harness.training.data import load_splits
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from tests.chapter import run_chapter
 from tests.mnist_folder import write_mnist
+from tests.training import train_epochs
 
 
 def main() -> None:
     """our run's test loss and counts equal the plain loop's on all 60,000 images, two epochs"""
     config = with_settings(catalog.load_run("chapter"), {"device": "cpu"})
     splits = load_splits(config.dataset, "cpu")
-    ours = advance(config, initial_state(config), splits, config.epochs, ["test"]).metrics
+    ours = train_epochs(config, initial_state(config), splits, config.epochs, ["test"]).metrics
     with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng():
         plain = run_chapter(write_mnist(Path(folder)), config.epochs, config.threads)
     for epoch, (our, their) in enumerate(zip(ours, plain, strict=True), 1):

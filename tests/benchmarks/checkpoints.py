@@ -8,8 +8,9 @@ from statistics import median
 from harness.config import OPTIMIZER_CONFIGS, RunConfig, with_settings
 from harness.training.checkpoint import Checkpoint, load_latest, save
 from harness.training.data import load_splits
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from harness.training.state import RunState
+from tests.training import train_epochs
 
 REPEATS = 20
 
@@ -20,7 +21,7 @@ def main() -> None:
     splits = load_splits(base.dataset, "cpu")
     for name in OPTIMIZER_CONFIGS:
         config = with_settings(base, {"optimizer.name": name})
-        trained = advance(config, initial_state(config), splits, 1, [])
+        trained = train_epochs(config, initial_state(config), splits, 1, [])
         content = trained.state.to_bytes()
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Checkpoint(content, trained.metrics)

@@ -11,9 +11,10 @@ from harness.config import RunConfig, with_settings
 from harness.training.data import load_splits
 from harness.training.determinism import isolated
 from harness.training.devices import fast_settings
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from tests.contenders import THREADS
 from tests.contenders.record import markdown, record
+from tests.training import train_epochs
 
 IMAGES = 6_400
 POOLING = (
@@ -44,10 +45,10 @@ def main() -> None:
 def shares(config: RunConfig) -> Mapping[str, float]:
     """Of the time of an epoch that trains, after one to warm up."""
     splits = load_splits(config.dataset, config.device)
-    state = advance(config, initial_state(config), splits, 1, []).state
+    state = train_epochs(config, initial_state(config), splits, 1, []).state
     with isolated(config), profile(activities=[ProfilerActivity.CPU]) as profiled:
         started = time.perf_counter()
-        advance(config, state, splits, 1, [])
+        train_epochs(config, state, splits, 1, [])
         seconds = time.perf_counter() - started
     events = profiled.key_averages()
     found = {

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from harness.config import RunConfig, with_settings
 from harness.provenance.origin import load_cached_splits
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from harness.training.networks import CLASSES
 from studies.executors.local import LocalExecutor
 from tests.contenders import Winner
+from tests.training import train_epochs
 
 WORKERS = 2
 
@@ -36,5 +37,5 @@ def winners(
 def _final(epochs: int, folder: Path, config: RunConfig) -> float:
     """Its accuracy on the test set, chance where it diverged: a study may have tried an optimizer once, and badly."""
     splits = load_cached_splits(config.dataset, config.device, folder)
-    metrics = advance(config, initial_state(config), splits, epochs, ["test"]).metrics
+    metrics = train_epochs(config, initial_state(config), splits, epochs, ["test"]).metrics
     return metrics[-1].test_accuracy if len(metrics) == epochs else 1 / CLASSES

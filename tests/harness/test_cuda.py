@@ -8,9 +8,10 @@ from harness.provenance.environment import environment
 from harness.training.data import load_splits
 from harness.training.determinism import isolated
 from harness.training.devices import resolve_device
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from harness.training.state import RunState
 from tests.metrics import numbers
+from tests.training import train_epochs
 
 pytestmark = [
     pytest.mark.cuda,
@@ -31,10 +32,10 @@ def cuda_config(config: RunConfig) -> RunConfig:
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
 def test_slices_through_bytes_equal_one_run(splits, cuda_config, name):
     config = with_settings(cuda_config, {"optimizer.name": name})
-    whole = advance(config, initial_state(config), splits, 3, ["validation"])
+    whole = train_epochs(config, initial_state(config), splits, 3, ["validation"])
     state, metrics = initial_state(config), ()
     for _ in range(3):
-        ended = advance(config, RunState.from_bytes(state.to_bytes()), splits, 1, ["validation"])
+        ended = train_epochs(config, RunState.from_bytes(state.to_bytes()), splits, 1, ["validation"])
         state, metrics = ended.state, metrics + ended.metrics
     assert state.hash() == whole.state.hash()
     assert numbers(metrics) == numbers(whole.metrics)
@@ -47,7 +48,7 @@ def test_a_run_repeats_bit_by_bit_whatever_the_generators_were(splits, cuda_conf
     hashes = set()
     for seed in (1, 2):
         torch.cuda.manual_seed(seed)
-        hashes.add(advance(config, initial_state(config), splits, 2, ["test"]).state.hash())
+        hashes.add(train_epochs(config, initial_state(config), splits, 2, ["test"]).state.hash())
     assert len(hashes) == 1
 
 
@@ -55,8 +56,8 @@ def test_it_starts_from_the_cpus_weights_and_ends_near_the_cpus_loss(splits, sma
     on_cpu, on_gpu = initial_state(config), initial_state(cuda_config)
     assert all(torch.equal(on_cpu.model[name], weight) for name, weight in on_gpu.model.items())
     config, cuda_config = (with_settings(each, {"model.dropout": [0, 0]}) for each in (config, cuda_config))
-    expected = advance(config, initial_state(config), small, 1, ["validation"]).metrics[0]
-    actual = advance(cuda_config, initial_state(cuda_config), splits, 1, ["validation"]).metrics[0]
+    expected = train_epochs(config, initial_state(config), small, 1, ["validation"]).metrics[0]
+    actual = train_epochs(cuda_config, initial_state(cuda_config), splits, 1, ["validation"]).metrics[0]
     assert actual.train_loss == pytest.approx(expected.train_loss, rel=0.05)
     assert actual.validation_loss == pytest.approx(expected.validation_loss, rel=0.25)
 

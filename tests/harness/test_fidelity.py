@@ -7,13 +7,14 @@ from torchvision import datasets, transforms
 from harness.config import DatasetConfig, RunConfig
 from harness.training.data import load_splits
 from harness.training.images import Splits, normalize
-from harness.training.loop import advance, initial_state, train_epoch
+from harness.training.loop import initial_state, train_epoch
 from harness.training.networks import ConvNet
 from harness.training.optimizers import build_optimizer
 from harness.training.order import skip_evaluation_pass
 from harness.training.state import capture, restore
 from tests.chapter import run_chapter
 from tests.mnist_folder import write_mnist
+from tests.training import train_epochs
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +46,7 @@ def test_every_batch_loss_of_two_epochs_is_the_chapters(splits, chapter):
             model = ConvNet(CONFIG.model)
             optimizer = build_optimizer(CONFIG.optimizer, model.parameters())
             restore(state, CONFIG, model, optimizer)
-            losses, _, _ = train_epoch(model, optimizer, splits.train, CONFIG)
+            losses = train_epoch(model, optimizer, splits.train, CONFIG).losses
             skip_evaluation_pass()
             assert len(losses) == 101
             assert losses.tolist() == epoch.losses
@@ -54,7 +55,7 @@ def test_every_batch_loss_of_two_epochs_is_the_chapters(splits, chapter):
 
 
 def test_test_loss_and_correct_counts_are_the_chapters(splits, chapter):
-    ours = advance(CONFIG, initial_state(CONFIG), splits, 2, ["test"]).metrics
+    ours = train_epochs(CONFIG, initial_state(CONFIG), splits, 2, ["test"]).metrics
     assert [each.test_accuracy * 1_000 for each in ours] == [epoch.correct for epoch in chapter]
     assert [each.test_loss for each in ours] == [epoch.test_loss for epoch in chapter]
 

@@ -25,7 +25,8 @@ from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.models import keep_model
 from harness.tracking.read import read_run
 from harness.training.data import load_splits
-from harness.training.loop import build_model, evaluate
+from harness.training.evaluation import evaluate
+from harness.training.loop import build_model
 from tests.command import in_a_pipe
 from tests.servers import served_model
 

@@ -16,11 +16,12 @@ from harness.tracking.mlflow import MlflowTracker
 from harness.training.checks import require_sound
 from harness.training.data import load_splits
 from harness.training.images import Split, Splits, normalize
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from harness.training.timing import measure_seconds
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import in_slices, numbers
 from tests.own import shapes
+from tests.training import train_epochs
 
 HERE = "tests.own.shapes"
 BARS = {
@@ -167,7 +168,7 @@ def test_rows_of_features_are_trained_on_as_they_are_and_have_no_picture():
     data = load_splits(config.dataset, "cpu")
     assert torch.equal(normalize(data.test.images), data.test.images)
     require_sound(config, data)
-    mistakes = advance(config, initial_state(config), data, 4, ["test"]).mistakes
+    mistakes = train_epochs(config, initial_state(config), data, 4, ["test"]).mistakes
     assert mistakes.class_names == ("0", "1", "2", "3", "4")
     assert [sum(row) for row in mistakes.confusion] == data.test.labels.bincount(minlength=5).tolist()
     assert {each.pixels for each in mistakes.most_confident} == {""}
@@ -285,7 +286,7 @@ def test_a_run_is_named_by_the_rate_that_its_optimizer_has(settings, name):
 def test_what_a_model_prints_leaves_stdout_to_the_result(capsys):
     config = own(model__name=f"{HERE}:Talkative", epochs=1)
     data = load_splits(config.dataset, "cpu")
-    advance(config, initial_state(config), data, 1, ["test"])
+    train_epochs(config, initial_state(config), data, 1, ["test"])
     printed = capsys.readouterr()
     assert (printed.out, "looking at" in printed.err) == ("", True)
 
@@ -310,7 +311,7 @@ def test_all_own_it_learns_and_slices_through_bytes_are_the_run():
     config = own()
     data = load_splits(config.dataset, "cpu")
     require_sound(config, data)
-    whole = advance(config, initial_state(config), data, 4, ["test"])
+    whole = train_epochs(config, initial_state(config), data, 4, ["test"])
     assert whole.metrics[-1].test_accuracy > 0.8
     assert whole.mistakes.class_names == ("0", "1", "2")
     state, metrics = in_slices(config, data, 4, ["test"])
@@ -346,7 +347,7 @@ THIRD_PARTY = ("Lion", "Prodigy", "AdaBelief", "AdaBound", "DiffGrad", "Lamb", "
 def test_third_party_optimizers_train_and_go_on_bit_by_bit(small, config: RunConfig, name):
     config = with_settings(config, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})
     require_sound(config, small)
-    whole = advance(config, initial_state(config), small, 2, [])
+    whole = train_epochs(config, initial_state(config), small, 2, [])
     state, _ = in_slices(config, small, 2, [])
     assert state.hash() == whole.state.hash()
     assert all(weight.isfinite().all() for weight in whole.state.model.values())

@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from harness.config import RunConfig, with_settings
 from harness.training.checks import require_sound
 from harness.training.data import load_splits
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from tests.metrics import in_slices
 from tests.own import shapes
+from tests.training import train_epochs
 
 HERE = "tests.own.shapes"
 EPOCHS = 3
@@ -170,7 +171,7 @@ def test_own_parts_train_as_in_the_plain_loop_whole_and_in_slices(case, dataset)
     with torch.random.fork_rng():
         epochs, weights = plain_loop(config, model, optimizer, model_name == "Small", **arguments)
     torch.set_num_threads(threads)
-    whole = advance(config, initial_state(config), data, EPOCHS, ["test"])
+    whole = train_epochs(config, initial_state(config), data, EPOCHS, ["test"])
     assert [each.test_accuracy for each in whole.metrics] == [accuracy for _, _, accuracy in epochs]
     assert [each.test_loss for each in whole.metrics] == pytest.approx([loss for _, loss, _ in epochs], rel=1e-7)
     assert [each.train_loss for each in whole.metrics] == pytest.approx([loss for loss, _, _ in epochs], rel=1e-7)

@@ -7,9 +7,11 @@ from torch.nn import functional as F
 from harness.config import AugmentationConfig, DatasetConfig, RunConfig, with_settings
 from harness.training.augmentation import build_augmentation
 from harness.training.data import load_splits
+from harness.training.evaluation import evaluate
 from harness.training.images import Splits, normalize
-from harness.training.loop import advance, evaluate, initial_state, train_epoch
+from harness.training.loop import initial_state, train_epoch
 from tests.metrics import in_slices, numbers
+from tests.training import train_epochs
 
 EVERYTHING = {
     "optimizer.name": "adam",
@@ -35,7 +37,7 @@ def smaller() -> Splits:
 def test_with_everything_on_slices_of_a_run_through_bytes_are_the_run(smaller, config: RunConfig, more):
     settings = {key: value for key, value in EVERYTHING.items() if not (more and key.startswith("schedule"))}
     config = with_settings(config, settings | more)
-    whole = advance(config, initial_state(config), smaller, 4, ["validation"])
+    whole = train_epochs(config, initial_state(config), smaller, 4, ["validation"])
     state, metrics = in_slices(config, smaller, 4, ["validation"])
     assert state.hash() == whole.state.hash()
     assert numbers(metrics) == numbers(whole.metrics)
@@ -43,9 +45,9 @@ def test_with_everything_on_slices_of_a_run_through_bytes_are_the_run(smaller, c
 
 @pytest.mark.parametrize("key", [key for key in EVERYTHING if key not in ("optimizer.name", "epochs")])
 def test_each_of_them_changes_what_is_learned(small, config: RunConfig, key):
-    plain = advance(config, initial_state(config), small, 1, [])
+    plain = train_epochs(config, initial_state(config), small, 1, [])
     config = with_settings(config, {key: 0.01 if key == "gradient_clip_norm" else EVERYTHING[key]})
-    other = advance(config, initial_state(config), small, 1, [])
+    other = train_epochs(config, initial_state(config), small, 1, [])
     assert not torch.equal(other.state.model["conv1.weight"], plain.state.model["conv1.weight"])
 
 
@@ -77,7 +79,7 @@ def test_the_smoothed_loss_is_cross_entropy_with_smoothing_and_evaluation_is_not
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.LogSoftmax(dim=1))
     still = torch.optim.SGD(model.parameters(), lr=1e-30)
-    losses, _, _ = train_epoch(model, still, small.train, config)
+    losses = train_epoch(model, still, small.train, config).losses
     outputs = model(normalize(small.train.images)).detach()
     by_hand = 0.8 * F.nll_loss(outputs, small.train.labels) - 0.2 * outputs.mean()
     assert losses.tolist() == pytest.approx([float(by_hand)], rel=1e-5)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError
-from harness.training.loop import advance, initial_state
+from harness.training.loop import initial_state
 from harness.training.state import RunState
+from tests.training import train_epochs
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
 
@@ -95,4 +96,4 @@ def test_a_state_of_another_config_is_refused_by_the_first_field_that_differs(sm
     with pytest.raises(
         BadInputError, match=f"state is of another config, whose {key} is .*: expected {value}, this run's"
     ):
-        advance(other, initial_state(config), small, 1, [])
+        train_epochs(other, initial_state(config), small, 1, [])

@@ -16,11 +16,13 @@ from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, with_set
 from harness.run import train_slice
 from harness.training.checkpoint import Checkpoint, load_latest, save
 from harness.training.data import load_splits
+from harness.training.evaluation import evaluate
 from harness.training.images import Splits, normalize
-from harness.training.loop import advance, build, build_model, evaluate, initial_state
+from harness.training.loop import build, build_model, initial_state
 from harness.training.state import RunState
 from tests.metrics import in_slices, numbers
 from tests.started import forked
+from tests.training import train_epochs
 
 FEW = DatasetConfig(train_size=192, validation_size=96)
 
@@ -36,7 +38,7 @@ def test_four_epochs_at_once_or_in_slices_elsewhere_or_through_a_kill_are_the_sa
     name, few, config: RunConfig, tmp_path, spawned
 ):
     config = with_settings(config, {"optimizer.name": name, "epochs": 4}).model_copy(update={"dataset": FEW})
-    whole = advance(config, initial_state(config), few, 4, ["validation"])
+    whole = train_epochs(config, initial_state(config), few, 4, ["validation"])
 
     here = there = Checkpoint()
     for _ in range(4):
@@ -62,8 +64,8 @@ def spawned():
 
 
 def one_more_epoch(config: RunConfig, before: Checkpoint) -> Checkpoint:
-    state, metrics, _ = train_slice(config, before.state, ("validation",), None)
-    return Checkpoint(state, before.epochs + metrics)
+    after = train_slice(config, before.state, ("validation",), None, seconds=600)
+    return Checkpoint(after.state, (*before.epochs, after.metrics))
 
 
 def two_more_epochs(config: RunConfig, before: Checkpoint) -> Checkpoint:
@@ -92,16 +94,16 @@ def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format,
     settings = {"optimizer.name": name, "epochs": 3, "fused": True, "memory_format": memory_format}
     config = with_settings(config, settings)
     assert build(config)[1].param_groups[0]["fused"]
-    whole = advance(config, initial_state(config), small, 3, [])
+    whole = train_epochs(config, initial_state(config), small, 3, [])
     assert in_slices(config, small, 3, [])[0].hash() == whole.state.hash()
 
 
 @pytest.mark.parametrize("splits", [[], ["test"], ["validation", "test", "validation"]])
 @pytest.mark.parametrize("batch_size", [7, 500])
 def test_training_is_the_same_whatever_is_evaluated_at_any_batch_size(small, config: RunConfig, splits, batch_size):
-    plain = advance(config, initial_state(config), small, 2, [])
+    plain = train_epochs(config, initial_state(config), small, 2, [])
     config = with_settings(config, {"evaluation_batch_size": batch_size})
-    evaluated = advance(config, initial_state(config), small, 2, splits)
+    evaluated = train_epochs(config, initial_state(config), small, 2, splits)
     assert replace(evaluated.state, config=plain.state.config).hash() == plain.state.hash()
     assert [each.train_loss for each in evaluated.metrics] == [each.train_loss for each in plain.metrics]
 
@@ -118,7 +120,7 @@ def test_evaluating_any_split_leaves_generator_and_model_as_they_were(small, con
 
 def test_the_caller_keeps_its_generator_and_threads(small, config: RunConfig):
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    advance(config, initial_state(config), small, 1, [])
+    train_epochs(config, initial_state(config), small, 1, [])
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()
@@ -131,7 +133,7 @@ def test_another_seed_gives_another_run(config: RunConfig):
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_its_step(small, config: RunConfig):
     config = with_settings(config, {"optimizer.name": "sgd", "optimizer.lr": 1e6, "optimizer.weight_decay": 1.0})
-    ended = advance(config, initial_state(config), small, 3, ["validation"])
+    ended = train_epochs(config, initial_state(config), small, 3, ["validation"])
     assert ended.divergence is not None
     assert ended.divergence.epoch == 1
     assert ended.divergence.split == "train"

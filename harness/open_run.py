@@ -1,0 +1,201 @@
+"""A tracked run while it is open: begun or found again, each slice kept and tracked, closed with its outcome."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import (
+    RunConfig,
+    canonical_json,
+    flatten,
+    images_at,
+    learning_rate,
+    step_after,
+    steps_per_epoch,
+)
+from harness.errors import without_password
+from harness.paths import work_folder
+from harness.provenance.origin import Origin, source_tags
+from harness.provenance.record import config_tags, log_provenance, provenance_tags
+from harness.records import (
+    CONFIG_ARTIFACT,
+    METRIC_NAMES,
+    MISTAKES_ARTIFACT,
+    STATE_ARTIFACT,
+    STEPS_ARTIFACT,
+    TRAJECTORY,
+    USES,
+    DatasetUse,
+    MetricRow,
+    Outcome,
+    Tag,
+)
+from harness.slices import SliceResult
+from harness.tracking.tracker import Tracker
+from harness.training.checkpoint import Checkpoint, load_latest, load_steps, save, save_steps
+from harness.training.data import dataset_inputs
+from harness.training.images import Splits
+from harness.training.loop import EvaluationSplit
+from harness.training.state import RunState
+from harness.training.trajectory import Steps, point_rows, steps_to_bytes, window_rows
+
+
+@dataclass
+class OpenRun:
+    """A tracked run that has not ended, and how far it is.
+
+    `folder` is where its checkpoints are. `logged`: its epochs up to here are in the tracker, and of each metric of
+    its trajectory the rows up to the step in `tracked`. `origin` is what each slice must find where it executes.
+    """
+
+    run_id: str
+    config: RunConfig
+    splits: tuple[EvaluationSplit, ...]
+    folder: Path
+    checkpoint: Checkpoint
+    logged: int
+    tracked: dict[str, int]
+    origin: Origin | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.checkpoint.divergence is not None or len(self.checkpoint.epochs) >= self.config.epochs
+
+    @property
+    def step(self) -> int:
+        """How many steps of it are trained."""
+        return len(self.checkpoint.epochs) * steps_per_epoch(self.config) + self.checkpoint.step
+
+    @property
+    def images(self) -> int:
+        """On how many images it was trained, those of the step that diverged too."""
+        diverged = self.checkpoint.divergence
+        within = diverged is not None and self.checkpoint.step < steps_per_epoch(self.config)
+        return images_at(self.config, self.step + within)
+
+
+def open_run(
+    config: RunConfig,
+    tracker: Tracker,
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    splits: tuple[EvaluationSplit, ...],
+    data: Splits,
+    origin: Origin,
+    run_id: str | None = None,
+    folder: Path | None = None,
+) -> OpenRun:
+    """Start a run with its params, provenance tags, data, resolved config, environment and source; or go on with one.
+
+    Its checkpoints are in `folder`, which for a single run is named after its id.
+    """
+    logged, tracked = 0, {}
+    source = origin.source.of(config)
+    if run_id is None:
+        tags = config_tags(config, data.digest) | source_tags(source) | provenance_tags() | dict(tags)
+        run_id = tracker.start_run(experiment, name, flatten(config), tags)
+    else:
+        tracker.reopen_run(run_id, flatten(config))
+        logged = tracker.last_step(run_id, METRIC_NAMES["train_loss"])
+        tracked = {name: tracker.last_step(run_id, name) for name in TRAJECTORY}
+    uses: list[DatasetUse] = ["training", *(USES[split] for split in splits)]
+    tracker.log_inputs(run_id, dataset_inputs(config.dataset, data, uses))
+    tracker.log_artifact(run_id, CONFIG_ARTIFACT, canonical_json(config).encode())
+    log_provenance(tracker, run_id, source)
+    folder = folder or checkpoint_folder(run_id)
+    run = OpenRun(run_id, config, splits, folder, load_latest(folder), logged, tracked, origin)
+    first = min(logged, step_after(config, min(tracked.values(), default=0)) // steps_per_epoch(config)) + 1
+    for epoch in range(first, len(run.checkpoint.epochs) + 1):
+        if steps := load_steps(folder, epoch):
+            _log_rows(tracker, run, window_rows(config, epoch, steps))
+    _log_epochs(tracker, run)
+    return run
+
+
+def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
+    """Keep a slice's state, then track what it measured; in this order a crash between the two loses neither."""
+    before, epoch = run.checkpoint, len(run.checkpoint.epochs) + 1
+    run.checkpoint = Checkpoint(
+        state=result.state,
+        epochs=before.epochs + ((result.metrics,) if result.metrics else ()),
+        step=result.step,
+        points=before.points + result.points,
+        divergence=result.divergence,
+        mistakes=result.mistakes,
+    )
+    if result.metrics:
+        save_steps(run.folder, epoch, result.steps)
+    within = not result.metrics
+    if run.trained or within or epoch % run.config.checkpoint_every == 0:
+        save(run.folder, run.checkpoint)
+    _log_rows(tracker, run, window_rows(run.config, epoch, result.steps))
+    _log_epochs(tracker, run)
+
+
+def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
+    """Track the points and epochs that are not tracked yet: none twice, whatever was trained again after a crash."""
+    _log_rows(tracker, run, point_rows(run.checkpoint.points, run.checkpoint.epochs, run.config))
+    for metrics in run.checkpoint.epochs[run.logged :]:
+        tracker.log_metrics(run.run_id, metrics.as_metrics(), metrics.epoch)
+        run.logged = metrics.epoch
+
+
+def _log_rows(tracker: Tracker, run: OpenRun, rows: Iterable[MetricRow]) -> None:
+    """Track the rows that come after those which are tracked."""
+    new = [row for row in rows if row.step > run.tracked.get(row.name, 0)]
+    if new:
+        tracker.log_rows(run.run_id, new)
+        run.tracked |= {row.name: row.step for row in new}
+
+
+def _steps_of(run: OpenRun, state: RunState) -> list[Steps]:
+    """Return the steps of the run's whole epochs, as far as they were kept, and of the one that it ended in."""
+    whole = [load_steps(run.folder, epoch) for epoch in range(1, len(run.checkpoint.epochs) + 1)]
+    begun = [Steps(state.begun.losses.numpy(), state.begun.correct.numpy())] if state.begun else []
+    return [each for each in whole if each] + begun
+
+
+def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
+    """Store the final state, and the mistakes of a run that was measured on the test set; end it with its outcome.
+
+    It has completed or diverged, or is pruned where epochs are missing.
+    """
+    assert run.checkpoint.state is not None, "a run is closed after its last slice"
+    state = RunState.from_bytes(run.checkpoint.state)
+    divergence = run.checkpoint.divergence
+    tracker.log_artifact(run.run_id, STATE_ARTIFACT, run.checkpoint.state)
+    if run.checkpoint.mistakes is not None:
+        tracker.log_artifact(run.run_id, MISTAKES_ARTIFACT, run.checkpoint.mistakes.model_dump_json().encode())
+    if steps := _steps_of(run, state):
+        tracker.log_artifact(run.run_id, STEPS_ARTIFACT, steps_to_bytes(steps))
+    tracker.set_tags(run.run_id, {Tag.STATE_HASH: state.hash(), Tag.IMAGES: str(run.images)})
+    outcome = Outcome.COMPLETED if run.trained else Outcome.PRUNED
+    if divergence is not None:
+        tracker.set_tags(run.run_id, {Tag.DIVERGENCE: divergence.model_dump_json()})
+        outcome = Outcome.DIVERGED
+    tracker.end_run(run.run_id, outcome)
+    return state, outcome
+
+
+def close_broken_run(tracker: Tracker, run_id: str, outcome: Outcome, error: BaseException) -> None:
+    """End a run that an exception stopped, with the reason as a tag."""
+    tracker.set_tags(run_id, {Tag.ERROR: without_password(f"{type(error).__name__}: {error}")[:500]})
+    tracker.end_run(run_id, outcome)
+
+
+def broken_outcome(error: BaseException) -> Outcome:
+    """`killed` by an interrupt or exit, else `failed`."""
+    return Outcome.KILLED if isinstance(error, KeyboardInterrupt | SystemExit) else Outcome.FAILED
+
+
+def checkpoint_folder(run_id: str) -> Path:
+    """Where a single run's checkpoints are while it has not ended."""
+    return work_folder("runs", run_id)
+
+
+def run_name(config: RunConfig, optimizer: str, which: str) -> str:
+    """For a person who looks for a run among many. `optimizer` is what its sweep calls it."""
+    rate = learning_rate(config.optimizer)
+    return f"{optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size} {which}"

@@ -1,0 +1,60 @@
+"""A model's outputs, and what they are worth: its loss and accuracy over a whole split."""
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F  # noqa: N812
+
+from harness.config import RunConfig
+from harness.training.images import Split, normalize
+from harness.training.networks import log_probabilities
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, float, Tensor]:
+    """Over all images of `data`, the last, smaller batch included: mean loss (nats), accuracy, log-probabilities.
+
+    The accuracy is a fraction, the log-probabilities are (n, 10).
+    """
+    model.eval()
+    images = data.images.split(config.evaluation_batch_size)
+    losses = torch.empty(len(images), device=data.images.device)
+    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
+    outputs = []
+    for batch, labels in enumerate(data.labels.split(config.evaluation_batch_size)):
+        of_batch = log_probabilities(forward(model, images[batch], config), config.model)
+        losses[batch] = F.nll_loss(of_batch, labels, reduction="sum")
+        correct += (of_batch.argmax(dim=1) == labels).sum()
+        outputs.append(of_batch)
+    return sum(losses.tolist()) / len(data), int(correct) / len(data), torch.cat(outputs)
+
+
+def forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:
+    """Return the model's outputs (n, classes), float32, of images as a split has them."""
+    x = normalize(images)
+    if config.memory_format == "channels_last" and x.dim() == 4:  # features of a table have no channels
+        x = x.contiguous(memory_format=torch.channels_last)
+    if config.precision == "float32":
+        return model(x)  # type: ignore[no-any-return]
+    with torch.autocast(x.device.type, dtype=torch.bfloat16):
+        return model(x).float()  # type: ignore[no-any-return]
+
+
+def to_evaluate(model: nn.Module, optimizer: optim.Optimizer) -> None:
+    """Put both into evaluation mode: a schedule-free optimizer then gives the model the weights that it is judged by.
+
+    Between epochs a run is in this mode, so that a kept state holds these weights.
+    """
+    model.eval()
+    _call_if_there(optimizer, "eval")
+
+
+def to_train(model: nn.Module, optimizer: optim.Optimizer) -> None:
+    """Put both into training mode."""
+    model.train()
+    _call_if_there(optimizer, "train")
+
+
+def _call_if_there(optimizer: optim.Optimizer, method: str) -> None:
+    """Call what only some optimizers have, the schedule-free ones (Defazio et al. 2024)."""
+    if callable(found := getattr(optimizer, method, None)):
+        found()

@@ -1,0 +1,90 @@
+"""The model measured within an epoch, on a fixed part of the validation set, so that training goes on undisturbed."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F  # noqa: N812
+
+from harness.config import OwnConfig, RunConfig, images_at
+from harness.records import Point
+from harness.training.epoch import Epoch
+from harness.training.evaluation import evaluate, to_evaluate, to_train
+from harness.training.generators import generator_states, restore_generators
+from harness.training.images import Split, stratified_order
+
+
+def validation_part(data: Split, config: RunConfig) -> Tensor:
+    """Return which of the validation images are measured within an epoch (n,), in their order, on their device."""
+    size = min(config.trajectory.images, len(data))
+    labels = tuple(data.labels.tolist())
+    return _part(labels, config.dataset.split_seed, size).to(data.labels.device)
+
+
+@lru_cache(maxsize=4)
+def _part(labels: tuple[int, ...], seed: int, size: int) -> Tensor:
+    return stratified_order(torch.tensor(labels), seed)[:size].sort().values
+
+
+def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Return the mean loss (nats) and the accuracy (a fraction) of log-probabilities (n, classes)."""
+    loss = F.nll_loss(outputs, labels, reduction="sum")
+    return float(loss) / len(labels), int((outputs.argmax(dim=1) == labels).sum()) / len(labels)
+
+
+@contextlib.contextmanager
+def _undisturbed(model: nn.Module, config: RunConfig) -> Iterator[None]:
+    """Put back, after a block, what measuring in it changed: generators, and the weights of a user's own parts.
+
+    Averaged weights that an optimizer swaps in to be measured, and swaps out again, would lose their last bits.
+    """
+    generators = generator_states(config.device, config.seed)
+    own = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
+    tensors = [*model.parameters(), *model.buffers()] if own else []
+    kept = [tensor.detach().clone() for tensor in tensors]
+    yield
+    with torch.no_grad():
+        for tensor, value in zip(tensors, kept, strict=True):
+            tensor.copy_(value)
+    restore_generators(generators, config.device, config.seed)
+
+
+def measure_point(
+    model: nn.Module, optimizer: optim.Optimizer, epoch: Epoch, data: Split, config: RunConfig, number: int
+) -> Point:
+    """Measure the model within the epoch of that number, on a part of the validation set."""
+    started = time.perf_counter()
+    part = validation_part(data, config)
+    loss, accuracy = measure(model, optimizer, Split(data.images[part], data.labels[part]), config)
+    epoch.evaluate_seconds += time.perf_counter() - started
+    return _point(epoch, config, number, loss, accuracy)
+
+
+def measure(model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig) -> tuple[float, float]:
+    """Return the loss (nats) and accuracy of a model in training, which it goes on with as if nothing had been."""
+    with _undisturbed(model, config):
+        to_evaluate(model, optimizer)
+        loss, accuracy, _ = evaluate(model, data, config)
+        to_train(model, optimizer)
+    return loss, accuracy
+
+
+def point_at_the_end(outputs: Tensor, epoch: Epoch, data: Split, config: RunConfig, number: int) -> Point:
+    """Return the point at an epoch's end, of the same images as those within it, all of which have outputs there."""
+    part = validation_part(data, config)
+    return _point(epoch, config, number, *loss_and_accuracy(outputs[part], data.labels[part]))
+
+
+def _point(epoch: Epoch, config: RunConfig, number: int, loss: float, accuracy: float) -> Point:
+    step = (number - 1) * len(epoch.batches) + epoch.step
+    return Point(
+        step=step,
+        images=images_at(config, step),
+        validation_loss=loss if math.isfinite(loss) else None,
+        validation_accuracy=accuracy,
+        train_seconds=epoch.train_seconds,
+    )

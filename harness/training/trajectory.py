@@ -1,0 +1,78 @@
+"""What a run records within its epochs: the results of its steps, and the rows of metrics that are made of them."""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.config import RunConfig, images_at, steps_per_epoch, window_ends
+from harness.records import (
+    POINT_ACCURACY,
+    POINT_LOSS,
+    POINT_SECONDS,
+    WINDOW_ACCURACY,
+    WINDOW_LOSS,
+    EpochMetrics,
+    MetricRow,
+    Point,
+)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What each step of an epoch gave until now: loss (nats), float32 (steps,), and images right, int64 (steps,)."""
+
+    losses: npt.NDArray[np.float32]
+    correct: npt.NDArray[np.int64]
+
+
+def steps_to_bytes(epochs: Sequence[Steps]) -> bytes:
+    """Return the steps of all these epochs, one after the other, as a file for `numpy.load`."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        losses=np.concatenate([each.losses for each in epochs]),
+        correct=np.concatenate([each.correct for each in epochs]),
+    )
+    return buffer.getvalue()
+
+
+def steps_from_bytes(content: bytes) -> Steps:
+    """Return the steps of such a file."""
+    with np.load(io.BytesIO(content)) as kept:
+        return Steps(kept["losses"], kept["correct"])
+
+
+def window_rows(config: RunConfig, epoch: int, steps: Steps) -> Iterator[MetricRow]:
+    """Yield the training loss and accuracy of each window of an epoch, from 1, that has ended: means over its images.
+
+    A window with a loss that is not finite is left out.
+    """
+    in_epoch, begin = (epoch - 1) * steps_per_epoch(config), 0
+    for end in window_ends(config):
+        if end > len(steps.losses):
+            return
+        images = [images_at(config, in_epoch + step) for step in range(begin, end + 1)]
+        sizes = np.diff(images)
+        loss = float(steps.losses[begin:end].astype(np.float64) @ sizes) / int(sizes.sum())
+        accuracy = int(steps.correct[begin:end].sum()) / int(sizes.sum())
+        begin = end
+        if np.isfinite(loss):
+            yield MetricRow(WINDOW_LOSS, loss, images[-1])
+            yield MetricRow(WINDOW_ACCURACY, accuracy, images[-1])
+
+
+def point_rows(points: Sequence[Point], epochs: Sequence[EpochMetrics], config: RunConfig) -> Iterator[MetricRow]:
+    """Yield the validation loss and accuracy of each point, and the seconds of training until then.
+
+    `epochs` are those before and of the points, for their durations.
+    """
+    for point in points:
+        before = epochs[: (point.step - 1) // steps_per_epoch(config)]
+        if point.validation_loss is not None:
+            yield MetricRow(POINT_LOSS, point.validation_loss, point.images)
+        yield MetricRow(POINT_ACCURACY, point.validation_accuracy, point.images)
+        seconds = sum(each.train_seconds for each in before) + point.train_seconds
+        yield MetricRow(POINT_SECONDS, seconds, point.images)
