@@ -136,7 +136,7 @@ def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
 
 def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
     """Track the points and epochs that are not tracked yet: none twice, whatever was trained again after a crash."""
-    _log_rows(tracker, run, point_rows(run.checkpoint.points, run.checkpoint.epochs, run.config))
+    _log_rows(tracker, run, point_rows(run.checkpoint.points))
     for metrics in run.checkpoint.epochs[run.logged :]:
         tracker.log_metrics(run.run_id, metrics.as_metrics(), metrics.epoch)
         run.logged = metrics.epoch

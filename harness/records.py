@@ -72,28 +72,26 @@ METRIC_NAMES = {
     "evaluate_seconds": "seconds/evaluate",
     "images_per_second": "images_per_second",
 }
-# recorded within an epoch too, at a step that counts images: means over windows of training steps, what the model
-# does on a fixed part of the validation set, and the seconds of training from the run's beginning until then
+# recorded within an epoch too, at a step that counts images: means over windows of training steps, and what the
+# model does on a fixed part of the validation set
 WINDOW_LOSS = "trajectory/train_loss"
 WINDOW_ACCURACY = "trajectory/train_accuracy"
 POINT_LOSS = "trajectory/validation_loss"
 POINT_ACCURACY = "trajectory/validation_accuracy"
-POINT_SECONDS = "trajectory/seconds"
-TRAJECTORY = (WINDOW_LOSS, WINDOW_ACCURACY, POINT_LOSS, POINT_ACCURACY, POINT_SECONDS)
+TRAJECTORY = (WINDOW_LOSS, WINDOW_ACCURACY, POINT_LOSS, POINT_ACCURACY)
 
 
 class Point(FrozenModel):
     """The model measured on a fixed part of the validation set, within an epoch or at its end.
 
-    `step` and `images` count from the run's beginning, `train_seconds` from that of the epoch. The loss (nats) is
-    None where it is not finite; the accuracy is a fraction.
+    `step` and `images` count from the run's beginning. The loss (nats) is None where it is not finite; the accuracy
+    is a fraction.
     """
 
     step: int
     images: int
     validation_loss: float | None
     validation_accuracy: float
-    train_seconds: float
 
 
 class MetricRow(NamedTuple):
@@ -196,6 +194,7 @@ class Tag:
     SUBSET = "harness.subset"
     SUPERSEDED = "harness.superseded"  # of a final, "true": more trials found a better winner since
     IMAGES = "harness.images"  # on how many the run was trained, until its end
+    SPENT = "harness.images_spent"  # of a trial or final, how many of the budget: more where it diverged or failed
     QUIET = "harness.quiet"  # "true": it trained alone, so that its durations count
     DATA_DIGEST = "harness.data_digest"
     SOURCE_DIGEST = "harness.source_digest"  # of the files of own parts, where there are any

@@ -81,8 +81,12 @@ class Job:
 
     @property
     def spent(self) -> int:
-        """How many images of the budget it has spent. One that failed has spent all until its next milestone."""
-        if self.outcome is not Outcome.FAILED:
+        """How many images of the budget it has spent.
+
+        One that diverged or failed has spent all until its next milestone: what does so at once would be tried for
+        ever.
+        """
+        if self.outcome not in (Outcome.DIVERGED, Outcome.FAILED):
             return self.run.images
         steps = [step_at(self.run.config, each) for each in (*self.milestones, self.limit)]
         return images_at(
@@ -208,6 +212,7 @@ class _Work:
             if job.stage is Stage.FINAL:
                 self._tracker.set_tags(job.run.run_id, {Tag.GIVEN_UP: "true"})
             close_broken_run(self._tracker, job.run.run_id, Outcome.FAILED, cause)
+        self._tracker.set_tags(job.run.run_id, {Tag.SPENT: str(job.spent)})
         job.stored_id = self._tracker.known_id(job.run.run_id)
         for observer in self._observers:
             observer.ended(job)

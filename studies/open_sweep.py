@@ -96,6 +96,7 @@ class Sweep:
                     self.tracker.end_run(job.run.run_id, Outcome.FAILED)
                 else:
                     close_run(self.tracker, job.run)
+                self.tracker.set_tags(job.run.run_id, {Tag.SPENT: str(trial.images)})
                 self.tracker.when_delivered(functools.partial(discard, job.run.folder))
 
     def break_off(self, error: BaseException) -> None:

@@ -81,8 +81,8 @@ def test_workers_are_spawned_where_no_server_can_fork_them_and_find_the_same(con
     monkeypatch.setattr(local, "sys", SimpleNamespace(platform="darwin"))
     with open_pool("local", 1, data) as pool:
         assert pool.executor._mp_context.get_start_method() == "spawn"
-        state, *_ = pool.executor.submit(train_slice, config, None, ("validation",), data).result()
-    assert state == train_slice(config, None, ("validation",), data)[0]
+        there = pool.executor.submit(train_slice, config, None, ("validation",), data).result()
+    assert there.state == train_slice(config, None, ("validation",), data).state
 
 
 def test_windows_gets_as_many_workers_as_a_pool_there_takes(monkeypatch):

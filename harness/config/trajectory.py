@@ -17,7 +17,7 @@ class TrajectoryConfig(FrozenModel):
     eighth of the first one) and after each multiple of `every` epochs. `images` = 0: never.
     """
 
-    windows: Annotated[int, Field(ge=0, le=1000)] = 30
+    windows: Annotated[int, Field(ge=0, le=1000)] = 16
     points: tuple[Epochs, ...] = (1 / 32, 1 / 16, 3 / 16)
     every: Annotated[float, Field(ge=0.001, le=1)] = 0.125
     images: Annotated[int, Field(ge=0)] = 2000

@@ -86,5 +86,4 @@ def _point(epoch: Epoch, config: RunConfig, number: int, loss: float, accuracy: 
         images=images_at(config, step),
         validation_loss=loss if math.isfinite(loss) else None,
         validation_accuracy=accuracy,
-        train_seconds=epoch.train_seconds,
     )

@@ -11,10 +11,8 @@ from harness.config import RunConfig, images_at, steps_per_epoch, window_ends
 from harness.records import (
     POINT_ACCURACY,
     POINT_LOSS,
-    POINT_SECONDS,
     WINDOW_ACCURACY,
     WINDOW_LOSS,
-    EpochMetrics,
     MetricRow,
     Point,
 )
@@ -64,15 +62,9 @@ def window_rows(config: RunConfig, epoch: int, steps: Steps) -> Iterator[MetricR
             yield MetricRow(WINDOW_ACCURACY, accuracy, images[-1])
 
 
-def point_rows(points: Sequence[Point], epochs: Sequence[EpochMetrics], config: RunConfig) -> Iterator[MetricRow]:
-    """Yield the validation loss and accuracy of each point, and the seconds of training until then.
-
-    `epochs` are those before and of the points, for their durations.
-    """
+def point_rows(points: Sequence[Point]) -> Iterator[MetricRow]:
+    """Yield the validation loss, where it is finite, and accuracy of each point."""
     for point in points:
-        before = epochs[: (point.step - 1) // steps_per_epoch(config)]
         if point.validation_loss is not None:
             yield MetricRow(POINT_LOSS, point.validation_loss, point.images)
         yield MetricRow(POINT_ACCURACY, point.validation_accuracy, point.images)
-        seconds = sum(each.train_seconds for each in before) + point.train_seconds
-        yield MetricRow(POINT_SECONDS, seconds, point.images)

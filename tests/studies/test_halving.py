@@ -4,15 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.pruning import Standings, rungs
+from studies.pruning import Standings, halving_rungs
 
 
 @pytest.mark.parametrize(
     ("warm_up", "factor", "epochs", "expected"),
-    [(1, 2, 2, [1]), (1, 2, 1, []), (1, 3, 10, [1, 3, 9]), (2, 2, 8, [2, 4]), (3, 2, 3, [])],
+    [
+        (1, 2, 2, (1,)),
+        (1, 2, 1, ()),
+        (1, 3, 10, (1, 3, 9)),
+        (2, 2, 8, (2, 4)),
+        (3, 2, 3, ()),
+        (0.125, 2, 2, (0.125, 0.25, 0.5, 1)),
+    ],
 )
 def test_rungs_are_powers_of_the_factor_after_the_warm_up_before_the_last_epoch(warm_up, factor, epochs, expected):
-    assert rungs(warm_up, factor, epochs) == expected
+    assert halving_rungs(warm_up, factor, epochs) == expected
 
 
 def kept(standings: Standings, accuracies: dict[int, float]) -> set[int]:

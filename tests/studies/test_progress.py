@@ -4,12 +4,15 @@ import heapq
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 from harness.config import with_settings
 from harness.records import EpochMetrics, Outcome, Stage
 from harness.run import OpenRun
+from harness.slices import SliceResult
 from harness.training.checkpoint import Checkpoint
+from harness.training.trajectory import Steps
 from studies.jobs import Job
 from studies.progress import Progress, Publisher
 from studies.snapshot import read_snapshot
@@ -28,7 +31,7 @@ class Clock:
 def job(definition, stage, optimizer, number, batch_size, limit):
     settings = {"optimizer.name": optimizer, "batch_size": batch_size, "epochs": limit}
     config = with_settings(definition.base, settings)
-    run = OpenRun(f"{stage} {optimizer} {number}", config, ("validation",), None, Checkpoint(), 0)
+    run = OpenRun(f"{stage} {optimizer} {number}", config, ("validation",), None, Checkpoint(), 0, {})
     return Job(stage, optimizer, number, run, limit)
 
 
@@ -37,7 +40,7 @@ def epoch(job, slower):
     seconds = SECONDS[job.optimizer][job.run.config.batch_size] * slower
     accuracy = {"validation_accuracy": 0.9 + 0.05 * (job.run.config.batch_size == 256), "test_accuracy": 0.9}
     metrics = EpochMetrics(
-        epoch=job.epochs + 1,
+        epoch=int(job.epochs) + 1,
         train_loss=1.0,
         train_accuracy=0.9,
         train_seconds=seconds * 0.9,
@@ -46,7 +49,8 @@ def epoch(job, slower):
         **accuracy,
     )
     job.run.checkpoint = Checkpoint(None, (*job.run.checkpoint.epochs, metrics))
-    return metrics
+    steps = Steps(np.ones(1, np.float32), np.ones(1, np.int64))
+    return SliceResult(state=b"", step=0, steps=steps, seconds=seconds, metrics=metrics)
 
 
 def simulate(definition, workers, slower_after=math.inf):
@@ -142,11 +146,15 @@ def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path)
         progress.started(each)
         progress.submitted(each)
     publisher.waiting()
-    assert read_snapshot(tmp_path).workers == ("adam trial 4, epoch 1/2", "sgd final, seed 1, epoch 1/1", None)
+    assert read_snapshot(tmp_path).workers == (
+        "adam trial 4, epoch 0.0 of 2",
+        "sgd final, seed 1, epoch 0.0 of 1",
+        None,
+    )
     progress.trained(trial, epoch(trial, 1))
-    assert progress.workers == [None, "sgd final, seed 1, epoch 1/1", None]
+    assert progress.workers == [None, final_is_at, None]
     progress.submitted(trial)
-    assert progress.workers[0] == "adam trial 4, epoch 2/2"
+    assert progress.workers[0] == "adam trial 4, epoch 1.0 of 2"
     trial.outcome = Outcome.FAILED
     progress.ended(trial)
     assert progress.workers[0] is None

@@ -16,6 +16,8 @@ from studies.search.storage import Journal
 from studies.search.study import Search
 from studies.space import Choice, Range
 
+EPOCH = 640  # images, as the tests' config has them
+
 
 @pytest.fixture
 def definition(config: RunConfig) -> SweepDefinition:
@@ -44,7 +46,7 @@ def finish(search: Search) -> list[dict[str, object]]:
     while asked := search.ask():
         for trial in asked:
             outcome, accuracies = end(trial)
-            search.tell(trial.number, outcome, accuracies, len(accuracies))
+            search.tell(trial.number, outcome, accuracies, len(accuracies) * EPOCH)
     return [trial.values for trial in search.trials]
 
 
@@ -86,7 +88,7 @@ def test_a_large_study_asks_the_same_trials_whatever_stopped_it(tmp_path, defini
         if not asked:
             break
         outcome, accuracies = end(asked[0])
-        search.tell(asked[0].number, outcome, accuracies, len(accuracies))
+        search.tell(asked[0].number, outcome, accuracies, len(accuracies) * EPOCH)
         count += 1
     assert [trial.values for trial in search.trials] == alone
     assert count == len(alone)
@@ -101,7 +103,7 @@ def test_the_best_trials_of_a_large_study_are_those_of_tpe_over_the_whole(tmp_pa
             outcome, accuracies = end(trial)
             if outcome is Outcome.COMPLETED and not completed and trial.number % 40:
                 outcome, accuracies = Outcome.PRUNED, accuracies[:2]
-            search.tell(trial.number, outcome, accuracies, len(accuracies))
+            search.tell(trial.number, outcome, accuracies, len(accuracies) * EPOCH)
     study = optuna.load_study(study_name="adam", storage=storage)
     good, _ = _split_trials(study, study.trials, sampling.BEST)
     seen = [*sampling.best_trials(study.trials[:150]), *study.trials[150:]]

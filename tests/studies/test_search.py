@@ -13,6 +13,8 @@ from studies.search.storage import Journal
 from studies.search.study import Search
 from studies.space import Choice, Range
 
+EPOCH = 640  # images, as the tests' config has them
+
 
 @pytest.fixture
 def definition(config: RunConfig) -> SweepDefinition:
@@ -46,7 +48,7 @@ def finish(search: Search) -> list[dict[str, object]]:
     while asked := search.ask():
         for trial in asked:
             accuracy = 1 - abs(trial.values["optimizer.lr"] - 0.02)
-            search.tell(trial.number, Outcome.COMPLETED, [accuracy] * trial.limit, trial.limit)
+            search.tell(trial.number, Outcome.COMPLETED, [accuracy] * trial.limit, trial.limit * EPOCH)
     return [trial.values for trial in search.trials]
 
 
@@ -60,7 +62,9 @@ def test_the_same_past_gives_the_same_trials_by_whatever_process(opened, sampler
     for _ in range(3):  # a process that asked, told one, and died
         trial = opened("disturbed", **changes).ask()[0]
         accuracy = 1 - abs(trial.values["optimizer.lr"] - 0.02)
-        opened("disturbed", **changes).tell(trial.number, Outcome.COMPLETED, [accuracy] * trial.limit, trial.limit)
+        opened("disturbed", **changes).tell(
+            trial.number, Outcome.COMPLETED, [accuracy] * trial.limit, trial.limit * EPOCH
+        )
     assert finish(opened("disturbed", **changes)) == alone
 
 
@@ -79,7 +83,7 @@ def test_a_study_opened_from_its_journal_equals_the_one_in_memory(opened):
     for _ in range(12):
         for trial, outcome in zip(search.ask(), outcomes, strict=False):
             if outcome:
-                search.tell(trial.number, outcome, [0.5, trial.number / 100], 2)
+                search.tell(trial.number, outcome, [0.5, trial.number / 100], 2 * EPOCH)
         again = opened(at_once=3, budget=40)
         for name in ("trials", "spent", "best"):
             assert getattr(again, name) == getattr(search, name)
@@ -115,18 +119,18 @@ def test_the_space_grows_with_the_budget(opened):
     more = opened(budget=30)
     last = finish(more)[-1]
     assert 0.5 <= last["optimizer.betas.0"] <= 0.98
-    assert more.spent == 30
+    assert more.epochs_spent == 30
 
 
 def test_the_last_trial_gets_what_is_left_of_the_budget(opened):
     search = opened(budget=10)
     (first,) = search.ask()
     assert first.limit == 3
-    search.tell(first.number, Outcome.PRUNED, [0.5], 1)
+    search.tell(first.number, Outcome.PRUNED, [0.5], 1 * EPOCH)
     for _ in range(3):
         (trial,) = search.ask()
-        search.tell(trial.number, Outcome.COMPLETED, [0.6] * trial.limit, trial.limit)
-    assert (trial.limit, search.spent, search.ask()) == (3, 10, [])
+        search.tell(trial.number, Outcome.COMPLETED, [0.6] * trial.limit, trial.limit * EPOCH)
+    assert (trial.limit, search.epochs_spent, search.ask()) == (3, 10, [])
     more = opened(budget=12)
     (last,) = more.ask()
     assert last.limit == 2
@@ -141,7 +145,7 @@ def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(o
         (Outcome.COMPLETED, [0.3, 0.4, 0.5]),
     ):
         (trial,) = search.ask()
-        search.tell(trial.number, outcome, accuracies, len(accuracies))
+        search.tell(trial.number, outcome, accuracies, len(accuracies) * EPOCH)
     assert search.best == (trial.values, 0.5)
     assert [each.outcome for each in search.trials] == ["diverged", "failed", "pruned", "completed"]
     study = optuna.load_study(study_name="adam", storage=Journal(tmp_path / "study"))
@@ -151,11 +155,11 @@ def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(o
 def test_what_ran_asynchronously_goes_on_in_another_process_within_the_budget(opened):
     search = opened(budget=9, asynchronous=True)
     asked = [search.ask_another() for _ in range(3)]
-    search.tell(2, Outcome.PRUNED, [0.5], 1)
+    search.tell(2, Outcome.PRUNED, [0.5], 1 * EPOCH)
     again = opened(budget=9, asynchronous=True)
     assert again.ask() == asked[:2]
     for trial in asked[:2]:
-        again.tell(trial.number, Outcome.COMPLETED, [0.5] * 3, 3)
+        again.tell(trial.number, Outcome.COMPLETED, [0.5] * 3, 3 * EPOCH)
     (last,) = again.ask()
     assert (last.number, last.limit) == (3, 2)
 
@@ -164,9 +168,9 @@ def test_another_trial_is_asked_only_while_the_budget_has_room_for_all(opened):
     search = opened(budget=7)
     asked = [search.ask_another() for _ in range(3)]
     assert [each and each.limit for each in asked] == [3, 3, None]
-    search.tell(0, Outcome.PRUNED, [0.5], 1)
+    search.tell(0, Outcome.PRUNED, [0.5], 1 * EPOCH)
     assert search.ask_another().limit == 3
     assert search.ask_another() is None
-    search.tell(1, Outcome.COMPLETED, [0.5] * 3, 3)
-    search.tell(2, Outcome.PRUNED, [0.5] * 2, 2)
+    search.tell(1, Outcome.COMPLETED, [0.5] * 3, 3 * EPOCH)
+    search.tell(2, Outcome.PRUNED, [0.5] * 2, 2 * EPOCH)
     assert search.ask_another().limit == 1

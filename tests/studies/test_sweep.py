@@ -9,6 +9,7 @@ import statistics
 import threading
 from collections import Counter
 from concurrent.futures import BrokenExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -33,7 +34,7 @@ class StopAfter(SweepObserver):
         self.left = epochs
         self.stop = threading.Event()
 
-    def trained(self, job, metrics):
+    def trained(self, job, result):
         self.left -= 1
         if self.left == 0:
             self.stop.set()
@@ -65,13 +66,18 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
     assert {run.outcome for run in tracker.runs.values()} <= {"completed", "pruned"}
 
 
+def diverged(after):
+    """The slice as if its first step had diverged."""
+    return replace(after, step=0, metrics=None, divergence=Divergence(epoch=1, step=0, split="train"))
+
+
 def validating(accuracies):
     """As `train_slice`, but for the validation accuracy, which is that of the optimizer and the seed where named."""
 
     def train(config, *arguments):
-        state, metrics, end = train_slice(config, *arguments)
+        after = train_slice(config, *arguments)
         accuracy = accuracies.get((config.optimizer.name, config.seed), 0.5)
-        return state, tuple(each.model_copy(update={"validation_accuracy": accuracy}) for each in metrics), end
+        return replace(after, metrics=after.metrics.model_copy(update={"validation_accuracy": accuracy}))
 
     return train
 
@@ -98,7 +104,7 @@ def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_th
 
     def train(config, *arguments):
         if (config.optimizer.name, config.seed) == ("adam", 2):
-            return train_slice(config, *arguments)[0], (), Divergence(epoch=1, step=0, split="train")
+            return diverged(train_slice(config, *arguments))
         return train_well(config, *arguments)
 
     monkeypatch.setattr("studies.executors.pool.train_slice", train)
@@ -147,7 +153,7 @@ def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, inline
             if job.stage == "trial":
                 assert spent[job.optimizer] == min(spent["sgd"], spent["adam"])
 
-        def trained(self, job, metrics):
+        def trained(self, job, result):
             spent[job.optimizer] += job.stage == "trial"
 
     run_sweep("tiny", definition, tracker, inline, Fair())
@@ -279,7 +285,7 @@ def test_a_second_coordinator_is_refused_with_the_firsts_process(definition, inl
     tracker = MemoryTracker()
 
     class Second(SweepObserver):
-        def trained(self, job, metrics):
+        def trained(self, job, result):
             run_sweep("tiny", definition, tracker, inline)
 
     with pytest.raises(BusyError, match=r"being run by process \d+ on "):
@@ -411,8 +417,8 @@ def test_a_diverged_trial_ranks_last_and_counts(definition, inline):
 
 
 def diverging_with_seed_1(config, *arguments):
-    state, metrics, end = train_slice(config, *arguments)
-    return (state, (), Divergence(epoch=1, step=0, split="train")) if config.seed == 1 else (state, metrics, end)
+    after = train_slice(config, *arguments)
+    return diverged(after) if config.seed == 1 else after
 
 
 def test_a_winners_final_that_diverges_is_still_its_winners(definition, inline, monkeypatch):
