@@ -108,7 +108,7 @@ def reproduce(
         raise BadInputError(
             "run", run_id, "is a sweep", expected="a run, trial or final", next_step="choose one of its children"
         )
-    its_config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
+    its_config = recorded_config(run_id)
     config = with_settings(its_config, {"device": _device_here(its_config.device)})
     require_same_data(config, recorded.tags.get(Tag.DATA_DIGEST), data_dir)
     last = _last_step(recorded, config)
@@ -130,6 +130,15 @@ def reproduce(
         ),
         ending=None if changed else _compare_ending(recorded, again),
     )
+
+
+def recorded_config(run_id: str) -> RunConfig:
+    """Return the config of a tracked run.
+
+    Raises:
+        BadInputError: there is no such run, or it is none that trained.
+    """
+    return parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
 
 
 def _device_here(name: str) -> str:
