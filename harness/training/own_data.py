@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.config import OwnDatasetConfig
-from harness.config.plugins import find
+from harness.config.imports import find
 from harness.errors import BadInputError, described
 from harness.training.images import Split, stratified_order
 
