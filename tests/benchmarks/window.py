@@ -41,12 +41,8 @@ def search(definition: SweepDefinition) -> tuple[float, float]:
         study = Search(Journal(Path(folder) / "journal"), "adam", definition)
         while asked := study.ask():
             for trial in asked:
-                study.tell(
-                    trial.number,
-                    Outcome.COMPLETED,
-                    [merit(trial.values) + noise.normal(0, NOISE)],
-                    shipped.images(study.name, 1),
-                )
+                accuracy = merit(trial.values) + noise.normal(0, NOISE)
+                study.tell(trial.number, Outcome.COMPLETED, [accuracy], definition.images("adam", 1))
         assert study.best is not None
         return merit(study.best[0]), float(np.mean([merit(trial.values) for trial in study.trials[LATER]]))
 
