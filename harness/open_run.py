@@ -110,6 +110,9 @@ def open_run(
     for epoch in range(first, len(run.checkpoint.epochs) + 1):
         if steps := load_steps(folder, epoch):
             _log_rows(tracker, run, window_rows(config, epoch, steps))
+    if run.checkpoint.state is not None and run.checkpoint.step:  # of which nothing may be left to train
+        for steps in _steps_begun(RunState.from_bytes(run.checkpoint.state)):
+            _log_rows(tracker, run, window_rows(config, len(run.checkpoint.epochs) + 1, steps))
     _log_epochs(tracker, run)
     return run
 
@@ -153,8 +156,12 @@ def _log_rows(tracker: Tracker, run: OpenRun, rows: Iterable[MetricRow]) -> None
 def _steps_of(run: OpenRun, state: RunState) -> list[Steps]:
     """Return the steps of the run's whole epochs, as far as they were kept, and of the one that it ended in."""
     whole = [load_steps(run.folder, epoch) for epoch in range(1, len(run.checkpoint.epochs) + 1)]
-    begun = [Steps(state.begun.losses.numpy(), state.begun.correct.numpy())] if state.begun else []
-    return [each for each in whole if each] + begun
+    return [each for each in whole if each] + _steps_begun(state)
+
+
+def _steps_begun(state: RunState) -> list[Steps]:
+    """Return the steps of the epoch that the state is within, if it is within one."""
+    return [Steps(state.begun.losses.numpy(), state.begun.correct.numpy())] if state.begun else []
 
 
 def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:

@@ -4,7 +4,7 @@ from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import read_sweep
 from harness.training.loop import initial_state
 from tests.memory_tracker import MemoryTracker
-from tests.training import train_epochs
+from tests.training import train_slices
 
 IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
 
@@ -15,8 +15,9 @@ def numbers(metrics):
 
 
 def in_slices(config, data, epochs, splits):
-    """The last state and the metrics of a run whose state goes through bytes after each epoch."""
-    trained = train_epochs(config, initial_state(config), data, epochs, splits)
+    """The last state and the metrics of a run that is cut within each epoch, too, in the first after one step."""
+    slices = [each for epoch in range(epochs) for each in (1 + epoch, None)]
+    trained = train_slices(config, initial_state(config), data, splits, slices)
     return trained.state, trained.metrics
 
 

@@ -100,13 +100,13 @@ def _train(
 
         to_train(model, optimizer)
         for end in (*(each for each in measured if epoch.step < each < last), last):
-            train_steps(model, optimizer, scheduler, epoch, data.train, config, end, after_step)
+            is_enough = train_steps(model, optimizer, scheduler, epoch, data.train, config, end, after_step)
             if (at := epoch.diverged_at) is not None:
                 epoch.step = at
                 return _slice(state, epoch, points, divergence=Divergence(epoch=number, step=at, split="train"))
             if epoch.step in measured:
                 points.append(measure_point(model, optimizer, epoch, data.validation, config, number))
-            if epoch.step < end:
+            if is_enough:
                 break
         if epoch.step < whole:
             return _slice(capture(config, state.epoch, model, optimizer, scheduler, epoch.begun), epoch, points)
@@ -146,9 +146,9 @@ def train_steps(
     config: RunConfig,
     last: int,
     after_step: AfterStep | None = None,
-) -> None:
-    """Train from where `epoch` is until after its step `last`, from 1, or until `after_step` ends it."""
-    started = time.perf_counter()
+) -> bool:
+    """Train `epoch` on until after its step `last`, from 1, or until `after_step` ends it; return whether it did."""
+    started, is_enough = time.perf_counter(), False
     augment = build_augmentation(config.augmentation)
     for step in range(epoch.step, last):
         batch = epoch.batches[step]
@@ -167,9 +167,11 @@ def train_steps(
         epoch.correct[step] = (outputs.detach().argmax(dim=1) == labels).sum()
         epoch.step = step + 1
         if after_step and after_step(epoch):
+            is_enough = True
             break
     epoch.losses[-1:].cpu()  # waits until a GPU has done all of it
     epoch.train_seconds += time.perf_counter() - started
+    return is_enough
 
 
 def train_epoch(

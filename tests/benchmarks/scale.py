@@ -1,6 +1,7 @@
 """What the coordinator costs per slice, in memory and to resume, as a sweep grows to 10,000 trials."""
 
 import contextlib
+import functools
 import hashlib
 import math
 import multiprocessing
@@ -10,12 +11,16 @@ import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import psutil
+import torch
 
 from experiments import catalog
-from harness.config import canonical_json, with_settings
-from harness.records import DEFINITION_ARTIFACT, EpochMetrics
-from harness.training.state import RunState
+from harness.config import canonical_json, images_at, steps_per_epoch, with_settings
+from harness.records import DEFINITION_ARTIFACT, EpochMetrics, Point
+from harness.slices import SliceResult
+from harness.training.state import EpochBegun, RunState
+from harness.training.trajectory import Steps
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.progress import SweepObserver
@@ -27,7 +32,6 @@ TRIALS = (100, 1_000, 10_000)
 SLICE_SECONDS = 0.001
 EPOCHS = 4  # of a trial that is not pruned
 MODES = {"rounds": {"at_once": 13}, "asynchronous": {"asynchronous": True}}
-STATES = [RunState(config="", epoch=epoch, model={}, optimizer={}, rng={}).to_bytes() for epoch in range(EPOCHS + 1)]
 
 
 def main() -> None:
@@ -111,7 +115,7 @@ class Watch(SweepObserver):
         self._stop = threading.Event()
         return self._stop
 
-    def trained(self, job, metrics):
+    def trained(self, job, result):
         self.slices.append(time.perf_counter())
         if len(self.ends) >= self._trials and not self._stop.is_set():
             self.stopped = self.slices[-1]
@@ -139,16 +143,42 @@ class NullTracker(MemoryTracker):
 class NullWorkers(ThreadPoolExecutor):
     """Workers that train nothing: in a millisecond, an accuracy by chance."""
 
-    def submit(self, fn, config, state, *more) -> Future:
-        return super().submit(null_slice, config, state)
+    def submit(self, fn, *what) -> Future:
+        return super().submit(null_slice, *what)
 
 
-def null_slice(config, state):
+def null_slice(config, state, splits, data_dir, origin, steps, seconds) -> SliceResult:
     time.sleep(SLICE_SECONDS)
-    epoch = 1 + (STATES.index(state) if state else 0)
-    digest = hashlib.sha256(f"{canonical_json(config)} {epoch}".encode()).digest()
+    whole = steps_per_epoch(config)
+    before = STEPS.get(state, 0)
+    after = min(before + steps, before - before % whole + whole)
+    epoch, within = divmod(after, whole)
+    digest = hashlib.sha256(f"{canonical_json(config)} {after}".encode()).digest()
     accuracy = int.from_bytes(digest[:4], "big") / 2**32
-    losses = {"train_loss": 1.0, "validation_loss": 1.0, "test_loss": 1.0}
-    accuracies = {"train_accuracy": accuracy, "validation_accuracy": accuracy, "test_accuracy": accuracy}
-    durations = {"train_seconds": SLICE_SECONDS, "evaluate_seconds": 0.0, "images_per_second": 1.0}
-    return STATES[epoch], (EpochMetrics(epoch=epoch, **losses, **accuracies, **durations),), None
+    point = Point(step=after, images=images_at(config, after), validation_loss=1.0, validation_accuracy=accuracy)
+    metrics = None
+    if not within:
+        losses = {"train_loss": 1.0, "validation_loss": 1.0, "test_loss": 1.0}
+        accuracies = {"train_accuracy": accuracy, "validation_accuracy": accuracy, "test_accuracy": accuracy}
+        durations = {"train_seconds": SLICE_SECONDS, "evaluate_seconds": 0.0, "images_per_second": 1.0}
+        metrics = EpochMetrics(epoch=epoch, **losses, **accuracies, **durations)
+    return SliceResult(
+        state=null_state(epoch, within, after),
+        step=within,
+        steps=Steps(np.ones(within or whole, np.float32), np.zeros(within or whole, np.int64)),
+        seconds=SLICE_SECONDS,
+        points=(point,),
+        metrics=metrics,
+    )
+
+
+@functools.cache
+def null_state(epoch: int, within: int, step: int) -> bytes:
+    """The state after so many steps, which are `within` the epoch after `epoch`; `STEPS` has them from then on."""
+    begun = EpochBegun(0, torch.ones(within), torch.zeros(within, dtype=torch.int64)) if within else None
+    state = RunState(config=f"{step}", epoch=epoch, model={}, optimizer={}, rng={}, begun=begun).to_bytes()
+    STEPS[state] = step
+    return state
+
+
+STEPS: dict[bytes | None, int] = {}  # of each state

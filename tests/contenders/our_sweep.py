@@ -43,8 +43,8 @@ class Watch(SweepObserver):
         if job.stage is Stage.FINAL:
             raise KeyboardInterrupt
 
-    def trained(self, job, metrics):
-        self.trained_seconds += metrics.train_seconds + metrics.evaluate_seconds
+    def trained(self, job, result):
+        self.trained_seconds += result.seconds
         workers = [psutil.Process(each.pid) for each in multiprocessing.active_children()]
         self.worker_bytes = max([self.worker_bytes, *(each.memory_full_info().uss for each in workers)])
 

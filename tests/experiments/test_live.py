@@ -22,7 +22,7 @@ NOT_FINITE = "the train loss is not finite at epoch 1, step 7"
 
 def ended(stage: Stage, number: int, outcome: Outcome, failure: str | None = None) -> Job:
     divergence = Divergence(epoch=1, step=7, split="train") if outcome is Outcome.DIVERGED else None
-    run = OpenRun("id", tiny.BASE, ("validation",), None, Checkpoint(divergence=divergence), 0)
+    run = OpenRun("id", tiny.BASE, ("validation",), None, Checkpoint(divergence=divergence), 0, {})
     return Job(stage, "sgd", number, run, 2, outcome=outcome, failure=failure)
 
 

@@ -3,14 +3,15 @@
 import pytest
 
 from harness.errors import WorkFailedError
-from harness.records import DatasetInput, Outcome, Stage, Tag
+from harness.records import DatasetInput, MetricRow, Outcome, Stage, Tag
 from harness.tracking import buffered as outbox
 from harness.tracking.buffered import delivered
 from tests.memory_tracker import MemoryTracker
 
 TAGS = {Tag.SWEEP_ID: "s", Tag.STAGE: Stage.TRIAL, Tag.OPTIMIZER: "adam", Tag.NUMBER: "0", Tag.CONFIG_HASH: "c"}
-WRITES = ("start_run", "set_tags", "log_inputs", "log_metrics", "log_artifact", "log_model", "end_run")
+WRITES = ("start_run", "set_tags", "log_inputs", "log_metrics", "log_rows", "log_artifact", "log_model", "end_run")
 DATA = DatasetInput(name="mnist", use="training", digest="d", source="/data", images=640)
+ROWS = [MetricRow("trajectory/train_loss", 1 / images, images) for images in (40, 80, 120, 160)]
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,8 @@ def write_all(tracker) -> str:
     tracker.log_inputs(run_id, [DATA])
     for step in (1, 2, 3):
         tracker.log_metrics(run_id, {"train/loss": 1 / step}, step)
+    for some in (ROWS[:1], ROWS[1:]):
+        tracker.log_rows(run_id, some)
     tracker.set_tags(run_id, {"more": "yes"})
     tracker.log_artifact(run_id, "file", b"content")
     tracker.log_model(run_id, run_id, None)
@@ -62,10 +65,12 @@ def test_everything_arrives_once_and_in_order(failures, after):
     with delivered(store) as tracker:
         own = write_all(tracker)
         tracker.when_delivered(lambda: order.append(len(store.runs[tracker.stored_id(own)].history)))
-        assert tracker.last_step(own) == 3
+        assert tracker.last_step(own, "train/loss") == 3
+        assert tracker.last_step(own, ROWS[0].name) == 160
     ((run_id, run),) = store.runs.items()
     assert (list(run.history), run.inputs, run.trained_by) == ([1, 2, 3], (DATA,), run_id)
     assert (run.tags["more"], run.artifacts, run.outcome) == ("yes", {"file": b"content"}, Outcome.COMPLETED)
+    assert run.rows == ROWS
     assert order == [3]
 
 
@@ -114,7 +119,7 @@ def test_a_failure_is_named_by_the_stores_own_run():
     def work():
         with delivered(store) as tracker:
             own = write_all(tracker)
-            tracker.last_step(own)
+            tracker.last_step(own, "train/loss")
             raise WorkFailedError(own, "it broke")
 
     with pytest.raises(WorkFailedError) as caught:

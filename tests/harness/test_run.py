@@ -1,19 +1,26 @@
 """A run that was stopped, by anything, goes on to the very end of one that was left alone."""
 
+import contextlib
+import itertools
+import json
 import random
 import signal
 import time
+from collections import Counter
+from functools import partial
 
 import pytest
 
 from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError, BusyError, WorkFailedError
-from harness.records import Outcome, Stage, Tag
+from harness.records import STEPS_ARTIFACT, TRAJECTORY, Outcome, Stage, Tag
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
+from harness.slices import train_slice
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import read_tracked_run
 from harness.training.checkpoint import load_latest
+from harness.training.trajectory import steps_from_bytes
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import numbers
 
@@ -36,7 +43,7 @@ def stop_after(epochs: int, error: BaseException):
 
 
 def raising(error: BaseException):
-    def call(*arguments):
+    def call(*arguments, **more):
         raise error
 
     return call
@@ -83,6 +90,85 @@ def test_what_was_kept_but_not_tracked_is_tracked_on_resume(config: RunConfig, d
     assert sorted(tracker.runs[run.run_id].history) == [1]
 
 
+SMALLER = {"dataset.train_size": 192, "dataset.validation_size": 96, "batch_size": 16, "epochs": 2}
+DIVERGING = {"optimizer.name": "sgd", "optimizer.lr": 1e6, "optimizer.weight_decay": 1.0}
+
+
+@pytest.fixture
+def slices_of_a_step(monkeypatch):
+    monkeypatch.setattr("harness.run.train_slice", partial(train_slice, seconds=0))
+
+
+def tracked_of(tracker: MemoryTracker, run_id: str):
+    """All that the tracker has of a run and that repeats."""
+    run = tracker.runs[run_id]
+    history = {step: {name: each[name] for name in each if name in MEASURES} for step, each in run.history.items()}
+    steps = steps_from_bytes(run.artifacts[STEPS_ARTIFACT])
+    ending = [run.tags.get(name) for name in (Tag.STATE_HASH, Tag.IMAGES, Tag.DIVERGENCE, Tag.OUTCOME)]
+    return history, sorted(run.rows), steps.losses.tolist(), steps.correct.tolist(), ending
+
+
+def alone(config: RunConfig, data):
+    """What is tracked of a run that nobody stops, in slices of whole epochs."""
+    tracker = MemoryTracker()
+    return tracked_of(tracker, complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id)
+
+
+@pytest.mark.parametrize("more", [{}, DIVERGING, {"trajectory.images": 0, "trajectory.windows": 5}], ids=str)
+def test_what_is_tracked_is_the_same_wherever_slices_end(config: RunConfig, data, more, request):
+    config = with_settings(config, SMALLER | more)
+    expected = alone(config, data)
+    request.getfixturevalue("slices_of_a_step")
+    assert alone(config, data) == expected
+    history, rows, losses, correct, (_, images, divergence, _) = expected
+    if divergence is None:
+        assert (len(history), len(losses), len(correct), images) == (2, 24, 24, "384")
+        names = Counter(row.name for row in rows)
+        assert names == (dict.fromkeys(TRAJECTORY[:2], 2 * 5) if more else {**names, TRAJECTORY[0]: 2 * 12})
+    else:
+        assert (history, len(losses)) == ({}, json.loads(divergence)["step"])
+        assert int(images) == 16 * (len(losses) + 1)
+        assert len(rows) > 0
+
+
+def test_a_run_that_is_stopped_within_an_epoch_goes_on_from_its_last_slice(config, data, slices_of_a_step):
+    config = with_settings(config, SMALLER)
+    tracker, trained = MemoryTracker(), []
+    run = begin_run(config, tracker, "tiny", data)
+
+    def on_step(epoch, progress):
+        trained.append((epoch, progress.step))
+        if trained.count((2, 8)) == 1 and trained[-1] == (2, 8):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        complete_run(run, tracker, data, on_step=on_step)
+    kept = load_latest(checkpoint_folder(run.run_id))
+    assert (len(kept.epochs), kept.step) == (1, 7)
+    complete_run(resume_run(run.run_id, tracker, data), tracker, data, on_step=on_step)
+    steps = [(epoch, step) for epoch in (1, 2) for step in range(1, 13)]
+    assert trained == steps[:20] + steps[19:]
+    assert tracked_of(tracker, run.run_id) == alone(config, data)
+
+
+@pytest.mark.parametrize("more", [{}, DIVERGING], ids=str)
+@pytest.mark.parametrize("failing", range(3))
+def test_what_was_kept_of_an_epoch_but_not_tracked_is_tracked_on_resume(config, data, monkeypatch, more, failing):
+    """Of a run of one epoch, whose windows of steps, points and metrics are written one after the other."""
+    config = with_settings(config, SMALLER | {"epochs": 1} | more)
+    tracker, calls = MemoryTracker(), itertools.count()
+    run = begin_run(config, tracker, "tiny", data)
+    with monkeypatch.context() as patch:
+        for name in ("log_rows", "log_metrics"):
+            write = getattr(tracker, name)
+            patch.setattr(tracker, name, lambda *what, write=write: write(*what) if next(calls) < failing else 1 / 0)
+        with contextlib.suppress(ZeroDivisionError):
+            complete_run(run, tracker, data)
+    if Tag.OUTCOME not in tracker.runs[run.run_id].tags:
+        complete_run(resume_run(run.run_id, tracker, data), tracker, data)
+    assert tracked_of(tracker, run.run_id) == alone(config, data)
+
+
 def test_only_a_single_run_that_was_stopped_can_be_gone_on_with(config: RunConfig, data):
     tracker = MemoryTracker()
     ended = complete_run(begin_run(config, tracker, "tiny", data), tracker, data)
@@ -114,7 +200,7 @@ def test_other_data_under_the_same_name_are_refused(config: RunConfig, data):
 def test_a_full_disk_fails_the_run_in_one_line_and_it_goes_on_when_there_is_room(harness_started, harness_json, data):
     # files over 2 MB can't be written: a checkpoint has 3.5 MB, the database under 1 MB
     full = harness_started(*RUN, "--epochs", "2", module="tests.tiny", TINY_FILE="2000000")
-    assert "harness: run stopped after epoch 0, [Errno 27] File too large" in full.end_with(1)
+    assert "harness: run stopped in epoch 1, [Errno 27] File too large" in full.end_with(1)
     (run,) = client_runs()
     assert run.data.tags[Tag.OUTCOME] == "failed"
     record = harness_json("run", "--resume", run.info.run_id, *DATA)
@@ -161,7 +247,7 @@ def client_runs():
 
 
 def test_a_run_that_fails_is_failed_in_mlflow_with_its_reason(config: RunConfig, data, monkeypatch):
-    monkeypatch.setattr("harness.run.train_slice", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.run.train_slice", lambda *_, **__: 1 / 0)
     tracker = MlflowTracker()
     run = begin_run(config, tracker, "tiny", data)
     with pytest.raises(ZeroDivisionError):
@@ -171,5 +257,5 @@ def test_a_run_that_fails_is_failed_in_mlflow_with_its_reason(config: RunConfig,
     assert tracked.tags["harness.error"].startswith("ZeroDivisionError")
     monkeypatch.setattr("harness.run.train_slice", raising(OSError(28, "No space left")))
     resumed = resume_run(run.run_id, tracker, data)
-    with pytest.raises(WorkFailedError, match="run stopped after epoch 0"):
+    with pytest.raises(WorkFailedError, match="run stopped in epoch 1"):
         complete_run(resumed, tracker, data)

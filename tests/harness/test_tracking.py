@@ -15,7 +15,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from harness.errors import BadInputError, without_password
 from harness.paths import work_folder
-from harness.records import Outcome, Stage, Tag
+from harness.records import POINT_LOSS, WINDOW_LOSS, MetricRow, Outcome, Stage, Tag
 from harness.run import begin_run, resume_run
 from harness.tracking.charts import SHARED, VIEW, latest_charts
 from harness.tracking.connection import connect, tracking_uri
@@ -49,11 +49,13 @@ def test_a_run_is_found_by_its_tags_with_its_last_metrics(tracker):
 def test_a_reopened_run_says_how_far_it_is_and_ends_again(tracker):
     run_id = tracker.start_run("tiny", "one", {"lr": 0.1}, {})
     tracker.reopen_run(run_id, {"lr": 0.1, "seed": 0})
-    assert tracker.last_step(run_id) == 0
+    assert tracker.last_step(run_id, "train/loss") == 0
     tracker.log_metrics(run_id, {"train/loss": 0.5}, step=1)
+    tracker.log_rows(run_id, [MetricRow(WINDOW_LOSS, 0.6, 40), MetricRow(WINDOW_LOSS, 0.4, 80)])
     tracker.end_run(run_id, Outcome.KILLED)
     tracker.reopen_run(run_id, {"lr": 0.1})
-    assert tracker.last_step(run_id) == 1
+    last = [tracker.last_step(run_id, name) for name in ("train/loss", WINDOW_LOSS, POINT_LOSS)]
+    assert last == [1, 80, 0]
     tracker.end_run(run_id, Outcome.COMPLETED)
     (found,) = tracker.find_runs("tiny", {"harness.outcome": "completed"})
     assert found.run_id == run_id

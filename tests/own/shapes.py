@@ -57,6 +57,32 @@ class SlowWeights(torch.optim.SGD):
                 parameter.copy_(slow)
 
 
+class Shaken(SignDescent):
+    """Moves the weights by noise that numpy draws."""
+
+    @torch.no_grad()
+    def step(self):
+        super().step()
+        for parameter in self.param_groups[0]["params"]:
+            parameter.add_(torch.from_numpy(np.random.normal(0, 0.001, parameter.shape)).float())
+
+
+class Exploding(SignDescent):
+    """Loses all weights in its step number `at`, from 1."""
+
+    def __init__(self, params, lr=1e-3, at: int = 1):
+        super().__init__(params, lr)
+        self.param_groups[0]["left"] = at
+
+    @torch.no_grad()
+    def step(self):
+        super().step()
+        self.param_groups[0]["left"] -= 1
+        if self.param_groups[0]["left"] == 0:
+            for parameter in self.param_groups[0]["params"]:
+                parameter.fill_(float("nan"))
+
+
 class Adaptive(torch.optim.Optimizer):
     """Its rate is called otherwise."""
 
@@ -180,6 +206,26 @@ class Drawn(Scores):
     def forward(self, images):
         noise = random.random() + np.random.random() if self.training else 0
         return super().forward(images + 0.1 * noise)
+
+
+class NoisyWhenEvaluated(Drawn):
+    """Draws from all three generators in evaluation mode, too."""
+
+    def forward(self, images):
+        noise = random.random() + np.random.random() + torch.rand(1)
+        return super().forward(images + 0.1 * noise)
+
+
+class Centred(Scores):
+    """Subtracts a running mean of all images that it saw, in evaluation mode, too."""
+
+    def __init__(self, classes: int = 3):
+        super().__init__(classes=classes)
+        self.register_buffer("mean", torch.zeros(2, 1, 1))
+
+    def forward(self, images):
+        self.mean.lerp_(images.mean(dim=(0, 2, 3)).view(2, 1, 1), 0.1)
+        return super().forward(images - self.mean)
 
 
 FRESH = np.random.default_rng()

@@ -124,7 +124,7 @@ def test_a_dimension_that_waits_for_a_larger_budget_gives_way_to_what_a_variant_
 class Stop(SweepObserver):
     """Stops the sweep as if it had been interrupted."""
 
-    def trained(self, job, metrics):
+    def trained(self, job, result):
         raise KeyboardInterrupt
 
 

@@ -25,7 +25,7 @@ class StopAtOnce(SweepObserver):
     def __init__(self):
         self.stop = threading.Event()
 
-    def trained(self, job, metrics):
+    def trained(self, job, result):
         self.stop.set()
 
 

@@ -138,7 +138,8 @@ def test_before_an_epoch_has_ended_nothing_is_known(definition):
 
 
 def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path):
-    progress = Progress(definition, 3, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {})
+    clock = Clock()
+    progress = Progress(definition, 3, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {}, clock)
     publisher = Publisher(progress, tmp_path)
     assert read_snapshot(tmp_path) is None
     trial, final = job(definition, Stage.TRIAL, "adam", 4, 32, 2), job(definition, Stage.FINAL, "sgd", 1, 32, 1)
@@ -152,10 +153,27 @@ def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path)
         None,
     )
     progress.trained(trial, epoch(trial, 1))
-    assert progress.workers == [None, final_is_at, None]
+    assert progress.workers == [None, "sgd final, seed 1, epoch 0.0 of 1", None]
     progress.submitted(trial)
     assert progress.workers[0] == "adam trial 4, epoch 1.0 of 2"
+    clock.now += SECONDS["adam"][32] * 0.4
+    assert progress.workers == ["adam trial 4, epoch 1.4 of 2", "sgd final, seed 1, epoch 0.4 of 1", None]
+    clock.now += SECONDS["adam"][32]  # as far as that slice goes at most
+    assert progress.workers[0] == "adam trial 4, epoch 2.0 of 2"
     trial.outcome = Outcome.FAILED
     progress.ended(trial)
     assert progress.workers[0] is None
     assert progress.spent[Stage.TRIAL] == {"sgd": 0, "adam": 2}
+
+
+def test_slices_of_an_epoch_count_as_what_they_are_of_it(definition):
+    progress = Progress(definition, 1, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {})
+    trial = job(definition, Stage.TRIAL, "adam", 0, 32, 2)
+    progress.started(trial)
+    for done, step in ((0.25, 2), (0.75, 6)):  # of eight
+        trial.run.checkpoint = Checkpoint(None, (), step)
+        steps = Steps(np.ones(step, np.float32), np.ones(step, np.int64))
+        progress.trained(trial, SliceResult(state=b"", step=step, steps=steps, seconds=step * 3.0))
+        assert progress.epochs_done == progress.spent[Stage.TRIAL]["adam"] == done
+    progress.trained(trial, epoch(trial, 1))
+    assert progress.epochs_done == 1

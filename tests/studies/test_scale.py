@@ -20,8 +20,8 @@ from tests.memory_tracker import MemoryTracker
 
 
 class Inline(InlineExecutor):
-    def submit(self, fn, config, state, *more) -> Future:
-        return super().submit(null_slice, config, state)
+    def submit(self, fn, *what) -> Future:
+        return super().submit(null_slice, *what)
 
 
 @pytest.fixture
@@ -51,18 +51,18 @@ def runs(tracker: MemoryTracker) -> dict[tuple[str, ...], tuple[object, ...]]:
 
 
 class StopEvery(SweepObserver):
-    """Asks the sweep to stop after so many epochs, again and again."""
+    """Asks the sweep to stop after so many slices, again and again."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, slices: int) -> None:
+        self.slices = slices
 
-    def trained(self, job, metrics):
+    def trained(self, job, result):
         self.left -= 1
         if self.left == 0:
             self.stop.set()
 
     def begin(self) -> threading.Event:
-        self.left, self.stop = self.epochs, threading.Event()
+        self.left, self.stop = self.slices, threading.Event()
         return self.stop
 
 
