@@ -14,7 +14,7 @@ from pydantic import ValidationError, model_validator
 
 from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, refused, validated
-from harness.config.plugins import hidden_folder, in_one_line, place
+from harness.config.imports import hidden_folder, in_one_line, place
 from harness.errors import BadInputError, RefusedError, unknown
 from studies.definition import SweepDefinition
 from studies.executors.resources import Resources

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.config import RATE_KEYS, RATES
-from harness.config.plugins import defaults
+from harness.config.arguments import defaults
 from harness.errors import BadInputError
 from studies.space import Choice, Range, Space, overlap
 

@@ -5,26 +5,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
-from typing import Any
 
+from harness.changes import Change, code_changes, environment_changes
 from harness.config import (
     FrozenModel,
     RunConfig,
-    differences,
     parse_config,
     step_after,
     steps_per_epoch,
     with_settings,
 )
 from harness.errors import BadInputError
-from harness.provenance.environment import environment, git_commit_and_diff
-from harness.provenance.origin import changed_source, require_same_data
-from harness.provenance.source import own_names, own_source, short
-from harness.provenance.variables import numerical_variables
+from harness.provenance.origin import require_same_data
 from harness.records import (
     CONFIG_ARTIFACT,
-    DIFF_ARTIFACT,
-    ENVIRONMENT_ARTIFACT,
     METRIC_NAMES,
     POINT_ACCURACY,
     POINT_LOSS,
@@ -37,7 +31,6 @@ from harness.records import (
 from harness.slices import OnStep, train_slice
 from harness.tracking.read import read_artifact, read_tracked_run
 from harness.tracking.tracker import TrackedRun
-from harness.training.determinism import determinism
 from harness.training.devices import resolve_device
 from harness.training.loop import EvaluationSplit
 from harness.training.state import RunState
@@ -47,14 +40,6 @@ MEASURES = tuple(name for name in METRIC_NAMES if name not in DURATIONS)
 # what the chapter's published results spread over across torch versions and machines, doubled
 ACCURACY_TOLERANCE = 0.005
 LOSS_TOLERANCE = 0.25
-
-
-class Change(FrozenModel):
-    """Something that was then and is otherwise now. None: it was not there."""
-
-    what: str
-    then: str | None
-    now: str | None
 
 
 class MetricComparison(FrozenModel):
@@ -108,7 +93,7 @@ def reproduce(
         raise BadInputError(
             "run", run_id, "is a sweep", expected="a run, trial or final", next_step="choose one of its children"
         )
-    its_config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
+    its_config = recorded_config(run_id)
     config = with_settings(its_config, {"device": _device_here(its_config.device)})
     require_same_data(config, recorded.tags.get(Tag.DATA_DIGEST), data_dir)
     last = _last_step(recorded, config)
@@ -117,8 +102,8 @@ def reproduce(
             "run", run_id, "has no whole epoch", expected="a run with one", next_step="choose another run"
         )
 
-    changed = _environment_differences(run_id, its_config, config)
-    code = _code_differences(recorded, config)
+    changed = environment_changes(run_id, its_config, config)
+    code = code_changes(recorded, config)
     again = _train_again(config, last, _splits(recorded), data_dir, on_epoch, on_step)
     return Reproduction(
         run_id=run_id,
@@ -130,6 +115,15 @@ def reproduce(
         ),
         ending=None if changed else _compare_ending(recorded, again),
     )
+
+
+def recorded_config(run_id: str) -> RunConfig:
+    """Return the config of a tracked run.
+
+    Raises:
+        BadInputError: there is no such run, or it is none that trained.
+    """
+    return parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
 
 
 def _device_here(name: str) -> str:
@@ -242,51 +236,3 @@ def _compare_ending(recorded: TrackedRun, again: _Again) -> Change | None:
     state = again.last_whole if again.divergence and Tag.IMAGES not in recorded.tags else again.state
     actual = RunState.from_bytes(state).hash() if state else None
     return Change(what="state hash", then=expected, now=actual) if expected and expected != actual else None
-
-
-def _environment_differences(run_id: str, recorded: RunConfig, config: RunConfig) -> tuple[Change, ...]:
-    """What decides the last bits and differs; the number of threads is in the config."""
-    then: dict[str, Any] = json.loads(read_artifact(run_id, ENVIRONMENT_ARTIFACT))
-    now = environment()
-    if config.device == "mps":
-        return (Change(what="determinism", then=determinism("mps"), now=determinism("mps")),)
-    on_cpu = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
-    keys = on_cpu if config.device == "cpu" else ["torch", "gpus"]
-    # a run of before there were variables in it is not compared on them
-    variables = then.get("variables", now["variables"])
-    changed = differences(
-        {"device": recorded.device}
-        | {key: then.get(key) for key in keys}
-        | numerical_variables(variables, config.device),
-        {"device": config.device}
-        | {key: now[key] for key in keys}
-        | numerical_variables(now["variables"], config.device),
-    )
-    return tuple(Change(what=key, then=_text(was), now=_text(is_now)) for key, was, is_now in changed)
-
-
-def _text(value: Any) -> str | None:  # noqa: ANN401
-    return None if value is None else str(value)
-
-
-def _code_differences(recorded: TrackedRun, config: RunConfig) -> tuple[Change, ...]:
-    """What is otherwise of the working folder's repository, and of the files of own parts, which may be in none."""
-    commit, diff = git_commit_and_diff()
-    differences = []
-    if recorded.tags.get(Tag.GIT_COMMIT) != commit:
-        differences.append(Change(what="git commit", then=recorded.tags.get(Tag.GIT_COMMIT), now=commit))
-    was_dirty = recorded.tags.get(Tag.GIT_DIRTY)
-    before = read_artifact(recorded.run_id, DIFF_ARTIFACT).decode() if was_dirty == "true" else ""
-    then = None if was_dirty == "unknown" else before
-    if then != diff or diff is None:
-        described = [_lines(text) for text in (then, diff)]
-        differences.append(Change(what="uncommitted changes", then=described[0], now=described[1]))
-    for file, was, is_now in changed_source(recorded, own_source(own_names(config)), read_artifact):
-        differences.append(Change(what=file, then=was and short(was), now=is_now and short(is_now)))
-    return tuple(differences)
-
-
-def _lines(diff: str | None) -> str:
-    if diff is None:
-        return "unknown"
-    return f"{diff.count(chr(10))} lines" if diff else "none"

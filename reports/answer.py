@@ -7,6 +7,7 @@ import pandas as pd
 
 from harness.config import FrozenModel
 from reports.caveats import Caveats, EqualFinals
+from reports.columns import in_epochs
 from reports.statistics import (
     LEAST_SEEDS,
     AccuracyBySeed,
@@ -94,13 +95,13 @@ def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, seeds: Sequence[int
         return "it was not tuned, and one seed says nothing of the others"
     detectable = detectable_difference(finals)
     seen = f" (a difference under {_points(detectable)} points would often go unseen)" if detectable else ""
-    tuning = _range(int(spent.min()), int(spent.max()))
-    fresh = f"{_range(seeds[0], seeds[-1])} fresh seed{'s' if seeds[-1] > 1 else ''}"
+    tuning = _range(in_epochs(spent.min()), in_epochs(spent.max()))
+    fresh = f"{_range(str(seeds[0]), str(seeds[-1]))} fresh seed{'s' if seeds[-1] > 1 else ''}"
     return f"each had {tuning} epochs of tuning and {fresh}{seen}"
 
 
-def _range(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def _sentence(clauses: Sequence[str]) -> str:

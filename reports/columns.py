@@ -138,7 +138,7 @@ def target_columns(accuracies: Sequence[float]) -> tuple[Column, ...]:
 
 def _reached(cell: Mapping[str, Any]) -> str:
     seconds = "" if cell["seconds"] is None else f" ({cell['seconds']:.3g} s)"
-    when = "never" if cell["epochs"] is None else f"{cell['epochs']:g}{seconds}"
+    when = "never" if cell["epochs"] is None else f"{cell['epochs']:.3g}{seconds}"
     return f"{when} [{cell['reached']}/{cell['seeds']}]"
 
 
@@ -155,6 +155,11 @@ def change_columns(names: tuple[str, str]) -> tuple[Column, ...]:
     )
 
 
+def in_epochs(epochs: float) -> str:
+    """Return a number of epochs with one decimal, or none where it is whole."""
+    return f"{epochs:.1f}".removesuffix(".0")
+
+
 def _learning_rate(row: Row) -> str:
     rates = (row.get(f"config.{key}") for key in RATE_KEYS)
     rate = next((each for each in rates if isinstance(each, str) and each != "None"), None)
@@ -169,7 +174,7 @@ LEADERBOARD = (
     OPTIMIZER,
     Column("run", lambda row: f"{'seed' if row['stage'] == 'final' else 'trial'} {row['number']}"),
     of("outcome"),
-    of("epochs"),
+    Column("epochs", lambda row: in_epochs(row["epochs"])),
     Column("validation", lambda row: _or_nothing(row["validation_accuracy"])),
     Column("test", lambda row: _or_nothing(row["test_accuracy"])),
     Column("lr", _learning_rate),

@@ -18,9 +18,11 @@ from reports.tables import (
     epochs_frame,
     failures_frame,
     finals_by_seed,
+    measured_split,
     runs_frame,
     targets_frame,
 )
+from reports.trajectories import courses_frame
 from reports.winners import Winner, find_winners, superseded, winners_frame
 
 TARGETS = (0.80, 0.90, 0.95, 0.99)  # test accuracies of a user's own data
@@ -31,7 +33,7 @@ class Compute:
     """What all runs took together, the finals of earlier winners included."""
 
     runs: int
-    epochs: int
+    epochs: float
     seconds: float
 
 
@@ -62,11 +64,23 @@ class Computed:
         return self.source.definition.optimizers
 
     @cached_property
+    def split(self) -> str:
+        """`validation`, or `test` where none of the finals has a validation split."""
+        return measured_split(self.epochs)
+
+    @cached_property
+    def courses(self) -> pd.DataFrame:
+        """What was measured of the finals after how many epochs."""
+        ids = set(self.runs.loc[self.runs["stage"] == "final", "run_id"])
+        finals = [run for run in self.source.runs if run.run_id in ids]
+        return courses_frame(finals, self.epochs[self.epochs["run_id"].isin(ids)], self.split)
+
+    @cached_property
     def targets(self) -> pd.DataFrame:
         """When each final reached each target, the best optimizer first."""
         dataset = self.source.definition.base.dataset
         accuracies = DATASETS[dataset.name].targets if isinstance(dataset, DatasetConfig) else TARGETS
-        return targets_frame(self.runs, self.epochs, self.seconds, self.summary["optimizer"].tolist(), accuracies)
+        return targets_frame(self.runs, self.courses, self.seconds, self.summary["optimizer"].tolist(), accuracies)
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -88,8 +102,8 @@ def compute(source: Source) -> Computed:
     definition, optimizers = source.definition, source.definition.optimizers
     epochs = epochs_frame(source.runs)
     seconds = float(epochs[["train_seconds", "evaluate_seconds"]].sum().sum())
-    taken = Compute(runs=len(source.runs), epochs=len(epochs), seconds=seconds)
     runs = runs_frame(source.runs, epochs)
+    taken = Compute(runs=len(source.runs), epochs=float(runs["epochs"].sum()), seconds=seconds)
     winners = find_winners(runs, definition, source.configs.get)
     replaced = superseded(source.runs, winners, definition)
     runs, epochs = (frame[~frame["run_id"].isin(replaced)] for frame in (runs, epochs))

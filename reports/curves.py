@@ -14,13 +14,13 @@ class Curve(FrozenModel):
     An order of trials of which none has completed yet counts as an accuracy of 0.
     """
 
-    at: tuple[int, ...]
+    at: tuple[float, ...]
     median: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
 
 
-def tuning_curve(trials: Sequence[tuple[int, float]], resamplings: int = 1000) -> Curve | None:
+def tuning_curve(trials: Sequence[tuple[float, float]], resamplings: int = 1000) -> Curve | None:
     """The best validation accuracy that a search would have had after so many epochs, over orders of its trials.
 
     `trials` are (epochs spent, accuracy; nan where it did not complete). What a user with a part of the budget would
@@ -35,7 +35,7 @@ def tuning_curve(trials: Sequence[tuple[int, float]], resamplings: int = 1000) -
     orders = generator.permuted(np.tile(np.arange(len(trials)), (resamplings, 1)), axis=1)
     spent = epochs[orders].cumsum(axis=1)
     best = np.maximum.accumulate(accuracies[orders], axis=1)
-    budgets = np.unique(np.linspace(1, epochs.sum(), 200).round().astype(int))
+    budgets = np.linspace(epochs[epochs > 0].min(), epochs.sum(), 200)
     # of each order, the best among the trials that had ended by then
     ended = np.stack([np.searchsorted(row, budgets, side="right") for row in spent])
     values = np.where(ended > 0, np.take_along_axis(best, np.maximum(ended - 1, 0), axis=1), 0.0)

@@ -15,7 +15,7 @@ from reports.tables import outcome_of
 class OptimizerResult(FrozenModel):
     """What a sweep found of one optimizer. Accuracies are fractions.
 
-    Of its trials: how many, by how they ended, the epochs that were begun, and the winner's searched hyperparameters
+    Of its trials: how many, by how they ended, the epochs that they spent, and the winner's searched hyperparameters
     (`best`) and validation accuracy. `finals` are test accuracies, of `final_seeds` in their order; `ci` holds their
     mean with 95% confidence, `selected_mean` is that at the epoch which validation selects. `tiers`: from 1, the
     best; two optimizers share one if and only if they can't be told apart. `edges` says where the winner is at the
@@ -24,7 +24,7 @@ class OptimizerResult(FrozenModel):
 
     trials: int
     outcomes: dict[Outcome, int]
-    epochs_spent: int
+    epochs_spent: float
     best: dict[str, Any] | None
     best_validation_accuracy: float | None
     final_seeds: tuple[int, ...]

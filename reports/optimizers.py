@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from harness.records import epochs_begun
-from reports.columns import INTERVAL, NOTHING, OPTIMIZER, Column, Row, of, percent, three_digits
+from reports.columns import INTERVAL, NOTHING, OPTIMIZER, Column, Row, in_epochs, of, percent, three_digits
 from reports.statistics import LEAST_SEEDS, summarize, tiers
 from reports.tables import finals_by_seed, most_common
 from reports.winners import Winner
@@ -50,7 +49,12 @@ ON_TERMINAL = (
     of("trials"),
     Column("", lambda row: "not fully tuned" if row["edges"] else ""),
 )
-BUDGETS = (OPTIMIZER, of("trials"), of("epochs_spent", label="epochs spent"), *map(of, TRIAL_OUTCOMES))
+BUDGETS = (
+    OPTIMIZER,
+    of("trials"),
+    Column("epochs spent", lambda row: in_epochs(row["epochs_spent"])),
+    *map(of, TRIAL_OUTCOMES),
+)
 
 
 def summary_frame(runs: pd.DataFrame, winners: Mapping[str, Winner], optimizers: Sequence[str]) -> pd.DataFrame:
@@ -59,7 +63,7 @@ def summary_frame(runs: pd.DataFrame, winners: Mapping[str, Winner], optimizers:
     Columns: optimizer; tiers (from 1, the best; two optimizers share one if and only if they can't be told apart);
     mean, low, high (95% interval), sd, median, iqm of the finals' test accuracy at the last epoch, selected_mean of
     that at the validation-selected epoch (fractions); seeds; lost_finals (not completed); train_seconds (per epoch,
-    of the final that trained alone); edges (of the winner, in words); trials, epochs_spent (begun), completed,
+    of the final that trained alone); edges (of the winner, in words); trials, epochs_spent, completed,
     pruned, diverged, failed (numbers of trials); failure (why most of those failed, empty where none did).
     """
     finals = finals_by_seed(runs, optimizers)
@@ -80,7 +84,7 @@ def summary_frame(runs: pd.DataFrame, winners: Mapping[str, Winner], optimizers:
                 "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
                 "edges": winners[name].edges_in_words if name in winners else "",
                 "trials": len(trials),
-                "epochs_spent": sum(map(epochs_begun, trials["epochs"], trials["outcome"])),
+                "epochs_spent": float(trials["spent"].sum()),
                 **{outcome: int(outcomes.get(outcome, 0)) for outcome in TRIAL_OUTCOMES},
                 "failure": most_common(trials.loc[trials["outcome"] == "failed", "cause"]),
             }

@@ -40,7 +40,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "Time to target accuracies",
             columns.target_columns([cell["target"] for cell in reached[0]["targets"]] if reached else []),
             reached,
-            "Epochs (and seconds of training) until the end of the first epoch at that accuracy: the median over "
+            "Epochs (and seconds of training) until that accuracy was first measured: the median over "
             "seeds; in brackets how many of the seeds got there. Never: half of them or more did not.",
         ),
     }

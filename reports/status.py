@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from harness.config import FrozenModel, RunConfig
-from harness.records import METRIC_NAMES, Outcome, Stage, Tag, epochs_begun
+from harness.records import METRIC_NAMES, Outcome, Stage, Tag
 from harness.tracking.read import read_sweep
 from harness.tracking.tracker import TrackedRun
 from reports.source import read_configs, read_sweep_definition
 from reports.tables import epochs_frame, outcome_of, runs_frame
+from reports.trajectories import epochs_spent, epochs_trained
 from reports.winners import Winner, find_winners, superseded
 from studies.definition import SweepDefinition
 
@@ -16,7 +17,7 @@ class StudyProgress(FrozenModel):
     """One optimizer's part. `best` is a validation accuracy (fraction); `running` is in words."""
 
     optimizer: str
-    epochs_spent: int
+    epochs_spent: float
     budget: int
     best: float | None
     finals: int
@@ -34,7 +35,7 @@ class SweepProgress(FrozenModel):
     name: str
     command: str | None
     outcome: str
-    epochs_done: int
+    epochs_done: float
     total_epochs: int
     subset: bool
     studies: tuple[StudyProgress, ...]
@@ -91,7 +92,7 @@ def _study(
     finals = [run for run in runs if run.tags[Tag.STAGE] == Stage.FINAL]
     return StudyProgress(
         optimizer=name,
-        epochs_spent=sum(epochs_begun(_epochs(run), run.tags.get(Tag.OUTCOME)) for run in trials),
+        epochs_spent=sum(epochs_spent(run, _whole_epochs(run)) for run in trials),
         budget=definition.budget,
         best=winner.validation_accuracy if winner else None,
         finals=sum(run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED for run in finals),
@@ -100,7 +101,11 @@ def _study(
     )
 
 
-def _epochs(run: TrackedRun) -> int:
+def _epochs(run: TrackedRun) -> float:
+    return epochs_trained(run, _whole_epochs(run))
+
+
+def _whole_epochs(run: TrackedRun) -> int:
     return len(run.history.get(METRIC_NAMES["train_loss"], {}))
 
 
@@ -108,4 +113,4 @@ def _describe(run: TrackedRun, definition: SweepDefinition) -> str:
     is_trial = run.tags[Tag.STAGE] == Stage.TRIAL
     which = "trial" if is_trial else "final, seed"
     limit = definition.trial_epochs if is_trial else definition.final_epochs
-    return f"{which} {run.tags[Tag.NUMBER]}, epoch {min(_epochs(run) + 1, limit)}/{limit}"
+    return f"{which} {run.tags[Tag.NUMBER]}, epoch {_epochs(run):.1f} of {limit}"

@@ -13,6 +13,7 @@ from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, 
 from harness.tracking.tracker import TrackedRun
 from reports.curves import median_or_never
 from reports.statistics import PairDifference, paired_differences
+from reports.trajectories import epochs_spent, epochs_trained, last_accuracy
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
@@ -39,7 +40,8 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     """One row per run.
 
     Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), outcome, epochs
-    (trained), quiet (whether it trained alone), the last epoch's validation_accuracy, test_accuracy and test_loss,
+    (trained, fractions too), spent (epochs of its study's budget), quiet (whether it trained alone), the last epoch's
+    test_accuracy and test_loss, the validation_accuracy that was measured last, within an epoch too,
     selected_epoch (that of the best validation accuracy, the first of equals) with its selected_test_accuracy and
     selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), cause (why it failed
     or diverged, else empty), and a column per searched or fixed config key.
@@ -54,9 +56,12 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
         | {
             "number": int(run.tags.get(Tag.NUMBER, 0)),
             "outcome": outcome_of(run),
-            "epochs": int(count.get(run.run_id, 0)),
+            "epochs": epochs_trained(run, int(count.get(run.run_id, 0))),
+            "spent": epochs_spent(run, int(count.get(run.run_id, 0))),
             "quiet": run.tags.get(Tag.QUIET) == "true",
-            "validation_accuracy": last["validation_accuracy"].get(run.run_id),
+            "validation_accuracy": last_accuracy(
+                run, last["epoch"].get(run.run_id), last["validation_accuracy"].get(run.run_id)
+            ),
             "test_accuracy": last["test_accuracy"].get(run.run_id),
             "test_loss": last["test_loss"].get(run.run_id),
             "selected_epoch": best["epoch"].get(run.run_id),
@@ -80,7 +85,7 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]]) -> pd.DataFrame
 
 def targets_frame(
     runs: pd.DataFrame,
-    epochs: pd.DataFrame,
+    courses: pd.DataFrame,
     seconds: Mapping[str, float],
     optimizers: Sequence[str],
     targets: Sequence[float],
@@ -88,17 +93,16 @@ def targets_frame(
     """When the finals that completed or diverged reached each target: one row per optimizer, seed and target.
 
     Columns: optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was measured;
-    fraction), epochs (the first whose end is at the target or above; infinite where it never got there), seconds (of
-    training: these epochs at `seconds` an epoch, the optimizer's on a quiet machine).
+    fraction), epochs (until the first point of the course that is at the target or above; infinite where it never got
+    there), seconds (of training: these epochs at `seconds` an epoch, the optimizer's on a quiet machine).
     """
     ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
-    accuracies = epochs[["run_id", "epoch"]].assign(accuracy=epochs[measured_split(epochs) + "_accuracy"])
     rows = []
     for optimizer in optimizers:
         for final in ended[ended["optimizer"] == optimizer].to_dict("records"):
-            course = accuracies[accuracies["run_id"] == final["run_id"]]
+            course = courses[courses["run_id"] == final["run_id"]]
             for target in targets:
-                count = float(course.loc[course["accuracy"] >= target, "epoch"].min())
+                count = float(course.loc[course["accuracy"] >= target, "epochs"].min())
                 count = math.inf if math.isnan(count) else count
                 at = {"optimizer": optimizer, "seed": final["seed"], "target": target}
                 rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
@@ -204,7 +208,7 @@ def measured_split(epochs: pd.DataFrame) -> str:
 
 
 IDENTITY = ("run_id", "optimizer", "stage", "seed")
-RUN_COLUMNS = ["number", "outcome", "epochs", "quiet", "validation_accuracy", "test_accuracy", "test_loss"]
+RUN_COLUMNS = ["number", "outcome", "epochs", "spent", "quiet", "validation_accuracy", "test_accuracy", "test_loss"]
 RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds", "cause"]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
-from harness.config import DATASETS, OwnDatasetConfig
+from harness.config import DATASETS, OwnDatasetConfig, measured_steps
 from harness.records import Stage
 from harness.training.timing import ImageSeconds, measure_seconds
 from studies.definition import SweepDefinition
@@ -44,7 +44,10 @@ def reckon(definition: SweepDefinition, workers: int, seconds: Mapping[str, Sequ
     test_size = data.test_size if isinstance(data, OwnDatasetConfig) else DATASETS[data.name].test_images
     for name, measured in seconds.items():
         train, evaluate = mean(each.train for each in measured), mean(each.evaluate for each in measured)
-        trial = train * data.train_size + evaluate * data.validation_size
+        within = len(measured_steps(definition.base, 1)) * min(
+            definition.base.trajectory.images, data.validation_size
+        )
+        trial = train * data.train_size + evaluate * (data.validation_size + within)
         progress.expect(Stage.TRIAL, name, trial)
         progress.expect(Stage.FINAL, name, trial + evaluate * test_size)
     left = progress.seconds_left

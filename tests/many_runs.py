@@ -14,7 +14,17 @@ from mlflow.store.tracking.dbmodels import models
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from experiments import catalog
-from harness.config import DATASETS, RunConfig, canonical_json, config_hash, flatten
+from harness.config import (
+    DATASETS,
+    RunConfig,
+    canonical_json,
+    config_hash,
+    flatten,
+    images_at,
+    measured_steps,
+    steps_per_epoch,
+    window_ends,
+)
 from harness.provenance.record import provenance_tags
 from harness.records import (
     CONFIG_ARTIFACT,
@@ -23,6 +33,7 @@ from harness.records import (
     MISTAKES_ARTIFACT,
     Divergence,
     EpochMetrics,
+    MetricRow,
     Mistake,
     Mistakes,
     Outcome,
@@ -155,7 +166,22 @@ def child(
         run.tags[Tag.DIVERGENCE] = Divergence(epoch=last + 1, step=0, split="train").model_dump_json()
     for epoch in range(1, last + 1):
         run.history[epoch] = metrics(rng, stage, config, epoch).as_metrics()
+        run.rows.extend(trajectory(rng, config, epoch, run.history[epoch]))
+    run.tags[Tag.IMAGES] = str(last * config.dataset.train_size + diverges)
     return run
+
+
+def trajectory(rng: random.Random, config: RunConfig, epoch: int, ended: dict[str, float]) -> Iterator[MetricRow]:
+    """What is recorded within an epoch: about what it was at its end, with more noise."""
+    before = (epoch - 1) * steps_per_epoch(config)
+    for kind, steps in (
+        ("train", window_ends(config)),
+        ("validation", (*measured_steps(config, epoch), steps_per_epoch(config))),
+    ):
+        for step in steps:
+            for what in ("loss", "accuracy"):
+                value = abs(ended[f"{kind}/{what}"] + rng.gauss(0, 0.01))
+                yield MetricRow(f"trajectory/{kind}_{what}", value, images_at(config, before + step))
 
 
 def metrics(rng: random.Random, stage: Stage, config: RunConfig, epoch: int) -> EpochMetrics:
@@ -227,6 +253,7 @@ def write(
             for name in run.history[step]
         ),
     )
+    insert(models.SqlMetric, (as_point(run_id, each) for run_id, run in runs.items() for each in run.rows))
     insert(
         models.SqlLatestMetric,
         (
@@ -235,6 +262,11 @@ def write(
             if run.history
             for name in run.history[max(run.history)]
         ),
+    )
+    last_rows = ({each.name: each for each in run.rows} for run in runs.values())
+    insert(
+        models.SqlLatestMetric,
+        (as_point(run_id, each) for run_id, of in zip(runs, last_rows, strict=True) for each in of.values()),
     )
 
 
@@ -266,5 +298,9 @@ def row(run_id: str, run: MemoryRun, experiment: str, artifact_location: str) ->
 
 
 def point(run_id: str, run: MemoryRun, name: str, step: int) -> dict[str, object]:
-    value = run.history[step][name]
-    return {"run_uuid": run_id, "key": name, "value": value, "timestamp": step, "step": step, "is_nan": False}
+    return as_point(run_id, MetricRow(name, run.history[step][name], step))
+
+
+def as_point(run_id: str, of: MetricRow) -> dict[str, object]:
+    values = {"key": of.name, "value": of.value, "timestamp": of.step, "step": of.step, "is_nan": False}
+    return {"run_uuid": run_id} | values

@@ -97,9 +97,10 @@ def forked(function: Callable[..., None], *arguments: Any) -> BaseProcess:
     return process
 
 
-def run_anew(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process that inherits nothing, to its end."""
-    command = [sys.executable, "-c", "from experiments.cli import main; main()", *arguments]
+def run_anew(*arguments: str, memory: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process that inherits nothing, to its end; with so many bytes of memory of its own at most."""
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_DATA, ({memory}, {memory}))\n" if memory else ""
+    command = [sys.executable, "-c", f"{limit}from experiments.cli import main; main()", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 

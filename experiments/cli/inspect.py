@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import DataDir, Json, LatestSweep
+from experiments.cli.options import DataDir, Json, LatestSweep, Quiet
 from experiments.cli.prose import print_json
 from experiments.cli.steps import command_of, flags_of, next_step, with_flags
 from harness.errors import BadInputError, unknown
@@ -123,17 +123,21 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="For the page, figures and tables.")
     ] = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """The report of a sweep or single run, or of two of them beside each other, from MLflow alone."""
-    if run_id and other_id:
-        from reports.comparing import write_comparison
+    from experiments.cli.progress import working
 
-        page = str(write_comparison(run_id, other_id, out).resolve())
-    else:
-        from reports.page import write_report
+    with working("reading the runs and drawing the figures", quiet):
+        if run_id and other_id:
+            from reports.comparing import write_comparison
 
-        page = str(write_report(run_id, out)[0].resolve())
+            page = str(write_comparison(run_id, other_id, out).resolve())
+        else:
+            from reports.page import write_report
+
+            page = str(write_report(run_id, out)[0].resolve())
     if as_json:
         print_json({"report": page})
     else:

@@ -24,9 +24,12 @@ SHOWN_FAILURES = 3
 
 
 @contextmanager
-def watch(definition: SweepDefinition) -> Iterator[SweepObserver]:
-    """An observer of the sweep that shows it on stderr."""
+def watch(definition: SweepDefinition, quiet: bool = False) -> Iterator[SweepObserver]:
+    """An observer of the sweep that shows it on stderr; one that shows nothing where it is `quiet`."""
     console = Console(stderr=True)
+    if quiet:
+        yield SweepObserver()
+        return
     if not console.is_terminal:
         yield Lines(console)
         return

@@ -26,6 +26,7 @@ def _declared(kind: str) -> list[str]:
 Json = Annotated[
     bool, typer.Option("--json", metavar=FLAG, help="Print one JSON document on stdout and nothing else there.")
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", metavar=FLAG, help="Print results alone, no progress.")]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="FOLDER", help="A folder with the dataset in torchvision's layout."),

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.options import DataDir, DeviceOption, Epochs, Fast, Json, Resume, RunArgument, Seed, SetOption
+from experiments.cli.options import (
+    DataDir,
+    DeviceOption,
+    Epochs,
+    Fast,
+    Json,
+    Quiet,
+    Resume,
+    RunArgument,
+    Seed,
+    SetOption,
+)
 from experiments.cli.prose import print_json, say
 from experiments.cli.settings import resolve_config
 from harness.errors import BadInputError, WorkFailedError
@@ -23,6 +34,7 @@ def run(
     fast: Fast = False,
     resume: Resume = None,
     data_dir: DataDir = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """One run of a declared experiment, tracked in MLflow."""
@@ -42,23 +54,21 @@ def run(
         )
     config = resolve_config(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
     from experiments.catalog import title
-    from experiments.cli.terminal import epoch_line
-    from harness.run import begin_run, complete_run, resume_run
-    from harness.tracking.mlflow import MlflowTracker
+    from experiments.cli.progress import watch_training, working
 
-    tracker = MlflowTracker()
-    opened = (
-        begin_run(config, tracker, title(experiment), data_dir)
-        if config and experiment
-        else resume_run(str(resume), tracker, data_dir)
-    )
-    try:
-        record = complete_run(
-            opened,
-            tracker,
-            data_dir,
-            on_epoch=lambda metrics: typer.echo(epoch_line(metrics, opened.config.epochs), err=True),
+    with working("opening the tracking store and reading the data", quiet):
+        from harness.run import begin_run, complete_run, resume_run
+        from harness.tracking.mlflow import MlflowTracker
+
+        tracker = MlflowTracker()
+        opened = (
+            begin_run(config, tracker, title(experiment), data_dir)
+            if config and experiment
+            else resume_run(str(resume), tracker, data_dir)
         )
+    try:
+        with watch_training(opened.config, opened.config.epochs, quiet) as shown:
+            record = complete_run(opened, tracker, data_dir, shown.ended, shown.stepped)
     except (KeyboardInterrupt, WorkFailedError):
         say(f"harness: to go on: harness run --resume {opened.run_id}", err=True)
         raise
@@ -87,6 +97,7 @@ def predict(
     index: Annotated[int | None, typer.Option(metavar="N", help="Which image of the test set; 0 by default.")] = None,
     image: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of your own instead.")] = None,
     data_dir: DataDir = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """The chapter's last step: an image, the run's prediction and the ground truth."""
@@ -94,13 +105,16 @@ def predict(
         raise BadInputError(
             f"--index {index} and --image {str(image)!r}", expected="one of the two", next_step="leave one out"
         )
+    from experiments.cli.progress import working
     from experiments.cli.terminal import print_prediction
-    from harness.paths import WORK_FOLDER, writable_folder
-    from harness.predict import predict_image_file, predict_test_image
-    from reports.figures.prediction import prediction
-    from reports.figures.style import render
 
-    result = predict_image_file(run_id, image) if image else predict_test_image(run_id, index or 0, data_dir)
+    with working("reading the model and the image", quiet):
+        from harness.paths import WORK_FOLDER, writable_folder
+        from harness.predict import predict_image_file, predict_test_image
+        from reports.figures.prediction import prediction
+        from reports.figures.style import render
+
+        result = predict_image_file(run_id, image) if image else predict_test_image(run_id, index or 0, data_dir)
     seen = result.class_names[result.prediction]
     truth = "" if result.ground_truth is None else f", ground truth {result.class_names[result.ground_truth]}"
     verdict = f"prediction {seen} ({result.probabilities[result.prediction]:.1%}){truth}"
@@ -119,13 +133,20 @@ def predict(
 def reproduce(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run, trial or final; `harness ui` shows them.")],
     data_dir: DataDir = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Run a tracked run again from its own record and compare every epoch; exit 1 at the first difference."""
-    from experiments.cli.terminal import epoch_line, print_reproduction
-    from harness.reproduce import reproduce as run_again
+    from experiments.cli.progress import watch_training, working
+    from experiments.cli.terminal import print_reproduction
 
-    result = run_again(run_id, data_dir, on_epoch=lambda metrics: typer.echo(epoch_line(metrics), err=True))
+    with working("reading the run and its data", quiet):
+        from harness.reproduce import recorded_config
+        from harness.reproduce import reproduce as run_again
+
+        config = recorded_config(run_id)
+    with watch_training(config, None, quiet) as shown:
+        result = run_again(run_id, data_dir, shown.ended, shown.stepped)
     if as_json:
         print_json(result.model_dump(mode="json") | {"first_difference": result.first_difference})
     else:

@@ -40,7 +40,7 @@ def _split_setting(text: str) -> tuple[str, str]:
 def _parse_settings(base: "RunConfig", texts: dict[str, str]) -> dict[str, Any]:
     """The values by dotted key. What an argument of a user's own takes as text alone stays text, such as 32."""
     from harness.config import OWN
-    from harness.config.plugins import admits
+    from harness.config.arguments import admits
 
     values = {key: _parse_value(text) for key, text in texts.items()}
     for key, text in texts.items():

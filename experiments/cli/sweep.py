@@ -1,5 +1,6 @@
 """The command that runs a declared sweep, or says what it would do."""
 
+import contextlib
 import functools
 import shlex
 import signal
@@ -14,6 +15,7 @@ from experiments.cli.options import (
     Fresh,
     Json,
     NoPruning,
+    Quiet,
     RayAddress,
     SamplerOption,
     SliceSeconds,
@@ -53,6 +55,7 @@ def sweep(
     dry_run: DryRun = False,
     fresh: Fresh = False,
     data_dir: DataDir = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """A declared sweep: every optimizer under the same budget, then the winners on fresh seeds.
@@ -71,11 +74,14 @@ def sweep(
         return
     flags = {"no-pruning": no_pruning, "async": asynchronous, "fast": fast}
     command = _command_of(experiment, trials, sampler, flags)
-    result = _run(catalog.title(experiment), definition, workplace, fresh, storage, command)
+    result = _run(catalog.title(experiment), definition, workplace, fresh, storage, command, quiet)
+    from experiments.cli.progress import working
     from experiments.cli.terminal import print_summary
-    from reports.page import write_report
 
-    page, report = write_report(result.sweep_id)
+    with working("writing the report", quiet):
+        from reports.page import write_report
+
+        page, report = write_report(result.sweep_id)
     if as_json:
         found = report.document.model_copy(update={"report": str(page.resolve())})
         print_json(found.model_dump(mode="json"))
@@ -118,15 +124,20 @@ def _run(
     fresh: bool,
     storage: str | None,
     command: str,
+    quiet: bool,
 ) -> "SweepResult":
     """Run the sweep, or go on with it, shown on stderr; the first Ctrl-C finishes what is in flight."""
     from experiments.cli.live import watch
-    from harness.tracking.mlflow import MlflowTracker
-    from studies.sweep import run_sweep
+    from experiments.cli.progress import working
 
-    with workplace() as pool:  # what its workers need is imported while the store is opened
-        tracker = MlflowTracker()
-        with watch(definition) as observer:
+    with contextlib.ExitStack() as opened:
+        with working("starting the workers and opening the tracking store", quiet):
+            from harness.tracking.mlflow import MlflowTracker
+            from studies.sweep import run_sweep
+
+            pool = opened.enter_context(workplace())  # what its workers need is imported while the store is opened
+            tracker = MlflowTracker()
+        with watch(definition, quiet) as observer:
             _say_what_waits(definition, pool.workers)
             stop = _stop_on_signals()  # after Ray, which sets its own
             try:

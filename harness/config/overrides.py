@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from harness.config.arguments import defaults
 from harness.config.messages import validated
-from harness.config.plugins import defaults
 from harness.config.run import NAMED, OWN, RunConfig, flatten, leaves
 from harness.errors import unknown
 

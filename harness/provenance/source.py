@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path, PurePosixPath
 
 from harness.config import OwnConfig, RunConfig, differences
-from harness.config.plugins import OURS
+from harness.config.imports import OURS
 from harness.errors import BadInputError
 
 ENVIRONMENT = ("torch", "torchvision", "numpy")  # what runs without own parts compute with, too

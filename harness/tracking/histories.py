@@ -1,7 +1,7 @@
 """All values of the metrics of many runs, as MLflow's own pages and database have them."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from harness.tracking.connection import kind_of
@@ -17,8 +17,10 @@ Point = tuple[str, str, int, float]  # run id, name of the metric, step, value
 P = ParamSpec("P")
 
 
-def points(client: "MlflowClient", runs: "Sequence[Run]") -> Iterator[Point]:
+def points(client: "MlflowClient", runs: "Sequence[Run]", left_out: Collection[str] = ()) -> Iterator[Point]:
     """Yield all values of the runs' metrics, those of a run and metric in the order of MLflow's own history.
+
+    The metrics of which the names are `left_out` are not asked for.
 
     MLflow's client gives the history of one run and metric at a time, which for thousands of runs takes minutes. So a
     database is asked itself, and a server as its own pages ask it, as long as they answer as they do now.
@@ -26,11 +28,11 @@ def points(client: "MlflowClient", runs: "Sequence[Run]") -> Iterator[Point]:
     uri = client.tracking_uri
     for first in range(0, len(runs), AT_ONCE):
         batch = runs[first : first + AT_ONCE]
-        of_batch = ask_privately(_points_in_database, uri, [run.info.run_id for run in batch])
+        of_batch = ask_privately(_points_in_database, uri, [run.info.run_id for run in batch], left_out)
         if of_batch is not None:
             yield from of_batch
             continue
-        for name in sorted({name for run in batch for name in run.data.metrics}):
+        for name in sorted({name for run in batch for name in run.data.metrics}.difference(left_out)):
             run_ids = [run.info.run_id for run in batch if name in run.data.metrics]
             of_name = ask_privately(_points_from_server, uri, run_ids, name)
             yield from _points_one_by_one(client, run_ids, name) if of_name is None else of_name
@@ -60,7 +62,7 @@ def _points_one_by_one(client: "MlflowClient", run_ids: Sequence[str], name: str
             yield run_id, name, point.step, point.value
 
 
-def _points_in_database(uri: str, run_ids: Sequence[str]) -> list[Point] | None:
+def _points_in_database(uri: str, run_ids: Sequence[str], left_out: Collection[str]) -> list[Point] | None:
     """The values from MLflow's table, None where there is no database.
 
     A row of it made into MLflow's objects would take ten times as long.
@@ -74,7 +76,7 @@ def _points_in_database(uri: str, run_ids: Sequence[str]) -> list[Point] | None:
     row = models.SqlMetric
     query: sqlalchemy.Select[*tuple[Any, ...]] = (
         sqlalchemy.select(row.run_uuid, row.key, row.step, row.value, row.is_nan)
-        .where(row.run_uuid.in_(run_ids))
+        .where(row.run_uuid.in_(run_ids), row.key.notin_(left_out))
         .order_by(row.timestamp, row.step, row.value)
     )
     with sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect() as connection:

@@ -2,13 +2,13 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, StoreAwayError, without_password
-from harness.records import DEFINITION_ARTIFACT, Stage, Tag
+from harness.records import DEFINITION_ARTIFACT, WINDOW_ACCURACY, WINDOW_LOSS, Stage, Tag
 from harness.tracking.connection import connect, is_away, require_files_within_reach, tracking_uri
 from harness.tracking.defaults import our_defaults
 from harness.tracking.histories import points
@@ -157,7 +157,7 @@ def _every(client: "MlflowClient", condition: str) -> list[TrackedRun]:
 
 
 def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
-    """A sweep's own run, and its trials and finals, each by number.
+    """A sweep's own run, and its trials and finals, each by number, without the training losses within their epochs.
 
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
@@ -176,7 +176,7 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
             next_step="name that one" if part else "the MLflow UI shows them",
         )
     found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
-    children = _tracked(client, found, sweep.experiment)
+    children = _tracked(client, found, sweep.experiment, left_out=(WINDOW_LOSS, WINDOW_ACCURACY))
     return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
 
 
@@ -208,11 +208,13 @@ def search(client: "MlflowClient", experiments: list[str], condition: str) -> "I
             return
 
 
-def _tracked(client: "MlflowClient", runs: "Sequence[Run]", experiment: str) -> list[TrackedRun]:
+def _tracked(
+    client: "MlflowClient", runs: "Sequence[Run]", experiment: str, left_out: Collection[str] = ()
+) -> list[TrackedRun]:
     histories: dict[str, dict[str, dict[int, float]]] = {
-        run.info.run_id: {name: {} for name in run.data.metrics} for run in runs
+        run.info.run_id: {name: {} for name in run.data.metrics if name not in left_out} for run in runs
     }
-    for run_id, name, step, value in points(client, runs):
+    for run_id, name, step, value in points(client, runs, left_out):
         histories[run_id].setdefault(name, {})[step] = value
     return [replace(_without_metrics(run, experiment), history=histories[run.info.run_id]) for run in runs]
 

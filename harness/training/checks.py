@@ -90,7 +90,7 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
     found = {}
     for mode in ("evaluation", "training"):
         model.train(mode == "training")
-        outputs = _passed(thing, model, few.images)
+        outputs = _passed(thing, model, few.images[:])
         _require_shape(thing, outputs, config, few, data)
         found[mode] = _kind(thing, outputs)
     if found["training"] != found["evaluation"]:
@@ -126,7 +126,7 @@ def _require_shape(thing: Thing, outputs: Tensor, config: RunConfig, few: Split,
         what = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise BadInputError(
             *thing,
-            f"makes {what} of images {tuple(normalize(few.images).shape)}",
+            f"makes {what} of images {tuple(normalize(few.images[:]).shape)}",
             expected=f"({len(few)}, {classes}{'' if known else ' or more'}), an output for each class",
             next_step="correct it",
         )

@@ -12,12 +12,13 @@ from harness.records import DatasetInput, DatasetUse
 from harness.training.files import read_images, shipped_mnist, torchvision_root
 from harness.training.images import Split, Splits, stratified_order
 from harness.training.own_data import own_parts
+from harness.training.rows import chunks
 
 DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest
 
 
 def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = None) -> Splits:
-    """The dataset on `device`, split as `config` says.
+    """The dataset on `device`, split as `config` says; on the CPU the parts are rows of it, not copies.
 
     Raises:
         BadInputError: missing files, what isn't images and labels, or fewer than the config asks for.
@@ -37,12 +38,12 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
 
     def take(part: Tensor) -> Split:
         index = part.sort().values  # file order, so that all 60,000 are the chapter's dataset
-        return Split(train.images[index].to(device), train.labels[index].to(device))
+        return train.part(index).to(device)
 
     return Splits(
         train=take(train_part),
         validation=take(validation_part),
-        test=Split(test.images.to(device), test.labels.to(device)),
+        test=test.to(device),
         digest=_digest(train, test),
         source=_source(config, data_dir),
     )
@@ -90,6 +91,7 @@ def _source(config: AnyDatasetConfig, data_dir: Path | None) -> Path | str:
 def _digest(*splits: Split) -> str:
     digest = hashlib.sha256()
     for split in splits:
-        digest.update(split.images.numpy().tobytes())
+        for images in chunks(split.images):
+            digest.update(images.reshape(-1).numpy().data)
         digest.update(split.labels.numpy().tobytes())
     return digest.hexdigest()

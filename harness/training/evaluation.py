@@ -1,5 +1,7 @@
 """A model's outputs, and what they are worth: its loss and accuracy over a whole split."""
 
+import math
+
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F  # noqa: N812
@@ -16,12 +18,11 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
     The accuracy is a fraction, the log-probabilities are (n, 10).
     """
     model.eval()
-    images = data.images.split(config.evaluation_batch_size)
-    losses = torch.empty(len(images), device=data.images.device)
+    losses = torch.empty(math.ceil(len(data) / config.evaluation_batch_size), device=data.images.device)
     correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
     outputs = []
-    for batch, labels in enumerate(data.labels.split(config.evaluation_batch_size)):
-        of_batch = log_probabilities(forward(model, images[batch], config), config.model)
+    for batch, (images, labels) in enumerate(data.batches(config.evaluation_batch_size)):
+        of_batch = log_probabilities(forward(model, images, config), config.model)
         losses[batch] = F.nll_loss(of_batch, labels, reduction="sum")
         correct += (of_batch.argmax(dim=1) == labels).sum()
         outputs.append(of_batch)

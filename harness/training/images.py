@@ -1,5 +1,6 @@
-"""Images and labels as tensors: what a split holds, how pixels are normalised and shown, and a stratified order."""
+"""Images and their labels: what a split holds, how pixels are normalised and shown, and a stratified order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,20 +9,35 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config.datasets import MEAN, STANDARD_DEVIATION
+from harness.training.rows import Rows, rows_of
 
 
 @dataclass(frozen=True)
 class Split:
     """Images uint8 (n, 28, 28) and labels int64 (n,), on one device. Own images as `OwnDatasetConfig` has them.
 
-    Features (n, features) of a table are images here, of one dimension.
+    Features (n, features) of a table are images here, of one dimension. `Rows` are images that are not copied from
+    the whole dataset: a batch is gathered when it is asked for.
     """
 
-    images: Tensor
+    images: Tensor | Rows
     labels: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images and labels in order, `size` at a time; the last may be fewer."""
+        for start in range(0, len(self), size):
+            yield self.images[start : start + size], self.labels[start : start + size]
+
+    def part(self, index: Tensor) -> "Split":
+        """Return those at `index` (n,), without a copy of their images."""
+        return Split(rows_of(self.images, index), self.labels[index])
+
+    def to(self, device: str) -> "Split":
+        """Return the same on `device`; images that are there already are not copied."""
+        return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)

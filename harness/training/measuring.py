@@ -59,7 +59,7 @@ def measure_point(
     """Measure the model within the epoch of that number, on a part of the validation set."""
     started = time.perf_counter()
     part = validation_part(data, config)
-    loss, accuracy = measure(model, optimizer, Split(data.images[part], data.labels[part]), config)
+    loss, accuracy = measure(model, optimizer, data.part(part), config)
     epoch.evaluate_seconds += time.perf_counter() - started
     return _point(epoch, config, number, loss, accuracy)
 

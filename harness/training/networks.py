@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config import AnyModelConfig, ModelConfig, OwnModelConfig
-from harness.config.plugins import find
+from harness.config.imports import find
 from harness.training.pooling import max_pool
 
 CLASSES = 10

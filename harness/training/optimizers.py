@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from torch import nn, optim
 
 from harness.config import AnyOptimizerConfig, OwnOptimizerConfig
-from harness.config.plugins import find
+from harness.config.imports import find
 
 
 def build_optimizer(

@@ -1,4 +1,4 @@
-"""The images of a user's own dataset function: called, checked, and made into tensors."""
+"""The images of a user's own dataset function: called, checked, and made into tensors, without a copy of them."""
 
 import contextlib
 import sys
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from harness.config import OwnDatasetConfig
-from harness.config.plugins import find
+from harness.config.imports import find
 from harness.errors import BadInputError, described
 from harness.training.images import Split, stratified_order
+from harness.training.rows import chunks
 
 
 def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
@@ -43,11 +44,12 @@ def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
         )
     order = stratified_order(labels, config.split_seed)
     test, rest = order[: config.test_size].sort().values, order[config.test_size :].sort().values
-    return Split(images[rest], labels[rest]), Split(images[test], labels[test])
+    whole = Split(images, labels)
+    return whole.part(rest), whole.part(test)
 
 
 def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
-    """What the user's function returns, on the CPU: floating-point images as float32, whole labels as int64."""
+    """What the user's function returns, on the CPU: images as they are, whole labels as int64."""
     make = find(config.name)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
@@ -67,7 +69,6 @@ def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
         images, labels = map(_as_tensor, found)
     except Exception as error:  # an array-like's own code, too
         raise _unusable(config, f"returns what can't be taken as a tensor ({described(error)})") from None
-    images = images.float() if images.is_floating_point() else images
     whole = not (labels.is_floating_point() or labels.is_complex())
     return images, labels.to(torch.int64) if whole else labels
 
@@ -108,7 +109,11 @@ def _problem_of(images: Tensor, labels: Tensor) -> str:
         return f"labels {labels.dtype} of shape {tuple(labels.shape)} for {len(images)} images"
     if int(labels.min()) < 0:
         return f"a label {int(labels.min())}"
-    return "images that are not finite in float32" if not images.isfinite().all() else ""
+    return "" if _are_finite(images) else "images that are not finite in float32"
+
+
+def _are_finite(images: Tensor) -> bool:
+    return images.dtype == torch.uint8 or all(bool(chunk.float().isfinite().all()) for chunk in chunks(images))
 
 
 _EXPECTED = (

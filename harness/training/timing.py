@@ -44,7 +44,7 @@ def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own
     while True:
         size = batches * batch
         data = _noise(size) if own is None else _repeated(own, size)
-        data = Split(data.images.to(config.device), data.labels.to(config.device))
+        data = data.to(config.device)
         started = time.perf_counter()
         work(data)
         seconds = time.perf_counter() - started
@@ -58,5 +58,4 @@ def _noise(size: int) -> Split:
 
 
 def _repeated(data: Split, size: int) -> Split:
-    index = torch.arange(size) % len(data)
-    return Split(data.images[index], data.labels[index])
+    return data.part(torch.arange(size) % len(data))

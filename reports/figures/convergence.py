@@ -1,4 +1,4 @@
-"""Convergence of the finals: loss and accuracy after each epoch, against epochs and against training seconds."""
+"""Convergence of the finals: loss and accuracy as they train, against epochs and against training seconds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import Look, Width, figure, label_ends, logarithmic, looks, whole_numbers
-from reports.tables import measured_split
+from reports.figures.style import (
+    Look,
+    Width,
+    figure,
+    label_ends,
+    logarithmic,
+    looks,
+    lowest_shown,
+    whole_numbers,
+    zoom,
+)
 
 
 @dataclass(frozen=True)
 class Course:
-    """One optimizer's finals: (median, lowest, highest) after each epoch; loss in nats, accuracy as a fraction.
+    """One optimizer's finals: (median, lowest, highest) after so many epochs; loss in nats, accuracy as a fraction.
 
-    `seconds` are of training until then, on a quiet machine where one final had it to itself.
+    `seconds` are of training until then, at the pace of the final that had a quiet machine to itself; none where no
+    final did.
     """
 
     optimizer: str
-    epochs: tuple[int, ...]
+    epochs: tuple[float, ...]
     seconds: tuple[float, ...]
     loss: tuple[tuple[float, float, float], ...]
     accuracy: tuple[tuple[float, float, float], ...]
@@ -27,7 +37,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Convergence:
-    """How each optimizer with a final converges. `split`, validation or test, was measured after each epoch."""
+    """How each optimizer with a final converges. `split` is what was measured: validation or test."""
 
     courses: tuple[Course, ...]
     split: str
@@ -36,20 +46,23 @@ class Convergence:
     @property
     def finding(self) -> str:
         """Who is ahead after the first epoch and after the last."""
-        first = max(self.courses, key=lambda each: each.accuracy[0][0])
+        first = max(self.courses, key=_after_an_epoch)
         last = max(self.courses, key=lambda each: each.accuracy[-1][0])
         ahead = f"{first.optimizer} is ahead after the first epoch, at a median {self.split} accuracy of "
         also = "and" if last is first else last.optimizer
-        return f"{ahead}{first.accuracy[0][0]:.2%}; {also} after the last, at {last.accuracy[-1][0]:.2%}."
+        return f"{ahead}{_after_an_epoch(first):.2%}; {also} after the last, at {last.accuracy[-1][0]:.2%}."
 
     def draw(self, width: Width) -> Figure:
         """Loss above accuracy; epochs beside seconds, or below each other where there is no room."""
         drawn = figure(width, 4.4 if width == "page" else 7.2)
         axes = drawn.subplots(2, 2).T.flatten() if width == "page" else drawn.subplots(4, 1)
         panels = [(measure, against) for against in ("epochs", "seconds") for measure in ("loss", "accuracy")]
-        for axis, (measure, against) in zip(axes, panels, strict=True):
+        panels = [each for each in panels if each[1] == "epochs" or any(course.seconds for course in self.courses)]
+        for axis in axes[len(panels) :]:
+            axis.remove()
+        for axis, (measure, against) in zip(axes, panels, strict=False):
             self._panel(axis, measure, against)
-        for axis, (measure, against) in zip(axes, panels, strict=True):
+        for axis, (measure, against) in zip(axes, panels, strict=False):
             if width == "column" or against == "seconds":
                 label_ends(drawn, axis, self._ends(measure, against), self.looks)
         return drawn
@@ -57,55 +70,63 @@ class Convergence:
     def _panel(self, axis: Axes, measure: str, against: str) -> None:
         scale = 100 if measure == "accuracy" else 1
         for each in self.courses:
+            if not getattr(each, against):
+                continue
             look, at = self.looks[each.optimizer], getattr(each, against)
             median, low, high = zip(*getattr(each, measure), strict=True)
             axis.fill_between(
                 at, _scaled(low, scale), _scaled(high, scale), color=look.colour, alpha=0.16, linewidth=0
             )
-            axis.plot(at, _scaled(median, scale), look.marker + "-", color=look.colour)
+            axis.plot(at, _scaled(median, scale), look.marker + "-", color=look.colour, markersize=3)
         axis.set_ylabel(f"{self.split} accuracy (%)" if measure == "accuracy" else f"{self.split} loss (nats, log)")
         axis.set_xlabel("epoch" if against == "epochs" else "seconds of training")
         if against == "epochs":
             whole_numbers(axis)
         if measure == "loss":
             logarithmic(axis)
+        else:
+            values = [median for each in self.courses for median, _, _ in each.accuracy]
+            zoom(axis, lowest_shown(values), max(values))
 
     def _ends(self, measure: str, against: str) -> dict[str, tuple[float, float]]:
         scale = 100 if measure == "accuracy" else 1
         return {
             each.optimizer: (getattr(each, against)[-1], scale * getattr(each, measure)[-1][0])
             for each in self.courses
+            if getattr(each, against)
         }
 
 
-def convergence(epochs: pd.DataFrame, optimizers: Sequence[str], seconds: Mapping[str, float]) -> Convergence | None:
-    """Return the figure of the finals; None where none has an epoch. `seconds` are an epoch's, by optimizer."""
-    split = measured_split(epochs)
-    finals = epochs[(epochs["stage"] == "final") & ~epochs["outcome"].isin(["diverged", "failed"])].dropna(
-        subset=[f"{split}_loss", f"{split}_accuracy"]
-    )
-    courses = tuple(
-        _course(name, mine, split, seconds.get(name))
+def convergence(
+    courses: pd.DataFrame, split: str, optimizers: Sequence[str], seconds: Mapping[str, float]
+) -> Convergence | None:
+    """Return the figure of the finals; None where nothing of them was measured. `seconds` are an epoch's."""
+    finals = courses[~courses["outcome"].isin(["diverged", "failed"])].dropna(subset=["loss", "accuracy"])
+    found = tuple(
+        _course(name, mine, seconds.get(name))
         for name in optimizers
         if len(mine := finals[finals["optimizer"] == name])
     )
-    return Convergence(courses, split, looks(optimizers)) if courses else None
+    return Convergence(found, split, looks(optimizers)) if found else None
 
 
-def _course(name: str, finals: pd.DataFrame, split: str, seconds: float | None) -> Course:
-    by_epoch = finals.groupby("epoch")
-    spread = {
-        measure: by_epoch[f"{split}_{measure}"].agg(["median", "min", "max"]) for measure in ("loss", "accuracy")
-    }
-    epochs = tuple(int(epoch) for epoch in spread["loss"].index)
-    trained = by_epoch["trained_seconds"].median()
+def _course(name: str, finals: pd.DataFrame, seconds: float | None) -> Course:
+    by_epochs = finals.groupby("epochs")
+    spread = {measure: by_epochs[measure].agg(["median", "min", "max"]) for measure in ("loss", "accuracy")}
+    epochs = tuple(map(float, spread["loss"].index))
     return Course(
         optimizer=name,
         epochs=epochs,
-        seconds=tuple(float(trained[epoch]) if seconds is None else seconds * epoch for epoch in epochs),
+        seconds=() if seconds is None else tuple(seconds * each for each in epochs),
         loss=tuple(spread["loss"].itertuples(index=False, name=None)),
         accuracy=tuple(spread["accuracy"].itertuples(index=False, name=None)),
     )
+
+
+def _after_an_epoch(course: Course) -> float:
+    """Return the median accuracy at the end of the first epoch."""
+    index = next((index for index, epochs in enumerate(course.epochs) if epochs >= 1), -1)
+    return course.accuracy[index][0]
 
 
 def _scaled(values: Sequence[float], scale: float) -> list[float]:

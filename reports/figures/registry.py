@@ -51,8 +51,8 @@ FIGURES = (
     FigureRow(
         name="convergence",
         section="convergence",
-        caption="The finals after each epoch: median, and a band from the lowest to the highest seed.",
-        data=lambda of: convergence(of.epochs, of.optimizers, of.seconds),
+        caption="The finals as they train: median, and a band from the lowest to the highest seed.",
+        data=lambda of: convergence(of.courses, of.split, of.optimizers, of.seconds),
     ),
     FigureRow(
         name="epoch-seconds",

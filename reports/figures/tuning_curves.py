@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from harness.records import epochs_begun
 from reports.curves import Curve, tuning_curve
 from reports.figures.style import Look, Width, figure, label_ends, looks, lowest_shown, whole_numbers, zoom
 
@@ -71,7 +70,7 @@ def tuning_curves(runs: pd.DataFrame, optimizers: Sequence[str]) -> TuningCurves
         curve = tuning_curve(
             [
                 (
-                    epochs_begun(each["epochs"], each["outcome"]),
+                    each["spent"],
                     each["validation_accuracy"] if each["outcome"] == "completed" else math.nan,
                 )
                 for each in trials

@@ -1,24 +1,21 @@
-"""What a study tries next: drawn by a sampler from the best and the latest of its trials, or by a fixed plan."""
+"""What a study tries next: drawn by its sampler from the best and the latest of its trials."""
 
 import hashlib
 import heapq
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from harness.records import Outcome
 from studies.definition import SweepDefinition
 from studies.search.distributions import distribution_of
+from studies.search.samplers import SAMPLERS
 
-STARTUP_TRIALS = 3  # before TPE's model; Optuna's ten would leave a small budget all random
 LATEST = 250  # at least so many of the latest trials are seen: enough for TPE to tell as many good ones as ever
 STEP = 50  # more of them at most: to show a sampler others, it is shown all of them anew
 BEST = 25  # of those before, as many as TPE's model of the good ones ever holds
@@ -59,23 +56,6 @@ def record_end(storage: BaseStorage, identity: int, outcome: Outcome, accuracies
     storage.set_trial_state_values(identity, state, [measured[-1]] if measured else None)
 
 
-class _Tpe(TPESampler):
-    """TPE that shares with the other asks of a study what its trials have in common; else each would find it anew."""
-
-    def __init__(self, common: IntersectionSearchSpace, seed: int) -> None:
-        super().__init__(n_startup_trials=STARTUP_TRIALS, seed=seed)
-        self._common = common
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """The dimensions that all trials have and that are more than one value."""
-        common = self._common.calculate(study)
-        return {name: each for name, each in common.items() if not each.single()}
-
-
 class Sampling:
     """Draws one study's trials from those that it was shown or has drawn since: an Optuna study in memory.
 
@@ -107,27 +87,12 @@ class Sampling:
         record_end(self._storage, self._identities[number], outcome, accuracies)
 
     def _chosen(self, number: int) -> dict[str, Any]:
-        """What is not left to Optuna's sampler: the starting point, the points of a grid and of Sobol's sequence."""
-        if self._definition.sampler == "grid":
-            grids = [[(each.parameter(key), value) for value in each.grid()] for key, each in self._space.items()]
-            return dict(next(itertools.islice(itertools.product(*grids), number, None)))
-        if number == 0:
-            starts = {each.parameter(key): each.start_drawn() for key, each in self._space.items()}
-            return {parameter: start for parameter, start in starts.items() if start is not None}
-        if self._definition.sampler == "sobol" and self._space:
-            sequence = qmc.Sobol(len(self._space), rng=self._seed(None))
-            point = sequence.fast_forward(number).random(1)[0] if number else sequence.random(1)[0]
-            return {
-                each.parameter(key): each.at(float(position))
-                for (key, each), position in zip(self._space.items(), point, strict=True)
-            }
-        return {}
+        """What is not left to Optuna's sampler."""
+        return SAMPLERS[self._definition.sampler].planned(self._space, number, self._seed(None))
 
     def _sampler(self, number: int) -> BaseSampler:
         # a sampler restarted with one seed repeats its first draws, so each ask has its own
-        if self._definition.sampler == "tpe":
-            return _Tpe(self._common, self._seed(number))
-        return RandomSampler(seed=self._seed(number))
+        return SAMPLERS[self._definition.sampler].optuna(self._common, self._seed(number))
 
     def _seed(self, number: int | None) -> int:
         text = f"{self._definition.seed} {self._name} {number}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.catalog import load_sweep
-from harness.config.plugins import OURS
+from harness.config.imports import OURS
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import latest_sweep, read_run
 from tests.database import fresh_database

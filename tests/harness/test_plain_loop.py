@@ -76,9 +76,10 @@ def plain_loop(config, model_class, optimizer_class, log_probabilities=False, **
 
 
 def _pixels(split):
-    if split.images.dtype != torch.uint8:
-        return split.images
-    return (split.images.float() / 255 - 0.1302) / 0.3069
+    images = split.images[:]
+    if images.dtype != torch.uint8:
+        return images
+    return (images.float() / 255 - 0.1302) / 0.3069
 
 
 CASES = {

@@ -1,6 +1,7 @@
 """A sampler sees all trials of a small study, and the best and the latest of a large one."""
 
 import hashlib
+from typing import get_args
 
 import optuna
 import pytest
@@ -10,8 +11,9 @@ from optuna.samplers._tpe.sampler import _split_trials
 from harness.config import RunConfig
 from harness.records import Outcome
 from studies.definition import SweepDefinition
-from studies.search import sampling
+from studies.search import samplers, sampling
 from studies.search.distributions import distribution_of
+from studies.search.samplers import SAMPLERS
 from studies.search.storage import Journal
 from studies.search.study import Search
 from studies.space import Choice, Range
@@ -67,7 +69,7 @@ def test_a_small_study_is_sampled_as_optuna_samples_one_that_it_sees_whole(tmp_p
             state = None if outcome is Outcome.COMPLETED else optuna.trial.TrialState.PRUNED
             study.tell(asked.pop(number), None if state else accuracies[-1], state)
         seed = int.from_bytes(hashlib.sha256(f"0 adam {trial.number}".encode()).digest()[:4], "big")
-        study.sampler = TPESampler(n_startup_trials=sampling.STARTUP_TRIALS, seed=seed)
+        study.sampler = TPESampler(n_startup_trials=samplers.STARTUP_TRIALS, seed=seed)
         asked[trial.number] = study.ask({key: distribution_of(each) for key, each in dimensions.items()})
         assert asked[trial.number].params == trial.values
     assert len(trials.trials) > 90
@@ -110,3 +112,7 @@ def test_the_best_trials_of_a_large_study_are_those_of_tpe_over_the_whole(tmp_pa
     assert _split_trials(study, seen, sampling.BEST)[0] == good
     assert any(trial.number < 150 for trial in good)
     assert any(trial.number >= 150 for trial in good)
+
+
+def test_each_sampler_that_a_definition_takes_has_a_row():
+    assert set(SAMPLERS) == set(get_args(SweepDefinition.model_fields["sampler"].annotation))

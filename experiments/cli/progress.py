@@ -1,0 +1,134 @@
+"""What a command shows on stderr while it works: a bar within the epoch, a spinner; in a pipe a line now and then."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from experiments.cli.terminal import LAST_STEPS, duration, epoch_line
+
+if TYPE_CHECKING:
+    from harness.config import RunConfig
+    from harness.records import EpochMetrics
+    from harness.training.epoch import Epoch
+
+EVERY = 0.5  # seconds between two looks at the losses, for which a GPU has to wait
+
+
+@contextlib.contextmanager
+def working(what: str, quiet: bool = False) -> Iterator[None]:
+    """Show on a terminal that something is being done; nothing in a pipe, or where it is `quiet`."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as shown:
+        shown.add_task(what, total=None)
+        yield
+
+
+@contextlib.contextmanager
+def watch_training(config: "RunConfig", epochs: int | None, quiet: bool = False) -> Iterator["Watcher"]:
+    """Show how a run trains, of so many epochs if that is known."""
+    console = Console(stderr=True)
+    if quiet:
+        yield Watcher()
+    elif console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[said]}"),
+        )
+        with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True) as bar:
+            yield Bar(bar, config, epochs)
+    else:
+        yield Lines(console, config, epochs)
+
+
+class Watcher:
+    """Who watches a run train; this one says nothing."""
+
+    def stepped(self, number: int, epoch: "Epoch") -> None:
+        """A step of the epoch of that number, from 1, is trained."""
+
+    def ended(self, metrics: "EpochMetrics") -> None:
+        """An epoch is trained and measured."""
+
+
+class Bar(Watcher):
+    """A bar within the epoch: images seen, per cent, the training loss of the last steps, the time left of it."""
+
+    def __init__(self, bar: Progress, config: "RunConfig", epochs: int | None) -> None:
+        self._bar = bar
+        self._config = config
+        self._epochs = epochs
+        self._task = bar.add_task(self._name(1), total=config.dataset.train_size, said="begins")
+        self._number = 1
+        self._looked = 0.0
+
+    def stepped(self, number: int, epoch: "Epoch") -> None:
+        """Move the bar, twice a second."""
+        if time.monotonic() - self._looked < EVERY and epoch.step < len(epoch.batches):
+            return
+        self._looked = time.monotonic()
+        if number != self._number:
+            self._number = number
+            self._bar.reset(self._task, description=self._name(number))
+        images, size = _images(self._config, epoch), self._config.dataset.train_size
+        said = "measuring" if images == size else f"{images:,}/{size:,} images  train loss {_loss(epoch):.4f}"
+        self._bar.update(self._task, completed=images, said=said)
+
+    def ended(self, metrics: "EpochMetrics") -> None:
+        """Leave a line above the bar."""
+        self._bar.console.print(epoch_line(metrics, self._epochs), highlight=False)
+
+    def _name(self, number: int) -> str:
+        return f"epoch {number}{'' if self._epochs is None else f'/{self._epochs}'}"
+
+
+class Lines(Watcher):
+    """A line for every tenth of an epoch, and for its end."""
+
+    def __init__(self, console: Console, config: "RunConfig", epochs: int | None) -> None:
+        self._console = console
+        self._config = config
+        self._epochs = epochs
+        self._told = 0
+        self._began = time.monotonic()
+        self._first: int | None = None  # images that were trained before
+
+    def stepped(self, number: int, epoch: "Epoch") -> None:
+        """Print a line where a tenth of the epoch is done."""
+        images, size = _images(self._config, epoch), self._config.dataset.train_size
+        done = (number - 1) * size + images
+        if self._first is None:
+            self._first, self._told = done, done * 10 // size
+            return
+        told, self._told = self._told, done * 10 // size
+        if self._told == told or images == size:  # the epoch's own line follows
+            return
+        of, left = "", ""
+        if self._epochs is not None:
+            seconds = (time.monotonic() - self._began) / max(1, done - self._first) * (self._epochs * size - done)
+            of, left = f"/{self._epochs}", f"  {duration(seconds)} left"
+        self._say(f"epoch {number}{of}  {images:,}/{size:,} images  train loss {_loss(epoch):.4f}{left}")
+
+    def ended(self, metrics: "EpochMetrics") -> None:
+        """Print the epoch's line."""
+        self._say(epoch_line(metrics, self._epochs))
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _images(config: "RunConfig", epoch: "Epoch") -> int:
+    return min(epoch.step * config.batch_size, config.dataset.train_size)
+
+
+def _loss(epoch: "Epoch") -> float:
+    """Return the mean training loss of the last steps."""
+    return float(epoch.losses[max(0, epoch.step - LAST_STEPS) : epoch.step].mean())
