@@ -64,6 +64,11 @@ def torch_class(name):
         ("learning_rate", 0.1),
         ("model.dropout.2", 0.1),
         ("model.width.depth", 3),
+        ("trajectory.windows", -1),
+        ("trajectory.points", [0]),
+        ("trajectory.every", 0),
+        ("trajectory.every", 1.5),
+        ("trajectory.images", -1),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
