@@ -1,12 +1,15 @@
 """The part of metrics that must repeat bit by bit, all of it but the durations, whole or in slices."""
 
+from collections import defaultdict
+
+from harness.records import MetricRow, Tag
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import read_sweep
 from harness.training.loop import initial_state
-from tests.memory_tracker import MemoryTracker
+from tests.memory_tracker import MemoryRun, MemoryTracker
 from tests.training import train_slices
 
-IDENTITY = ("harness.stage", "harness.optimizer", "harness.number", "harness.config_hash", "harness.outcome")
+IDENTITY = (Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH, Tag.OUTCOME, Tag.IMAGES, Tag.SPENT)
 
 
 def numbers(metrics):
@@ -22,13 +25,17 @@ def in_slices(config, data, epochs, splits):
 
 
 def sweep_numbers(tracker: MemoryTracker):
-    """The metrics of every trial and final by name and epoch, by what it is."""
+    """The metrics of every trial and final by name and by epoch or images, by what it is and what it spent."""
     children = [run for run in tracker.runs.values() if run.tags["harness.stage"] != "sweep"]
-    by_name = [
-        {name: {step: each[name] for step, each in run.history.items()} for name in run.history.get(1, {})}
-        for run in children
-    ]
-    return {_identity(run.tags): _repeatable(each) for run, each in zip(children, by_name, strict=True)}
+    return {_identity(run.tags): _repeatable(_by_name(run)) for run in children}
+
+
+def _by_name(run: MemoryRun):
+    found = defaultdict(dict)
+    rows = [MetricRow(name, value, step) for step, each in run.history.items() for name, value in each.items()]
+    for row in (*rows, *run.rows):
+        found[row.name][row.step] = row.value
+    return found
 
 
 def tracked_sweep_numbers(sweep_id: str):

@@ -68,6 +68,8 @@ class Outbox:
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
+        if not metrics:  # of a sweep of which no trial came to its end
+            return
         first = next(iter(metrics))
 
         def log() -> None:

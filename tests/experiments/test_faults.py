@@ -55,7 +55,7 @@ def test_coordinator_killed_then_ctrl_c_once_twice_and_sigterm(
         file.write('{"op_code": 4, "torn')
 
     printed = stopped_by_signal(sweep(), signal.SIGINT)
-    assert "finishing the epochs in flight" in printed
+    assert "finishing the slices in flight" in printed
     assert "the same command goes on" in printed
 
     twice = sweep()
@@ -198,7 +198,7 @@ def test_disk_full_while_writing_state_journal_and_report(
 
 
 def test_wall_clock_set_back_an_hour(assert_nothing_lost, sweep, harness_json):
-    stopped_by_signal(sweep(), signal.SIGINT, text="[5/")
+    stopped_by_signal(sweep(), signal.SIGINT, text="[5.")
     earlier = latest_sweep()
     sweep(TINY_CLOCK="-3600").end_with(0)
     assert_nothing_lost()

@@ -2,15 +2,19 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from experiments.cli.live import Lines, Screen
 from experiments.cli.terminal import print_summary
-from harness.records import Divergence, Outcome, Stage
-from harness.run import OpenRun
+from harness.config import with_settings
+from harness.open_run import OpenRun
+from harness.records import Divergence, Outcome, Point, Stage
+from harness.slices import SliceResult
 from harness.training.checkpoint import Checkpoint
+from harness.training.trajectory import Steps
 from studies.jobs import Job
 from studies.progress import Progress
 from tests import tiny
@@ -52,6 +56,48 @@ def test_the_line_of_what_did_not_complete_says_why(job, end):
     lines.opened("id", progress())
     lines.ended(job)
     assert written.getvalue().splitlines()[-1].endswith(f"] {end}")
+
+
+def trained(step: int, observers) -> Job:
+    """A trial of 20 steps an epoch, of which as many slices as steps ended, seen by the observers."""
+    run = OpenRun("id", with_settings(tiny.BASE, {"batch_size": 16}), ("validation",), None, Checkpoint(), 0, {})
+    job = Job(Stage.TRIAL, "sgd", 3, run, 2)
+    for observer in observers:
+        observer.started(job)
+        observer.submitted(job)
+    for each in range(1, step + 1):
+        steps = Steps(np.full(each, 0.5, np.float32), np.ones(each, np.int64))
+        point = Point(step=each, images=16 * each, validation_loss=1.0, validation_accuracy=each / 100)
+        run.checkpoint = Checkpoint(None, (), each, (*run.checkpoint.points, point))
+        result = SliceResult(state=b"", step=each, steps=steps, seconds=1.5, points=(point,))
+        for observer in observers:
+            observer.trained(job, result)
+    return job
+
+
+def test_a_slice_that_ends_within_an_epoch_is_a_line_once_a_tenth_of_it_is_behind():
+    written = io.StringIO()
+    lines, counted = Lines(Console(file=written, width=40)), progress()
+    lines.opened("id", counted)
+    trained(5, [counted, lines])
+    opened, *shown = written.getvalue().splitlines()
+    assert opened == "sweep id: 0.0 of 24 epochs done; on a subset of the data: its accuracies mean nothing"
+    assert [line.rsplit("  ", 1)[0] for line in shown] == [
+        "[0.1/24] trial 3 of sgd  epoch 0.1  train loss 0.5000  validation accuracy 0.0200  1.5 s",
+        "[0.2/24] trial 3 of sgd  epoch 0.2  train loss 0.5000  validation accuracy 0.0400  1.5 s",
+    ]
+    assert all(line.endswith(" left") for line in shown)
+
+
+def test_the_screen_shows_how_far_a_trial_is_within_an_epoch_and_what_was_measured_last():
+    written = io.StringIO()
+    console, counted = Console(file=written, width=200), progress()
+    screen = Screen(tiny.definition(), console)
+    screen.opened("id", counted)
+    trained(5, [counted, screen])
+    console.print(screen)
+    assert "trial 3, epoch 0.2 of 2 5.00%" in written.getvalue()
+    assert "0.2/12" in written.getvalue()
 
 
 def test_the_screen_shows_the_latest_failures_and_no_trial_that_diverged():

@@ -1,12 +1,25 @@
 """A checkpoint is there whole or not at all, and a damaged one is refused by name."""
 
+import hashlib
+import json
 import os
 
+import numpy as np
 import pytest
 
 from harness.errors import DamagedFileError
-from harness.records import Divergence, EpochMetrics, Mistake, Mistakes
-from harness.training.checkpoint import Checkpoint, discard, is_kept, load, load_latest, save
+from harness.records import Divergence, EpochMetrics, Mistake, Mistakes, Point
+from harness.training.checkpoint import (
+    Checkpoint,
+    discard,
+    is_kept,
+    load,
+    load_latest,
+    load_steps,
+    save,
+    save_steps,
+)
+from harness.training.trajectory import Steps
 
 
 def metrics(epoch: int) -> EpochMetrics:
@@ -20,12 +33,19 @@ def metrics(epoch: int) -> EpochMetrics:
     )
 
 
-def checkpoint(epochs: int) -> Checkpoint:
-    return Checkpoint(bytes(range(256)) * 4, tuple(metrics(epoch) for epoch in range(1, epochs + 1)))
+POINTS = tuple(
+    Point(step=step, images=32 * step, validation_loss=loss, validation_accuracy=0.1 + 0.2)
+    for step, loss in ((3, 1 / 3), (6, None))
+)
+
+
+def checkpoint(epochs: int, step: int = 0) -> Checkpoint:
+    whole = tuple(metrics(epoch) for epoch in range(1, epochs + 1))
+    return Checkpoint(bytes(range(256)) * 4, whole, step, POINTS if step else ())
 
 
 def test_what_was_saved_comes_back(tmp_path):
-    diverged = Checkpoint(b"state", (metrics(1),), Divergence(epoch=2, step=7, split="train"))
+    diverged = Checkpoint(b"state", (metrics(1),), 7, POINTS, Divergence(epoch=2, step=7, split="train"))
     save(tmp_path / "diverged", diverged)
     assert load_latest(tmp_path / "diverged") == diverged
     worst = Mistake(index=3, ground_truth=0, prediction=1, probability=0.1 + 0.2, pixels="AAAA")
@@ -42,6 +62,37 @@ def test_the_last_two_are_kept_until_they_are_discarded(tmp_path):
         save(folder, checkpoint(epochs))
     assert [path.name for path in sorted(folder.iterdir())] == ["epoch-00003.checkpoint", "epoch-00010.checkpoint"]
     assert load_latest(folder) == checkpoint(10)
+    discard(folder)
+    assert not folder.exists()
+
+
+def test_the_last_one_is_the_one_after_the_most_steps(tmp_path):
+    for epochs, step in ((0, 400), (0, 12_000), (1, 0), (1, 9), (1, 10), (1, 123_456_789), (2, 0), (10, 0), (10, 1)):
+        save(tmp_path, checkpoint(epochs, step))
+        assert load_latest(tmp_path) == checkpoint(epochs, step)
+    kept = ["epoch-00010.checkpoint", "epoch-00010.step-000000001.checkpoint"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == kept
+
+
+def test_a_checkpoint_of_before_a_run_could_stop_within_an_epoch_is_read(tmp_path):
+    values = {"epochs": [metrics(1).model_dump(mode="json")], "divergence": None, "mistakes": None}
+    body = json.dumps(values).encode() + b"\n" + checkpoint(1).state
+    digest = hashlib.sha256(body).hexdigest().encode()
+    (tmp_path / "epoch-00001.checkpoint").write_bytes(digest + b"\n" + body)
+    assert load_latest(tmp_path) == checkpoint(1)
+
+
+def test_the_steps_of_whole_epochs_are_kept_beside_them_and_discarded_with_them(tmp_path):
+    folder = tmp_path / "run"
+    assert load_steps(folder, 1) is None
+    for epoch in range(1, 4):
+        steps = Steps(np.array([epoch / 3, np.inf], np.float32), np.array([7, 2**40], np.int64))
+        save_steps(folder, epoch, steps)
+        save(folder, checkpoint(epoch))
+    for epoch in range(1, 4):
+        found = load_steps(folder, epoch)
+        assert (found.losses.dtype, found.losses.tolist()) == (np.float32, [float(np.float32(epoch / 3)), np.inf])
+        assert (found.correct.dtype, found.correct.tolist()) == (np.int64, [7, 2**40])
     discard(folder)
     assert not folder.exists()
 
@@ -68,8 +119,9 @@ def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path):
 @pytest.mark.parametrize("last", range(2, 10))  # a file system has an order of its own, by names
 def test_a_discard_that_is_cut_off_leaves_the_last_one_or_none(tmp_path, monkeypatch, last, removed):
     folder = tmp_path / "run"
-    for epochs in (last - 1, last):
-        save(folder, checkpoint(epochs))
+    for step in (0, 5):
+        save(folder, checkpoint(last, step))
+        save_steps(folder, last, Steps(np.ones(2, np.float32), np.ones(2, np.int64)))
     calls = iter([os.unlink] * removed + [cut_off])
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", lambda *path, **options: next(calls)(*path, **options))
@@ -77,7 +129,7 @@ def test_a_discard_that_is_cut_off_leaves_the_last_one_or_none(tmp_path, monkeyp
         with pytest.raises(SystemExit):
             discard(folder)
     assert is_kept(folder) == (removed < 2)
-    assert load_latest(folder) == (checkpoint(last) if removed < 2 else Checkpoint())
+    assert load_latest(folder) == (checkpoint(last, 5) if removed < 2 else Checkpoint())
     discard(folder)
     assert not folder.exists()
 

@@ -64,6 +64,11 @@ def torch_class(name):
         ("learning_rate", 0.1),
         ("model.dropout.2", 0.1),
         ("model.width.depth", 3),
+        ("trajectory.windows", -1),
+        ("trajectory.points", [0]),
+        ("trajectory.every", 0),
+        ("trajectory.every", 1.5),
+        ("trajectory.images", -1),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
@@ -154,6 +159,12 @@ def test_hash_is_pinned_and_sees_every_field():
         "precision": "bfloat16",
         "memory_format": "channels_last",
         "fused": True,
+        "trajectory.windows": 8,
+        "trajectory.points.0": 0.02,
+        "trajectory.points.1": 0.05,
+        "trajectory.points.2": 0.2,
+        "trajectory.every": 0.25,
+        "trajectory.images": 1000,
     }
     assert changes.keys() == flatten(base).keys()
     hashes = {config_hash(with_settings(base, {key: value})) for key, value in changes.items()}
@@ -209,6 +220,7 @@ def test_two_configs_have_one_hash_only_if_they_are_the_same(one, other):
         *({"optimizer.name": name} for name in OPTIMIZER_CONFIGS),
         {"schedule.name": "one-cycle", "schedule.pct_start": 0.2, "memory_format": "channels_last", "fused": True},
         {"optimizer.lr": 1e-5, "model.activation": "tanh", "augmentation.rotation": 5.0},
+        {"trajectory.points": [0.25, 1.5], "trajectory.windows": 0, "trajectory.every": 1.0},
         OWN,
     ],
 )

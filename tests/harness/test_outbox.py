@@ -50,6 +50,7 @@ def write_all(tracker) -> str:
         tracker.log_metrics(run_id, {"train/loss": 1 / step}, step)
     for some in (ROWS[:1], ROWS[1:]):
         tracker.log_rows(run_id, some)
+    tracker.log_metrics(run_id, {}, 4)
     tracker.set_tags(run_id, {"more": "yes"})
     tracker.log_artifact(run_id, "file", b"content")
     tracker.log_model(run_id, run_id, None)

@@ -8,9 +8,11 @@ import pytest
 
 from harness.config import with_settings
 from harness.errors import BadInputError
-from harness.records import Stage, Tag
+from harness.open_run import close_run, record_slice
+from harness.records import POINT_ACCURACY, Outcome, Stage, Tag
 from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run
+from harness.slices import train_slice
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import read_sweep
@@ -134,6 +136,28 @@ def test_a_diverged_run_diverges_again_at_the_same_step(config, tracked, data):
     assert reproduce(run_id, data).first_difference is None
     connect(tracking_uri()).set_tag(run_id, Tag.DIVERGENCE, '{"epoch":1,"step":0,"split":"train"}')
     assert reproduce(run_id, data).first_difference.startswith('divergence: recorded {"epoch":1,"step":0')
+
+
+@pytest.fixture
+def pruned(config, data):
+    """A run of 20 steps an epoch that ended after the 10th step of its second epoch."""
+    tracker = MlflowTracker()
+    run = begin_run(config, tracker, "tiny", data)
+    for steps in (7, None, 4, 6):
+        record_slice(tracker, run, train_slice(config, run.checkpoint.state, run.splits, data, steps=steps))
+    assert close_run(tracker, run)[1] is Outcome.PRUNED
+    return run.run_id
+
+
+def test_a_run_that_ended_within_an_epoch_is_reproduced_to_there(pruned, data):
+    result = reproduce(pruned, data)
+    assert result.first_difference is None
+    of_points = {each.epoch for each in result.comparisons if each.metric == POINT_ACCURACY}
+    assert of_points == {1.1, 1.25, 1.35, 1.5}  # every eighth, in whole batches
+    assert len(result.comparisons) == 6 + 2 * 4
+    last = connect(tracking_uri()).get_metric_history(pruned, POINT_ACCURACY)[-1]
+    overwrite(pruned, POINT_ACCURACY, last.step, 0.5)
+    assert reproduce(pruned, data).first_difference.startswith(f"epoch 1.5, {POINT_ACCURACY}: recorded 0.5, now")
 
 
 @pytest.mark.slow

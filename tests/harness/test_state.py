@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError
 from harness.training.loop import initial_state
-from harness.training.state import RunState
+from harness.training.state import EpochBegun, RunState
 from tests.training import train_epochs
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool)
@@ -36,6 +36,14 @@ optimizers = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=9,
 )
+epochs_begun = st.builds(
+    EpochBegun,
+    order_seed=st.integers(-(2**63), 2**63 - 1),
+    losses=st.lists(st.floats(width=32), min_size=1, max_size=4).map(torch.tensor),
+    correct=st.lists(st.integers(0, 2**40), min_size=1, max_size=4).map(torch.tensor),
+    train_seconds=st.floats(0, 1e6),
+    evaluate_seconds=st.floats(0, 1e6),
+)
 states = st.builds(
     RunState,
     config=st.just("{}"),
@@ -45,6 +53,7 @@ states = st.builds(
     rng=st.fixed_dictionaries(
         {"cpu": st.binary(max_size=64).map(lambda b: torch.tensor(list(b), dtype=torch.uint8))}
     ),
+    begun=st.none() | epochs_begun,
 )
 
 
@@ -65,6 +74,29 @@ def test_the_hash_sees_every_bit_and_every_shape(state, tensor, data):
     after = replace(before, model=before.model | {"weight": flipped.view(tensor.dtype).reshape(tensor.shape)})
     reshaped = replace(before, model=before.model | {"weight": tensor.unsqueeze(0)})
     assert len({each.hash() for each in (before, after, reshaped, replace(before, epoch=before.epoch + 1))}) == 4
+
+
+@settings(deadline=None)
+@given(states, epochs_begun)
+def test_the_hash_sees_what_is_begun_of_an_epoch_but_not_how_long_it_took(state, begun):
+    state = replace(state, begun=begun)
+    others = [
+        replace(state, begun=replace(begun, **changes))
+        for changes in (
+            {"order_seed": begun.order_seed ^ 1},
+            {"losses": torch.cat([begun.losses, torch.zeros(1)])},
+            {"correct": begun.correct + 1},
+        )
+    ]
+    assert len({each.hash() for each in (state, replace(state, begun=None), *others)}) == 5
+    longer = replace(begun, train_seconds=begun.train_seconds + 1, evaluate_seconds=begun.evaluate_seconds + 2)
+    assert replace(state, begun=longer).hash() == state.hash()
+    again = RunState.from_bytes(state.to_bytes())
+    assert (again.hash(), again.step, again.begun.train_seconds) == (
+        state.hash(),
+        len(begun.losses),
+        begun.train_seconds,
+    )
 
 
 def test_a_state_without_a_scheduler_is_read_and_hashed_as_before_there_were_any():

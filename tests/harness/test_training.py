@@ -1,91 +1,17 @@
 """Training is a function of (config, state): slices compose, evaluation leaves no trace, divergence is an outcome."""
 
-import itertools
 import math
-import multiprocessing
-import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, with_settings
-from harness.run import train_slice
-from harness.training.checkpoint import Checkpoint, load_latest, save
-from harness.training.data import load_splits
+from harness.config import RunConfig, with_settings
 from harness.training.evaluation import evaluate
-from harness.training.images import Splits, normalize
+from harness.training.images import normalize
 from harness.training.loop import build, build_model, initial_state
-from harness.training.state import RunState
-from tests.metrics import in_slices, numbers
-from tests.started import forked
+from tests.metrics import in_slices
 from tests.training import train_epochs
-
-FEW = DatasetConfig(train_size=192, validation_size=96)
-
-
-@pytest.fixture(scope="module")
-def few() -> Splits:
-    return load_splits(FEW, "cpu")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
-def test_four_epochs_at_once_or_in_slices_elsewhere_or_through_a_kill_are_the_same(
-    name, few, config: RunConfig, tmp_path, spawned
-):
-    config = with_settings(config, {"optimizer.name": name, "epochs": 4}).model_copy(update={"dataset": FEW})
-    whole = train_epochs(config, initial_state(config), few, 4, ["validation"])
-
-    here = there = Checkpoint()
-    for _ in range(4):
-        here = one_more_epoch(config, here)
-        there = spawned.submit(one_more_epoch, config, there).result()
-    assert RunState.from_bytes(here.state).hash() == RunState.from_bytes(there.state).hash() == whole.state.hash()
-    assert numbers(here.epochs) == numbers(there.epochs) == numbers(whole.metrics)
-
-    killed = forked(train_until_killed, config, tmp_path)
-    killed.join()
-    assert killed.exitcode == -signal.SIGKILL
-    kept = load_latest(tmp_path)
-    assert len(kept.epochs) == 2
-    resumed = spawned.submit(two_more_epochs, config, kept).result()
-    assert RunState.from_bytes(resumed.state).hash() == whole.state.hash()
-    assert numbers(resumed.epochs) == numbers(whole.metrics)
-
-
-@pytest.fixture(scope="module")
-def spawned():
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
-        yield executor
-
-
-def one_more_epoch(config: RunConfig, before: Checkpoint) -> Checkpoint:
-    after = train_slice(config, before.state, ("validation",), None, seconds=600)
-    return Checkpoint(after.state, (*before.epochs, after.metrics))
-
-
-def two_more_epochs(config: RunConfig, before: Checkpoint) -> Checkpoint:
-    return one_more_epoch(config, one_more_epoch(config, before))
-
-
-def train_until_killed(config: RunConfig, folder):
-    """Keeps every epoch, and is killed in the middle of the third."""
-    steps = itertools.count(1)
-    last = config.dataset.train_size // config.batch_size * 5 // 2
-
-    def kill(*_):
-        if next(steps) == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    register_optimizer_step_post_hook(kill)
-    checkpoint = Checkpoint()
-    while True:
-        checkpoint = one_more_epoch(config, checkpoint)
-        save(folder, checkpoint)
 
 
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])

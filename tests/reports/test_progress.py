@@ -58,7 +58,7 @@ def test_budgets_best_and_what_runs():
     assert progress.subset
     sgd, adam = progress.studies
     assert (sgd.epochs_spent, sgd.budget, sgd.best, sgd.finals) == (5, 6, 0.8, 1)
-    assert sgd.running == ("trial 3, epoch 2/2",)
+    assert sgd.running == ("trial 3, epoch 1.0 of 2",)
     assert (adam.epochs_spent, adam.best, adam.running) == (0, None, ())
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from harness.config import with_settings
 from harness.errors import BadInputError, BusyError, WorkFailedError
-from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, Divergence, Outcome
+from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, POINT_ACCURACY, Divergence, Outcome, Tag
 from harness.run import train_slice
 from studies.definition import SweepDefinition
 from studies.executors.pool import open_pool
@@ -28,10 +28,10 @@ from tests.metrics import sweep_numbers
 
 
 class StopAfter(SweepObserver):
-    """Asks the sweep to stop once so many epochs are trained."""
+    """Asks the sweep to stop once so many slices are trained: epochs, where none is cut."""
 
-    def __init__(self, epochs: int) -> None:
-        self.left = epochs
+    def __init__(self, slices: int) -> None:
+        self.left = slices
         self.stop = threading.Event()
 
     def trained(self, job, result):
@@ -144,6 +144,31 @@ def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inlin
         assert run.history[1]["validation/accuracy"] <= statistics.median(until_then)
 
 
+RUNGS = (0.125, 0.5)  # after 1 and 4 of an epoch's 8 steps of 32 images
+
+
+def test_a_trial_pruned_within_an_epoch_was_not_in_the_better_half_there_and_spent_no_more(definition, inline):
+    tracker, changes = MemoryTracker(), {"rungs": RUNGS, "at_once": 4, "optimizers": ("sgd",)}
+    result = run_sweep("tiny", definition.model_copy(update=changes), tracker, inline).optimizers["sgd"]
+    runs = [run for run in tracker.runs.values() if run.tags[Tag.STAGE] == "trial"]
+    trials = {int(run.tags[Tag.NUMBER]): run for run in runs}
+    images = {number: int(run.tags[Tag.IMAGES]) for number, run in trials.items()}
+    assert images == {number: int(run.tags[Tag.SPENT]) for number, run in trials.items()}
+    assert result.epochs_spent == sum(images.values()) / 256 <= 6
+    assert len(trials) > 4
+    at_the_rung = {number: dict(points_of(trials[number]))[32] for number in range(4)}  # of the first round
+    pruned = [number for number in at_the_rung if images[number] == 32]
+    assert len(pruned) in (1, 2)  # equal ones go on together
+    assert max(at_the_rung[number] for number in pruned) < min(at_the_rung[each] for each in {*range(4)} - {*pruned})
+    for number, run in trials.items():
+        assert (run.outcome == "completed") == (images[number] == 512)
+        assert points_of(run)[-1][0] == images[number]
+
+
+def points_of(run):
+    return [(row.step, row.value) for row in run.rows if row.name == POINT_ACCURACY]
+
+
 def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, inline):
     tracker = MemoryTracker()
     spent = Counter()
@@ -209,14 +234,14 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, in
     definition = definition.model_copy(update={"at_once": at_once})
     undisturbed = MemoryTracker()
     run_sweep("tiny", definition, undisturbed, inline)
-    for epochs in (1, 2, 4, 7, 12, 13):
-        disturbed, observer = MemoryTracker(), StopAfter(epochs)
+    for slices in (1, 2, 4, 7, 12, 13):
+        disturbed, observer = MemoryTracker(), StopAfter(slices)
         with pytest.raises(KeyboardInterrupt):
             run_sweep("tiny", definition, disturbed, inline, observer, observer.stop)
         assert Outcome.KILLED in {run.outcome for run in disturbed.runs.values()}
         assert None not in {run.outcome for run in disturbed.runs.values()}
         run_sweep("tiny", definition, disturbed, inline)
-        assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), epochs
+        assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), slices
 
 
 @pytest.mark.parametrize("left", [0, 1])
@@ -225,7 +250,7 @@ def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(definitio
     run_sweep("tiny", definition, undisturbed, inline)
 
     def cut_off(folder):
-        paths = sorted(folder.iterdir())
+        paths = sorted(folder.glob("*.checkpoint"))
         for path in paths[: len(paths) - left]:
             path.unlink()
 
