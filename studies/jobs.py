@@ -69,6 +69,13 @@ class Job:
         return tuple(found)
 
     @property
+    def judged(self) -> tuple[float, ...]:
+        """Its accuracies until the last rung that it has come to, by which it is judged there."""
+        accuracies = self.accuracies  # where an epoch has one step, a rung within it is its end
+        at_rungs = (number for number, each in enumerate(self.milestones, 1) if each in self.rungs)
+        return accuracies[: max((number for number in at_rungs if number <= len(accuracies)), default=0)]
+
+    @property
     def is_at_a_rung(self) -> bool:
         """Whether it has just come to one, where it is to be judged."""
         return any(self.run.step == step_at(self.run.config, rung) for rung in self.rungs)
