@@ -183,13 +183,13 @@ class SweepDefinition(FrozenModel):
         return tuple(sorted({*self.pruned_at, *range(1, self.trial_epochs + 1)}))
 
     def trial_config(self, name: str, values: Mapping[str, Any]) -> RunConfig:
-        """Return the config of a trial of that optimizer with the searched values; it is measured at each rung."""
+        """Return the config of a trial of that optimizer with the searched values.
+
+        Where rungs are within epochs, it is measured there at them alone: to a short trial each point is dear.
+        """
         config = trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
-        trajectory = config.trajectory
-        more = [
-            rung for rung in self.pruned_at if rung % 1 and rung not in trajectory.points and rung % trajectory.every
-        ]
-        return with_settings(config, {"trajectory.points": (*trajectory.points, *more)}) if more else config
+        within = tuple(rung for rung in self.pruned_at if rung % 1)
+        return with_settings(config, {"trajectory.points": within, "trajectory.every": 1}) if within else config
 
     def images(self, name: str, epochs: float) -> int:
         """Return how many images so many epochs of that optimizer's trials are."""
@@ -199,9 +199,11 @@ class SweepDefinition(FrozenModel):
     def final_config(self, winner: RunConfig, seed: int) -> RunConfig:
         """Return the config of a final: that of the trial which won, on a seed of its own, as long as finals train.
 
-        It is not checked, so that finals are told apart without the user's own parts that the winner may have.
+        It is measured within its epochs as the base is. It is not checked, so that finals are told apart without the
+        user's own parts that the winner may have.
         """
-        return winner.model_copy(update={"epochs": self.final_epochs, "seed": seed})
+        changes = {"epochs": self.final_epochs, "seed": seed, "trajectory": self.base.trajectory}
+        return winner.model_copy(update=changes)
 
     def settings(self, name: str) -> dict[str, Any]:
         """What makes the base that optimizer's."""

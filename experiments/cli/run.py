@@ -52,11 +52,13 @@ def run(
             expected="--resume alone, since a run goes on with the config that it has",
             next_step="leave out the rest",
         )
-    config = resolve_config(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
-    from experiments.catalog import title
     from experiments.cli.progress import watch_training, working
 
     with working("opening the tracking store and reading the data", quiet):
+        config = (
+            resolve_config(experiment, seed, epochs, device or "auto", settings or [], fast) if experiment else None
+        )
+        from experiments.catalog import title
         from harness.run import begin_run, complete_run, resume_run
         from harness.tracking.mlflow import MlflowTracker
 

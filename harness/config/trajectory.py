@@ -20,4 +20,4 @@ class TrajectoryConfig(FrozenModel):
     windows: Annotated[int, Field(ge=0, le=1000)] = 16
     points: tuple[Epochs, ...] = (1 / 32, 1 / 16, 3 / 16)
     every: Annotated[float, Field(ge=0.001, le=1)] = 0.125
-    images: Annotated[int, Field(ge=0)] = 2000
+    images: Annotated[int, Field(ge=0)] = 1600

@@ -11,7 +11,8 @@ from harness.slices import train_slice
 RATES = {"adam": (3e-4, 1e-3, 3e-3), "sgd": (0.03, 0.1, 0.3)}
 BATCH_SIZES = (32, 64, 128, 256)
 POINTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-FAST = {"precision": "bfloat16", "memory_format": "channels_last", "threads": 1, "epochs": 1}
+FAST = {"precision": "bfloat16", "memory_format": "channels_last", "threads": 1}
+MEASURED = {"epochs": 1, "trajectory.images": 2000}
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
 def course(optimizer: str, rate: float, batch_size: int) -> list[float]:
     """Return the validation accuracy after each of `POINTS` epochs, on the part that is measured within epochs."""
     said = {"optimizer.name": optimizer, "optimizer.lr": rate, "batch_size": batch_size}
-    config = with_settings(RunConfig(), said | FAST)
+    config = with_settings(RunConfig(), said | FAST | MEASURED)
     state, points = None, ()
     while state is None or points[-1].images < config.dataset.train_size:
         after = train_slice(config, state, ("validation",), None)

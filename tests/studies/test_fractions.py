@@ -111,11 +111,14 @@ def test_two_workers_with_slices_of_one_step_find_the_same(fractions, data, whol
         assert numbers(swept(fractions, pool)) == whole
 
 
-def test_a_rung_that_no_trajectory_measures_is_measured(fractions):
-    odd = SweepDefinition.model_validate(fractions.model_dump() | {"rungs": (0.3, 1)})
-    points = odd.trial_config("sgd", {}).trajectory.points
-    assert 0.3 in points
-    assert 0.25 not in fractions.trial_config("sgd", {}).trajectory.points, "it is a multiple of every eighth"
+def test_trials_are_measured_within_an_epoch_at_their_rungs_alone_and_finals_as_the_base_is(fractions):
+    trial = fractions.trial_config("sgd", {})
+    assert (trial.trajectory.points, trial.trajectory.every) == ((0.25, 0.5), 1)
+    assert fractions.final_config(trial, 1).trajectory == fractions.base.trajectory
+
+
+def test_trials_of_whole_rungs_have_the_config_that_they_had(definition):
+    assert definition.trial_config("sgd", {}).trajectory == definition.base.trajectory
 
 
 def test_the_first_rung_and_a_factor_say_the_same_as_a_list(definition):
