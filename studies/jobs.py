@@ -96,9 +96,9 @@ class Job:
         if self.outcome not in (Outcome.DIVERGED, Outcome.FAILED):
             return self.run.images
         steps = [step_at(self.run.config, each) for each in (*self.milestones, self.limit)]
-        return images_at(
-            self.run.config, min((step for step in steps if step > self.run.step), default=self.run.step)
-        )
+        # one that diverged where its epoch was to be measured has not come to that milestone
+        done = self.run.step - (self.run.checkpoint.step == steps_per_epoch(self.run.config))
+        return images_at(self.run.config, min((step for step in steps if step > done), default=done))
 
     @property
     def last(self) -> EpochMetrics | None:
