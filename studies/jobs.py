@@ -69,6 +69,13 @@ class Job:
         return tuple(found)
 
     @property
+    def judged(self) -> tuple[float, ...]:
+        """Its accuracies until the last rung that it has come to, by which it is judged there."""
+        accuracies = self.accuracies  # where an epoch has one step, a rung within it is its end
+        at_rungs = (number for number, each in enumerate(self.milestones, 1) if each in self.rungs)
+        return accuracies[: max((number for number in at_rungs if number <= len(accuracies)), default=0)]
+
+    @property
     def is_at_a_rung(self) -> bool:
         """Whether it has just come to one, where it is to be judged."""
         return any(self.run.step == step_at(self.run.config, rung) for rung in self.rungs)
@@ -89,9 +96,9 @@ class Job:
         if self.outcome not in (Outcome.DIVERGED, Outcome.FAILED):
             return self.run.images
         steps = [step_at(self.run.config, each) for each in (*self.milestones, self.limit)]
-        return images_at(
-            self.run.config, min((step for step in steps if step > self.run.step), default=self.run.step)
-        )
+        # one that diverged where its epoch was to be measured has not come to that milestone
+        done = self.run.step - (self.run.checkpoint.step == steps_per_epoch(self.run.config))
+        return images_at(self.run.config, min((step for step in steps if step > done), default=done))
 
     @property
     def last(self) -> EpochMetrics | None:

@@ -92,9 +92,9 @@ class Trials:
     def _decide(self, name: str) -> None:
         """Release the study's waiting trials whose round has come to their rung, as pruned or going on."""
         for job in list(self._waiting[name]):
-            if self._definition.asynchronous or self._round_is_at(name, len(job.accuracies)):
+            if self._definition.asynchronous or self._round_is_at(name, len(job.judged)):
                 self._waiting[name].remove(job)
-                job.pruned = not self._standings[name].goes_on(job.number, job.accuracies)
+                job.pruned = not self._standings[name].goes_on(job.number, job.judged)
                 self._ready.append(job)
 
     def _round_is_at(self, name: str, milestone: int) -> bool:

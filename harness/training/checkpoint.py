@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import BadInputError, DamagedFileError
+from harness.errors import BadInputError, DamagedFileError, described
 from harness.records import Divergence, EpochMetrics, Mistakes, Point
 from harness.training.trajectory import Steps, steps_from_bytes, steps_to_bytes
 
@@ -115,9 +115,25 @@ def save_steps(folder: Path, epoch: int, steps: Steps) -> None:
 
 
 def load_steps(folder: Path, epoch: int) -> Steps | None:
-    """Return what each step of a whole epoch gave; None where that was not kept."""
+    """Return what each step of a whole epoch gave; None where that was not kept.
+
+    Raises:
+        DamagedFileError: the file is truncated or altered.
+    """
     path = folder / f"epoch-{epoch:05d}.steps"
-    return steps_from_bytes(path.read_bytes()) if path.exists() else None
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    try:
+        return steps_from_bytes(content)
+    except Exception as error:  # of numpy, zipfile or zlib, whatever they come upon
+        raise DamagedFileError(
+            "steps",
+            str(path),
+            f"is damaged ({described(error)})",
+            expected="the file that was written",
+            next_step="delete it to go on without the losses of its steps",
+        ) from None
 
 
 def is_kept(folder: Path) -> bool:

@@ -16,7 +16,7 @@ import psutil
 import torch
 
 from experiments import catalog
-from harness.config import canonical_json, images_at, steps_per_epoch, with_settings
+from harness.config import canonical_json, images_at, measured_steps, steps_per_epoch, with_settings
 from harness.records import DEFINITION_ARTIFACT, EpochMetrics, Point
 from harness.slices import SliceResult
 from harness.training.state import EpochBegun, RunState
@@ -151,25 +151,39 @@ def null_slice(config, state, splits, data_dir, origin, steps, seconds) -> Slice
     time.sleep(SLICE_SECONDS)
     whole = steps_per_epoch(config)
     before = STEPS.get(state, 0)
-    after = min(before + steps, before - before % whole + whole)
-    epoch, within = divmod(after, whole)
-    digest = hashlib.sha256(f"{canonical_json(config)} {after}".encode()).digest()
-    accuracy = int.from_bytes(digest[:4], "big") / 2**32
-    point = Point(step=after, images=images_at(config, after), validation_loss=1.0, validation_accuracy=accuracy)
+    epochs = before // whole
+    after = min(before + steps, (epochs + 1) * whole)
+    measured = [epochs * whole + step for step in (*measured_steps(config, epochs + 1), whole)]
     metrics = None
-    if not within:
+    if after % whole == 0:
+        accuracy = chance(config, after)
         losses = {"train_loss": 1.0, "validation_loss": 1.0, "test_loss": 1.0}
         accuracies = {"train_accuracy": accuracy, "validation_accuracy": accuracy, "test_accuracy": accuracy}
         durations = {"train_seconds": SLICE_SECONDS, "evaluate_seconds": 0.0, "images_per_second": 1.0}
-        metrics = EpochMetrics(epoch=epoch, **losses, **accuracies, **durations)
+        metrics = EpochMetrics(epoch=epochs + 1, **losses, **accuracies, **durations)
+    trained = after - epochs * whole
     return SliceResult(
-        state=null_state(epoch, within, after),
-        step=within,
-        steps=Steps(np.ones(within or whole, np.float32), np.zeros(within or whole, np.int64)),
+        state=null_state(after // whole, after % whole, after),
+        step=after % whole,
+        steps=Steps(np.ones(trained, np.float32), np.zeros(trained, np.int64)),
         seconds=SLICE_SECONDS,
-        points=(point,),
+        points=tuple(
+            Point(
+                step=step,
+                images=images_at(config, step),
+                validation_loss=1.0,
+                validation_accuracy=chance(config, step),
+            )
+            for step in measured
+            if before < step <= after
+        ),
         metrics=metrics,
     )
+
+
+def chance(config, step) -> float:
+    digest = hashlib.sha256(f"{canonical_json(config)} {step}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
 
 
 @functools.cache

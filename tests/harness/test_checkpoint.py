@@ -109,6 +109,18 @@ def test_a_damaged_file_is_refused_by_name_and_digest(tmp_path, damage):
         load(path)
 
 
+@pytest.mark.parametrize("damage", ["truncated", "altered", "empty"])
+def test_a_damaged_file_of_steps_is_refused_by_name(tmp_path, damage):
+    save_steps(tmp_path, 3, Steps(np.arange(100, dtype=np.float32), np.arange(100)))
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    path.write_bytes(
+        {"truncated": content[:-1], "altered": content[:60] + b"!!" + content[62:], "empty": b""}[damage]
+    )
+    with pytest.raises(DamagedFileError, match=r"epoch-00003.steps' is damaged \(.*; delete it to go on without"):
+        load_steps(tmp_path, 3)
+
+
 def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path):
     save(tmp_path, checkpoint(1))
     (tmp_path / "epoch-00002.partial").write_bytes(b"half of it")

@@ -1,27 +1,35 @@
 """A long sweep, trained by nobody, finds the same with any number of workers and however often it was stopped."""
 
 import contextlib
+import random
 import threading
 from concurrent.futures import Future
 
 import pytest
 
-from harness.config import RunConfig
+from harness.config import RunConfig, with_settings
 from harness.records import Tag
 from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
 from studies.progress import SweepObserver
 from studies.search import sampling
-from studies.space import Range
+from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.benchmarks.scale import NullWorkers, null_slice
 from tests.memory_tracker import MemoryTracker
+from tests.metrics import sweep_numbers
 
 
 class Inline(InlineExecutor):
+    """Trains nothing, in slices of as many steps as they may have, or of a few by chance."""
+
+    def __init__(self, cut: random.Random | None = None) -> None:
+        self.cut = cut
+
     def submit(self, fn, *what) -> Future:
-        return super().submit(null_slice, *what)
+        *before, steps, seconds = what
+        return super().submit(null_slice, *before, min(steps, self.cut.randint(1, 9)) if self.cut else steps, seconds)
 
 
 @pytest.fixture
@@ -64,6 +72,32 @@ class StopEvery(SweepObserver):
     def begin(self) -> threading.Event:
         self.left, self.stop = self.slices, threading.Event()
         return self.stop
+
+
+ODD = {
+    "an epoch of one step": {"rungs": (0.7, 1), "sizes": (80, 7)},
+    "rungs at one step": {"rungs": (0.05, 0.1, 0.25), "sizes": (32, 40)},
+    "rungs after the first epoch": {"rungs": (0.3, 1.25, 2.5), "sizes": (7, 16), "reduction_factor": 3},
+    "asynchronous": {"rungs": (0.125, 0.5, 1.5), "sizes": (7, 32), "asynchronous": True},
+}
+
+
+@pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
+def test_whatever_rungs_and_batch_sizes_slices_and_stops_change_nothing(definition, project, changes):
+    base = with_settings(definition.base, {"dataset.train_size": 80, "dataset.validation_size": 20})
+    space = {"batch_size": Choice(choices=changes["sizes"])}
+    more = {name: each for name, each in changes.items() if name != "sizes"} | {"budget": 7, "space": space}
+    definition = SweepDefinition.model_validate(definition.model_dump() | {"base": base} | more)
+    whole, cut, observer = MemoryTracker(), MemoryTracker(), StopEvery(11)
+    result = run_sweep("null", definition, whole, WorkerPool(Inline(), 1))
+    for each in result.optimizers.values():
+        assert 7 - min(definition.milestones) < each.epochs_spent < 7 + 1  # a rung is a batch at least
+    done = False
+    while not done:
+        with contextlib.suppress(KeyboardInterrupt):
+            run_sweep("null", definition, cut, WorkerPool(Inline(random.Random(0)), 1), observer, observer.begin())
+            done = True
+    assert sweep_numbers(cut) == sweep_numbers(whole)
 
 
 @pytest.mark.slow

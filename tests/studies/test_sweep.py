@@ -66,9 +66,9 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
     assert {run.outcome for run in tracker.runs.values()} <= {"completed", "pruned"}
 
 
-def diverged(after):
-    """The slice as if its first step had diverged."""
-    return replace(after, step=0, metrics=None, divergence=Divergence(epoch=1, step=0, split="train"))
+def diverged(after, step=0, split="train"):
+    """The slice as if its first step had diverged, or a later one, or the epoch's measuring."""
+    return replace(after, step=step, metrics=None, divergence=Divergence(epoch=1, step=step, split=split))
 
 
 def validating(accuracies):
@@ -439,6 +439,20 @@ def test_a_diverged_trial_ranks_last_and_counts(definition, inline):
     result = run_sweep("tiny", wild, MemoryTracker(), inline).optimizers["sgd"]
     assert (result.trials, result.epochs_spent, result.finals, result.best) == (6, 6, (), None)
     assert result.outcomes == {Outcome.DIVERGED: 6}
+
+
+@pytest.mark.parametrize(("step", "split"), [(0, "train"), (3, "train"), (7, "train"), (8, "validation")])
+def test_wherever_in_an_epoch_a_trial_diverges_it_has_spent_that_epoch(definition, inline, monkeypatch, step, split):
+    def diverge(*arguments):
+        return diverged(train_slice(*arguments), step, split)
+
+    monkeypatch.setattr("studies.executors.pool.train_slice", diverge)
+    tracker, changes = MemoryTracker(), {"optimizers": ("sgd",), "budget": 3}
+    result = run_sweep("tiny", definition.model_copy(update=changes), tracker, inline).optimizers["sgd"]
+    assert (result.outcomes, result.epochs_spent) == ({Outcome.DIVERGED: 3}, 3)
+    trials = [run for run in tracker.runs.values() if run.tags[Tag.STAGE] == "trial"]
+    images = min(256, (step + 1) * 32)
+    assert {(run.tags[Tag.IMAGES], run.tags[Tag.SPENT]) for run in trials} == {(str(images), "256")}
 
 
 def diverging_with_seed_1(config, *arguments):
