@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from harness.records import MetricRow, Tag
 from harness.tracking.connection import connect, tracking_uri
-from harness.tracking.read import read_sweep
+from harness.tracking.read import read_sweep, read_tracked_run
 from harness.training.loop import initial_state
 from tests.memory_tracker import MemoryRun, MemoryTracker
 from tests.training import train_slices
@@ -41,7 +41,9 @@ def _by_name(run: MemoryRun):
 def tracked_sweep_numbers(sweep_id: str):
     """The same, as MLflow has it."""
     _, children = read_sweep(sweep_id)
-    found = {_identity(run.tags): _repeatable(run.history) for run in children}
+    # each by itself: a sweep is read without the windows of its runs' training steps
+    runs = [read_tracked_run(run.run_id) for run in children]
+    found = {_identity(run.tags): _repeatable(run.history) for run in runs}
     assert len(found) == len(children), "one of them is tracked twice"
     return found
 
