@@ -2,16 +2,26 @@
 
 import json
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.config import OwnModelConfig, canonical_json, config_hash, differences, flatten, validated
-from harness.errors import BadInputError
-from harness.provenance.origin import Origin, changed_source, source_tags
+from harness.errors import BadInputError, without_password
+from harness.provenance.origin import (
+    Origin,
+    changed_source,
+    load_cached_splits,
+    new_origin,
+    present_origin,
+    source_tags,
+)
 from harness.provenance.record import log_provenance, provenance_tags
 from harness.provenance.source import own_names, short
 from harness.records import DEFINITION_ARTIFACT, Outcome, Stage, Tag
 from harness.tracking.tracker import FoundRun, Tracker
 from harness.training.checks import require_sound
+from harness.training.determinism import require_threads
 from harness.training.images import Splits
 from harness.training.networks import gives_logits
 from studies.definition import SweepDefinition
@@ -23,7 +33,54 @@ logger = logging.getLogger(__name__)
 FILE = "file"  # where studies are that are in no database
 
 
-def require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset[str]:
+@dataclass(frozen=True)
+class Begun:
+    """A sweep that begins, or goes on with what is `found` of it; `definition` is what is to be done now.
+
+    `logits` are the own models that were found to give them.
+    """
+
+    sweep_id: str
+    definition: SweepDefinition
+    found: FoundRun | None
+    data: Splits
+    origin: Origin
+    logits: frozenset[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Judge whether it has come to its end under this very definition."""
+        if self.found is None:
+            return False
+        tags = self.found.tags
+        same = tags[Tag.DEFINITION_HASH] == config_hash(self.definition)
+        return tags.get(Tag.OUTCOME) == Outcome.COMPLETED and same
+
+
+def begin_sweep(
+    name: str, definition: SweepDefinition, tracker: Tracker, data_dir: Path | None, storage: str | None, fresh: bool
+) -> Begun:
+    """Go on with the last sweep of that name that was begun in this folder, or start a new one.
+
+    Raises:
+        BadInputError: that sweep has another definition, storage, data or source of own parts and has not ended; or
+            own parts are unsound.
+    """
+    data = load_cached_splits(definition.base.dataset, definition.base.device, data_dir)
+    for optimizer in definition.optimizers:
+        require_threads(definition.example(optimizer).threads)
+    logits = _require_sound_parts(definition, data)
+    kept_in = without_password(storage) if storage else FILE
+    names = _names_of_own_parts(definition)
+    origin = present_origin(data, names)
+    found, definition = (None, definition) if fresh else _find_sweep(name, definition, kept_in, tracker, origin)
+    if found is not None:
+        return Begun(found.run_id, definition, found, data, origin, logits)
+    origin = new_origin(definition.base, data, names)
+    return Begun(_start_sweep(name, definition, kept_in, tracker, origin), definition, None, data, origin, logits)
+
+
+def _require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset[str]:
     """Try what is a user's own of every optimizer's trials, and return the models that were found to give logits."""
     logits: frozenset[str] = frozenset()
     for optimizer in definition.optimizers:
@@ -34,13 +91,7 @@ def require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset[
     return logits
 
 
-def is_complete(found: FoundRun, definition: SweepDefinition) -> bool:
-    """Judge whether a sweep has come to its end under this very definition."""
-    tags = found.tags
-    return tags.get(Tag.OUTCOME) == Outcome.COMPLETED and tags[Tag.DEFINITION_HASH] == config_hash(definition)
-
-
-def names_of_own_parts(definition: SweepDefinition) -> set[str]:
+def _names_of_own_parts(definition: SweepDefinition) -> set[str]:
     """The user's own parts that the sweep can train: of its optimizers' configs, and among what is searched."""
     names = {name for optimizer in definition.optimizers for name in own_names(definition.example(optimizer))}
     for optimizer in definition.optimizers:
@@ -50,7 +101,7 @@ def names_of_own_parts(definition: SweepDefinition) -> set[str]:
     return names
 
 
-def find_sweep(
+def _find_sweep(
     name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin
 ) -> tuple[FoundRun | None, SweepDefinition]:
     """The last sweep of that name with a folder here, if it is one to go on with; and what is to be done now.
@@ -108,7 +159,7 @@ def _other_origin(found: FoundRun, definition: SweepDefinition, tracker: Tracker
     return f"dataset {definition.base.dataset.name!r} (digest {short(digest)}, now {short(now.digest)})"
 
 
-def start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin) -> str:
+def _start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin) -> str:
     """Open a sweep's run with its definition, tags and provenance, and return its id."""
     tags = {
         Tag.STORAGE: kept_in,

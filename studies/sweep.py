@@ -6,24 +6,13 @@ from threading import Event
 from typing import get_args
 
 from harness.config import canonical_json, config_hash
-from harness.errors import without_password
 from harness.export import export_model
 from harness.lock import only_process
-from harness.provenance.origin import load_cached_splits, new_origin, present_origin
 from harness.records import DEFINITION_ARTIFACT, IMPORTANCES_ARTIFACT, DatasetUse, Outcome, Stage, Tag
 from harness.tracking.buffered import delivered
 from harness.tracking.tracker import Tracker, json_bytes
 from harness.training.data import dataset_inputs
-from harness.training.determinism import require_threads
-from studies.beginning import (
-    FILE,
-    find_sweep,
-    is_complete,
-    names_of_own_parts,
-    params_of,
-    require_sound_parts,
-    start_sweep,
-)
+from studies.beginning import begin_sweep, params_of
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.findings import SweepResult, importances_of, mark_superseded, result_of, summary_metrics, winning_final
@@ -65,39 +54,19 @@ def run_sweep(
         KeyboardInterrupt: `stop` was set, or Ctrl-C came.
     """
     database = Database(storage) if storage else None
-    data = load_cached_splits(definition.base.dataset, definition.base.device, pool.data_dir)
-    for optimizer in definition.optimizers:
-        require_threads(definition.example(optimizer).threads)
-    logits = require_sound_parts(definition, data)
-    kept_in = without_password(storage) if storage else FILE
-    names = names_of_own_parts(definition)
-    origin = present_origin(data, names)
-    found, definition = (None, definition) if fresh else find_sweep(name, definition, kept_in, tracker, origin)
-    if found is None:
-        origin = new_origin(definition.base, data, names)
-    sweep_id = found.run_id if found else start_sweep(name, definition, kept_in, tracker, origin)
-    with (
-        without_optunas_log(),
-        only_process(sweep_folder(sweep_id), "sweep", sweep_id),
-        delivered(tracker) as outbox,
-    ):
+    begun = begin_sweep(name, definition, tracker, pool.data_dir, storage, fresh)
+    definition, sweep_id = begun.definition, begun.sweep_id
+    folder = sweep_folder(sweep_id)
+    with without_optunas_log(), only_process(folder, "sweep", sweep_id), delivered(tracker) as outbox:
+        searches = open_searches(name, sweep_id, definition, database or Journal(folder / JOURNAL))
+        recorded = recorded_runs(name, sweep_id, outbox)
+        data, stop = begun.data, stop or Event()
         sweep = Sweep(
-            name,
-            definition,
-            sweep_id,
-            data,
-            origin,
-            outbox,
-            pool,
-            [],
-            stop or Event(),
-            open_searches(name, sweep_id, definition, database or Journal(sweep_folder(sweep_id) / JOURNAL)),
-            recorded_runs(name, sweep_id, outbox),
-            logits,
+            name, definition, sweep_id, data, begun.origin, outbox, pool, [], stop, searches, recorded, begun.logits
         )
         if command is not None:
             outbox.set_tags(sweep_id, {Tag.COMMAND: command})
-        if found is None or not is_complete(found, definition):
+        if not begun.is_complete:
             _run_to_the_end(sweep, observer or SweepObserver())
         if winner := winning_final(sweep):
             outbox.log_model(sweep_id, winner.run_id, partial(export_model, winner.run_id, data))
