@@ -32,7 +32,7 @@ from harness.slices import OnStep, train_slice
 from harness.tracking.read import read_artifact, read_tracked_run
 from harness.tracking.tracker import TrackedRun
 from harness.training.devices import resolve_device
-from harness.training.loop import EvaluationSplit
+from harness.training.loop import EvaluationSplit, initial_state
 from harness.training.state import RunState
 
 DURATIONS = ("train_seconds", "evaluate_seconds", "images_per_second")
@@ -113,7 +113,7 @@ def reproduce(
             *_compare(recorded, again.epochs, exact=not changed),
             *_compare_points(recorded, again, config, exact=not changed),
         ),
-        ending=None if changed else _compare_ending(recorded, again),
+        ending=None if changed else _compare_ending(recorded, again, config),
     )
 
 
@@ -135,11 +135,12 @@ def _device_here(name: str) -> str:
 
 
 def _last_step(recorded: TrackedRun, config: RunConfig) -> int:
-    """How many steps to train it: as many as it was when it ended, or its whole epochs where it does not say so."""
+    """How many steps to train it: as many as it was when it ended, or as far as it shows where it does not say so."""
     if images := recorded.tags.get(Tag.IMAGES):
         return step_after(config, int(images))
     epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
-    return (epochs + (Tag.DIVERGENCE in recorded.tags)) * steps_per_epoch(config)
+    measured = step_after(config, max(recorded.history.get(POINT_ACCURACY, {}), default=0))
+    return max((epochs + (Tag.DIVERGENCE in recorded.tags)) * steps_per_epoch(config), measured)
 
 
 def _train_again(
@@ -224,7 +225,7 @@ def _is_near(metric: str, then: float, now: float) -> bool:
     return isclose(then, now, rel_tol=LOSS_TOLERANCE)
 
 
-def _compare_ending(recorded: TrackedRun, again: _Again) -> Change | None:
+def _compare_ending(recorded: TrackedRun, again: _Again, config: RunConfig) -> Change | None:
     """The divergence, or the hash of the final state where the run came to one."""
     divergence = recorded.tags.get(Tag.DIVERGENCE)
     known_then = set(json.loads(divergence)) if divergence else None  # a later version may say more of it
@@ -234,5 +235,5 @@ def _compare_ending(recorded: TrackedRun, again: _Again) -> Change | None:
     expected = recorded.tags.get(Tag.STATE_HASH)
     # a run from before there were slices of an epoch kept the state of its last whole one when it diverged
     state = again.last_whole if again.divergence and Tag.IMAGES not in recorded.tags else again.state
-    actual = RunState.from_bytes(state).hash() if state else None
+    actual = (RunState.from_bytes(state) if state else initial_state(config)).hash()
     return Change(what="state hash", then=expected, now=actual) if expected and expected != actual else None

@@ -35,20 +35,20 @@ class LaterMetrics(EpochMetrics):
 
 
 class LaterAugmentation(AugmentationConfig):
-    added_later: ClassVar[frozenset[str]] = frozenset({"noise"})
+    added_later: ClassVar[frozenset[str]] = AugmentationConfig.added_later | {"noise"}
 
     noise: float = 0.0
 
 
 class LaterConfig(RunConfig):
-    added_later: ClassVar[frozenset[str]] = frozenset({"weight_average"})
+    added_later: ClassVar[frozenset[str]] = RunConfig.added_later | {"weight_average"}
 
     augmentation: LaterAugmentation = LaterAugmentation()
     weight_average: bool = False
 
 
 class LaterDefinition(SweepDefinition):
-    added_later: ClassVar[frozenset[str]] = frozenset({"patience"})
+    added_later: ClassVar[frozenset[str]] = SweepDefinition.added_later | {"patience"}
 
     patience: int | None = None
 

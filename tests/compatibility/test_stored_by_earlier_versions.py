@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import config_hash, parse_config, validated
-from harness.records import Tag
+from harness.records import POINT_ACCURACY, Tag
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import read_sweep, read_tracked_run
 from studies.definition import SweepDefinition
@@ -16,7 +16,7 @@ from tests.metrics import assert_whole
 from tests.tiny import one_figure
 
 # said of the moment or the place, or in sentences, which may be put better
-NOT_COMPARED = {"process", "cut_off", "report", "answer"}
+NOT_COMPARED = {"process", "cut_off", "report", "answer", "running"}
 
 
 def assert_holds(now, then, at="the document"):
@@ -48,7 +48,12 @@ def test_a_sweep_is_told_as_it_was(stored, harness_json, harness):
     assert_holds(harness_json("leaderboard", stored.printed["sweep"]["sweep_id"]), stored.printed["leaderboard"])
     assert_holds(harness_json("status", stored.printed["sweep"]["sweep_id"]), stored.printed["status"])
     of_killed = stored.printed["stopped sweep"]
-    assert_holds(harness_json("status", of_killed["sweep_id"]), of_killed)
+    told = harness_json("status", of_killed["sweep_id"])
+    assert_holds(told, of_killed)
+    ran, runs = (
+        [each.split(",")[0] for study in of["studies"] for each in study["running"]] for of in (of_killed, told)
+    )
+    assert ran == runs != []
     exported = harness("export", stored.printed["sweep"]["sweep_id"], "--format", "json")
     assert exported.returncode == 0, exported.stderr
     assert_holds(json.loads(exported.stdout), stored.printed["export"])
@@ -99,7 +104,10 @@ def test_a_run_that_was_stopped_goes_on_to_its_end(stored, harness_json):
     assert (record["run_id"], record["outcome"]) == (run_id, "completed")
     assert steps(run_id) == [1, 2]
     after = read_tracked_run(run_id).history
-    assert {name: each[1] for name, each in after.items()} == {name: each[1] for name, each in before.items()}
+    assert {name: after[name][1] for name in before} == {name: each[1] for name, each in before.items()}
+    of_points = after[POINT_ACCURACY]  # since then: of its second epoch
+    size = 2 * parse_config(json.loads(artifact(stored, run_id, "config.json"))).dataset.train_size
+    assert size / 2 < min(of_points) < max(of_points) == size
 
 
 def test_a_sweep_that_was_killed_goes_on_to_its_end(stored, harness_started):

@@ -8,7 +8,7 @@ import pytest
 
 from harness.config import with_settings
 from harness.errors import BadInputError
-from harness.open_run import close_run, record_slice
+from harness.open_run import close_broken_run, close_run, record_slice
 from harness.records import POINT_ACCURACY, Outcome, Stage, Tag
 from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run
@@ -158,6 +158,19 @@ def test_a_run_that_ended_within_an_epoch_is_reproduced_to_there(pruned, data):
     last = connect(tracking_uri()).get_metric_history(pruned, POINT_ACCURACY)[-1]
     overwrite(pruned, POINT_ACCURACY, last.step, 0.5)
     assert reproduce(pruned, data).first_difference.startswith(f"epoch 1.5, {POINT_ACCURACY}: recorded 0.5, now")
+
+
+@pytest.mark.parametrize("slices", [(5,), (None, 9)])
+def test_a_run_that_was_stopped_within_an_epoch_is_reproduced_as_far_as_it_recorded(config, data, slices):
+    tracker = MlflowTracker()
+    run = begin_run(config, tracker, "tiny", data)
+    for steps in slices:
+        record_slice(tracker, run, train_slice(config, run.checkpoint.state, run.splits, data, steps=steps))
+    close_broken_run(tracker, run.run_id, Outcome.KILLED, KeyboardInterrupt())
+    result = reproduce(run.run_id, data)
+    assert result.first_difference is None
+    assert len([each for each in result.comparisons if each.metric == POINT_ACCURACY]) > 2
+    assert len([each for each in result.comparisons if each.metric == "train/loss"]) == len(slices) - 1
 
 
 @pytest.mark.slow
