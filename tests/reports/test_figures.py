@@ -177,7 +177,14 @@ def test_a_learning_rate_at_the_edge_is_named_with_its_side(pictures):
 def trials(**accuracies):
     """Each optimizer's completed trials."""
     return pd.DataFrame(
-        {"optimizer": name, "stage": "trial", "outcome": "completed", "epochs": 1, "validation_accuracy": accuracy}
+        {
+            "optimizer": name,
+            "stage": "trial",
+            "outcome": "completed",
+            "epochs": 1,
+            "spent": 1,
+            "validation_accuracy": accuracy,
+        }
         for name, values in accuracies.items()
         for accuracy in values
     )
