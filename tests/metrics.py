@@ -18,9 +18,8 @@ def numbers(metrics):
 
 
 def in_slices(config, data, epochs, splits):
-    """The last state and the metrics of a run that is cut within each epoch, too, in the first after one step."""
-    slices = [each for epoch in range(epochs) for each in (1 + epoch, None)]
-    trained = train_slices(config, initial_state(config), data, splits, slices)
+    """The last state and the metrics of a run that is cut within each epoch, too, after its first step."""
+    trained = train_slices(config, initial_state(config), data, splits, [1, None] * epochs)
     return trained.state, trained.metrics
 
 
