@@ -37,7 +37,8 @@ def tuning_curve(trials: Sequence[tuple[float, float]], resamplings: int = 1000)
     best = np.maximum.accumulate(accuracies[orders], axis=1)
     budgets = np.linspace(epochs[epochs > 0].min(), epochs.sum(), 200)
     # of each order, the best among the trials that had ended by then
-    ended = np.stack([np.searchsorted(row, budgets, side="right") for row in spent])
+    within = budgets * (1 + 1e-9)  # sums of fractions of epochs differ by their order
+    ended = np.stack([np.searchsorted(row, within, side="right") for row in spent])
     values = np.where(ended > 0, np.take_along_axis(best, np.maximum(ended - 1, 0), axis=1), 0.0)
     low, median, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
     there = median > 0

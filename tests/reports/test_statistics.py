@@ -140,7 +140,10 @@ def test_the_tuning_curve_is_the_median_over_all_orders_of_the_trials():
         for budget in best_after:
             best_after[budget].append(max((value for end, value in ends if end <= budget), default=0.0))
     exact = {budget: float(np.quantile(values, 0.5, method="inverted_cdf")) for budget, values in best_after.items()}
-    assert dict(zip(curve.at, curve.median, strict=True)) == {at: each for at, each in exact.items() if each > 0}
+    first = min(budget for budget, median in exact.items() if median > 0)
+    assert first <= curve.at[0] < first + 7 / 199  # of 200 budgets from 1 epoch to 8
+    assert curve.at[-1] == 8
+    assert list(curve.median) == [exact[math.floor(at)] for at in curve.at]
     assert {*curve.low, *curve.median, *curve.high} <= {0.0, 0.80, 0.90, 0.95}, "what a search can have found"
     assert curve.median[-1] == curve.low[-1] == curve.high[-1] == 0.95
     assert all(low <= middle <= high for low, middle, high in zip(curve.low, curve.median, curve.high, strict=True))

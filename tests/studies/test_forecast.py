@@ -4,6 +4,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from harness.config import measured_steps
 from harness.training.timing import ImageSeconds
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
@@ -20,7 +21,9 @@ from studies.forecast import BESIDES, measure, reckon
 )
 def test_the_budget_is_worked_through_as_the_sweep_will(definition, workers, of_trials, of_finals):
     data = definition.base.dataset
-    trial = 0.01 * data.train_size + 0.001 * data.validation_size  # seconds of an epoch
+    points = 7  # within an epoch of so few steps, the early ones among them: each on all of so small a validation set
+    assert len(measured_steps(definition.base, 1)) == points
+    trial = 0.01 * data.train_size + 0.001 * data.validation_size * (1 + points)  # seconds of an epoch
     final = trial + 0.001 * 10_000
     seconds = {name: [ImageSeconds(0.005, 0.001), ImageSeconds(0.015, 0.001)] for name in definition.optimizers}
     assert reckon(definition, workers, seconds) == pytest.approx(of_trials * trial + of_finals * final + BESIDES)
