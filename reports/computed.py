@@ -10,6 +10,7 @@ import pandas as pd
 from harness.config import DATASETS, DatasetConfig, flatten
 from harness.records import Mistakes
 from reports.caveats import Caveats, caveats
+from reports.courses import courses_frame
 from reports.optimizers import summary_frame
 from reports.source import Source
 from reports.tables import (
@@ -22,7 +23,6 @@ from reports.tables import (
     runs_frame,
     targets_frame,
 )
-from reports.trajectories import courses_frame
 from reports.winners import Winner, find_winners, superseded, winners_frame
 
 TARGETS = (0.80, 0.90, 0.95, 0.99)  # test accuracies of a user's own data

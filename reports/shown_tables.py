@@ -52,7 +52,8 @@ def _of_trials(said: Contents) -> dict[str, Table]:
             "Budgets and outcomes of the trials",
             optimizers.BUDGETS,
             _records(said, "summary"),
-            "What was spent: every optimizer has the same budget of epochs, and an epoch that was begun is spent.",
+            "What was spent: every optimizer has the same budget of epochs. A trial that diverged or failed has also "
+            "spent what it had left to its next rung, or to the end of its epoch.",
         ),
         "winners": Table(
             "Hyperparameters of the winners",

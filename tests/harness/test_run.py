@@ -154,7 +154,7 @@ def test_a_run_that_is_stopped_within_an_epoch_goes_on_from_its_last_slice(confi
 @pytest.mark.parametrize("more", [{}, DIVERGING], ids=str)
 @pytest.mark.parametrize("failing", range(3))
 def test_what_was_kept_of_an_epoch_but_not_tracked_is_tracked_on_resume(config, data, monkeypatch, more, failing):
-    """Of a run of one epoch, whose windows of steps, points and metrics are written one after the other."""
+    """Break a run of one epoch off where its windows, points and metrics are written, one after the other."""
     config = with_settings(config, SMALLER | {"epochs": 1} | more)
     tracker, calls = MemoryTracker(), itertools.count()
     run = begin_run(config, tracker, "tiny", data)

@@ -1,0 +1,78 @@
+"""How far runs are and what was measured of them: within their epochs where that was recorded, else at their ends."""
+
+from dataclasses import replace
+
+import pytest
+
+from reports.computed import compute
+from reports.courses import courses_frame
+from reports.figures.convergence import convergence
+from reports.tables import epochs_frame, runs_frame
+from tests.reports.sweeps import CHILDREN, run, source
+
+POINTS = {
+    "trajectory/validation_accuracy": {160: 0.5, 320: 0.97, 640: 0.96, 1280: 0.98},
+    "trajectory/validation_loss": {160: 1.5, 640: 0.4, 1280: 0.3},  # at 320 it was not finite
+}
+
+
+def within(each, points=POINTS, **tags):
+    """The run as if it had been measured within its epochs of 640 images, too."""
+    params = each.params | {"dataset.train_size": "640"}
+    tags = {f"harness.{name}": value for name, value in tags.items()}
+    return replace(each, history=each.history | points, params=params, tags=each.tags | tags)
+
+
+def test_a_course_has_the_points_of_a_run_that_has_them_and_the_ends_of_epochs_of_another():
+    runs = [within(run("adam", "final", 1, [0.5, 0.6])), run("adam", "final", 2, [0.7, 0.8])]
+    courses = courses_frame(runs, epochs_frame(runs), "validation")
+    of = dict(list(courses.groupby("run_id")))
+    assert of["adam-final-1"]["epochs"].tolist() == [0.25, 0.5, 1, 2]
+    assert of["adam-final-1"]["accuracy"].tolist() == [0.5, 0.97, 0.96, 0.98]
+    assert of["adam-final-2"]["epochs"].tolist() == [1, 2]
+    assert of["adam-final-2"]["accuracy"].tolist() == [0.7, 0.8]
+
+
+def test_on_the_test_set_a_course_has_the_ends_of_epochs_alone():
+    runs = [within(run("adam", "final", 1, [0.5, 0.6]))]
+    assert courses_frame(runs, epochs_frame(runs), "test")["epochs"].tolist() == [1, 2]
+
+
+def test_convergence_is_drawn_from_the_points_that_have_a_loss():
+    runs = [within(run("adam", "final", 1, [0.5, 0.6]))]
+    record = convergence(courses_frame(runs, epochs_frame(runs), "validation"), "validation", ["adam"], {"adam": 8.0})
+    (course,) = record.courses
+    assert course.epochs == (0.25, 1, 2)
+    assert course.seconds == (2, 8, 16)
+    assert record.finding.startswith("adam is ahead after the first epoch, at a median validation accuracy of 96.00%")
+
+
+def test_a_final_that_diverged_within_its_first_epoch_is_not_drawn():
+    runs = [within(run("adam", "final", 1, [], "diverged"))]
+    courses = courses_frame(runs, epochs_frame(runs), "validation")
+    assert set(courses["outcome"]) == {"diverged"}
+    assert convergence(courses, "validation", ["adam"], {}) is None
+
+
+def test_a_target_is_reached_at_the_first_point_within_an_epoch_that_is_there():
+    finals = [within(each) if each.tags["harness.stage"] == "final" else each for each in CHILDREN]
+    targets = compute(source(finals)).targets
+    reached = targets[(targets["optimizer"] == "adam") & (targets["target"] == 0.97)]
+    assert reached["epochs"].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("each", "epochs", "spent", "accuracy"),
+    [
+        (within(run("adam", "trial", 0, [], "pruned"), images="320", images_spent="320"), 0.5, 0.5, 0.98),
+        (within(run("adam", "trial", 0, [], "diverged"), images="32", images_spent="160"), 0.05, 0.25, 0.98),
+        (within(run("adam", "trial", 0, [0.7], "pruned"), {}, images="640", images_spent="640"), 1, 1, 0.7),
+        (within(run("adam", "trial", 0, [0.7, 0.8]), images="1280", images_spent="1280"), 2, 2, 0.8),
+        (run("adam", "trial", 0, [0.7], "pruned"), 1, 1, 0.7),  # of before there were points
+        (run("adam", "trial", 0, [0.7], "diverged"), 1, 2, 0.7),
+    ],
+    ids=["pruned", "diverged", "pruned at the end of an epoch", "completed", "older", "older, diverged"],
+)
+def test_a_trial_counts_the_epochs_that_it_trained_and_spent_and_has_its_last_accuracy(each, epochs, spent, accuracy):
+    (found,) = runs_frame([each], epochs_frame([each])).to_dict("records")
+    assert (found["epochs"], found["spent"], found["validation_accuracy"]) == (epochs, spent, accuracy)
