@@ -10,7 +10,6 @@ from harness.config import (
     flatten,
     images_at,
     learning_rate,
-    step_after,
     steps_per_epoch,
 )
 from harness.errors import without_password
@@ -25,6 +24,7 @@ from harness.records import (
     STEPS_ARTIFACT,
     TRAJECTORY,
     USES,
+    WINDOW_LOSS,
     DatasetUse,
     MetricRow,
     Outcome,
@@ -106,7 +106,7 @@ def open_run(
     log_provenance(tracker, run_id, source)
     folder = folder or checkpoint_folder(run_id)
     run = OpenRun(run_id, config, splits, folder, load_latest(folder), logged, tracked, origin)
-    first = min(logged, step_after(config, min(tracked.values(), default=0)) // steps_per_epoch(config)) + 1
+    first = tracked.get(WINDOW_LOSS, 0) // config.dataset.train_size + 1  # epoch of which windows may be missing
     for epoch in range(first, len(run.checkpoint.epochs) + 1):
         if steps := load_steps(folder, epoch):
             _log_rows(tracker, run, window_rows(config, epoch, steps))
@@ -130,8 +130,7 @@ def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
     )
     if result.metrics:
         save_steps(run.folder, epoch, result.steps)
-    within = not result.metrics
-    if run.trained or within or epoch % run.config.checkpoint_every == 0:
+    if run.trained or result.metrics is None or epoch % run.config.checkpoint_every == 0:
         save(run.folder, run.checkpoint)
     _log_rows(tracker, run, window_rows(run.config, epoch, result.steps))
     _log_epochs(tracker, run)

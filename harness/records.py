@@ -81,7 +81,7 @@ POINT_ACCURACY = "trajectory/validation_accuracy"
 TRAJECTORY = (WINDOW_LOSS, WINDOW_ACCURACY, POINT_LOSS, POINT_ACCURACY)
 
 
-class Point(FrozenModel):
+class TrajectoryPoint(FrozenModel):
     """The model measured on a fixed part of the validation set, within an epoch or at its end.
 
     `step` and `images` count from the run's beginning. The loss (nats) is None where it is not finite; the accuracy

@@ -24,9 +24,9 @@ from harness.records import (
     POINT_LOSS,
     Divergence,
     EpochMetrics,
-    Point,
     Stage,
     Tag,
+    TrajectoryPoint,
 )
 from harness.slices import OnStep, train_slice
 from harness.tracking.read import read_artifact, read_tracked_run
@@ -171,7 +171,7 @@ class _Again:
     last_whole: bytes | None = None
     step: int = 0
     epochs: tuple[EpochMetrics, ...] = ()
-    points: tuple[Point, ...] = ()
+    points: tuple[TrajectoryPoint, ...] = ()
     divergence: Divergence | None = None
 
 

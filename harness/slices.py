@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.config import RunConfig
 from harness.provenance.origin import Origin, data_for_slice
-from harness.records import SLICE_SECONDS, Divergence, EpochMetrics, Mistakes, Point
+from harness.records import SLICE_SECONDS, Divergence, EpochMetrics, Mistakes, TrajectoryPoint
 from harness.training.epoch import Epoch
 from harness.training.loop import EvaluationSplit, advance, initial_state
 from harness.training.state import RunState
@@ -28,7 +28,7 @@ class SliceResult:
     step: int
     steps: Steps
     seconds: float
-    points: tuple[Point, ...] = ()
+    points: tuple[TrajectoryPoint, ...] = ()
     metrics: EpochMetrics | None = None
     divergence: Divergence | None = None
     mistakes: Mistakes | None = None

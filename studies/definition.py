@@ -13,7 +13,7 @@ from studies.pruning import halving_rungs
 from studies.space import Range, Space, overlap, trial_config
 
 Count = Annotated[int, Field(ge=1)]
-Epochs = Annotated[int | float, Field(gt=0)]  # a whole number stays one, as the hash of older definitions has it
+Rung = Annotated[int | float, Field(gt=0)]  # a whole number stays one, as the hash of older definitions has it
 
 
 def _variant_name(text: str) -> str:
@@ -61,8 +61,8 @@ class SweepDefinition(FrozenModel):
     trial_epochs: Count
     sampler: Literal["tpe", "random", "sobol", "grid"] = "tpe"
     pruning: bool = True
-    warm_up: Epochs = 1
-    rungs: tuple[Epochs, ...] | None = None
+    warm_up: Rung = 1
+    rungs: tuple[Rung, ...] | None = None
     reduction_factor: Annotated[int, Field(ge=2)] = 2
     at_once: Count = 1
     asynchronous: bool = False
@@ -166,7 +166,7 @@ class SweepDefinition(FrozenModel):
 
     @property
     def total_epochs(self) -> int:
-        """Epochs of all trials and finals."""
+        """Rung of all trials and finals."""
         return len(self.optimizers) * (self.budget + len(self.final_seeds) * self.final_epochs)
 
     @property

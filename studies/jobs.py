@@ -70,7 +70,7 @@ class Job:
 
     @property
     def judged(self) -> tuple[float, ...]:
-        """Its accuracies until the last rung that it has come to, by which it is judged there."""
+        """Return the accuracies until the last rung that it has come to, by which it is judged there."""
         accuracies = self.accuracies  # where an epoch has one step, a rung within it is its end
         at_rungs = (number for number, each in enumerate(self.milestones, 1) if each in self.rungs)
         return accuracies[: max((number for number in at_rungs if number <= len(accuracies)), default=0)]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.config import RunConfig
-from harness.records import Divergence, EpochMetrics, Mistakes, Point
+from harness.records import Divergence, EpochMetrics, Mistakes, TrajectoryPoint
 from harness.training.images import Splits
 from harness.training.loop import EvaluationSplit, advance
 from harness.training.state import RunState
@@ -16,7 +16,7 @@ class Trained:
 
     state: RunState
     metrics: tuple[EpochMetrics, ...] = ()
-    points: tuple[Point, ...] = ()
+    points: tuple[TrajectoryPoint, ...] = ()
     losses: tuple[float, ...] = ()
     divergence: Divergence | None = None
     mistakes: Mistakes | None = None

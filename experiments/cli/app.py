@@ -101,7 +101,7 @@ def main() -> None:
             _stop(f"harness: {StoreAwayError(error)}", StoreAwayError.exit_code)
         raise
     if code == INTERRUPTED:
-        _stop("harness: interrupted; every finished epoch is kept", code)
+        _stop("harness: interrupted; every slice that ended is kept", code)
     sys.exit(code or 0)
 
 

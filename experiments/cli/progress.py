@@ -44,9 +44,9 @@ def watch_training(config: "RunConfig", epochs: int | None, quiet: bool = False)
             TextColumn("{task.fields[said]}"),
         )
         with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True) as bar:
-            yield Bar(bar, config, epochs)
+            yield TrainingBar(bar, config, epochs)
     else:
-        yield Lines(console, config, epochs)
+        yield TrainingLines(console, config, epochs)
 
 
 class Watcher:
@@ -59,7 +59,7 @@ class Watcher:
         """An epoch is trained and measured."""
 
 
-class Bar(Watcher):
+class TrainingBar(Watcher):
     """A bar within the epoch: images seen, per cent, the training loss of the last steps, the time left of it."""
 
     def __init__(self, bar: Progress, config: "RunConfig", epochs: int | None) -> None:
@@ -90,7 +90,7 @@ class Bar(Watcher):
         return f"epoch {number}{'' if self._epochs is None else f'/{self._epochs}'}"
 
 
-class Lines(Watcher):
+class TrainingLines(Watcher):
     """A line for every tenth of an epoch, and for its end."""
 
     def __init__(self, console: Console, config: "RunConfig", epochs: int | None) -> None:

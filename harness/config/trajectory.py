@@ -6,7 +6,7 @@ from pydantic import Field
 
 from harness.config.base import FrozenModel
 
-Epochs = Annotated[float, Field(gt=0, le=10_000)]
+Position = Annotated[float, Field(gt=0, le=10_000)]
 
 
 class TrajectoryConfig(FrozenModel):
@@ -18,6 +18,6 @@ class TrajectoryConfig(FrozenModel):
     """
 
     windows: Annotated[int, Field(ge=0, le=1000)] = 16
-    points: tuple[Epochs, ...] = (1 / 32, 1 / 16, 3 / 16)
+    points: tuple[Position, ...] = (1 / 32, 1 / 16, 3 / 16)
     every: Annotated[float, Field(ge=0.001, le=1)] = 0.125
     images: Annotated[int, Field(ge=0)] = 1600

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.errors import BadInputError, DamagedFileError, described
-from harness.records import Divergence, EpochMetrics, Mistakes, Point
+from harness.records import Divergence, EpochMetrics, Mistakes, TrajectoryPoint
 from harness.training.trajectory import Steps, steps_from_bytes, steps_to_bytes
 
 KEYS = {"epochs", "step", "points", "divergence", "mistakes"}  # of a file
@@ -29,7 +29,7 @@ class Checkpoint:
     state: bytes | None = None
     epochs: tuple[EpochMetrics, ...] = ()
     step: int = 0
-    points: tuple[Point, ...] = ()
+    points: tuple[TrajectoryPoint, ...] = ()
     divergence: Divergence | None = None
     mistakes: Mistakes | None = None
 
@@ -87,7 +87,7 @@ def load(path: Path) -> Checkpoint:
             state=state or None,
             epochs=tuple(EpochMetrics.model_validate(each) for each in values["epochs"]),
             step=values.get("step", 0),  # older: whole epochs alone
-            points=tuple(Point.model_validate(each) for each in values.get("points", ())),
+            points=tuple(TrajectoryPoint.model_validate(each) for each in values.get("points", ())),
             divergence=values["divergence"] and Divergence.model_validate(values["divergence"]),
             mistakes=Mistakes.model_validate(values["mistakes"]) if values.get("mistakes") else None,  # older: none
         )

@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import RunConfig, measured_steps
-from harness.records import Divergence, EpochMetrics, Mistakes, Point
+from harness.records import Divergence, EpochMetrics, Mistakes, TrajectoryPoint
 from harness.training.augmentation import build_augmentation
 from harness.training.data import class_names
 from harness.training.determinism import isolated
@@ -45,7 +45,7 @@ class Slice:
     state: RunState
     losses: Tensor
     correct: Tensor
-    points: tuple[Point, ...] = ()
+    points: tuple[TrajectoryPoint, ...] = ()
     metrics: EpochMetrics | None = None
     divergence: Divergence | None = None
     mistakes: Mistakes | None = None
@@ -96,7 +96,7 @@ def _train(
         whole = len(epoch.batches)
         last = whole if steps is None else min(epoch.step + steps, whole)
         measured = measured_steps(config, number) if "validation" in evaluate_on else ()
-        points: list[Point] = []
+        points: list[TrajectoryPoint] = []
 
         to_train(model, optimizer)
         for end in (*(each for each in measured if epoch.step < each < last), last):
@@ -133,7 +133,7 @@ def _train(
         return _slice(after, epoch, points, metrics=metrics, mistakes=mistakes)
 
 
-def _slice(state: RunState, epoch: Epoch, points: Sequence[Point], **more: Any) -> Slice:  # noqa: ANN401
+def _slice(state: RunState, epoch: Epoch, points: Sequence[TrajectoryPoint], **more: Any) -> Slice:  # noqa: ANN401
     return Slice(state, *epoch.trained, tuple(points), **more)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F  # noqa: N812
 
 from harness.config import OwnConfig, RunConfig, images_at
-from harness.records import Point
+from harness.records import TrajectoryPoint
 from harness.training.epoch import Epoch
 from harness.training.evaluation import evaluate, to_evaluate, to_train
 from harness.training.generators import generator_states, restore_generators
@@ -57,16 +57,18 @@ def _undisturbed(model: nn.Module, config: RunConfig) -> Iterator[None]:
 
 def measure_point(
     model: nn.Module, optimizer: optim.Optimizer, epoch: Epoch, data: Split, config: RunConfig, number: int
-) -> Point:
+) -> TrajectoryPoint:
     """Measure the model within the epoch of that number, on a part of the validation set."""
     started = time.perf_counter()
     part = validation_part(data, config)
-    loss, accuracy = measure(model, optimizer, data.part(part), config)
+    loss, accuracy = measure_undisturbed(model, optimizer, data.part(part), config)
     epoch.evaluate_seconds += time.perf_counter() - started
     return _point(epoch, config, number, loss, accuracy)
 
 
-def measure(model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig) -> tuple[float, float]:
+def measure_undisturbed(
+    model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig
+) -> tuple[float, float]:
     """Return the loss (nats) and accuracy of a model in training, which it goes on with as if nothing had been."""
     with _undisturbed(model, config):
         to_evaluate(model, optimizer)
@@ -76,15 +78,15 @@ def measure(model: nn.Module, optimizer: optim.Optimizer, data: Split, config: R
     return loss, accuracy
 
 
-def point_at_the_end(outputs: Tensor, epoch: Epoch, data: Split, config: RunConfig, number: int) -> Point:
+def point_at_the_end(outputs: Tensor, epoch: Epoch, data: Split, config: RunConfig, number: int) -> TrajectoryPoint:
     """Return the point at an epoch's end, of the same images as those within it, all of which have outputs there."""
     part = validation_part(data, config)
     return _point(epoch, config, number, *loss_and_accuracy(outputs[part], data.labels[part]))
 
 
-def _point(epoch: Epoch, config: RunConfig, number: int, loss: float, accuracy: float) -> Point:
+def _point(epoch: Epoch, config: RunConfig, number: int, loss: float, accuracy: float) -> TrajectoryPoint:
     step = (number - 1) * len(epoch.batches) + epoch.step
-    return Point(
+    return TrajectoryPoint(
         step=step,
         images=images_at(config, step),
         validation_loss=loss if math.isfinite(loss) else None,

@@ -13,7 +13,7 @@ from harness.training.generators import seed_generators
 from harness.training.guard import guarded, own_parts_of
 from harness.training.images import Split
 from harness.training.loop import build, train_steps
-from harness.training.measuring import measure
+from harness.training.measuring import measure_undisturbed
 from harness.training.state import RunState, capture, restore
 
 SEEDS = 2**64
@@ -88,7 +88,7 @@ def _trained(
         whole = len(epoch.batches)
         to_train(model, optimizer)
         if measured:
-            measure(model, optimizer, few, config)
+            measure_undisturbed(model, optimizer, few, config)
         train_steps(model, optimizer, scheduler, epoch, few, config, min(epoch.step + (steps or whole), whole))
         if epoch.diverged_at is not None:
             return None

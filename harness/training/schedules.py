@@ -1,7 +1,5 @@
 """From a schedule's config to torch's own scheduler."""
 
-import math
-
 from torch import optim
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -12,7 +10,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from harness.config import CosineSchedule, OneCycleSchedule, RunConfig, StepSchedule, WarmedUp
+from harness.config import CosineSchedule, OneCycleSchedule, RunConfig, StepSchedule, WarmedUp, steps_per_epoch
 
 
 def build_scheduler(config: RunConfig, optimizer: optim.Optimizer) -> LRScheduler | None:
@@ -20,8 +18,8 @@ def build_scheduler(config: RunConfig, optimizer: optim.Optimizer) -> LRSchedule
 
     None where the rate never changes.
     """
-    steps_per_epoch = math.ceil(config.dataset.train_size / config.batch_size)
-    steps = steps_per_epoch * config.epochs
+    of_an_epoch = steps_per_epoch(config)
+    steps = of_an_epoch * config.epochs
     schedule = config.schedule
     if isinstance(schedule, OneCycleSchedule):
         return OneCycleLR(
@@ -31,19 +29,19 @@ def build_scheduler(config: RunConfig, optimizer: optim.Optimizer) -> LRSchedule
             cycle_momentum=False,
             **schedule.model_dump(exclude={"name"}),
         )
-    warm_up = round(schedule.warm_up_epochs * steps_per_epoch)
+    warm_up = round(schedule.warm_up_epochs * of_an_epoch)
     if warm_up == 0:
-        return _after_warm_up(schedule, optimizer, steps, steps_per_epoch)
+        return _after_warm_up(schedule, optimizer, steps, of_an_epoch)
     linear = LinearLR(optimizer, start_factor=schedule.warm_up_factor, total_iters=warm_up)
-    after = _after_warm_up(schedule, optimizer, steps - warm_up, steps_per_epoch)
+    after = _after_warm_up(schedule, optimizer, steps - warm_up, of_an_epoch)
     return SequentialLR(optimizer, [linear, after], milestones=[warm_up]) if after else linear
 
 
 def _after_warm_up(
-    schedule: WarmedUp, optimizer: optim.Optimizer, steps: int, steps_per_epoch: int
+    schedule: WarmedUp, optimizer: optim.Optimizer, steps: int, of_an_epoch: int
 ) -> LRScheduler | None:
     if isinstance(schedule, StepSchedule):
-        return StepLR(optimizer, step_size=schedule.step_size * steps_per_epoch, gamma=schedule.gamma)
+        return StepLR(optimizer, step_size=schedule.step_size * of_an_epoch, gamma=schedule.gamma)
     if isinstance(schedule, CosineSchedule) and steps:
         return CosineAnnealingLR(optimizer, T_max=steps, eta_min=schedule.eta_min)
     return None

@@ -31,7 +31,7 @@ class EpochBegun:
     evaluate_seconds: float = 0.0
 
 
-DURATIONS = ("train_seconds", "evaluate_seconds")
+NOT_HASHED = ("train_seconds", "evaluate_seconds")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class RunState:
             if field.default is not MISSING and values[field.name] == field.default:
                 del values[field.name]
         if self.begun is not None:
-            values["begun"] = {key: each for key, each in values["begun"].items() if key not in DURATIONS}
+            values["begun"] = {key: each for key, each in values["begun"].items() if key not in NOT_HASHED}
         _update(digest, values)
         return digest.hexdigest()
 

@@ -14,7 +14,7 @@ from harness.records import (
     WINDOW_ACCURACY,
     WINDOW_LOSS,
     MetricRow,
-    Point,
+    TrajectoryPoint,
 )
 
 
@@ -52,17 +52,18 @@ def window_rows(config: RunConfig, epoch: int, steps: Steps) -> Iterator[MetricR
     for end in window_ends(config):
         if end > len(steps.losses):
             return
-        images = [images_at(config, in_epoch + step) for step in range(begin, end + 1)]
-        sizes = np.diff(images)
-        loss = float(steps.losses[begin:end].astype(np.float64) @ sizes) / int(sizes.sum())
-        accuracy = int(steps.correct[begin:end].sum()) / int(sizes.sum())
+        before, last, seen = (images_at(config, in_epoch + step) for step in (begin, end - 1, end))
+        sizes = np.full(end - begin, config.batch_size)
+        sizes[-1] = seen - last  # only an epoch's last batch may be a smaller one
+        loss = float(steps.losses[begin:end].astype(np.float64) @ sizes) / (seen - before)
+        accuracy = int(steps.correct[begin:end].sum()) / (seen - before)
         begin = end
         if np.isfinite(loss):
-            yield MetricRow(WINDOW_LOSS, loss, images[-1])
-            yield MetricRow(WINDOW_ACCURACY, accuracy, images[-1])
+            yield MetricRow(WINDOW_LOSS, loss, seen)
+            yield MetricRow(WINDOW_ACCURACY, accuracy, seen)
 
 
-def point_rows(points: Sequence[Point]) -> Iterator[MetricRow]:
+def point_rows(points: Sequence[TrajectoryPoint]) -> Iterator[MetricRow]:
     """Yield the validation loss, where it is finite, and accuracy of each point."""
     for point in points:
         if point.validation_loss is not None:

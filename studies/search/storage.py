@@ -42,7 +42,7 @@ class Journal(JournalStorage):
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Make each call in this block durable when it returns."""
+        """Make what is recorded in this block durable when it ends; a crash in it may keep a first part."""
         self._lines.held = []
         try:
             yield

@@ -17,7 +17,7 @@ import torch
 
 from experiments import catalog
 from harness.config import canonical_json, images_at, measured_steps, steps_per_epoch, with_settings
-from harness.records import DEFINITION_ARTIFACT, EpochMetrics, Point
+from harness.records import DEFINITION_ARTIFACT, EpochMetrics, TrajectoryPoint
 from harness.slices import SliceResult
 from harness.training.state import EpochBegun, RunState
 from harness.training.trajectory import Steps
@@ -168,7 +168,7 @@ def null_slice(config, state, splits, data_dir, origin, steps, seconds) -> Slice
         steps=Steps(np.ones(trained, np.float32), np.zeros(trained, np.int64)),
         seconds=SLICE_SECONDS,
         points=tuple(
-            Point(
+            TrajectoryPoint(
                 step=step,
                 images=images_at(config, step),
                 validation_loss=1.0,

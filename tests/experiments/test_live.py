@@ -11,7 +11,7 @@ from experiments.cli.live import Lines, Screen
 from experiments.cli.terminal import print_summary
 from harness.config import with_settings
 from harness.open_run import OpenRun
-from harness.records import Divergence, Outcome, Point, Stage
+from harness.records import Divergence, Outcome, Stage, TrajectoryPoint
 from harness.slices import SliceResult
 from harness.training.checkpoint import Checkpoint
 from harness.training.trajectory import Steps
@@ -67,7 +67,7 @@ def trained(step: int, observers) -> Job:
         observer.submitted(job)
     for each in range(1, step + 1):
         steps = Steps(np.full(each, 0.5, np.float32), np.ones(each, np.int64))
-        point = Point(step=each, images=16 * each, validation_loss=1.0, validation_accuracy=each / 100)
+        point = TrajectoryPoint(step=each, images=16 * each, validation_loss=1.0, validation_accuracy=each / 100)
         run.checkpoint = Checkpoint(None, (), each, (*run.checkpoint.points, point))
         result = SliceResult(state=b"", step=each, steps=steps, seconds=1.5, points=(point,))
         for observer in observers:

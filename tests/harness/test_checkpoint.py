@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.errors import DamagedFileError
-from harness.records import Divergence, EpochMetrics, Mistake, Mistakes, Point
+from harness.records import Divergence, EpochMetrics, Mistake, Mistakes, TrajectoryPoint
 from harness.training.checkpoint import (
     Checkpoint,
     discard,
@@ -34,7 +34,7 @@ def metrics(epoch: int) -> EpochMetrics:
 
 
 POINTS = tuple(
-    Point(step=step, images=32 * step, validation_loss=loss, validation_accuracy=0.1 + 0.2)
+    TrajectoryPoint(step=step, images=32 * step, validation_loss=loss, validation_accuracy=0.1 + 0.2)
     for step, loss in ((3, 1 / 3), (6, None))
 )
 
