@@ -28,12 +28,19 @@ def epochs_begun(trained: int, outcome: str | None) -> int:
 
 
 class Stage(StrEnum):
-    """What a run is part of."""
+    """What a run is part of. A `start` is what a final is, of the published start in the winner's place."""
 
     RUN = "run"
     SWEEP = "sweep"
     TRIAL = "trial"
+    CONFIRMATION = "confirmation"
     FINAL = "final"
+    START = "start"
+
+    @property
+    def is_tuning(self) -> bool:
+        """Whether its runs are part of a search, spend its budget and never see the test set."""
+        return self in (Stage.TRIAL, Stage.CONFIRMATION)
 
 
 class EpochMetrics(FrozenModel):
@@ -188,6 +195,9 @@ class Tag:
     SEED = "harness.seed"
     TRAINED_BY = "harness.trained_by"  # of a model, the run that trained it
     NUMBER = "harness.number"  # the trial's in its study, or the final's seed
+    REPLICATE = (
+        "harness.replicate"  # of a sweep's part, counted from 1; runs of before have none, and are of the first
+    )
     SEQUENCE = "harness.sequence"  # of sweeps in the order in which they were started
     COMMAND = "harness.command"  # of a sweep, what goes on with it
     STORAGE = "harness.storage"  # where a sweep's Optuna studies are

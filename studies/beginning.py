@@ -24,7 +24,7 @@ from harness.training.checks import require_sound
 from harness.training.determinism import require_threads
 from harness.training.images import Splits
 from harness.training.networks import gives_logits
-from studies.definition import SweepDefinition
+from studies.definition import LEAST_UNITS, SweepDefinition
 from studies.open_sweep import with_outputs
 from studies.snapshot import sweep_folder
 from studies.space import Choice
@@ -106,7 +106,7 @@ def _find_sweep(
 ) -> tuple[FoundRun | None, SweepDefinition]:
     """The last sweep of that name with a folder here, if it is one to go on with; and what is to be done now.
 
-    What was spent stays spent, so a budget can only grow.
+    What was done stays done: a budget, the replicates, the final seeds and the looks can only grow.
     """
     for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
         if not sweep_folder(found.run_id).exists():
@@ -127,7 +127,7 @@ def _find_sweep(
         changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
         other = "" if changed else _other_origin(found, definition, tracker, origin)
         if not changed and not other:
-            return found, definition.model_copy(update={"budget": max(definition.budget, then.budget)})
+            return found, grown(then, definition)
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
             if other:
                 logger.warning("harness: sweep %r ended with another %s; a new one begins", found.run_id, other)
@@ -142,10 +142,32 @@ def _find_sweep(
     return None, definition
 
 
+def grown(then: SweepDefinition, now: SweepDefinition) -> SweepDefinition:
+    """Return the definition that does what both do, where they differ in how much alone.
+
+    More finals or replicates than were declared are one more look; fewer change nothing.
+    """
+    changes = {
+        "budget": max(then.budget, now.budget),
+        "final_seeds": max(then.final_seeds, now.final_seeds, key=len),
+        "replicates": max(then.replicates, now.replicates),
+    }
+    looks = now.looks
+    if then.replicates > now.replicates or then.looks_at[-1] >= now.looks_at[-1]:
+        looks = then.looks
+    elif min(then.replicates, now.replicates) > 1 or now.replicates == 1:
+        looks = tuple(sorted({each for each in (*then.looks_at, *now.looks_at) if each >= LEAST_UNITS}))
+    return now.model_copy(update=changes | {"looks": looks})
+
+
 def _changed_definition(then: SweepDefinition, now: SweepDefinition, kept_in_then: str, kept_in_now: str) -> str:
-    """The first field that is another, and both values; empty where none is but the budget."""
+    """The first field that is another, and both values; empty where none is but how much is to be done."""
+    shorter, longer = sorted((then.final_seeds, now.final_seeds), key=len)
+    same: dict[str, Any] = {"budget": 0, "replicates": 1, "looks": None}
+    if longer[: len(shorter)] == shorter:
+        same["final_seeds"] = ()
     both = ((then, kept_in_then), (now, kept_in_now))
-    ones, others = ({**json.loads(canonical_json(each)), "budget": 0, "storage": of} for each, of in both)
+    ones, others = ({**json.loads(canonical_json(each)), **same, "storage": of} for each, of in both)
     return next((f"{key} was {was!r}, now {is_now!r}" for key, was, is_now in differences(ones, others)), "")
 
 

@@ -24,6 +24,9 @@ def _variant_name(text: str) -> str:
 
 
 VariantName = Annotated[str, Field(max_length=100), AfterValidator(_variant_name)]
+LEVEL = 0.95  # of all intervals of a sweep together, at all its looks
+LEAST_UNITS = 3  # finals, or replicates, below which nothing is claimed
+SEEDS_APART = 1000  # of a replicate and the next
 NOT_SEARCHED = {
     "epochs": "the budget is counted in them",
     "seed": "trials have the base's, finals fresh ones",
@@ -46,11 +49,20 @@ class SweepDefinition(FrozenModel):
     asks `at_once` trials at a time and waits for them at each rung, so that workers and timing change nothing; with
     `asynchronous` it waits for nothing, and they do.
 
-    Winners are trained for `final_epochs` on `final_seeds`. `subset` marks a sweep whose accuracies mean nothing,
+    With `confirm`, and budget enough, a study's best trials train again on further tuning seeds, out of its budget,
+    and the best mean wins. Winners are trained for `final_epochs` on `final_seeds`; with `start_finals` so is the
+    published start of each study. Each of `replicates` does all of this anew, with a search, seeds and a validation
+    split of its own, so that what is claimed covers their luck.
+
+    `looks` are the numbers of finals, or of replicates where there are several, after which the verdicts are taken;
+    what is decided then trains no more. `margin` (points of accuracy) is the difference that matters to nobody; by
+    default an eighth of the best winner's validation error. `subset` marks a sweep whose accuracies mean nothing,
     because it trains on a part of the data.
     """
 
-    added_later: ClassVar[frozenset[str]] = frozenset({"rungs"})
+    added_later: ClassVar[frozenset[str]] = frozenset(
+        {"rungs", "confirm", "start_finals", "replicates", "looks", "margin"}
+    )
 
     base: RunConfig
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -59,7 +71,7 @@ class SweepDefinition(FrozenModel):
     spaces: dict[str, Space]
     budget: Count
     trial_epochs: Count
-    sampler: Literal["tpe", "random", "sobol", "grid"] = "tpe"
+    sampler: Literal["tpe", "prior", "random", "sobol", "grid"] = "tpe"
     pruning: bool = True
     warm_up: Rung = 1
     rungs: tuple[Rung, ...] | None = None
@@ -68,6 +80,11 @@ class SweepDefinition(FrozenModel):
     asynchronous: bool = False
     final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     final_epochs: Count
+    confirm: bool = False
+    start_finals: bool = False
+    replicates: Count = 1
+    looks: tuple[Count, ...] | None = None
+    margin: Annotated[float, Field(gt=0, le=100)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     subset: bool = False
 
@@ -119,6 +136,25 @@ class SweepDefinition(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _has_sound_looks(self) -> Self:
+        counted, most = ("replicates", self.replicates) if self.replicates > 1 else ("finals", len(self.final_seeds))
+        looks = list(self.looks_at)
+        if looks != sorted(set(looks)) or looks[-1] != most or (len(looks) > 1 and looks[0] < LEAST_UNITS):
+            raise BadInputError(
+                "looks",
+                looks,
+                expected=f"numbers of {counted}, each more than the last, from {LEAST_UNITS} to {most}, which is all",
+            )
+        seeds = (self.base.seed, *self.final_seeds, self.base.dataset.split_seed)
+        if self.replicates > 1 and max(seeds) >= SEEDS_APART:
+            raise BadInputError(
+                "base.seed, final_seeds, base.dataset.split_seed",
+                seeds,
+                expected=f"less than {SEEDS_APART}, by which those of one replicate and the next differ",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _draws_what_a_trial_can_have(self) -> Self:
         for name in self.optimizers:
             drawn = {
@@ -166,8 +202,19 @@ class SweepDefinition(FrozenModel):
 
     @property
     def total_epochs(self) -> int:
-        """Rung of all trials and finals."""
-        return len(self.optimizers) * (self.budget + len(self.final_seeds) * self.final_epochs)
+        """How many epochs all trials and finals take at most: looks, and starts that win, save some."""
+        of_finals = len(self.final_seeds) * self.final_epochs * (1 + self.start_finals)
+        return len(self.optimizers) * self.replicates * (self.budget + of_finals)
+
+    @property
+    def looks_at(self) -> tuple[int, ...]:
+        """After how many finals, or replicates where there are several, the verdicts are taken."""
+        return self.looks or ((self.replicates,) if self.replicates > 1 else (len(self.final_seeds),))
+
+    @property
+    def level(self) -> float:
+        """The confidence of each look's intervals: the looks share the risk of a false claim evenly."""
+        return 1 - (1 - LEVEL) / len(self.looks_at)
 
     @property
     def pruned_at(self) -> tuple[float, ...]:

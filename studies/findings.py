@@ -9,7 +9,6 @@ from harness.records import METRIC_NAMES, Outcome, Stage, Tag
 from harness.tracking.tracker import FoundRun
 from studies.beginning import in_mlflow
 from studies.open_sweep import Sweep
-from studies.search.study import Search
 
 
 class StudyResult(FrozenModel):
@@ -35,19 +34,23 @@ class SweepResult(FrozenModel):
 def result_of(sweep: Sweep) -> SweepResult:
     """What is recorded of the sweep."""
 
-    def of(optimizer: str, study: Search) -> StudyResult:
-        finals = tuple(final.metrics[METRIC_NAMES["test_accuracy"]] for final in sweep.completed_finals(optimizer))
+    def of(optimizer: str) -> StudyResult:
+        trials = [trial for each in sweep.replicates for trial in each.searches[optimizer].trials]
+        winners = [found for each in sweep.replicates if (found := each.winner(optimizer))]
+        confirmed = sum(
+            run.tags[Tag.STAGE] == Stage.CONFIRMATION and run.tags[Tag.OPTIMIZER] == optimizer
+            for run in sweep.recorded.values()
+        )
         return StudyResult(
-            trials=sum(trial.outcome is not None for trial in study.trials),
-            outcomes=dict(Counter(trial.outcome for trial in study.trials if trial.outcome)),
-            epochs_spent=study.epochs_spent,
-            best=study.best[0] if study.best else None,
-            finals=finals,
+            trials=sum(trial.outcome is not None for trial in trials),
+            outcomes=dict(Counter(trial.outcome for trial in trials if trial.outcome)),
+            epochs_spent=sum(each.searches[optimizer].epochs_spent for each in sweep.replicates)
+            + confirmed * sweep.definition.trial_epochs,
+            best=max(winners, key=lambda each: each[1])[0].values if winners else None,
+            finals=tuple(final.metrics[METRIC_NAMES["test_accuracy"]] for final in sweep.completed_finals(optimizer)),
         )
 
-    return SweepResult(
-        sweep_id=sweep.sweep_id, optimizers={name: of(name, study) for name, study in sweep.searches.items()}
-    )
+    return SweepResult(sweep_id=sweep.sweep_id, optimizers={name: of(name) for name in sweep.definition.optimizers})
 
 
 def winning_final(sweep: Sweep) -> FoundRun | None:
@@ -57,23 +60,32 @@ def winning_final(sweep: Sweep) -> FoundRun | None:
     those of which more completed.
     """
     accuracy = METRIC_NAMES["validation_accuracy"]
-    finals = [completed for optimizer in sweep.searches if (completed := sweep.completed_finals(optimizer))]
+    finals = [found for name in sweep.definition.optimizers if (found := sweep.completed_finals(name))]
     best = max(finals, key=lambda each: (len(each), mean(final.metrics[accuracy] for final in each)), default=None)
     return best[0] if best else None
 
 
 def mark_superseded(sweep: Sweep) -> None:
     """The finals of earlier winners: more trials have found better ones since."""
-    current = {final.run_id for optimizer in sweep.searches for final in sweep.winners_finals(optimizer)}
+    current = {
+        final.run_id
+        for each in sweep.replicates
+        for optimizer in each.searches
+        for final in each.winners_finals(optimizer)
+    }
     for run in sweep.recorded.values():
         if run.tags[Tag.STAGE] == Stage.FINAL and run.run_id not in current:
             sweep.tracker.set_tags(run.run_id, {Tag.SUPERSEDED: "true"})
 
 
 def importances_of(sweep: Sweep) -> dict[str, dict[str, float]]:
-    """What each config key mattered to each optimizer's search, for those of which the trials say it."""
-    found = {name: search.importances() for name, search in sweep.searches.items()}
-    return {name: shares for name, shares in found.items() if shares}
+    """What each config key mattered to each optimizer's searches, on average over those whose trials say it."""
+    found = {}
+    for name in sweep.definition.optimizers:
+        shares = [of for each in sweep.replicates if (of := each.searches[name].importances())]
+        if shares:
+            found[name] = {key: mean(of.get(key, 0.0) for of in shares) for key in shares[0]}
+    return found
 
 
 def summary_metrics(result: SweepResult) -> dict[str, float]:

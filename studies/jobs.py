@@ -23,7 +23,7 @@ MOST_DEATHS = 3
 
 @dataclass
 class Job:
-    """A trial or a final. `number` is the trial's in its study, or the final's seed.
+    """A trial, confirmation or final. `number` is the trial's in its study, or the final's seed.
 
     It ends after `limit` epochs, or earlier where `pruned`. It is judged at its `milestones`, in epochs, and stops at
     those of them that are `rungs`. `failure` is what a slice of it raised, which a final may once. At its end
@@ -216,7 +216,7 @@ class _Work:
             job.outcome = Outcome.FAILED
             cause = failure.__cause__ or failure
             job.failure = f"{type(cause).__name__}: {cause}"
-            if job.stage is Stage.FINAL:
+            if job.stage is not Stage.TRIAL:
                 self._tracker.set_tags(job.run.run_id, {Tag.GIVEN_UP: "true"})
             close_broken_run(self._tracker, job.run.run_id, Outcome.FAILED, cause)
         self._tracker.set_tags(job.run.run_id, {Tag.SPENT: str(job.spent)})
@@ -247,7 +247,7 @@ class _Work:
 
 
 def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
-    """Whether it is a final that has failed for the first time; said, as its failing again is."""
+    """Whether it is no trial and has failed for the first time; said, as its failing again is."""
     if job.stage is Stage.TRIAL:
         return False
     first = job.failure is None

@@ -2,8 +2,9 @@
 
 import functools
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -12,8 +13,8 @@ from typing import Any
 from harness.config import OwnModelConfig, RunConfig, config_hash, parse_config, with_settings
 from harness.errors import WorkFailedError
 from harness.open_run import broken_outcome, close_broken_run, close_run, open_run, run_name
-from harness.provenance.origin import Origin
-from harness.records import Outcome, Stage, Tag
+from harness.provenance.origin import Origin, load_cached_splits
+from harness.records import METRIC_NAMES, Outcome, Stage, Tag
 from harness.tracking.buffered import Outbox
 from harness.tracking.tracker import FoundRun
 from harness.training.checkpoint import discard, is_kept
@@ -22,9 +23,13 @@ from harness.training.loop import EvaluationSplit
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.jobs import Job, Observer, Queue, run_jobs
+from studies.replicates import confirming_seeds, of_replicate, published_start, to_confirm, winner_of
 from studies.search.storage import Storage
 from studies.search.study import Search, Trial
 from studies.snapshot import sweep_folder
+
+Opening = Callable[[], Job | None]  # opens a run, unless it has ended
+VALIDATION = METRIC_NAMES["validation_accuracy"]
 
 
 @dataclass
@@ -34,70 +39,28 @@ class Sweep:
     name: str
     definition: SweepDefinition
     sweep_id: str
-    data: Splits
     origin: Origin
     tracker: Outbox
     pool: WorkerPool
     observers: list[Observer]
     stop: Event
-    searches: dict[str, Search]
+    storage: Storage
     recorded: dict[tuple[str, ...], FoundRun]
     logits: frozenset[str] = frozenset()  # the own models that were found to give them
     jobs: list[Job] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Open every replicate's studies, each where an earlier process left it."""
+        with self.storage.together():
+            self.replicates = [Replicate(self, number) for number in range(self.definition.replicates)]
 
     def run(self, queue: Queue, at_a_time: int) -> None:
         """The queue's jobs to their ends."""
         run_jobs(queue, self.pool, at_a_time, self.tracker, self.observers, self.stop)
 
-    def trial(self, optimizer: str, trial: Trial) -> Job:
-        """The trial's job."""
-        config = self._trial_config(optimizer, trial.values)
-        return self._begin(self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit))
-
-    def final(self, optimizer: str, seed: int, quiet: bool) -> Job | None:
-        """The final's job; None where it has come to its end, or no trial has, so that there is no winner."""
-        best = self.searches[optimizer].best
-        if best is None:
-            return None
-        config = self._final_config(optimizer, best[0], seed)
-        found = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
-        if found is not None and _has_ended(found):
-            return None
-        tags = {Tag.SUPERSEDED: "false"} | ({Tag.QUIET: "true"} if quiet else {})
-        return self._begin(self._job(Stage.FINAL, optimizer, seed, config, config.epochs, tags))
-
-    def winners_finals(self, optimizer: str) -> Iterator[FoundRun]:
-        """The finals of the optimizer's winner, in seed order, as recorded."""
-        best = self.searches[optimizer].best
-        if best is None:
-            return
-        for seed in self.definition.final_seeds:
-            config = self._final_config(optimizer, best[0], seed)
-            final = self.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
-            if final is not None:
-                yield final
-
     def completed_finals(self, optimizer: str) -> list[FoundRun]:
-        """Return the finals of the optimizer's winner that came to their end."""
-        finals = self.winners_finals(optimizer)
-        return [final for final in finals if final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED]
-
-    def record_what_ended(self) -> None:
-        """Track to its end each trial that ended before the store had all of it: its checkpoint is still there."""
-        for optimizer, search in self.searches.items():
-            for trial in search.trials:
-                config = self._trial_config(optimizer, trial.values)
-                key = _key(Stage.TRIAL, optimizer, trial.number, config)
-                recorded = key in self.recorded and self.recorded[key].tags.get(Tag.OUTCOME) == trial.outcome
-                if trial.outcome is None or (recorded and not is_kept(self._folder(key))):
-                    continue
-                job = self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit)
-                if trial.outcome is Outcome.FAILED:
-                    self.tracker.end_run(job.run.run_id, Outcome.FAILED)
-                else:
-                    close_run(self.tracker, job.run)
-                self.tracker.set_tags(job.run.run_id, {Tag.SPENT: str(trial.images)})
-                self.tracker.when_delivered(functools.partial(discard, job.run.folder))
+        """Return the finals of the optimizer's winners that came to their end, of all replicates."""
+        return [final for each in self.replicates for final in each.completed_finals(optimizer)]
 
     def break_off(self, error: BaseException) -> None:
         """Close what is under way, and the sweep."""
@@ -108,8 +71,152 @@ class Sweep:
                 close_broken_run(self.tracker, job.run.run_id, outcome, error)
         close_broken_run(self.tracker, self.sweep_id, broken_outcome(error), error)
 
+    def read_recorded(self) -> None:
+        """Take up what was recorded since."""
+        self.recorded = recorded_runs(self.name, self.sweep_id, self.tracker)
+
+
+class Replicate:
+    """One whole search of every optimizer with its finals, the jobs of which it opens. Its `number` counts from 0."""
+
+    def __init__(self, sweep: Sweep, number: int) -> None:
+        self.sweep = sweep
+        self.number = number
+        self.definition = of_replicate(sweep.definition, number)
+        which = f", replicate {number + 1}" if number else ""
+        of = {"experiment": sweep.name, "mlflow_run_id": sweep.sweep_id}
+        self.searches = {
+            name: Search(
+                sweep.storage, name, self.definition, f"{name}{which} of {sweep.sweep_id}", of | {"optimizer": name}
+            )
+            for name in self.definition.optimizers
+        }
+
+    @property
+    def data(self) -> Splits:
+        """The dataset, split as this replicate has it."""
+        base = self.definition.base
+        return load_cached_splits(base.dataset, base.device, self.sweep.pool.data_dir)
+
+    def winner(self, optimizer: str) -> tuple[Trial, float] | None:
+        """Return the trial that won, and its validation accuracy: the mean over all its seeds where it was confirmed.
+
+        None where no trial came to its end.
+        """
+        trials, accuracies = self._completed_trials(optimizer)
+        found = winner_of(self.definition, accuracies, self._confirmed(optimizer))
+        return None if found is None else (trials[found[0]], found[1])
+
+    def trial(self, optimizer: str, trial: Trial) -> Job:
+        """The trial's job."""
+        config = self._trial_config(optimizer, trial.values)
+        return self._begin(self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit))
+
+    def confirmations(self, which: int) -> list[Opening]:
+        """Return what opens each run of that round of confirmation, counted from 0, the optimizers side by side."""
+        seeds = confirming_seeds(self.definition)[which]
+        found: list[Opening] = []
+        for optimizer in self.searches:
+            trials, accuracies = self._completed_trials(optimizer)
+            rounds = to_confirm(self.definition, accuracies, self._confirmed(optimizer))
+            numbers = rounds[which] if which < len(rounds) else []
+            found += [
+                functools.partial(self._confirmation, optimizer, trials[number], seed)
+                for seed in seeds
+                for number in numbers
+            ]
+        return found
+
+    def final(self, optimizer: str, seed: int, quiet: bool) -> Job | None:
+        """The final's job; None where it has come to its end, or no trial has, so that there is no winner."""
+        best = self.winner(optimizer)
+        if best is None:
+            return None
+        config = self._final_config(optimizer, best[0].values, seed)
+        tags = {Tag.SUPERSEDED: "false"} | ({Tag.QUIET: "true"} if quiet else {})
+        return self._unless_ended(Stage.FINAL, optimizer, seed, config, tags)
+
+    def start_final(self, optimizer: str, seed: int) -> Job | None:
+        """The job of the published start's final; None where it has ended, there is none, or the start has won."""
+        best, start = self.winner(optimizer), published_start(self.definition, optimizer)
+        if best is None or start is None:
+            return None
+        config = self._final_config(optimizer, start, seed)
+        if config == self._final_config(optimizer, best[0].values, seed):
+            return None
+        return self._unless_ended(Stage.START, optimizer, seed, config)
+
+    def winners_finals(self, optimizer: str) -> Iterator[FoundRun]:
+        """The finals of the optimizer's winner, in seed order, as recorded."""
+        best = self.winner(optimizer)
+        if best is None:
+            return
+        for seed in self.definition.final_seeds:
+            config = self._final_config(optimizer, best[0].values, seed)
+            final = self.sweep.recorded.get(_key(Stage.FINAL, optimizer, seed, config))
+            if final is not None:
+                yield final
+
+    def completed_finals(self, optimizer: str) -> list[FoundRun]:
+        """Return the finals of the optimizer's winner that came to their end."""
+        finals = self.winners_finals(optimizer)
+        return [final for final in finals if final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED]
+
+    def record_what_ended(self) -> None:
+        """Track to its end each trial that ended before the store had all of it: its checkpoint is still there."""
+        recorded_runs, tracker = self.sweep.recorded, self.sweep.tracker
+        for optimizer, search in self.searches.items():
+            for trial in search.trials:
+                config = self._trial_config(optimizer, trial.values)
+                key = _key(Stage.TRIAL, optimizer, trial.number, config)
+                recorded = key in recorded_runs and recorded_runs[key].tags.get(Tag.OUTCOME) == trial.outcome
+                if trial.outcome is None or (recorded and not is_kept(self._folder(key))):
+                    continue
+                job = self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit)
+                if trial.outcome is Outcome.FAILED:
+                    tracker.end_run(job.run.run_id, Outcome.FAILED)
+                else:
+                    close_run(tracker, job.run)
+                tracker.set_tags(job.run.run_id, {Tag.SPENT: str(trial.images)})
+                tracker.when_delivered(functools.partial(discard, job.run.folder))
+
+    def _completed_trials(self, optimizer: str) -> tuple[dict[int, Trial], dict[int, float]]:
+        """Return those trials and their validation accuracies, by number."""
+        completed = (each for each in self.searches[optimizer].trials if each.outcome is Outcome.COMPLETED)
+        trials = {each.number: each for each in completed}
+        return trials, {number: trial.accuracies[-1] for number, trial in trials.items()}
+
+    def _confirmed(self, optimizer: str) -> dict[int, list[float]]:
+        """Return the validation accuracies of the runs that confirm a trial, in the order of their seeds."""
+        trials, accuracies = self._completed_trials(optimizer)
+        rounds = to_confirm(self.definition, accuracies, {})
+        found: dict[int, list[float]] = {number: [] for of_round in rounds for number in of_round}
+        for number, confirmed in found.items():
+            for seed in itertools.chain.from_iterable(confirming_seeds(self.definition)):
+                config = self._confirming_config(optimizer, trials[number], seed)
+                run = self.sweep.recorded.get(_key(Stage.CONFIRMATION, optimizer, number, config))
+                if run is None or not _has_ended(run):
+                    break
+                confirmed.append(run.metrics[VALIDATION] if run.tags[Tag.OUTCOME] == Outcome.COMPLETED else 0.0)
+        return found
+
+    def _confirmation(self, optimizer: str, trial: Trial, seed: int) -> Job | None:
+        config = self._confirming_config(optimizer, trial, seed)
+        return self._unless_ended(Stage.CONFIRMATION, optimizer, trial.number, config)
+
+    def _unless_ended(
+        self, stage: Stage, optimizer: str, number: int, config: RunConfig, tags: Mapping[str, str] | None = None
+    ) -> Job | None:
+        found = self.sweep.recorded.get(_key(stage, optimizer, number, config))
+        if found is not None and _has_ended(found):
+            return None
+        return self._begin(self._job(stage, optimizer, number, config, config.epochs, tags))
+
     def _trial_config(self, optimizer: str, values: Mapping[str, Any]) -> RunConfig:
-        return with_outputs(self.definition.trial_config(optimizer, values), self.logits)
+        return with_outputs(self.definition.trial_config(optimizer, values), self.sweep.logits)
+
+    def _confirming_config(self, optimizer: str, trial: Trial, seed: int) -> RunConfig:
+        return with_settings(self._trial_config(optimizer, trial.values), {"seed": seed})
 
     def _final_config(self, optimizer: str, values: Mapping[str, Any], seed: int) -> RunConfig:
         """The winner's, checked, since what trials may have finals may not: a warm-up of more epochs than theirs."""
@@ -117,11 +224,12 @@ class Sweep:
 
     def _folder(self, key: tuple[str, ...]) -> Path:
         """Where its checkpoints are, under a name that is known before the store has given the run an id."""
-        return sweep_folder(self.sweep_id) / "runs" / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+        return sweep_folder(self.sweep.sweep_id) / "runs" / name
 
     def _begin(self, job: Job) -> Job:
-        self.jobs = [each for each in self.jobs if each.outcome is None] + [job]
-        for observer in self.observers:
+        self.sweep.jobs = [each for each in self.sweep.jobs if each.outcome is None] + [job]
+        for observer in self.sweep.observers:
             observer.started(job)
         return job
 
@@ -134,27 +242,39 @@ class Sweep:
         limit: float,
         more_tags: Mapping[str, str] | None = None,
     ) -> Job:
-        """The trial or final of that number: the recorded one, gone on with, or a new one."""
+        """The job of that number and stage: the recorded one, gone on with, or a new one."""
+        sweep = self.sweep
         key = _key(stage, optimizer, number, config)
-        found = self.recorded.get(key)
-        which = f"#{number}" if stage is Stage.TRIAL else f"seed {number}"
-        label = run_name(config, optimizer, which)
+        found = sweep.recorded.get(key)
         tags = {
             Tag.STAGE: stage,
-            Tag.SWEEP_ID: self.sweep_id,
-            Tag.PARENT: self.sweep_id,
+            Tag.SWEEP_ID: sweep.sweep_id,
+            Tag.PARENT: sweep.sweep_id,
             Tag.OPTIMIZER: optimizer,
             Tag.NUMBER: str(number),
+            Tag.REPLICATE: str(self.number + 1),
             Tag.SUBSET: str(self.definition.subset).lower(),
             **(more_tags or {}),
         }
-        splits: tuple[EvaluationSplit, ...] = ("validation",) if stage is Stage.TRIAL else ("validation", "test")
+        label = run_name(config, optimizer, _which(stage, number, config.seed))
+        splits: tuple[EvaluationSplit, ...] = ("validation",) if stage.is_tuning else ("validation", "test")
         run_id = found.run_id if found else None
-        of_data = self.data, self.origin
-        run = open_run(config, self.tracker, self.name, label, tags, splits, *of_data, run_id, self._folder(key))
-        if stage is Stage.FINAL:
-            return Job(stage, optimizer, number, run, limit)
-        return Job(stage, optimizer, number, run, limit, self.definition.milestones, self.definition.pruned_at)
+        of_data = self.data, sweep.origin
+        run = open_run(config, sweep.tracker, sweep.name, label, tags, splits, *of_data, run_id, self._folder(key))
+        if stage is Stage.TRIAL:
+            return Job(stage, optimizer, number, run, limit, self.definition.milestones, self.definition.pruned_at)
+        return Job(stage, optimizer, number, run, limit)
+
+
+def _which(stage: Stage, number: int, seed: int) -> str:
+    """Say which of an optimizer's runs of that stage it is."""
+    words = {
+        Stage.TRIAL: f"#{number}",
+        Stage.CONFIRMATION: f"#{number} again, seed {seed}",
+        Stage.FINAL: f"seed {number}",
+        Stage.START: f"published start, seed {number}",
+    }
+    return words[stage]
 
 
 def with_outputs(config: RunConfig, logits: frozenset[str]) -> RunConfig:
@@ -173,16 +293,6 @@ def _has_ended(final: FoundRun) -> bool:
     outcome = final.tags.get(Tag.OUTCOME)
     given_up = outcome == Outcome.FAILED and Tag.GIVEN_UP in final.tags
     return given_up or outcome in (Outcome.COMPLETED, Outcome.DIVERGED)
-
-
-def open_searches(experiment: str, sweep_id: str, definition: SweepDefinition, storage: Storage) -> dict[str, Search]:
-    """The studies of a sweep by optimizer, each where an earlier process left it."""
-    of_sweep = {"experiment": experiment, "mlflow_run_id": sweep_id}
-    with storage.together():
-        return {
-            name: Search(storage, name, definition, f"{name} of {sweep_id}", of_sweep | {"optimizer": name})
-            for name in definition.optimizers
-        }
 
 
 def recorded_runs(name: str, sweep_id: str, tracker: Outbox) -> dict[tuple[str, ...], FoundRun]:

@@ -20,8 +20,19 @@ LATEST = 8  # slices, as which the next ones are expected to be: a machine may g
 
 
 def describe(job: Job) -> str:
-    """A trial or final, in words."""
-    return f"trial {job.number}" if job.stage is Stage.TRIAL else f"final, seed {job.number}"
+    """A trial, confirmation or final, in words."""
+    words = {
+        Stage.TRIAL: f"trial {job.number}",
+        Stage.CONFIRMATION: f"trial {job.number} again",
+        Stage.FINAL: f"final, seed {job.number}",
+        Stage.START: f"published start, seed {job.number}",
+    }
+    return words[job.stage]
+
+
+def part_of(stage: Stage) -> Stage:
+    """Return the stage that a run counts to: what confirms trials to them, what is trained as finals are to those."""
+    return Stage.TRIAL if stage.is_tuning else Stage.FINAL
 
 
 class Progress(Observer):
@@ -84,12 +95,13 @@ class Progress(Observer):
     def _trials_left(self) -> float:
         """Seconds until the last trial ends: by what all workers have to do, or by the study that takes longest."""
         definition = self.definition
+        budget = definition.budget * definition.replicates
         begun: dict[str, float] = defaultdict(float)
         for job in list(self.running.values()):
-            if job.stage is Stage.TRIAL:
+            if job.stage.is_tuning:
                 begun[job.optimizer] += self._begun(job)
         studies = [
-            max(0.0, (definition.budget - self.spent[Stage.TRIAL][name]) * self._trial_seconds(name) - begun[name])
+            max(0.0, (budget - self.spent[Stage.TRIAL][name]) * self._trial_seconds(name) - begun[name])
             for name in definition.optimizers
         ]
         of_all = sum(studies) / len(self._at)
@@ -101,7 +113,7 @@ class Progress(Observer):
         One that an earlier process began, and that does not run yet, counts as one of the others.
         """
         definition = self.definition
-        running = [job for job in list(self.running.values()) if job.stage is Stage.FINAL]
+        running = [job for job in list(self.running.values()) if not job.stage.is_tuning]
         first: list[float] = []
         others: list[float] = []
         for job in running:
@@ -114,7 +126,8 @@ class Progress(Observer):
             begun += sum(job.limit - job.epochs for job in running if job.optimizer == name)
             alone = max(0, whole - begun)
             first.append(alone * seconds)
-            finals, epochs = divmod(max(0, whole * len(definition.final_seeds) - begun - alone), whole)
+            of_all = definition.total_epochs / len(definition.optimizers) - definition.budget * definition.replicates
+            finals, epochs = divmod(max(0, of_all - begun - alone), whole)
             waiting.append([epochs * seconds, *([whole * seconds] * int(finals))])
         in_turn = (each for of_seed in itertools.zip_longest(*waiting, fillvalue=0.0) for each in of_seed)
         return first, [*others, *in_turn]
@@ -143,7 +156,7 @@ class Progress(Observer):
         self._free(job)
         trained = self._count(job, job.epochs)
         if trained:
-            self._seconds[job.stage, job.optimizer].append((trained, result.seconds))
+            self._seconds[part_of(job.stage), job.optimizer].append((trained, result.seconds))
 
     def ended(self, job: Job) -> None:
         """Keep its accuracy, and what it has spent."""
@@ -166,7 +179,7 @@ class Progress(Observer):
         """Count so many epochs of a job, and return how many of them are new."""
         new = epochs - self._counted.get(job.run.run_id, 0)
         self._counted[job.run.run_id] = epochs
-        self.spent[job.stage][job.optimizer] += new
+        self.spent[part_of(job.stage)][job.optimizer] += new
         return new
 
     def _free(self, job: Job) -> None:
@@ -183,7 +196,7 @@ class Progress(Observer):
         return _of_an_epoch(latest or itertools.chain.from_iterable(self._seconds.values()))
 
     def _seconds_of(self, job: Job) -> float:
-        return (self._final_seconds if job.stage is Stage.FINAL else self._trial_seconds)(job.optimizer)
+        return (self._trial_seconds if job.stage.is_tuning else self._final_seconds)(job.optimizer)
 
     def _begun(self, job: Job) -> float:
         """Seconds since a worker is at its slice, but no more than an epoch is expected to take."""

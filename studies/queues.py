@@ -1,13 +1,13 @@
-"""What of a sweep trains next: which trial begins, goes on or is pruned, and when it is told; then the finals."""
+"""What of a sweep trains next: which trial begins, goes on or is pruned, and when it is told; then whole runs."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.errors import WorkFailedError
 from harness.records import Outcome
 from studies.definition import SweepDefinition
 from studies.jobs import Job
-from studies.open_sweep import Sweep
+from studies.open_sweep import Opening
 from studies.pruning import Standings
 from studies.search.study import Search, Trial
 
@@ -106,25 +106,23 @@ class Trials:
         return self._searches[name].epochs_spent + begun
 
 
-class Finals:
-    """A queue of finals: every winner on every seed of it, the optimizers side by side."""
+class Whole:
+    """A queue of runs that are trained to their end: confirmations and finals. None is opened before its turn."""
 
-    def __init__(self, sweep: Sweep, seeds: Sequence[int], quiet: bool) -> None:
-        self._sweep = sweep
-        self._quiet = quiet
-        self._to_begin = deque((optimizer, seed) for seed in seeds for optimizer in sweep.searches)
+    def __init__(self, openings: Iterable[Opening]) -> None:
+        self._to_open = deque(openings)
         self._ready: deque[Job] = deque()
 
     def next(self) -> Job | None:
         """One that goes on, else the next that has not come to its end."""
-        while not self._ready and self._to_begin:
-            job = self._sweep.final(*self._to_begin.popleft(), self._quiet)
+        while not self._ready and self._to_open:
+            job = self._to_open.popleft()()
             if job is not None:
                 return job
         return self._ready.popleft() if self._ready else None
 
     def put(self, job: Job) -> None:
-        """Take back a final that has trained one more slice."""
+        """Take back a run that has trained one more slice."""
         self._ready.append(job)
 
     def end(self, job: Job) -> None:

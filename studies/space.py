@@ -73,10 +73,14 @@ class Range(FrozenModel):
 
     def position(self, value: float) -> float:
         """Return where a config's value is between the ends of the range, 0 to 1, on the scale that is searched."""
+        drawn = self.position_drawn(1 - value if self.complement else value)
+        return 1 - drawn if self.complement else drawn
+
+    def position_drawn(self, drawn: float) -> float:
+        """Return where a drawn value is between the ends of the range, 0 to 1, on the scale that is searched."""
         scale = math.log if self.log else float
         low, high = scale(self.low), scale(self.high)
-        drawn = (scale(1 - value if self.complement else value) - low) / (high - low)
-        return 1 - drawn if self.complement else drawn
+        return (scale(drawn) - low) / (high - low)
 
     @property
     def ends(self) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
-from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from threading import Event
 from typing import get_args
@@ -12,13 +12,16 @@ from harness.records import DEFINITION_ARTIFACT, IMPORTANCES_ARTIFACT, DatasetUs
 from harness.tracking.buffered import delivered
 from harness.tracking.tracker import Tracker, json_bytes
 from harness.training.data import dataset_inputs
+from harness.training.images import Splits
 from studies.beginning import begin_sweep, params_of
+from studies.deciding import in_need, is_decided
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.findings import SweepResult, importances_of, mark_superseded, result_of, summary_metrics, winning_final
-from studies.open_sweep import Sweep, open_searches, recorded_runs
+from studies.open_sweep import Opening, Replicate, Sweep, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
-from studies.queues import Finals, Trials
+from studies.queues import Trials, Whole
+from studies.replicates import confirming
 from studies.search.storage import Database, Journal, without_optunas_log
 from studies.snapshot import sweep_folder
 
@@ -58,37 +61,46 @@ def run_sweep(
     definition, sweep_id = begun.definition, begun.sweep_id
     folder = sweep_folder(sweep_id)
     with without_optunas_log(), only_process(folder, "sweep", sweep_id), delivered(tracker) as outbox:
-        searches = open_searches(name, sweep_id, definition, database or Journal(folder / JOURNAL))
         recorded = recorded_runs(name, sweep_id, outbox)
-        data, stop = begun.data, stop or Event()
+        studies = database or Journal(folder / JOURNAL)
         sweep = Sweep(
-            name, definition, sweep_id, data, begun.origin, outbox, pool, [], stop, searches, recorded, begun.logits
+            name,
+            definition,
+            sweep_id,
+            begun.origin,
+            outbox,
+            pool,
+            [],
+            stop or Event(),
+            studies,
+            recorded,
+            begun.logits,
         )
         if command is not None:
             outbox.set_tags(sweep_id, {Tag.COMMAND: command})
         if not begun.is_complete:
-            _run_to_the_end(sweep, observer or SweepObserver())
+            _run_to_the_end(sweep, begun.data, observer or SweepObserver())
         if winner := winning_final(sweep):
-            outbox.log_model(sweep_id, winner.run_id, partial(export_model, winner.run_id, data))
+            outbox.log_model(sweep_id, winner.run_id, partial(export_model, winner.run_id, begun.data))
         return result_of(sweep)
 
 
-def _run_to_the_end(sweep: Sweep, observer: SweepObserver) -> None:
+def _run_to_the_end(sweep: Sweep, data: Splits, observer: SweepObserver) -> None:
     tracker, sweep_id, definition = sweep.tracker, sweep.sweep_id, sweep.definition
     tracker.reopen_run(sweep_id, params_of(definition))
     try:
         tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
         tracker.set_tags(sweep_id, {Tag.DEFINITION_HASH: config_hash(definition)})
-        tracker.log_inputs(sweep_id, dataset_inputs(definition.base.dataset, sweep.data, get_args(DatasetUse)))
-        sweep.record_what_ended()
+        tracker.log_inputs(sweep_id, dataset_inputs(definition.base.dataset, data, get_args(DatasetUse)))
+        for replicate in sweep.replicates:
+            replicate.record_what_ended()
         _watch(sweep, observer)
-        sweep.run(Trials(definition, sweep.searches, sweep.trial), sweep.pool.workers)
-        # the first seed's finals train one at a time, so that their durations are those of a quiet machine
-        first, *others = definition.final_seeds
-        sweep.run(Finals(sweep, [first], quiet=True), at_a_time=1)
-        sweep.run(Finals(sweep, others, quiet=False), sweep.pool.workers)
+        for replicate in sweep.replicates:
+            _run_replicate(sweep, replicate)
+            if is_decided(sweep, replicate.number + 1):
+                break
         tracker.log_artifact(sweep_id, IMPORTANCES_ARTIFACT, json_bytes(importances_of(sweep)))
-        sweep.recorded = recorded_runs(sweep.name, sweep_id, tracker)
+        sweep.read_recorded()
         mark_superseded(sweep)
         tracker.log_metrics(sweep_id, summary_metrics(result_of(sweep)), step=definition.budget)
     except BaseException as error:
@@ -97,19 +109,51 @@ def _run_to_the_end(sweep: Sweep, observer: SweepObserver) -> None:
     tracker.end_run(sweep_id, Outcome.COMPLETED)
 
 
+def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
+    """Search every optimizer, confirm the winners and train their finals, more of those that are still undecided."""
+    definition, workers = replicate.definition, sweep.pool.workers
+    sweep.run(Trials(definition, replicate.searches, replicate.trial), workers)
+    for which in range(len(confirming(definition))):
+        sweep.read_recorded()
+        sweep.run(Whole(replicate.confirmations(which)), workers)
+    sweep.read_recorded()
+    seeds = definition.final_seeds
+    # the very first finals train one at a time, so that their durations are those of a quiet machine
+    alone = 1 if replicate.number == 0 else 0
+    sweep.run(Whole(_finals(replicate, definition.optimizers, seeds[:alone], quiet=True)), at_a_time=1)
+    before = alone
+    for look in definition.looks_at if definition.replicates == 1 else (len(seeds),):
+        names = definition.optimizers if before <= alone else in_need(replicate, seeds[:before])
+        sweep.run(Whole(_finals(replicate, names, seeds[before:look], quiet=False)), workers)
+        sweep.read_recorded()
+        before = look
+    if definition.start_finals:
+        starts = [partial(replicate.start_final, name, seed) for seed in seeds for name in definition.optimizers]
+        sweep.run(Whole(starts), workers)
+
+
+def _finals(replicate: Replicate, names: Sequence[str], seeds: Sequence[int], quiet: bool) -> list[Opening]:
+    """Return what opens these finals, the optimizers side by side."""
+    return [partial(replicate.final, name, seed, quiet) for seed in seeds for name in names]
+
+
 def _watch(sweep: Sweep, observer: SweepObserver) -> None:
     """Count what the sweep does for those who watch it, beginning with what earlier coordinators spent."""
-    searches = sweep.searches
-    finals = Counter(dict.fromkeys(searches, 0))
+    definition = sweep.definition
+    spent: dict[str, float] = dict.fromkeys(definition.optimizers, 0.0)
+    finals = dict(spent)
+    best: dict[str, float] = {}
+    for replicate in sweep.replicates:
+        for name, study in replicate.searches.items():
+            spent[name] += study.epochs_spent
+            if study.best:
+                best[name] = max(best.get(name, 0.0), study.best[1])
     for run in sweep.recorded.values():
-        if run.tags[Tag.STAGE] == Stage.FINAL and run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
-            finals[run.tags[Tag.OPTIMIZER]] += sweep.definition.final_epochs
-    progress = Progress(
-        sweep.definition,
-        sweep.pool.workers,
-        {name: study.epochs_spent for name, study in searches.items()},
-        finals,
-        {name: study.best[1] for name, study in searches.items() if study.best},
-    )
+        stage, name = Stage(run.tags[Tag.STAGE]), run.tags[Tag.OPTIMIZER]
+        if stage is Stage.CONFIRMATION and Tag.OUTCOME in run.tags:
+            spent[name] += definition.trial_epochs
+        elif not stage.is_tuning and run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
+            finals[name] += definition.final_epochs
+    progress = Progress(definition, sweep.pool.workers, spent, finals, best)
     observer.opened(sweep.sweep_id, progress)
     sweep.observers = [progress, Publisher(progress, sweep_folder(sweep.sweep_id)), observer]

@@ -88,7 +88,9 @@ class Sampling:
 
     def _chosen(self, number: int) -> dict[str, Any]:
         """What is not left to Optuna's sampler."""
-        return SAMPLERS[self._definition.sampler].planned(self._space, number, self._seed(None))
+        ended = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        best = min(ended, key=_rank).params if ended else {}
+        return SAMPLERS[self._definition.sampler].planned(self._space, number, self._seed(None), best)
 
     def _sampler(self, number: int) -> BaseSampler:
         # a sampler restarted with one seed repeats its first draws, so each ask has its own

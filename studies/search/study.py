@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.records import METRIC_NAMES, Outcome
 from studies.definition import SweepDefinition
+from studies.replicates import search_budget
 from studies.search.sampling import Sampling, best_trials, first_seen, record_end
 from studies.search.storage import Storage
 
@@ -136,8 +137,8 @@ class Search:
 
     @property
     def _left(self) -> int:
-        """The images of the budget that no trial which has ended has spent."""
-        return self._definition.images(self.name, self._definition.budget) - self._spent
+        """The images of the search's budget that no trial which has ended has spent."""
+        return self._definition.images(self.name, search_budget(self._definition)) - self._spent
 
     def _longest(self, left: int) -> float:
         """Return the last milestone, in epochs, to which so many images bring a trial; 0 where there is none."""

@@ -1,0 +1,54 @@
+"""What a look at the finals decides: who trains more of them, and whether one more replicate is needed."""
+
+from collections.abc import Sequence
+from statistics import mean
+
+from harness.records import METRIC_NAMES, Outcome, Tag
+from studies.definition import SweepDefinition
+from studies.open_sweep import Replicate, Sweep
+from studies.verdicts import Verdict, in_need_of_finals, judge, margin_of, pairs_of_replicates
+
+TEST = METRIC_NAMES["test_accuracy"]
+
+
+def margin(definition: SweepDefinition, winners: Sequence[float]) -> float:
+    """Return the sweep's margin as a fraction, given the validation accuracy of each optimizer's winners."""
+    if definition.margin is not None:
+        return definition.margin / 100
+    return margin_of(1 - max(winners)) if winners else 0.0
+
+
+def in_need(replicate: Replicate, seeds: Sequence[int]) -> list[str]:
+    """Return the optimizers that train more finals than those on `seeds`, which have ended.
+
+    One that lost a final is never shown to be better or the same, so it trains no more.
+    """
+    winners = [found[1] for name in replicate.searches if (found := replicate.winner(name))]
+    samples = {}
+    for name in replicate.searches:
+        finals = [each for each in replicate.winners_finals(name) if int(each.tags[Tag.NUMBER]) in seeds]
+        if finals and all(each.tags.get(Tag.OUTCOME) == Outcome.COMPLETED for each in finals):
+            samples[name] = [each.metrics[TEST] for each in finals]
+    definition = replicate.definition
+    return in_need_of_finals(samples, margin(definition, winners), definition.level)
+
+
+def is_decided(sweep: Sweep, replicates: int) -> bool:
+    """Judge whether so many replicates are a look that leaves no pair undecided. One that lost a final never is."""
+    definition = sweep.definition
+    if definition.replicates == 1 or replicates not in definition.looks_at:
+        return False
+    done = sweep.replicates[:replicates]
+    winners = {
+        name: [found[1] for each in done if (found := each.winner(name)) is not None]
+        for name in definition.optimizers
+    }
+    units = {}
+    for name in definition.optimizers:
+        finals = {each.number: each.completed_finals(name) for each in done}
+        if any(len(of) < len(definition.final_seeds) for of in finals.values()):
+            return False
+        units[name] = {number: mean(final.metrics[TEST] for final in of) for number, of in finals.items()}
+    within = margin(definition, [mean(each) for each in winners.values() if each])
+    pairs = pairs_of_replicates(units, definition.level)
+    return all(judge(pair.low, pair.high, within) is not Verdict.UNDECIDED for pair in pairs)

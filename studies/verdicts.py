@@ -1,0 +1,226 @@
+"""What finals say of each pair of optimizers: simultaneous intervals, and the verdicts that follow. Pure."""
+
+import functools
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import interpolate, optimize, stats
+
+from studies.definition import LEAST_UNITS, LEVEL
+
+NOISY_SHARE = 0.25  # of a pair's variance that a member must cause to be given more finals
+# degrees of freedom between which critical values are interpolated; over the last they hardly change
+KNOTS = (1, 1.4, 2, 2.8, 4, 6.5, 12, 30, 2000)
+
+Array = NDArray[np.float64]
+Samples = Mapping[str, Sequence[float]]  # one value of each final, by optimizer
+Units = Mapping[str, Mapping[int, float]]  # the mean of a replicate's finals, by optimizer and replicate
+
+
+class Verdict(StrEnum):
+    """What an interval of a difference says, beside a margin."""
+
+    BETTER = "better"
+    SAME = "same"
+    SLIGHTLY_BETTER = "better, but by less than the margin"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The difference of two means, `better` less `worse`, and the interval that holds it together with all others.
+
+    Values are in the unit of the samples. No interval where there is none: below `LEAST_UNITS`, or where nothing
+    varies.
+    """
+
+    better: str
+    worse: str
+    difference: float
+    low: float | None
+    high: float | None
+
+
+def judge(low: float | None, high: float | None, margin: float) -> Verdict:
+    """Say what an interval of a difference shows: that it is above 0, that it is within the margin, both or neither.
+
+    One set of intervals decides both questions, so the two kinds of error are controlled together (Jennison and
+    Turnbull 1993).
+    """
+    if low is None or high is None:
+        return Verdict.UNDECIDED
+    is_better, is_small = low > 0 or high < 0, -margin <= low and high <= margin
+    if is_better:
+        return Verdict.SLIGHTLY_BETTER if is_small else Verdict.BETTER
+    return Verdict.SAME if is_small else Verdict.UNDECIDED
+
+
+def critical_values(groups: int, degrees: Array, level: float = LEVEL) -> Array:
+    """Return the studentized range's quantile over the root of 2, for each of these degrees of freedom.
+
+    By it a standard error of a difference becomes the half-width of one of `groups` means' simultaneous intervals
+    (Tukey 1953). Several are interpolated, to 0.1%, since each value takes a tenth of a second.
+    """
+    if np.ndim(degrees) == 0:
+        return np.array(_critical_value(groups, float(degrees), level))
+    curve = _curve(groups, level)
+    values: Array = np.exp(curve(1 / np.clip(degrees, KNOTS[0], KNOTS[-1])))
+    return values
+
+
+@functools.lru_cache
+def _curve(groups: int, level: float) -> Any:  # noqa: ANN401
+    inverse = [1 / each for each in reversed(KNOTS)]
+    values = [math.log(_critical_value(groups, each, level)) for each in reversed(KNOTS)]
+    return interpolate.PchipInterpolator(inverse, values)
+
+
+@functools.lru_cache
+def _critical_value(groups: int, degrees: float, level: float) -> float:
+    """Solve for it between the quantile of one pair and Bonferroni's of all, which takes a few steps only."""
+    tail = 1 - level
+    lowest = float(stats.t.isf(tail / 2, degrees))
+    if groups == 2:
+        return lowest
+    highest = float(stats.t.isf(tail / (groups * (groups - 1)), degrees))
+
+    def too_likely(value: float) -> float:
+        return float(stats.studentized_range.sf(value * math.sqrt(2), groups, degrees)) - tail
+
+    return float(optimize.brentq(too_likely, lowest, highest, xtol=1e-4))
+
+
+def games_howell(means: Array, variances: Array, counts: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """Return the differences of all pairs of means and their half-widths (Games and Howell 1976).
+
+    The samples may have different variances and different counts. All arrays are (..., groups), the results
+    (..., groups, groups). A half-width is infinite where a sample has fewer than two values or nothing varies.
+    """
+    groups = means.shape[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = variances / counts
+        squared = errors[..., :, None] + errors[..., None, :]
+        parts = errors**2 / (counts - 1)
+        degrees = squared**2 / (parts[..., :, None] + parts[..., None, :])
+    known = np.isfinite(degrees) & (squared > 0) & ~np.eye(groups, dtype=bool)
+    widths = critical_values(groups, np.where(known, degrees, 1.0), level) * np.sqrt(np.where(known, squared, 0.0))
+    return means[..., :, None] - means[..., None, :], np.where(known, widths, np.inf)
+
+
+def blocked(units: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """Return the differences of all pairs of optimizers and their half-widths, the replicates as blocks.
+
+    `units` is (..., groups, replicates). The variance of a difference is the larger of twice the residual mean square
+    of all (Tukey 1953) and the pair's own, so that one that varies more claims nothing by the calm of the others.
+    """
+    groups, count = units.shape[-2:]
+    means = units.mean(axis=-1)
+    residuals = (
+        units - means[..., None] - units.mean(axis=-2, keepdims=True) + units.mean(axis=(-2, -1), keepdims=True)
+    )
+    degrees = (groups - 1) * (count - 1)
+    if not degrees:
+        return means[..., :, None] - means[..., None, :], np.full((*means.shape, groups), np.inf)
+    pooled = 2 * (residuals**2).sum(axis=(-2, -1)) / degrees
+    own = (units[..., :, None, :] - units[..., None, :, :]).var(axis=-1, ddof=1)
+    variances = np.maximum(pooled[..., None, None], own) / count
+    widths = critical_values(groups, np.array(float(degrees)), level) * np.sqrt(variances)
+    known = (variances > 0) & ~np.eye(groups, dtype=bool)
+    return means[..., :, None] - means[..., None, :], np.where(known, widths, np.inf)
+
+
+def pairs_of_finals(samples: Samples, level: float = LEVEL) -> list[Pair]:
+    """Return every pair of optimizers with a final: of these winners, on new seeds. Games and Howell's intervals."""
+    names = [name for name, values in samples.items() if len(values)]
+    counts = np.array([float(len(samples[name])) for name in names])
+    means = np.array([np.mean(samples[name]) for name in names])
+    variances = np.array([np.var(samples[name], ddof=1) if len(samples[name]) > 1 else 0.0 for name in names])
+    enough = counts >= LEAST_UNITS
+    return _pairs(names, *games_howell(means, variances, counts, level), enough) if len(names) > 1 else []
+
+
+def pairs_of_replicates(units: Units, level: float = LEVEL) -> list[Pair]:
+    """Return every pair of optimizers: of this way of tuning, on new searches and seeds. The replicates are blocks.
+
+    Only replicates that all of them have count.
+    """
+    names = [name for name, values in units.items() if values]
+    shared = sorted(set.intersection(*(set(units[name]) for name in names))) if names else []
+    if len(names) < 2 or not shared:
+        return []
+    values = np.array([[units[name][replicate] for replicate in shared] for name in names])
+    enough = np.full(len(names), len(shared) >= LEAST_UNITS)
+    return _pairs(names, *blocked(values, level), enough)
+
+
+def _pairs(names: Sequence[str], differences: Array, widths: Array, enough: NDArray[np.bool_]) -> list[Pair]:
+    found = []
+    for one, other in itertools.combinations(range(len(names)), 2):
+        first, second = (one, other) if differences[one, other] >= 0 else (other, one)
+        difference, width = float(differences[first, second]), float(widths[first, second])
+        has_interval = bool(enough[one] and enough[other]) and math.isfinite(width)
+        low, high = (difference - width, difference + width) if has_interval else (None, None)
+        found.append(Pair(names[first], names[second], difference, low, high))
+    return found
+
+
+def in_need_of_finals(samples: Samples, margin: float, level: float) -> list[str]:
+    """Return the optimizers that get more finals, given those until now: members of undecided pairs.
+
+    Of such a pair, those that cause a quarter or more of its difference's variance: the finals of the other would
+    hardly narrow it.
+    """
+    errors = {
+        name: float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else math.inf
+        for name, values in samples.items()
+    }
+    needed = set()
+    for pair in pairs_of_finals(samples, level):
+        if judge(pair.low, pair.high, margin) is not Verdict.UNDECIDED:
+            continue
+        whole = errors[pair.better] + errors[pair.worse]
+        for name in (pair.better, pair.worse):
+            if not 0 < whole < math.inf or errors[name] >= NOISY_SHARE * whole:
+                needed.add(name)
+    return [name for name in samples if name in needed]
+
+
+def units_until_decided(pair: Pair, margin: float, units: int) -> int | None:
+    """Return how many finals or replicates would decide a pair, if its difference and spread stay what they are.
+
+    None where nothing is known of the spread. By the interval's width, which falls with the root of their number.
+    """
+    if pair.low is None or pair.high is None:
+        return None
+    width = (pair.high - pair.low) / 2
+    target = max(abs(pair.difference), margin - abs(pair.difference))
+    return max(units + 1, math.ceil(units * (width / target) ** 2)) if target > 0 else None
+
+
+def margin_of(error: float) -> float:
+    """Return the margin that is taken where none is declared: an eighth of the best winner's, to one figure."""
+    eighth = error / 8
+    return float(f"{eighth:.0e}") if eighth > 0 else 0.0
+
+
+def survives_search_luck(pair: Pair, groups: int, degrees: float, level: float = LEVEL) -> float:
+    """Return the s.d. of a search's luck up to which a difference of winners is one of optimizers too.
+
+    `sqrt(max(0, (D / c)^2 - se^2) / 2)`, where c is the interval's critical value and se the standard error.
+    """
+    if pair.low is None or pair.high is None:
+        return 0.0
+    critical = float(critical_values(groups, np.array(degrees), level))
+    error = (pair.high - pair.low) / 2 / critical
+    return math.sqrt(max(0.0, (pair.difference / critical) ** 2 - error**2) / 2)
+
+
+def largest_share(spoilt: int, count: int, level: float = LEVEL) -> float:
+    """Return the largest share of spoilt finals that so many of `count` still allow (Clopper and Pearson 1934)."""
+    return 1.0 if spoilt >= count else float(stats.beta.ppf(level, spoilt + 1, count - spoilt))
