@@ -8,16 +8,11 @@ import pandas as pd
 from harness.config import FrozenModel
 from reports.caveats import Caveats, EqualFinals
 from reports.columns import in_epochs
-from reports.statistics import (
-    LEAST_SEEDS,
-    AccuracyBySeed,
-    PairDifference,
-    detectable_difference,
-    paired_differences,
-    tiers,
-)
+from reports.statistics import AccuracyBySeed
+from reports.verdicts import Verdicts
+from studies.definition import LEAST_UNITS
+from studies.verdicts import Verdict
 
-ENOUGH_SEEDS = 5
 # the first generalises the second, so where it is tuned as widely it should not be worse (Choi et al. 2019)
 SANITY = (("momentum", "sgd"), ("nesterov", "sgd"), ("adam", "momentum"), ("adam", "sgd"))
 
@@ -34,14 +29,14 @@ def answer(
     subset: bool,
     finals: AccuracyBySeed,
     summary: pd.DataFrame,
+    verdicts: Verdicts,
     ended: bool = True,
     against: Caveats = Caveats(),
 ) -> list[str]:
-    """Two sentences: the winner or the tie; what is behind it, and each caveat that applies."""
+    """Return three sentences at most: the verdicts, what they are about, and what is behind them with each caveat."""
     measured = {name: values for name, values in finals.items() if values}
     unmeasured = [name for name, values in finals.items() if not values]
-    seeds = sorted(len(values) for values in measured.values()) or [0]
-    caveats = _caveats(subset, summary, seeds[0], against)
+    caveats = _caveats(subset, summary, against)
     if not ended:
         caveats.insert(0, "it has not ended")
     if not measured:
@@ -49,55 +44,98 @@ def answer(
         return [none, _sentence(caveats)] if caveats else [none]
     if unmeasured:
         caveats.append(f"no final has completed of {_list(unmeasured)}")
-    evidence = _evidence(measured, summary, seeds)
-    return [_verdict(measured, seeds[0]), _sentence([evidence, *_doubts(measured, against), *caveats])]
+    evidence = _evidence(measured, summary, verdicts)
+    last = _sentence([evidence, *_doubts(measured, against), *caveats])
+    about = [_about(verdicts)] if len(measured) > 1 and verdicts.enough else []
+    return [_verdict(measured, verdicts), *about, last]
 
 
-def sanity(finals: AccuracyBySeed) -> list[Sanity]:
+def sanity(finals: AccuracyBySeed, verdicts: Verdicts) -> list[Sanity]:
     """The checks that these optimizers allow."""
-    worse = {(each.worse, each.better) for each in paired_differences(finals) if each.told_apart}
+    worse = {(each.worse, each.better) for each in verdicts.accuracy if each.told_apart}
     return [
         Sanity(general=general, special=special, held=(general, special) not in worse)
         for general, special in SANITY
-        if min(len(finals.get(general, ())), len(finals.get(special, ()))) >= LEAST_SEEDS
+        if finals.get(general) and finals.get(special) and verdicts.enough
     ]
 
 
-def _verdict(finals: AccuracyBySeed, seeds: int) -> str:
+def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best, *others = sorted(means, key=means.__getitem__, reverse=True)
     if not others:
         return f"{best} reaches {means[best]:.2%} mean test accuracy; there is nothing to compare it with."
-    if seeds < LEAST_SEEDS:
-        return f"Undecided: {seeds} seed{'s are' if seeds > 1 else ' is'} too few to tell optimizers apart."
-    groups = tiers(finals)
-    top = groups[0]
-    if top == (best,):
-        runner_up = _pair(paired_differences(finals), best, others[0])
+    if not verdicts.enough:
+        return _too_few(verdicts)
+    above = [each for each in verdicts.accuracy if each.better == best and each.told_apart]
+    if len(above) == len(others):
+        least = min(above, key=lambda each: each.low or 0.0)
         return (
-            f"{best} is the best, at {means[best]:.2%} mean test accuracy: {_points(runner_up.mean)} points above "
-            f"{others[0]} (95% interval {_points(runner_up.low)} to {_points(runner_up.high)})."
+            f"{best} is the best, at {means[best]:.2%} mean test accuracy: better than {least.worse} by "
+            f"{_points(least.low)} to {_points(least.high)} points"
+            f"{', and than each other optimizer by more' if len(others) > 1 else ''}."
         )
-    if len(groups) == 1:
-        return (
-            f"Tied: {_list(top)} can't be told apart at {seeds} seeds; their means lie between "
-            f"{means[others[-1]]:.2%} and {means[best]:.2%}."
-        )
+    return _sentence([*_better(verdicts), *_same(verdicts), *_undecided(verdicts)])
+
+
+def _better(verdicts: Verdicts) -> list[str]:
+    """Say which optimizers are better than which, with the least that each difference is."""
+    found = []
+    for name in dict.fromkeys(each.better for each in verdicts.accuracy):
+        mine = [each for each in verdicts.accuracy if each.better == name and each.told_apart]
+        if mine:
+            least = min(each.low or 0.0 for each in mine)
+            found.append(f"{name} is better than {_list([each.worse for each in mine])}, by {_points(least)} or more")
+    return found or ["no optimizer is shown to be better than another"]
+
+
+def _same(verdicts: Verdicts) -> list[str]:
+    pairs = [(each.better, each.worse) for each in verdicts.accuracy if each.verdict is Verdict.SAME]
+    if not pairs:
+        return []
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    within = f"the same within {_points(verdicts.margin)} points"
+    if len(pairs) == len(names) * (len(names) - 1) / 2:
+        return [f"{_list(names)} are {within}"]
+    return [f"{_list([f'{one} and {other}' for one, other in pairs], ', and')} are {within}"]
+
+
+def _undecided(verdicts: Verdicts) -> list[str]:
+    pairs = [each for each in verdicts.accuracy if each.verdict is Verdict.UNDECIDED]
+    if not pairs:
+        return []
+    count = f"{len(pairs)} of {len(verdicts.accuracy)} pairs are" if len(pairs) > 1 else "one pair is"
+    if len(pairs) == len(verdicts.accuracy):
+        count = "all pairs are" if len(pairs) > 1 else "the pair is"
+    return [f"{count} undecided"]
+
+
+def _too_few(verdicts: Verdicts) -> str:
+    if verdicts.of_optimizers:
+        have = f"{verdicts.replicates} of {verdicts.declared} replicates are whole"
+        return f"Undecided: {have}, and fewer than {LEAST_UNITS} are too few to tell optimizers apart."
+    seeds = min(verdicts.finals.values(), default=0)
+    return f"Undecided: {seeds} seed{' is' if seeds == 1 else 's are'} too few to tell optimizers apart."
+
+
+def _about(verdicts: Verdicts) -> str:
+    looks = " and at every look" if verdicts.looks > 1 else ""
     return (
-        f"Tied at the top: {_list(top)} can't be told apart at {seeds} seeds; their means lie between "
-        f"{min(means[name] for name in top):.2%} and {means[best]:.2%}."
+        f"This is about {verdicts.population}; all intervals hold together{looks} in at least 19 of 20 such sweeps."
     )
 
 
-def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, seeds: Sequence[int]) -> str:
+def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts) -> str:
     spent = summary.loc[summary["optimizer"].isin(list(finals)), "epochs_spent"]
     if not spent.sum():
         return "it was not tuned, and one seed says nothing of the others"
-    detectable = detectable_difference(finals)
-    seen = f" (a difference under {_points(detectable)} points would often go unseen)" if detectable else ""
+    counts = sorted(len(values) for values in finals.values())
     tuning = _range(in_epochs(spent.min()), in_epochs(spent.max()))
-    fresh = f"{_range(str(seeds[0]), str(seeds[-1]))} fresh seed{'s' if seeds[-1] > 1 else ''}"
-    return f"each had {tuning} epochs of tuning and {fresh}{seen}"
+    fresh = f"{_range(str(counts[0]), str(counts[-1]))} final{'s' if counts[-1] > 1 else ''} on fresh seeds"
+    searches = f" in {verdicts.declared} replicates" if verdicts.of_optimizers else ""
+    found = verdicts.detectable
+    seen = f" (a difference of {_points(found)} points would be found in 80% of such sweeps)" if found else ""
+    return f"each had {tuning} epochs of tuning{searches} and {fresh}{seen}"
 
 
 def _range(low: str, high: str) -> str:
@@ -128,7 +166,7 @@ def _equal(each: EqualFinals) -> str:
     return f"{text}, seed by seed, so what sets them apart may not act"
 
 
-def _caveats(subset: bool, summary: pd.DataFrame, seeds: int, against: Caveats) -> list[str]:
+def _caveats(subset: bool, summary: pd.DataFrame, against: Caveats) -> list[str]:
     edged = summary.loc[summary["edges"] != "", "optimizer"].tolist()
     diverged = summary["diverged"].sum()
     failed = summary["failed"].sum()
@@ -136,8 +174,10 @@ def _caveats(subset: bool, summary: pd.DataFrame, seeds: int, against: Caveats) 
     caveats = [
         (subset, "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, its best at the edge of what was searched: {_list(edged)}"),
-        (LEAST_SEEDS <= seeds < ENOUGH_SEEDS, f"{seeds} seeds see only large differences"),
-        (lost, f"finals that did not complete are left out: {_list(lost)}{_because(against.final_cause)}"),
+        (
+            lost,
+            f"finals did not complete, so nothing is claimed of {_list(lost)}{_because(against.final_cause)}",
+        ),
         (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged, at the cost of budget"),
         (
             failed,
@@ -152,13 +192,9 @@ def _because(cause: str) -> str:
     return f" ({cause.rstrip('.')})" if cause else ""
 
 
-def _pair(differences: Sequence[PairDifference], one: str, other: str) -> PairDifference:
-    return next(each for each in differences if {each.better, each.worse} == {one, other})
-
-
 def _points(fraction: float | None) -> str:
     return "?" if fraction is None else f"{fraction * 100:.2f}"
 
 
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1] if names else ""
+def _list(names: Sequence[str], last: str = " and") -> str:
+    return ", ".join(names[:-1]) + (f"{last} " if len(names) > 1 else "") + names[-1] if names else ""

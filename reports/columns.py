@@ -86,13 +86,20 @@ OPTIMIZER = of("optimizer", "name")
 INTERVAL = Column("95% interval", interval)
 
 
-def verdict(row: Row) -> str:
-    """Whether two are told apart; `tested`: there were seeds enough to."""
+def _verdict(row: Row) -> str:
+    """Say the verdict, and what would decide it."""
+    more: float | None = row["more"]
+    units = row["units"]
+    return str(row["verdict"]) if pd.isna(more) else f"{row['verdict']}: about {int(more)} {units} would decide"
+
+
+def _change(row: Row) -> str:
+    """Whether two sweeps are told apart; `tested`: there were seeds enough to."""
     return "told apart" if row["told_apart"] else "tied" if row["tested"] else "too few seeds"
 
 
 P = Column("p", lambda row: f"{row['p']:.3f}" if row["tested"] else NOTHING)
-VERDICT = Column("verdict", verdict)
+
 DIFFERENCES = (
     of("better", "name"),
     of("worse", "words", label="than"),
@@ -100,7 +107,7 @@ DIFFERENCES = (
     INTERVAL,
     P,
     Column("P(better)", lambda row: f"{row['probability']:.2f}"),
-    VERDICT,
+    Column("verdict", _verdict, "words"),
 )
 FAILURES = (
     OPTIMIZER,
@@ -124,7 +131,10 @@ TRIALS = (
 def winner_columns(keys: Sequence[str]) -> tuple[Column, ...]:
     """Return the columns of winners whose hyperparameters have these keys."""
     validation = Column("validation %", lambda row: percent(row["validation_accuracy"]))
-    return (OPTIMIZER, *map(hyperparameter, keys), validation)
+    trial = Column(
+        "trial", lambda row: f"{row['trial']}{', the published start' if row['is_start'] else ''}", "words"
+    )
+    return (OPTIMIZER, of("replicate"), *map(hyperparameter, keys), validation, trial)
 
 
 def target_columns(accuracies: Sequence[float]) -> tuple[Column, ...]:
@@ -151,7 +161,7 @@ def change_columns(names: tuple[str, str]) -> tuple[Column, ...]:
         Column("points", lambda row: percent(row["difference"])),
         INTERVAL,
         P,
-        VERDICT,
+        Column("verdict", _change),
     )
 
 

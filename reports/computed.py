@@ -22,8 +22,11 @@ from reports.tables import (
     measured_split,
     runs_frame,
     targets_frame,
+    verdicts_frame,
 )
-from reports.winners import Winner, find_winners, superseded, winners_frame
+from reports.tuning import Luck, TuningGain, luck_of, tuning_gains
+from reports.verdicts import Verdicts, find_verdicts, test_accuracies
+from reports.winners import Winners, find_winners, superseded, winners_frame
 
 TARGETS = (0.80, 0.90, 0.95, 0.99)  # test accuracies of a user's own data
 
@@ -50,7 +53,9 @@ class Computed:
     runs: pd.DataFrame
     epochs: pd.DataFrame
     settings: Mapping[str, Mapping[str, Any]]
-    winners: Mapping[str, Winner]
+    winners: Winners
+    verdicts: Verdicts
+    gains: Sequence[TuningGain]
     finals: Mapping[str, Mapping[int, float]]
     summary: pd.DataFrame
     seconds: Mapping[str, float]
@@ -83,12 +88,19 @@ class Computed:
         return targets_frame(self.runs, self.courses, self.seconds, self.summary["optimizer"].tolist(), accuracies)
 
     @cached_property
+    def luck(self) -> Luck | None:
+        """Where the luck of the finals comes from; None where too few replicates say it."""
+        return luck_of(test_accuracies(self.runs, self.source.definition))
+
+    @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every frame, by the name of its file."""
         return {
             "summary": self.summary,
             "winners": winners_frame(self.winners),
-            "differences": differences_frame(self.finals),
+            "differences": differences_frame(self.finals, self.verdicts),
+            "verdicts": verdicts_frame(self.verdicts),
+            "tuning": pd.DataFrame([each.model_dump() for each in self.gains], columns=list(TuningGain.model_fields)),
             "targets": self.targets,
             "classes": classes_frame({name: list(of_seeds.values()) for name, of_seeds in self.mistakes.items()}),
             "failures": failures_frame(self.runs),
@@ -107,7 +119,8 @@ def compute(source: Source) -> Computed:
     winners = find_winners(runs, definition, source.configs.get)
     replaced = superseded(source.runs, winners, definition)
     runs, epochs = (frame[~frame["run_id"].isin(replaced)] for frame in (runs, epochs))
-    summary = summary_frame(runs, winners, optimizers)
+    verdicts = find_verdicts(runs, definition, winners)
+    summary = summary_frame(runs, winners, optimizers, verdicts)
     quiet = summary[summary["train_seconds"].notna()]
     return Computed(
         source=source,
@@ -115,6 +128,8 @@ def compute(source: Source) -> Computed:
         epochs=epochs,
         settings={run_id: flatten(config) for run_id, config in source.configs.items()},
         winners=winners,
+        verdicts=verdicts,
+        gains=tuning_gains(runs, definition, winners, verdicts.margin) if definition.start_finals else (),
         finals=finals_by_seed(runs, optimizers),
         summary=summary,
         seconds=dict(zip(quiet["optimizer"], quiet["train_seconds"], strict=True)),

@@ -51,12 +51,14 @@ def contents(source: Source) -> Contents:
     computed = compute(source)
     pictures = {each.name: each.data(computed) for each in FIGURES}
     ended = outcome_of(source.sweep) != "running"
-    said = answer(source.definition.subset, computed.finals, computed.summary, ended, computed.against)
+    said = answer(
+        source.definition.subset, computed.finals, computed.summary, computed.verdicts, ended, computed.against
+    )
     return Contents(
         computed=computed,
         answer=tuple(said),
-        sanity=tuple(sanity(computed.finals)),
+        sanity=tuple(sanity(computed.finals, computed.verdicts)),
         pictures={name: picture for name, picture in pictures.items() if picture is not None},
         instead={each.name: each.instead(computed) for each in FIGURES if pictures[each.name] is None},
-        recipes=tuple(find_recipes(computed.runs, computed.settings, computed.optimizers)),
+        recipes=tuple(find_recipes(computed.runs, computed.settings, computed.optimizers, computed.winners)),
     )

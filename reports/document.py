@@ -8,21 +8,56 @@ from harness.config import FrozenModel
 from harness.records import Outcome, Tag
 from reports.contents import Contents
 from reports.optimizers import TRIAL_OUTCOMES
-from reports.statistics import PairDifference
 from reports.tables import outcome_of
+from reports.tuning import Luck, TuningGain
+from reports.verdicts import PairVerdict
+from reports.winners import best_winner
+from studies.verdicts import largest_share
+
+
+class Reliability(FrozenModel):
+    """How many of an optimizer's finals diverged or failed, and the largest share of them that this still allows.
+
+    The share (fraction) is an upper bound with 95% confidence (Clopper and Pearson 1934).
+    """
+
+    finals: int
+    lost: int
+    largest_share: float
+
+
+class Difference(FrozenModel):
+    """`better` less `worse` in mean test accuracy (fractions). `seeds`: the fewest finals of the two.
+
+    `low` and `high` hold together with those of all pairs, `p` is of Tukey's range test, and `probability` that of a
+    final of `better` being above one of `worse`.
+    """
+
+    better: str
+    worse: str
+    seeds: int
+    mean: float
+    low: float | None
+    high: float | None
+    p: float
+    probability: float
 
 
 class OptimizerResult(FrozenModel):
     """What a sweep found of one optimizer. Accuracies are fractions.
 
     Of its trials: how many, by how they ended, the epochs that they spent, and the winner's searched hyperparameters
-    (`best`) and validation accuracy. `finals` are test accuracies, of `final_seeds` in their order; `ci` holds their
+    (`best`) and validation accuracy; `winner_is_start` says whether that is the published start, in every replicate.
+    `finals` are test accuracies, of `final_seeds` in their order; `ci` holds their
     mean with 95% confidence, `selected_mean` is that at the epoch which validation selects. `tiers`: from 1, the
     best; two optimizers share one if and only if they can't be told apart. `edges` says where the winner is at the
     end of what was searched, empty where nowhere. `command` trains with the winner's hyperparameters again.
     """
 
     trials: int
+    configurations: int
+    winner_is_start: bool | None
+    reliability: Reliability
     outcomes: dict[Outcome, int]
     epochs_spent: float
     best: dict[str, Any] | None
@@ -60,7 +95,8 @@ class ReportDocument(FrozenModel):
     """What a sweep, or a single run, found: the one document of `report.json` and of `harness sweep --json`.
 
     `kind` is what it is of, `run_id` its run in MLflow, and `sweep_id` the same of a sweep; `outcome` is how it
-    ended, or `running`. `report` is the page's path where a command wrote it.
+    ended, or `running`. `population` says what the verdicts are about, `replicates` how many are whole, `margin` (a
+    fraction) which difference matters to nobody. `report` is the page's path where a command wrote it.
 
     Version 1, of `report.json` alone, had optimizers as a list, each with `low` and `high` (now `ci`), `winner` (now
     `best`, typed), `not_fully_tuned` (now `edges`) and `finals` by seed (now beside `final_seeds`).
@@ -74,8 +110,14 @@ class ReportDocument(FrozenModel):
     outcome: str
     subset: bool
     answer: tuple[str, ...]
+    population: str | None
+    replicates: int
+    margin: float
+    verdicts: tuple[PairVerdict, ...]
+    tuning: tuple[TuningGain, ...]
+    luck: Luck | None
     optimizers: dict[str, OptimizerResult]
-    differences: tuple[PairDifference, ...]
+    differences: tuple[Difference, ...]
     failures: tuple[Failure, ...]
     figures: tuple[FigureText, ...]
     definition_hash: str | None
@@ -86,7 +128,7 @@ class ReportDocument(FrozenModel):
 
 def report_document(contents: Contents) -> ReportDocument:
     """Return the document of what a report says."""
-    sweep, single = contents.source.sweep, contents.source.single
+    sweep, single, verdicts = contents.source.sweep, contents.source.single, contents.computed.verdicts
     return ReportDocument(
         kind="run" if single else "sweep",
         run_id=sweep.run_id,
@@ -95,9 +137,15 @@ def report_document(contents: Contents) -> ReportDocument:
         outcome=outcome_of(sweep),
         subset=contents.source.definition.subset,
         answer=contents.answer,
+        population=verdicts.population if len(contents.finals) > 1 else None,
+        replicates=verdicts.replicates if verdicts.of_optimizers else 1,
+        margin=verdicts.margin,
+        verdicts=verdicts.pairs,
+        tuning=tuple(contents.computed.gains),
+        luck=contents.computed.luck,
         optimizers={row["optimizer"]: _optimizer(contents, row) for row in contents.summary.to_dict("records")},
         differences=tuple(
-            PairDifference.model_validate({key: _known(row[key]) for key in PairDifference.model_fields})
+            Difference.model_validate({key: _known(row[key]) for key in Difference.model_fields})
             for row in contents.tables["differences"].to_dict("records")
         ),
         failures=tuple(Failure.model_validate(row) for row in contents.tables["failures"].to_dict("records")),
@@ -110,14 +158,21 @@ def report_document(contents: Contents) -> ReportDocument:
 
 def _optimizer(contents: Contents, row: dict[Any, Any]) -> OptimizerResult:
     name = row["optimizer"]
-    winner, finals = contents.computed.winners.get(name), contents.finals[name]
-    seeds = [seed for seed in contents.source.definition.final_seeds if seed in finals]
+    winners, finals = contents.computed.winners.get(name, ()), contents.finals[name]
+    winner = best_winner(winners) if winners else None
+    seeds = sorted(finals)
+    lost = row["lost_finals"]
     return OptimizerResult(
         trials=row["trials"],
         outcomes={Outcome(each): row[each] for each in TRIAL_OUTCOMES if row[each]},
+        configurations=row["trials"],
         epochs_spent=row["epochs_spent"],
         best=dict(winner.values) if winner else None,
         best_validation_accuracy=winner.validation_accuracy if winner else None,
+        winner_is_start=row["starts_won"] == len(winners) if winners else None,
+        reliability=Reliability(
+            finals=row["seeds"] + lost, lost=lost, largest_share=largest_share(lost, row["seeds"] + lost)
+        ),
         final_seeds=tuple(seeds),
         finals=tuple(finals[seed] for seed in seeds),
         seeds=row["seeds"],

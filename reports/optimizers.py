@@ -1,17 +1,30 @@
 """The table of optimizers: what is computed of each, and its columns wherever it is shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
 
 import pandas as pd
 
+from harness.records import Outcome, Stage
 from reports.columns import INTERVAL, NOTHING, OPTIMIZER, Column, Row, in_epochs, of, percent, three_digits
 from reports.statistics import LEAST_SEEDS, summarize, tiers
 from reports.tables import finals_by_seed, most_common
-from reports.winners import Winner
+from reports.verdicts import Verdicts
+from reports.winners import Winners
 
 TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
 SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
-SUMMARY += ["lost_finals", "train_seconds", "edges", "trials", "epochs_spent", *TRIAL_OUTCOMES, "failure"]
+SUMMARY += [
+    "lost_finals",
+    "train_seconds",
+    "edges",
+    "starts_won",
+    "trials",
+    "epochs_spent",
+    *TRIAL_OUTCOMES,
+    "failure",
+]
 
 
 def _marked(row: Row) -> str:
@@ -57,37 +70,58 @@ BUDGETS = (
 )
 
 
-def summary_frame(runs: pd.DataFrame, winners: Mapping[str, Winner], optimizers: Sequence[str]) -> pd.DataFrame:
+def summary_frame(
+    runs: pd.DataFrame, winners: Winners, optimizers: Sequence[str], verdicts: Verdicts
+) -> pd.DataFrame:
     """One row per optimizer, best mean test accuracy of the completed finals first.
 
-    Columns: optimizer; tiers (from 1, the best; two optimizers share one if and only if they can't be told apart);
-    mean, low, high (95% interval), sd, median, iqm of the finals' test accuracy at the last epoch, selected_mean of
-    that at the validation-selected epoch (fractions); seeds; lost_finals (not completed); train_seconds (per epoch,
-    of the final that trained alone); edges (of the winner, in words); trials, epochs_spent, completed,
-    pruned, diverged, failed (numbers of trials); failure (why most of those failed, empty where none did).
+    Columns: optimizer; tiers (from 1, the best; of two in one tier none is shown to be better); mean, low, high (95%
+    interval, by the replicates where there are several), sd, median, iqm of the finals' test accuracy at the last
+    epoch, selected_mean of that at the validation-selected epoch (fractions); seeds; lost_finals (not completed);
+    train_seconds (per epoch, of the final that trained alone); edges (of the winners, in words); starts_won (in how
+    many searches the published start won); trials, epochs_spent, completed, pruned, diverged, failed (numbers of
+    trials); failure (why most of those failed, empty where none did).
     """
     finals = finals_by_seed(runs, optimizers)
-    groups = tiers({name: values for name, values in finals.items() if values})
+    means = {name: mean(values.values()) for name, values in finals.items() if values}
+    groups = tiers(means, [(each.better, each.worse) for each in verdicts.accuracy if each.told_apart])
     rows = []
     for name, values in finals.items():
         mine = runs[runs["optimizer"] == name]
-        trials, measured = mine[mine["stage"] == "trial"], mine[mine["stage"] == "final"]
+        trials, measured = mine[mine["stage"] == Stage.TRIAL], mine[mine["stage"] == Stage.FINAL]
+        tuning = mine[mine["stage"].isin([Stage.TRIAL, Stage.CONFIRMATION])]
         completed = measured[measured["outcome"] == "completed"]
         outcomes = trials["outcome"].value_counts()
+        of_name = winners.get(name, ())
         rows.append(
             {
                 "optimizer": name,
                 "tiers": ", ".join(str(rank) for rank, group in enumerate(groups, 1) if name in group),
-                **(summarize(list(values.values())).model_dump() if values else {"seeds": 0}),
+                **_summary(measured, list(values.values()), verdicts),
                 "selected_mean": completed["selected_test_accuracy"].astype(float).mean(),
                 "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
                 "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
-                "edges": winners[name].edges_in_words if name in winners else "",
+                "edges": "; ".join(dict.fromkeys(each.edges_in_words for each in of_name if each.edges)),
+                "starts_won": sum(each.is_start for each in of_name),
                 "trials": len(trials),
-                "epochs_spent": float(trials["spent"].sum()),
+                "epochs_spent": float(tuning["spent"].sum()),
                 **{outcome: int(outcomes.get(outcome, 0)) for outcome in TRIAL_OUTCOMES},
                 "failure": most_common(trials.loc[trials["outcome"] == "failed", "cause"]),
             }
         )
     frame = pd.DataFrame(rows, columns=SUMMARY).astype(dict.fromkeys(["mean", "low", "high", "sd"], "float64"))
     return frame.sort_values("mean", ascending=False, na_position="last", ignore_index=True)
+
+
+def _summary(measured: pd.DataFrame, values: Sequence[float], verdicts: Verdicts) -> dict[str, Any]:
+    """Return the summary of an optimizer's finals; its interval is of the replicates' means if there are some."""
+    if not values:
+        return {"seeds": 0}
+    summary = summarize(values)
+    if verdicts.of_optimizers:
+        completed = measured[(measured["outcome"] == Outcome.COMPLETED) & measured["test_accuracy"].notna()]
+        of_units = summarize(
+            completed.astype({"test_accuracy": float}).groupby("replicate")["test_accuracy"].mean().tolist()
+        )
+        summary = summary.model_copy(update={"low": of_units.low, "high": of_units.high})
+    return summary.model_dump()

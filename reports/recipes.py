@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.config import RunConfig, flatten
+from reports.winners import Winners, best_winner
 
 IMPORTS = "from harness.config import RunConfig, with_settings"
 NOT_TO_REPEAT = ("device", "threads")  # of the machine; they change the last bits only
@@ -24,12 +25,14 @@ class Recipe:
 
 
 def find_recipes(
-    runs: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], optimizers: Sequence[str]
+    runs: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], optimizers: Sequence[str], winners: Winners
 ) -> list[Recipe]:
-    """Return the recipe of each optimizer's winner, from the config of its first final."""
+    """Return the recipe of each optimizer's winner, from its first final; of the replicate that validated best."""
     recipes = []
     for name in optimizers:
         finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name) & runs["run_id"].isin(settings.keys())]
+        if name in winners:
+            finals = finals[finals["replicate"] == best_winner(winners[name]).replicate]
         if len(finals):
             recipes.append(_recipe(name, settings[finals["run_id"].iloc[0]]))
     return recipes

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from reports import columns, optimizers
-from reports.columns import Column, Row, Table
+from reports.columns import Column, Row, Table, percent
 from reports.contents import Contents
-from reports.statistics import LEAST_SEEDS
 from reports.tables import targets_summary
 from reports.winners import hyperparameters
 
@@ -20,21 +21,25 @@ def _of_finals(said: Contents) -> dict[str, Table]:
     summary = _records(said, "summary")
     star = " * not fully tuned: its best is at the edge of what was searched."
     reached = targets_summary(said.tables["targets"])
+    verdicts, of_optimizers = said.computed.verdicts, said.computed.verdicts.of_optimizers
     return {
         "optimizers": Table(
             "Test accuracy by optimizer",
             optimizers.ON_PAGE,
             summary,
-            "Optimizers in one tier can't be told apart. The mean is of the last epoch; best epoch is the mean at "
-            f"the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
+            "Of two optimizers in one tier none is shown to be better. The mean is of the last epoch; best epoch is "
+            f"the mean at the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
         ),
         "differences": Table(
             "Differences between optimizers",
             columns.DIFFERENCES,
-            [row | {"tested": row["seeds"] >= LEAST_SEEDS} for row in _records(said, "differences")],
-            "On the seeds that both have. An interval is that of its pair alone; p, of the paired t-test, is "
-            "corrected for all pairs (Holm) and decides. P(better): how often a final of the one is above one of the "
-            "other.",
+            [
+                row | {"tested": not pd.isna(row["low"]), "units": "replicates" if of_optimizers else "finals"}
+                for row in _records(said, "differences")
+            ],
+            f"About {verdicts.population}. All intervals hold together in at least 19 of 20 such sweeps; a pair is "
+            f"the same where its interval lies within {percent(verdicts.margin)} points. P(better): how often "
+            "a final of the one is above one of the other.",
         ),
         "targets": Table(
             "Time to target accuracies",

@@ -9,8 +9,15 @@ from harness.tracking.tracker import TrackedRun
 from reports.source import read_configs, read_sweep_definition
 from reports.tables import epochs_frame, outcome_of, runs_frame
 from reports.trajectories import epochs_spent, epochs_trained
-from reports.winners import Winner, find_winners, superseded
+from reports.winners import Winner, best_winner, find_winners, superseded
 from studies.definition import SweepDefinition
+
+IN_WORDS = {
+    Stage.TRIAL: "trial {}",
+    Stage.CONFIRMATION: "trial {} again",
+    Stage.FINAL: "final, seed {}",
+    Stage.START: "published start, seed {}",
+}
 
 
 class StudyProgress(FrozenModel):
@@ -70,7 +77,9 @@ def sweep_progress(
     replaced = superseded(children, winners, definition)
     children = [run for run in children if run.run_id not in replaced]
     studies = tuple(
-        _study(name, [run for run in children if run.tags.get(Tag.OPTIMIZER) == name], winners.get(name), definition)
+        _study(
+            name, [run for run in children if run.tags.get(Tag.OPTIMIZER) == name], winners.get(name, ()), definition
+        )
         for name in definition.optimizers
     )
     return SweepProgress(
@@ -86,17 +95,17 @@ def sweep_progress(
 
 
 def _study(
-    name: str, runs: Sequence[TrackedRun], winner: Winner | None, definition: SweepDefinition
+    name: str, runs: Sequence[TrackedRun], winners: Sequence[Winner], definition: SweepDefinition
 ) -> StudyProgress:
-    trials = [run for run in runs if run.tags[Tag.STAGE] == Stage.TRIAL]
+    tuning = [run for run in runs if Stage(run.tags[Tag.STAGE]).is_tuning]
     finals = [run for run in runs if run.tags[Tag.STAGE] == Stage.FINAL]
     return StudyProgress(
         optimizer=name,
-        epochs_spent=sum(epochs_spent(run, _whole_epochs(run)) for run in trials),
-        budget=definition.budget,
-        best=winner.validation_accuracy if winner else None,
+        epochs_spent=sum(epochs_spent(run, _whole_epochs(run)) for run in tuning),
+        budget=definition.budget * definition.replicates,
+        best=best_winner(winners).validation_accuracy if winners else None,
         finals=sum(run.tags.get(Tag.OUTCOME) == Outcome.COMPLETED for run in finals),
-        final_seeds=len(definition.final_seeds),
+        final_seeds=len(definition.final_seeds) * definition.replicates,
         running=tuple(_describe(run, definition) for run in runs if run.status == "RUNNING"),
     )
 
@@ -110,7 +119,7 @@ def _whole_epochs(run: TrackedRun) -> int:
 
 
 def _describe(run: TrackedRun, definition: SweepDefinition) -> str:
-    is_trial = run.tags[Tag.STAGE] == Stage.TRIAL
-    which = "trial" if is_trial else "final, seed"
-    limit = definition.trial_epochs if is_trial else definition.final_epochs
-    return f"{which} {run.tags[Tag.NUMBER]}, epoch {_epochs(run):.1f} of {limit}"
+    stage, number = Stage(run.tags[Tag.STAGE]), run.tags[Tag.NUMBER]
+    limit = definition.trial_epochs if stage.is_tuning else definition.final_epochs
+    which = IN_WORDS[stage].format(number)
+    return f"{which}, epoch {_epochs(run):.1f} of {limit}"

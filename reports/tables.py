@@ -12,8 +12,9 @@ from harness.errors import brief
 from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
 from harness.tracking.tracker import TrackedRun
 from reports.curves import median_or_never
-from reports.statistics import PairDifference, paired_differences
+from reports.statistics import probability_above
 from reports.trajectories import epochs_spent, epochs_trained, last_accuracy
+from reports.verdicts import PairVerdict, Verdicts
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
@@ -39,12 +40,12 @@ def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
 def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame:
     """One row per run.
 
-    Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), outcome, epochs
-    (trained, fractions too), spent (epochs of its study's budget), quiet (whether it trained alone), the last epoch's
-    test_accuracy and test_loss, the validation_accuracy that was measured last, within an epoch too,
-    selected_epoch (that of the best validation accuracy, the first of equals) with its selected_test_accuracy and
-    selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), cause (why it failed
-    or diverged, else empty), and a column per searched or fixed config key.
+    Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), replicate
+    (counted from 1), outcome, epochs (trained, fractions too), spent (epochs of its study's budget), quiet (whether
+    it trained alone), the last epoch's test_accuracy and test_loss, the validation_accuracy that was measured last,
+    within an epoch too, selected_epoch (that of the best validation accuracy, the first of equals) with its
+    selected_test_accuracy and selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per
+    epoch), cause (why it failed or diverged, else empty), and a column per searched or fixed config key.
     """
     last = epochs.groupby("run_id").last()
     seconds = epochs.groupby("run_id")["train_seconds"].mean()
@@ -55,6 +56,7 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
         _identity(run)
         | {
             "number": int(run.tags.get(Tag.NUMBER, 0)),
+            "replicate": int(run.tags.get(Tag.REPLICATE, 1)),
             "outcome": outcome_of(run),
             "epochs": epochs_trained(run, int(count.get(run.run_id, 0))),
             "spent": epochs_spent(run, int(count.get(run.run_id, 0))),
@@ -77,10 +79,36 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     return frame.sort_values(["stage", "number"], kind="stable", ignore_index=True)
 
 
-def differences_frame(finals: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
-    """One row per pair of optimizers: the fields of `reports.statistics.PairDifference`, and told_apart."""
-    rows = [each.model_dump() | {"told_apart": each.told_apart} for each in paired_differences(finals)]
-    return pd.DataFrame(rows, columns=[*PairDifference.model_fields, "told_apart"])
+def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdicts) -> pd.DataFrame:
+    """One row per pair of optimizers with a final, `better` less `worse` in mean test accuracy.
+
+    Columns: better, worse, seeds (the fewest finals of the two), mean, low, high (fractions; the intervals of all
+    pairs hold together), p, probability (of a final of `better` being above one of `worse`), told_apart, verdict,
+    more (finals or replicates that would decide it, None where it is decided or nothing is known).
+    """
+    columns = ["better", "worse", "seeds", "mean", "low", "high", "p", "probability", "told_apart", "verdict", "more"]
+    rows = [
+        {
+            "better": each.better,
+            "worse": each.worse,
+            "seeds": min(len(finals[name]) for name in (each.better, each.worse)),
+            "mean": each.difference,
+            "low": each.low,
+            "high": each.high,
+            "p": each.p,
+            "probability": probability_above(*(list(finals[name].values()) for name in (each.better, each.worse))),
+            "told_apart": each.told_apart,
+            "verdict": each.verdict,
+            "more": each.more,
+        }
+        for each in verdicts.accuracy
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def verdicts_frame(verdicts: Verdicts) -> pd.DataFrame:
+    """One row per outcome and pair of optimizers: the fields of `reports.verdicts.PairVerdict`."""
+    return pd.DataFrame([each.model_dump() for each in verdicts.pairs], columns=list(PairVerdict.model_fields))
 
 
 def targets_frame(
@@ -208,7 +236,17 @@ def measured_split(epochs: pd.DataFrame) -> str:
 
 
 IDENTITY = ("run_id", "optimizer", "stage", "seed")
-RUN_COLUMNS = ["number", "outcome", "epochs", "spent", "quiet", "validation_accuracy", "test_accuracy", "test_loss"]
+RUN_COLUMNS = [
+    "number",
+    "replicate",
+    "outcome",
+    "epochs",
+    "spent",
+    "quiet",
+    "validation_accuracy",
+    "test_accuracy",
+    "test_loss",
+]
 RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds", "cause"]
 
 

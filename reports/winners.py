@@ -1,4 +1,4 @@
-"""The trial of each optimizer that validation selected, and which finals are those of an earlier one."""
+"""The trial that validation selected, by optimizer and replicate, and which finals are those of an earlier one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,26 +7,34 @@ from typing import Any
 import pandas as pd
 
 from harness.config import RunConfig, config_hash, flatten
-from harness.records import Stage, Tag
+from harness.records import Outcome, Stage, Tag
 from harness.tracking.tracker import TrackedRun
 from reports.edges import Edge, edges
 from studies.definition import SweepDefinition
+from studies.replicates import confirming_seeds, of_replicate, published_start, winner_of
+
+ENDED = [Outcome.COMPLETED, Outcome.DIVERGED, Outcome.FAILED]
+ConfigOf = Callable[[str], RunConfig | None]
 
 
 @dataclass(frozen=True)
 class Winner:
-    """An optimizer's best trial on validation (fraction).
+    """An optimizer's best trial of a replicate, counted from 1, on validation (fraction; the mean over its seeds).
 
     `values` are those of what was searched, by config key, and `edges` those of them at an end of their range;
-    `config` is None, and both are empty, where it was not recorded.
+    `config` is None, and both are empty, where it was not recorded. `number` is the trial's, `is_start` says whether
+    it is the published start.
     """
 
     optimizer: str
+    replicate: int
+    number: int
     run_id: str
     validation_accuracy: float
     config: RunConfig | None
     values: Mapping[str, Any]
     edges: tuple[Edge, ...]
+    is_start: bool
 
     @property
     def edges_in_words(self) -> str:
@@ -34,65 +42,115 @@ class Winner:
         return "; ".join(map(str, self.edges))
 
 
+Winners = Mapping[str, tuple[Winner, ...]]  # by optimizer, those of its replicates in their order
+
+
+def best_winner(winners: Sequence[Winner]) -> Winner:
+    """Return the one of several replicates' that validated best, the first of equals."""
+    return max(winners, key=lambda each: each.validation_accuracy)
+
+
 def find_winners(
-    runs: pd.DataFrame, definition: SweepDefinition, config_of: Callable[[str], RunConfig | None]
-) -> dict[str, Winner]:
-    """Return the winner of each optimizer that has one. `config_of` gives a run's config by its id."""
-    completed = runs[(runs["stage"] == Stage.TRIAL) & (runs["outcome"] == "completed")]
-    completed = completed[completed["validation_accuracy"].notna()]
-    winners = {}
-    for optimizer in definition.optimizers:
-        trials = completed[completed["optimizer"] == optimizer].to_dict("records")
-        if trials:
-            best = max(trials, key=lambda trial: float(trial["validation_accuracy"]))
-            config, searched = config_of(best["run_id"]), definition.searched(optimizer)
-            settings = flatten(config) if config else {}
-            values = {key: settings[key] for key in searched if key in settings}
-            winners[optimizer] = Winner(
-                optimizer=optimizer,
-                run_id=str(best["run_id"]),
-                validation_accuracy=float(best["validation_accuracy"]),
-                config=config,
-                values=values,
-                edges=edges(values, searched),
-            )
-    return winners
+    runs: pd.DataFrame, definition: SweepDefinition, config_of: ConfigOf
+) -> dict[str, tuple[Winner, ...]]:
+    """Return the winners of each optimizer that has one. `config_of` gives a run's config by its id."""
+    found = {
+        name: tuple(
+            winner
+            for number in sorted(set(runs["replicate"]))
+            if (winner := _winner(name, number, runs, of_replicate(definition, number - 1), config_of))
+        )
+        for name in definition.optimizers
+    }
+    return {name: winners for name, winners in found.items() if winners}
 
 
-def superseded(runs: Sequence[TrackedRun], winners: Mapping[str, Winner], definition: SweepDefinition) -> set[str]:
+def _winner(
+    name: str, replicate: int, runs: pd.DataFrame, definition: SweepDefinition, config_of: ConfigOf
+) -> Winner | None:
+    mine = runs[(runs["optimizer"] == name) & (runs["replicate"] == replicate)]
+    trials = mine[(mine["stage"] == Stage.TRIAL) & (mine["outcome"] == Outcome.COMPLETED)]
+    trials = trials[trials["validation_accuracy"].notna()].drop_duplicates("number", keep="last").set_index("number")
+    accuracies = {int(str(number)): float(each) for number, each in trials["validation_accuracy"].items()}
+    won = winner_of(definition, accuracies, _confirmed(mine, definition))
+    if won is None:
+        return None
+    number, accuracy = won
+    run_id, searched = str(trials.loc[number, "run_id"]), definition.searched(name)
+    config = config_of(run_id)
+    settings = flatten(config) if config else {}
+    values = {key: settings[key] for key in searched if key in settings}
+    return Winner(
+        optimizer=name,
+        replicate=replicate,
+        number=number,
+        run_id=run_id,
+        validation_accuracy=accuracy,
+        config=config,
+        values=values,
+        edges=edges(values, searched),
+        is_start=bool(values) and values == published_start(definition, name),
+    )
+
+
+def _confirmed(mine: pd.DataFrame, definition: SweepDefinition) -> dict[int, list[float]]:
+    """Return the accuracies of the runs that confirm each trial, in the order of their seeds; 0 of one that broke."""
+    seeds = [str(seed) for of_round in confirming_seeds(definition) for seed in of_round]
+    runs = mine[(mine["stage"] == Stage.CONFIRMATION) & mine["outcome"].isin(ENDED)]
+    found: dict[int, list[float]] = {}
+    for number, of_trial in runs.groupby("number"):
+        by_seed = {row["seed"]: row for row in of_trial.to_dict("records")}
+        rows = [by_seed[seed] for seed in seeds if seed in by_seed]
+        found[int(str(number))] = [
+            float(row["validation_accuracy"]) if row["outcome"] == Outcome.COMPLETED else 0.0 for row in rows
+        ]
+    return found
+
+
+def superseded(runs: Sequence[TrackedRun], winners: Winners, definition: SweepDefinition) -> set[str]:
     """Return the ids of the finals of earlier winners: more trials may have found a better one since."""
 
     def is_current(final: TrackedRun) -> bool:
-        winner = winners.get(final.tags[Tag.OPTIMIZER])
+        replicate = int(final.tags.get(Tag.REPLICATE, 1))
+        of = winners.get(final.tags[Tag.OPTIMIZER], ())
+        winner = next((each for each in of if each.replicate == replicate), None)
         if winner is None or winner.config is None:  # a run that stands alone, or nothing to tell it by
             return True
-        config = definition.final_config(winner.config, int(final.tags[Tag.NUMBER]))
+        config = of_replicate(definition, replicate - 1).final_config(winner.config, int(final.tags[Tag.NUMBER]))
         return final.tags.get(Tag.CONFIG_HASH) == config_hash(config)
 
     return {run.run_id for run in runs if run.tags[Tag.STAGE] == Stage.FINAL and not is_current(run)}
 
 
-def winners_frame(winners: Mapping[str, Winner]) -> pd.DataFrame:
+def winners_frame(winners: Winners) -> pd.DataFrame:
     """One row per winner.
 
-    Columns: optimizer, a column per searched config key, validation_accuracy (fraction), run_id, edges (in words,
-    empty where no value is at the edge of its range).
+    Columns: optimizer, replicate, a column per searched config key, validation_accuracy (fraction), is_start (whether
+    it is the published start), trial (its number), run_id, edges (in words, empty where no value is at an end of its
+    range).
     """
     keys = hyperparameters(winners)
     rows = [
         {
             "optimizer": each.optimizer,
+            "replicate": each.replicate,
             **{key: each.values.get(key) for key in keys},
             "validation_accuracy": each.validation_accuracy,
+            "is_start": each.is_start,
+            "trial": each.number,
             "run_id": each.run_id,
             "edges": each.edges_in_words,
         }
-        for each in winners.values()
+        for of_optimizer in winners.values()
+        for each in of_optimizer
     ]
+    columns = ["optimizer", "replicate", *keys, "validation_accuracy", "is_start", "trial", "run_id", "edges"]
     # of objects, so that a whole number stays one beside what is missing
-    return pd.DataFrame(rows, columns=["optimizer", *keys, "validation_accuracy", "run_id", "edges"], dtype=object)
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-def hyperparameters(winners: Mapping[str, Winner]) -> list[str]:
+def hyperparameters(winners: Winners) -> list[str]:
     """The config keys that were searched for any of these."""
-    return list(dict.fromkeys(key for each in winners.values() for key in each.values))
+    return list(
+        dict.fromkeys(key for of_optimizer in winners.values() for each in of_optimizer for key in each.values)
+    )

@@ -4,18 +4,10 @@ from collections.abc import Sequence
 from statistics import mean
 
 from harness.records import METRIC_NAMES, Outcome, Tag
-from studies.definition import SweepDefinition
 from studies.open_sweep import Replicate, Sweep
-from studies.verdicts import Verdict, in_need_of_finals, judge, margin_of, pairs_of_replicates
+from studies.verdicts import Verdict, in_need_of_finals, judge, margin_in, pairs_of_replicates
 
 TEST = METRIC_NAMES["test_accuracy"]
-
-
-def margin(definition: SweepDefinition, winners: Sequence[float]) -> float:
-    """Return the sweep's margin as a fraction, given the validation accuracy of each optimizer's winners."""
-    if definition.margin is not None:
-        return definition.margin / 100
-    return margin_of(1 - max(winners)) if winners else 0.0
 
 
 def in_need(replicate: Replicate, seeds: Sequence[int]) -> list[str]:
@@ -30,7 +22,7 @@ def in_need(replicate: Replicate, seeds: Sequence[int]) -> list[str]:
         if finals and all(each.tags.get(Tag.OUTCOME) == Outcome.COMPLETED for each in finals):
             samples[name] = [each.metrics[TEST] for each in finals]
     definition = replicate.definition
-    return in_need_of_finals(samples, margin(definition, winners), definition.level)
+    return in_need_of_finals(samples, margin_in(definition, winners), definition.level)
 
 
 def is_decided(sweep: Sweep, replicates: int) -> bool:
@@ -49,6 +41,6 @@ def is_decided(sweep: Sweep, replicates: int) -> bool:
         if any(len(of) < len(definition.final_seeds) for of in finals.values()):
             return False
         units[name] = {number: mean(final.metrics[TEST] for final in of) for number, of in finals.items()}
-    within = margin(definition, [mean(each) for each in winners.values() if each])
+    within = margin_in(definition, [mean(each) for each in winners.values() if each])
     pairs = pairs_of_replicates(units, definition.level)
     return all(judge(pair.low, pair.high, within) is not Verdict.UNDECIDED for pair in pairs)

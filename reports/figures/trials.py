@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from harness.config import RATE_KEYS
 from reports.figures.style import GREY, Look, Width, figure, legend, looks, lowest_shown, many, zoom
-from reports.winners import Winner
+from reports.winners import Winners
 from studies.definition import SweepDefinition
 from studies.space import Range
 
@@ -72,7 +72,7 @@ class LearningRates:
 
 
 def learning_rates(
-    runs: pd.DataFrame, settings: Settings, winners: Mapping[str, Winner], definition: SweepDefinition
+    runs: pd.DataFrame, settings: Settings, winners: Winners, definition: SweepDefinition
 ) -> LearningRates | None:
     """Return the figure of optimizers whose rate was searched and that completed a trial; None where none did."""
     points = {}
@@ -87,7 +87,7 @@ def learning_rates(
         if any(each.completed for each in mine):
             points[name] = mine
             ranges[name] = ranges_of_rates[key].ends
-            edges = winners[name].edges if name in winners else ()
+            edges = [edge for winner in winners.get(name, ()) for edge in winner.edges]
             at_edge[name] = next((edge.next_step for edge in edges if edge.key == key), "")
     return LearningRates(points, ranges, at_edge, looks(definition.optimizers)) if points else None
 

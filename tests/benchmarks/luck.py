@@ -68,8 +68,8 @@ def described(table: np.ndarray) -> str:
     p = stats.f.sf(between / residual, seeds - 1, (optimizers - 1) * (seeds - 1))
     correlations = np.corrcoef(table)[np.triu_indices(optimizers, 1)]
     variances = table.var(axis=1, ddof=1)
-    _, unpaired = games_howell(means[:, 0], variances, np.full(optimizers, float(seeds)))
-    _, in_blocks = blocked(table)
+    unpaired = games_howell(means[:, 0], variances, np.full(optimizers, float(seeds))).widths
+    in_blocks = blocked(table).widths
     pairs = np.triu_indices(optimizers, 1)
     return "\n".join(
         [

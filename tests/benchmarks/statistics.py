@@ -1,39 +1,159 @@
-"""How often the report's statistics claim too much, hold the truth, and find what is there: by simulation."""
+"""How often the verdicts claim what is false, hold the truth, and find what is there: by simulation."""
+
+import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from reports.statistics import paired_differences, summarize
-from tests.null_sweeps import NOISES, TRUE_MEAN, sweeps
+from studies.verdicts import Intervals, games_howell
+from tests.contenders.record import markdown
+from tests.simulated import MARGIN, SPREADS, at_looks, better, finals, in_blocks, of_pairs, replicates, same
+
+STORED = Path(__file__).parent / "stored" / "statistics.json"
+SWEEPS = 4000
+MOST_FALSE = 0.05
+REAL_LIKE = (0.2, 0.0, 0.02, 0.04, 0.0)  # one above four that lie close together, in points
+ELEVEN = tuple(np.linspace(0.05, 0.20, 11).tolist())
+LUCKS = (0.05, 0.10, 0.15)
 
 
 def main() -> None:
-    """false claims, coverage and power over simulated sweeps of five optimizers, by noise and number of seeds"""
-    for noise in NOISES:
-        for seeds in (3, 5, 10):
-            null = list(sweeps(2_000, seeds, noise))
-            claims = np.mean([any(pair.told_apart for pair in paired_differences(finals)) for finals in null])
-            one = [np.array(list(finals["a"].values())) for finals in null]
-            held = np.mean([(s := summarize(values)).low <= TRUE_MEAN <= s.high for values in one])
-            percentile = np.mean([_percentile_bootstrap_holds(values) for values in one[:500]])
-            powers = [_power(seeds, noise, effect) for effect in (0.001, 0.002, 0.003)]
-            print(
-                f"{noise:<7} {seeds:>2} seeds: false claims {claims:.1%}, interval holds {held:.1%} (percentile "
-                f"bootstrap {percentile:.1%}), finds .1/.2/.3 points {' '.join(f'{power:.0%}' for power in powers)}"
+    """false "better", false "same", joint coverage and power, of claims about winners and about optimizers"""
+    found = simulated(SWEEPS)
+    STORED.parent.mkdir(exist_ok=True)
+    STORED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for title, rows in found.items():
+        header = list(next(iter(rows.values())))
+        table = markdown(["", *header], [[name, *map(_shown, row.values())] for name, row in rows.items()])
+        print(f"{title}:\n{table}\n")
+    for rows in found.values():
+        for name, row in rows.items():
+            assert row["false better"] <= MOST_FALSE or "read as" in name or "fragile" in name, (name, row)
+
+
+def simulated(sweeps: int) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the rates, by what the claims are about and the case."""
+    return {"claims about winners": _winners(sweeps), "claims about optimizers": _optimizers(sweeps)}
+
+
+def _winners(sweeps: int) -> dict[str, dict[str, Any]]:
+    rng = np.random.default_rng(26)
+    cases: dict[str, dict[str, Any]] = {}
+    plans = {"8 finals": (8,), "16 finals": (16,), "looks at 8 and 16": (8, 16)}
+    for name, looks in plans.items():
+        for noise in ("normal", "skewed", "heavy"):
+            cases[f"{name}, {noise}"] = _of_looks(
+                finals(rng, sweeps, looks[-1], noise=noise),
+                finals(rng, sweeps, looks[-1], noise=noise, means=REAL_LIKE),
+                looks,
             )
+    cases["looks at 8 and 16, equal spreads"] = _of_looks(
+        finals(rng, sweeps, 16, (0.1,) * 5), finals(rng, sweeps, 16, (0.1,) * 5, means=REAL_LIKE), (8, 16)
+    )
+    cases["looks at 8 and 16, eleven optimizers"] = _of_looks(
+        finals(rng, sweeps, 16, ELEVEN), finals(rng, sweeps, 16, ELEVEN, means=(0.2,) + (0.0,) * 10), (8, 16)
+    )
+    for first in (4, 8, 16):
+        cases[f"a fragile winner, {first} finals"] = _of_looks(
+            _fragile(rng, sweeps, first), finals(rng, sweeps, first, means=REAL_LIKE), (first,)
+        )
+    return cases
 
 
-def _power(seeds: int, noise: str, effect: float) -> float:
-    """Of the four true differences, how many are found."""
-    found = [
-        pair.told_apart and pair.better == "a"
-        for finals in sweeps(300, seeds, noise, effect)
-        for pair in paired_differences(finals)
-        if "a" in (pair.better, pair.worse)
-    ]
-    return float(np.mean(found))
+def _fragile(rng: np.random.Generator, sweeps: int, seeds: int) -> np.ndarray:
+    """Return finals of which the first optimizer's lose half a point on a quarter of their seeds, its mean equal."""
+    values = finals(rng, sweeps, seeds)
+    spoilt = rng.random((sweeps, seeds)) < 0.25
+    values[:, 0] += np.where(spoilt, -0.5, 0.5 / 3)
+    return values
 
 
-def _percentile_bootstrap_holds(values: np.ndarray) -> bool:
-    result = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=1_000, rng=0)
-    return result.confidence_interval.low <= TRUE_MEAN <= result.confidence_interval.high
+def _of_looks(equal: np.ndarray, real: np.ndarray, looks: tuple[int, ...]) -> dict[str, Any]:
+    """Return the rates of one plan: where all are equal, and where one is above the others (`REAL_LIKE`)."""
+    null, _ = at_looks(equal, looks)
+    found, counts = at_looks(real, looks)
+    apart = equal + _ladder(equal.shape[1])
+    edge, _ = at_looks(apart, looks)
+    return {
+        "false better": float(np.mean(_any(better(look) for look in null))),
+        "false same": float(np.mean(_any(same(look, MARGIN) & _truly_apart(equal.shape[1]) for look in edge))),
+        "all intervals hold": 1 - float(np.mean(_any(better(look) for look in null))),
+        "finds .2": float(np.mean(of_first(better(found[-1])))),
+        "half-width": float(np.mean(of_pairs(found[-1].widths))),
+        "mean finals": float(counts.mean()),
+    }
+
+
+def _optimizers(sweeps: int) -> dict[str, dict[str, Any]]:
+    rng = np.random.default_rng(62)
+    cases: dict[str, dict[str, Any]] = {}
+    for luck in LUCKS:
+        for count in (3, 5):
+            name = f"{count} replicates of 2 finals, search luck {luck:.2f}"
+            cases[name] = _of_replicates(rng, sweeps, count, luck, SPREADS)
+        equal_spreads = _of_replicates(rng, sweeps, 3, luck, (0.1,) * 5)
+        cases[f"3 replicates, equal spreads, search luck {luck:.2f}"] = equal_spreads
+        cases[f"5 replicates, eleven optimizers, search luck {luck:.2f}"] = _of_replicates(
+            rng, sweeps, 5, luck, ELEVEN
+        )
+        for seeds in (8, 16):
+            one_search = luck * np.array([_skewed(rng, 5) for _ in range(sweeps)])[..., None]
+            intervals = _unpaired(finals(rng, sweeps, seeds) + one_search)
+            cases[f"one search, {seeds} finals, read as about optimizers, search luck {luck:.2f}"] = {
+                "false better": float(np.mean(_any([better(intervals)]))),
+                "false same": None,
+                "all intervals hold": 1 - float(np.mean(_any([better(intervals)]))),
+                "finds .2": None,
+                "half-width": float(np.mean(of_pairs(intervals.widths))),
+                "mean finals": seeds,
+            }
+    return cases
+
+
+def _skewed(rng: np.random.Generator, size: int) -> np.ndarray:
+    return (4 - rng.gamma(4, 1, size)) / 2
+
+
+def _of_replicates(
+    rng: np.random.Generator, sweeps: int, count: int, luck: float, spreads: tuple[float, ...]
+) -> dict[str, Any]:
+    null = in_blocks(replicates(rng, sweeps, count, luck, spreads))
+    real = in_blocks(replicates(rng, sweeps, count, luck, spreads, (0.2,) + (0.0,) * (len(spreads) - 1)))
+    edge = in_blocks(replicates(rng, sweeps, count, luck, spreads, tuple(_ladder(len(spreads))[:, 0])))
+    return {
+        "false better": float(np.mean(_any([better(null)]))),
+        "false same": float(np.mean(_any([same(edge, MARGIN) & _truly_apart(len(spreads))]))),
+        "all intervals hold": 1 - float(np.mean(_any([better(null)]))),
+        "finds .2": float(np.mean(of_first(better(real)))),
+        "half-width": float(np.mean(of_pairs(real.widths))),
+        "mean finals": 2 * count,
+    }
+
+
+def _unpaired(values: np.ndarray) -> Intervals:
+    counts = np.full(values.shape[:2], float(values.shape[2]))
+    return games_howell(values.mean(axis=2), values.var(axis=2, ddof=1), counts)
+
+
+def _ladder(optimizers: int) -> np.ndarray:
+    """Return means of which every pair differs by the margin or more, (optimizers, 1)."""
+    return MARGIN * 1.0001 * np.arange(optimizers)[:, None]
+
+
+def _truly_apart(optimizers: int) -> np.ndarray:
+    return ~np.eye(optimizers, dtype=bool)
+
+
+def _any(found: Any) -> np.ndarray:
+    """Return in which sweeps any pair, at any look, is one of those."""
+    return np.any([of_pairs(each).any(axis=-1) for each in found], axis=0)
+
+
+def of_first(values: np.ndarray) -> np.ndarray:
+    """Return the values of the first optimizer's pairs, (sweeps, others)."""
+    return values[..., 0, 1:]
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}" if value > 1.5 else f"{value:.3f}"

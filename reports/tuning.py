@@ -1,0 +1,142 @@
+"""What tuning gained over the published start, and where the luck of a sweep's finals comes from."""
+
+import math
+from collections.abc import Mapping
+from statistics import mean
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from harness.config import FrozenModel
+from harness.records import Outcome, Stage
+from reports.winners import Winners
+from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
+from studies.verdicts import Verdict, judge
+
+
+class TuningGain(FrozenModel):
+    """The winner of an optimizer less its published start, in mean test accuracy on the same seeds (fractions).
+
+    `starts_won`: in how many of the `searches` the start itself won; the difference is 0 there.
+    `low` and `high` hold for all optimizers together; None where fewer than three finals or replicates say nothing.
+    """
+
+    optimizer: str
+    searches: int
+    starts_won: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+
+    @property
+    def in_words(self) -> str:
+        """Say it as a clause, in points."""
+        if self.starts_won == self.searches:
+            return "the search found nothing better than the published start"
+        if self.difference is None:
+            return "the published start was not measured"
+        if self.verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER):
+            return f"{'better' if self.difference > 0 else 'worse'} than the published start by {self._range}"
+        if self.verdict is Verdict.SAME:
+            return "the same as the published start, within the margin"
+        return "undecided against the published start" + (f", from {self._range}" if self.low is not None else "")
+
+    @property
+    def _range(self) -> str:
+        low, high = sorted((abs(self.low or 0.0), abs(self.high or 0.0)))
+        if self.verdict is Verdict.UNDECIDED:
+            low, high = self.low or 0.0, self.high or 0.0
+        return f"{100 * low:.2f} to {100 * high:.2f} points"
+
+
+def tuning_gains(
+    runs: pd.DataFrame, definition: SweepDefinition, winners: Winners, margin: float
+) -> list[TuningGain]:
+    """Compare each winner with the published start of its search, by Student's t on the paired differences.
+
+    The pairs are the finals' seeds, or the replicates where there are several. Bonferroni's correction holds the
+    intervals of all optimizers together. An optimizer without a winner is left out.
+    """
+    completed = runs[(runs["outcome"] == Outcome.COMPLETED) & runs["test_accuracy"].notna()]
+    level = 1 - (1 - LEVEL) / max(1, len(winners))
+    gains = []
+    for name, of_searches in winners.items():
+        mine = completed[completed["optimizer"] == name]
+        units: list[float] = []
+        for winner in of_searches:
+            accuracy = {
+                stage: mine[(mine["stage"] == stage) & (mine["replicate"] == winner.replicate)]
+                .set_index("seed")["test_accuracy"]
+                .astype(float)
+                for stage in (Stage.FINAL, Stage.START)
+            }
+            finals, starts = accuracy[Stage.FINAL], accuracy[Stage.START]
+            differences = (finals - (finals if winner.is_start else starts)).dropna().tolist()
+            units += [mean(differences)] if differences and definition.replicates > 1 else differences
+        low, high = _interval(units, level)
+        gains.append(
+            TuningGain(
+                optimizer=name,
+                searches=len(of_searches),
+                starts_won=sum(each.is_start for each in of_searches),
+                difference=mean(units) if units else None,
+                low=low,
+                high=high,
+                verdict=judge(low, high, margin),
+            )
+        )
+    return gains
+
+
+def _interval(values: list[float], level: float) -> tuple[float | None, float | None]:
+    if len(values) < LEAST_UNITS or not np.ptp(values):
+        return None, None
+    low, high = stats.t.interval(level, len(values) - 1, float(np.mean(values)), float(stats.sem(values)))
+    return float(low), float(high)
+
+
+class Luck(FrozenModel):
+    """Standard deviations of a final's test accuracy (fractions): of its seed, and of the search that it is of.
+
+    `search_low` and `search_high` hold the search's with 95% confidence (Tukey 1951, Williams 1962).
+    """
+
+    seeds: float
+    searches: float
+    search_low: float
+    search_high: float
+
+
+def luck_of(accuracies: Mapping[str, Mapping[int, Mapping[int, float | None]]]) -> Luck | None:
+    """Return where the luck comes from, given finals by optimizer, replicate and seed; None where they don't say it.
+
+    From the mean squares within and between the replicates of each optimizer, of all optimizers together. It takes
+    three replicates of two finals each, and as many finals in each.
+    """
+    tables = [
+        [[each for each in by_seed.values() if each is not None] for by_seed in of.values()]
+        for of in accuracies.values()
+    ]
+    counts = {len(finals) for table in tables for finals in table}
+    if len(counts) != 1 or min(counts) < 2 or min(map(len, tables)) < LEAST_UNITS:
+        return None
+    finals = min(counts)
+    arrays = [np.array(table) for table in tables]
+    within = float(np.mean([array.var(axis=1, ddof=1).mean() for array in arrays]))
+    between = finals * float(np.mean([array.mean(axis=1).var(ddof=1) for array in arrays]))
+    groups = sum(len(array) - 1 for array in arrays)
+    residuals = sum(array.size - len(array) for array in arrays)
+    tail = (1 - LEVEL) / 2
+
+    def bound(probability: float) -> float:
+        above = between - float(stats.f.isf(probability, groups, residuals)) * within
+        return max(0.0, groups * above / (finals * float(stats.chi2.isf(probability, groups))))
+
+    return Luck(
+        seeds=math.sqrt(within),
+        searches=math.sqrt(max(0.0, (between - within) / finals)),
+        search_low=math.sqrt(bound(tail)),
+        search_high=math.sqrt(bound(1 - tail)),
+    )
