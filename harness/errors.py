@@ -151,3 +151,11 @@ def without_password(text: str) -> str:
     """
     text = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
     return re.sub(r"([?&](?:password|passwd|pwd|sslpassword)=)[^&\s]*", r"\1***", text)
+
+
+class SweepStopped(KeyboardInterrupt):
+    """A sweep was stopped before its end, and what there is of it is recorded under `sweep_id`."""
+
+    def __init__(self, sweep_id: str) -> None:
+        super().__init__(sweep_id)
+        self.sweep_id = sweep_id

@@ -75,7 +75,7 @@ def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:
             f"{_points(least.low)} to {_points(least.high)} points"
             f"{', and than each other optimizer by more' if len(others) > 1 else ''}."
         )
-    return _sentence([*_better(verdicts), *_same(verdicts), *_undecided(verdicts)])
+    return f"{'; '.join([*_better(verdicts), *_same(verdicts), *_undecided(verdicts)])}."
 
 
 def _better(verdicts: Verdicts) -> list[str]:
@@ -86,7 +86,7 @@ def _better(verdicts: Verdicts) -> list[str]:
         if mine:
             least = min(each.low or 0.0 for each in mine)
             found.append(f"{name} is better than {_list([each.worse for each in mine])}, by {_points(least)} or more")
-    return found or ["no optimizer is shown to be better than another"]
+    return found or ["No optimizer is shown to be better than another"]
 
 
 def _same(verdicts: Verdicts) -> list[str]:
@@ -114,12 +114,14 @@ def _too_few(verdicts: Verdicts) -> str:
     if verdicts.of_optimizers:
         have = f"{verdicts.replicates} of {verdicts.declared} replicates are whole"
         return f"Undecided: {have}, and fewer than {LEAST_UNITS} are too few to tell optimizers apart."
-    seeds = min(verdicts.finals.values(), default=0)
+    seeds = verdicts.looks[0]
+    if seeds >= LEAST_UNITS:
+        return f"Undecided: verdicts are taken once every optimizer has {seeds} finals, and they have not."
     return f"Undecided: {seeds} seed{' is' if seeds == 1 else 's are'} too few to tell optimizers apart."
 
 
 def _about(verdicts: Verdicts) -> str:
-    looks = " and at every look" if verdicts.looks > 1 else ""
+    looks = " and at every look" if len(verdicts.looks) > 1 else ""
     return (
         f"This is about {verdicts.population}; all intervals hold together{looks} in at least 19 of 20 such sweeps."
     )

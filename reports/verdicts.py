@@ -70,7 +70,8 @@ class Verdicts:
 
     `margin` is of accuracy, `detectable` the difference that would be found in 80% of sweeps (fractions; None where
     nothing is known of the spread). `lost`: the optimizers of which a final diverged or failed. `target` is the
-    accuracy whose time is tested, None where none is.
+    accuracy whose time is tested, None where none is. `looks`: the numbers of finals or replicates at which verdicts
+    are taken.
     """
 
     declared: int
@@ -81,7 +82,7 @@ class Verdicts:
     pairs: tuple[PairVerdict, ...]
     lost: tuple[str, ...] = ()
     target: float | None = None
-    looks: int = 1
+    looks: tuple[int, ...] = (LEAST_UNITS,)
 
     @property
     def of_optimizers(self) -> bool:
@@ -138,7 +139,7 @@ def find_verdicts(
         target=target.accuracy
         if target is not None and any(v.outcome == "images_to_target" for v in verdicts)
         else None,
-        looks=len(definition.looks_at),
+        looks=definition.looks_at,
     )
 
 

@@ -52,18 +52,19 @@ def at_looks(
 ) -> tuple[list[Intervals], np.ndarray]:
     """Return the intervals at each look, and how many finals each optimizer had, (sweeps, optimizers), at the last.
 
-    After a look those that an undecided pair needs train until the next, as `studies.verdicts.in_need_of_finals` says.
+    After a look those that an undecided pair needs train until the next, as `in_need_of_finals` says.
     """
     level = 1 - (1 - LEVEL) / len(looks)
-    counts = np.full(values.shape[:2], looks[0])
+    counts = np.zeros(values.shape[:2], dtype=int)
+    more = np.ones(values.shape[:2], dtype=bool)
     found = []
-    for number, look in enumerate(looks):
-        if number:
-            counts = np.where(needed(found[-1], means, variances, counts, margin), look, counts)
+    for look in looks:
+        counts = np.where(more, look, counts)
         seen = np.arange(values.shape[2]) < counts[..., None]
         means = np.where(seen, values, 0).sum(axis=2) / counts
         variances = np.where(seen, (values - means[..., None]) ** 2, 0).sum(axis=2) / (counts - 1)
         found.append(games_howell(means, variances, counts.astype(float), level))
+        more = needed(found[-1], means, variances, counts, margin)
     return found, counts
 
 

@@ -68,7 +68,27 @@ TrialsOption = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Per optimizer, the budget in whole trials; pruning makes more of it."),
 ]
-SamplerOption = Annotated[str | None, typer.Option(metavar="NAME", help="tpe, random, sobol or grid.")]
+SeedsOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Finals of each winner; more than before are added.")
+]
+ReplicatesOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Whole searches of each optimizer; more than before are added."),
+]
+MarginOption = Annotated[
+    float | None, typer.Option(metavar="POINTS", help="The difference in accuracy that matters to nobody.")
+]
+UntilOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS", help="Go on until each pair is decided within so many points, or a cap is reached."
+    ),
+]
+ForOption = Annotated[
+    str | None,
+    typer.Option("--for", metavar="TIME", help="Stop after 90s, 10m or 2h, with a report of what there is."),
+]
+SamplerOption = Annotated[str | None, typer.Option(metavar="NAME", help="tpe, prior, random, sobol or grid.")]
 NoPruning = Annotated[bool, typer.Option("--no-pruning", metavar=FLAG, help="Train every trial to its end.")]
 Asynchronous = Annotated[
     bool, typer.Option("--async", metavar=FLAG, help="No worker waits, and no second sweep finds the same.")

@@ -4,34 +4,40 @@ import contextlib
 import functools
 import shlex
 import signal
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 
+from experiments.cli.adjusting import Adjustments, adjusted, seconds_of
 from experiments.cli.options import (
     Asynchronous,
     DataDir,
     DryRun,
     ExecutorOption,
     Fast,
+    ForOption,
     Fresh,
     Json,
+    MarginOption,
     NoPruning,
     Quiet,
     RayAddress,
+    ReplicatesOption,
     SamplerOption,
+    SeedsOption,
     SliceSeconds,
     StorageOption,
     SweepArgument,
     TrialsOption,
+    UntilOption,
     Workers,
 )
 from experiments.cli.prose import print_json, say
-from harness.errors import HarnessError, WorkFailedError
+from harness.errors import HarnessError, SweepStopped, WorkFailedError
 from harness.records import SLICE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from threading import Event
 
     from studies.definition import SweepDefinition
     from studies.executors.pool import WorkerPool
@@ -43,6 +49,11 @@ if TYPE_CHECKING:
 def sweep(
     experiment: SweepArgument,
     trials: TrialsOption = None,
+    seeds: SeedsOption = None,
+    replicates: ReplicatesOption = None,
+    margin: MarginOption = None,
+    until: UntilOption = None,
+    deadline: ForOption = None,
     sampler: SamplerOption = None,
     no_pruning: NoPruning = False,
     asynchronous: Asynchronous = False,
@@ -66,22 +77,40 @@ def sweep(
     from studies.executors.pool import open_pool
 
     declared = catalog.load_sweep(experiment)
-    definition = _adjusted(declared.sweep, trials, sampler, no_pruning, asynchronous, fast)
+    said = Adjustments(trials, seeds, replicates, margin, until, sampler, no_pruning, asynchronous, fast)
+    seconds = None if deadline is None else seconds_of(deadline)
+    definition = adjusted(declared.sweep, said)
     resources = declared.slice_resources
     workplace = functools.partial(open_pool, executor, workers, data_dir, resources, ray_address, slice_seconds)
     if dry_run:
         _print_plan(catalog.title(experiment), definition, workplace, as_json)
         return
-    flags = {"no-pruning": no_pruning, "async": asynchronous, "fast": fast}
-    command = _command_of(experiment, trials, sampler, flags)
-    result = _run(catalog.title(experiment), definition, workplace, fresh, storage, command, quiet)
+    if until is not None:
+        _say_how_long(definition, workplace)
+    command = shlex.join(["harness", "sweep", experiment, *said.words])
+    stop = Event()
+    with _deadline(seconds, stop) as passed:
+        try:
+            sweep_id = _run(
+                catalog.title(experiment), definition, workplace, fresh, storage, command, quiet, stop
+            ).sweep_id
+        except SweepStopped as stopped:
+            _report(stopped.sweep_id, quiet, as_json)
+            if passed.is_set():
+                return
+            raise
+    _report(sweep_id, quiet, as_json)
+
+
+def _report(sweep_id: str, quiet: bool, as_json: bool) -> None:
+    """Write the report of what there is of a sweep, and print its answer."""
     from experiments.cli.progress import working
     from experiments.cli.terminal import print_summary
 
     with working("writing the report", quiet):
         from reports.page import write_report
 
-        page, report = write_report(result.sweep_id)
+        page, report = write_report(sweep_id)
     if as_json:
         found = report.document.model_copy(update={"report": str(page.resolve())})
         print_json(found.model_dump(mode="json"))
@@ -91,30 +120,25 @@ def sweep(
     say(f"report: {page.resolve()}")
 
 
-def _adjusted(
-    definition: "SweepDefinition",
-    trials: int | None,
-    sampler: str | None,
-    no_pruning: bool,
-    asynchronous: bool,
-    fast: bool,
-) -> "SweepDefinition":
-    """Return the declared definition with what the command says instead."""
-    from harness.config import validated, with_settings
-    from studies.definition import SweepDefinition
+@contextlib.contextmanager
+def _deadline(seconds: float | None, stop: Event) -> "Iterator[Event]":
+    """Have the sweep stopped after so long; what it yields says then that it was."""
+    passed = Event()
 
-    said: dict[str, Any] = {
-        "budget": None if trials is None else trials * definition.trial_epochs,
-        "sampler": sampler,
-        "pruning": False if no_pruning else None,
-        "asynchronous": asynchronous or None,
-    }
-    said = {key: value for key, value in said.items() if value is not None}
-    if fast:
-        from harness.training.devices import fast_settings
+    def pass_() -> None:
+        passed.set()
+        stop.set()
+        say("harness: the time is over, finishing the slices in flight", err=True)
 
-        said["base"] = with_settings(definition.base, fast_settings(definition.base.device))
-    return validated(SweepDefinition, definition.model_dump() | said)
+    timer = None if seconds is None else Timer(seconds, pass_)
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield passed
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def _run(
@@ -125,6 +149,7 @@ def _run(
     storage: str | None,
     command: str,
     quiet: bool,
+    stop: Event,
 ) -> "SweepResult":
     """Run the sweep, or go on with it, shown on stderr; the first Ctrl-C finishes what is in flight."""
     from experiments.cli.live import watch
@@ -139,7 +164,7 @@ def _run(
             tracker = MlflowTracker()
         with watch(definition, quiet) as observer:
             _say_what_waits(definition, pool.workers)
-            stop = _stop_on_signals()  # after Ray, which sets its own
+            _stop_on_signals(stop)  # after Ray, which sets its own
             try:
                 return run_sweep(name, definition, tracker, pool, observer, stop, fresh, storage, command)
             except (KeyboardInterrupt, WorkFailedError, OSError):
@@ -147,12 +172,21 @@ def _run(
                 raise
 
 
-def _command_of(experiment: str, trials: int | None, sampler: str | None, flags: dict[str, bool]) -> str:
-    """The command of a sweep, with what decides what it does; how it does it may be another on the next day."""
-    options = {"trials": None if trials is None else str(trials), "sampler": sampler}
-    words = [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
-    words += [f"--{name}" for name, said in flags.items() if said]
-    return shlex.join(["harness", "sweep", experiment, *words])
+def _say_how_long(definition: "SweepDefinition", workplace: "Workplace") -> None:
+    """How long the sweep takes until its first look, and until its last."""
+    from experiments.cli.terminal import roughly
+    from studies.forecast import measure, reckon
+
+    first = definition.looks_at[0]
+    changes = {"replicates": first} if definition.replicates > 1 else {"final_seeds": definition.final_seeds[:first]}
+    with workplace() as pool:
+        say("harness: measuring a few steps of each optimizer", err=True)
+        seconds = measure(definition, pool)
+        least = reckon(definition.model_copy(update=changes | {"looks": None}), pool.workers, seconds)
+        most = reckon(definition, pool.workers, seconds)
+    counted = "replicates" if definition.replicates > 1 else "finals"
+    last = definition.looks_at[-1]
+    say(f"harness: about {roughly(least)} for {first} {counted}, {roughly(most)} for {last} at most", err=True)
 
 
 def _print_plan(
@@ -195,11 +229,8 @@ def _say_what_waits(definition: "SweepDefinition", workers: int) -> None:
         )
 
 
-def _stop_on_signals() -> "Event":
-    """Set by the first Ctrl-C or SIGTERM, so that slices in flight are finished; the second ends at once."""
-    from threading import Event
-
-    stop = Event()
+def _stop_on_signals(stop: Event) -> None:
+    """Have the first Ctrl-C or SIGTERM stop the sweep, slices in flight being finished; the second ends at once."""
 
     def on_signal(number: int, frame: Any) -> None:  # noqa: ANN401
         if stop.is_set():
@@ -209,4 +240,3 @@ def _stop_on_signals() -> "Event":
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    return stop

@@ -89,10 +89,12 @@ def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: 
     """What a sweep would do: its budgets, for how long, and what each optimizer's study searches."""
     rungs = ", ".join(f"{rung:g}" for rung in definition.pruned_at)
     pruned = f", the best 1/{definition.reduction_factor} going on after {rungs} epochs" if rungs else ""
+    data, seeds = definition.base.dataset, ", ".join(map(str, definition.final_seeds))
+    several = f" {definition.replicates} times" if definition.replicates > 1 else ""
     say(
-        f"{name}: {definition.total_epochs} epochs of {definition.base.dataset.train_size:,} images; per optimizer "
-        f"{definition.budget} epochs of trials of {definition.trial_epochs} epochs ({definition.sampler}{pruned}), "
-        f"then finals of {definition.final_epochs} epochs on seeds {', '.join(map(str, definition.final_seeds))}"
+        f"{name}: {definition.total_epochs} epochs of {data.train_size:,} images; per optimizer"
+        f"{several} {definition.budget} epochs of trials of {definition.trial_epochs} epochs "
+        f"({definition.sampler}{pruned}), then finals of {definition.final_epochs} epochs on seeds {seeds}"
     )
     at_once = f"{workers} worker{'s' if workers > 1 else ''}"
     say(f"about {roughly(seconds)} with {at_once}, from a few steps of each optimizer measured just now")

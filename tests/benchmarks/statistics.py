@@ -32,6 +32,25 @@ def main() -> None:
             assert row["false better"] <= MOST_FALSE or "read as" in name or "fragile" in name, (name, row)
 
 
+def table_of(found: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Return the table of `reports/reading.md`: the cases that a reader may meet, and those where it fails."""
+    header = ["", "false *better*", "false *same*", "a difference of .2 is found", "half-width", "finals each"]
+    rows = [
+        [
+            name,
+            f"{row['false better']:.1%}",
+            "" if row["false same"] is None else f"{row['false same']:.1%}",
+            "" if row["finds .2"] is None else f"{row['finds .2']:.0%}",
+            f"{row['half-width']:.2f}",
+            f"{row['mean finals']:.1f}",
+        ]
+        for rows in found.values()
+        for name, row in rows.items()
+        if not name.endswith(("normal", "heavy", "luck 0.15")) and "equal spreads" not in name
+    ]
+    return markdown(header, sorted(rows, key=lambda row: ("fragile" in row[0]) + 2 * ("read as" in row[0])))
+
+
 def simulated(sweeps: int) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the rates, by what the claims are about and the case."""
     return {"claims about winners": _winners(sweeps), "claims about optimizers": _optimizers(sweeps)}

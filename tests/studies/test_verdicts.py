@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,10 +26,11 @@ from studies.verdicts import (
     survives_search_luck,
     units_until_decided,
 )
-from tests.benchmarks.statistics import MOST_FALSE, STORED, simulated
+from tests.benchmarks.statistics import MOST_FALSE, STORED, simulated, table_of
 from tests.simulated import MARGIN, finals, needed
 
 NAMES = "abcde"
+READING = Path(__file__).parents[2] / "reports" / "reading.md"
 
 
 def samples(seed=0, seeds=8, **options):
@@ -66,7 +68,7 @@ def test_intervals_of_replicates_are_tukeys_with_blocks_or_wider():
     for one, other in ((0, 1), (0, 2), (1, 2)):
         own = (units[one] - units[other]).var(ddof=1)
         assert of.widths[one, other] == pytest.approx(critical * math.sqrt(max(2 * pooled, own) / 3), rel=1e-3)
-    assert blocked(units + [10, 0, -10]).widths == pytest.approx(of.widths), (
+    assert blocked(units + np.array([10, 0, -10])).widths == pytest.approx(of.widths), (
         "what a replicate has for all is no noise"
     )
 
@@ -176,3 +178,7 @@ def test_the_stored_figures_are_those_of_the_benchmark():
                     name,
                     figure,
                 )
+
+
+def test_the_table_of_the_document_is_that_of_the_stored_figures():
+    assert table_of(json.loads(STORED.read_text(encoding="utf-8"))) in READING.read_text(encoding="utf-8")

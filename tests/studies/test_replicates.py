@@ -1,0 +1,260 @@
+"""Replicates search anew with seeds of their own, winners are confirmed, and looks decide who trains more finals."""
+
+import contextlib
+import random
+import threading
+from collections import Counter
+
+import pytest
+
+from harness.config import OwnDatasetConfig, config_hash, validated
+from harness.errors import BadInputError, SweepStopped
+from studies.definition import SweepDefinition
+from studies.executors.pool import WorkerPool
+from studies.progress import SweepObserver
+from studies.replicates import confirming, confirming_seeds, of_replicate, published_start, to_confirm, winner_of
+from studies.space import Choice, Range
+from studies.sweep import run_sweep
+from tests.benchmarks.scale import NullWorkers
+from tests.memory_tracker import MemoryTracker
+
+CHANCE = "tests.benchmarks.scale.chance"
+
+
+@pytest.fixture
+def several(definition):
+    """Three replicates of two finals, and the published start's finals."""
+    space = {"model.dropout.0": Range(low=0, high=0.5, start=0.1)}
+    return changed(definition, space=space, replicates=3, start_finals=True)
+
+
+def changed(definition, **changes):
+    return validated(SweepDefinition, definition.model_dump() | changes)
+
+
+def luck(config, step):
+    """An accuracy between .7 and .9, the better the nearer the rate is to .03; of the seed too."""
+    rate = config.optimizer.lr
+    noise = random.Random(f"{config_hash(config)} {step}").random()
+    return 0.9 - 0.1 * abs(rate - 0.03) / 0.1 - 0.02 * noise
+
+
+def swept(definition, tracker=None, workers=1, observer=None, stop=None, monkeypatch=None, chance=luck):
+    if monkeypatch is not None:
+        monkeypatch.setattr(CHANCE, chance)
+    tracker = tracker or MemoryTracker()
+    with NullWorkers(workers) as pool:
+        result = run_sweep("several", definition, tracker, WorkerPool(pool, workers), observer, stop)
+    return result, tracker
+
+
+def runs_of(tracker, stage):
+    return [run for run in tracker.runs.values() if run.tags["harness.stage"] == stage]
+
+
+def results_of(tracker):
+    """What each run has found, whatever its id."""
+    return sorted(
+        (run.tags["harness.stage"], run.tags["harness.optimizer"], run.tags["harness.config_hash"], run.outcome)
+        for run in tracker.runs.values()
+        if "harness.optimizer" in run.tags
+    )
+
+
+def test_a_replicate_has_another_search_seeds_and_split(definition):
+    second = of_replicate(definition, 1)
+    assert of_replicate(definition, 0) == definition
+    assert (second.seed, second.base.seed, second.final_seeds) == (1000, definition.base.seed + 1000, (1001, 1002))
+    assert second.base.dataset.split_seed == definition.base.dataset.split_seed + 1000
+
+
+def test_own_data_keep_their_split_which_decides_their_test_set(definition):
+    data = OwnDatasetConfig.model_construct(
+        name="mine:data", train_size=8, validation_size=4, test_size=4, split_seed=0
+    )
+    own = definition.model_copy(update={"base": definition.base.model_copy(update={"dataset": data})})
+    assert of_replicate(own, 2).base.dataset == data
+
+
+def test_seeds_that_would_meet_those_of_another_replicate_are_refused(several):
+    with pytest.raises(BadInputError, match="less than 1000"):
+        changed(several, final_seeds=(1, 1001))
+
+
+def test_all_replicates_search_and_train_their_finals(several, monkeypatch):
+    result, tracker = swept(several, monkeypatch=monkeypatch)
+    finals = runs_of(tracker, "final")
+    assert Counter(run.tags["harness.replicate"] for run in finals) == dict.fromkeys("123", 4)
+    seeds = {
+        number: {run.params["seed"] for run in finals if run.tags["harness.replicate"] == number} for number in "123"
+    }
+    assert seeds == {"1": {1, 2}, "2": {1001, 1002}, "3": {2001, 2002}}
+    for name, each in result.optimizers.items():
+        trials = [run for run in runs_of(tracker, "trial") if run.tags["harness.optimizer"] == name]
+        assert each.trials == len(trials)
+        assert (each.epochs_spent, len(each.finals)) == (3 * several.budget, 6)
+        rates = {run.params["optimizer.lr"] for run in trials if run.tags["harness.number"] != "0"}
+        assert len(rates) == len([run for run in trials if run.tags["harness.number"] != "0"]), "each drew its own"
+
+
+def test_the_published_start_is_a_final_of_each_search_that_it_has_not_won(several, monkeypatch):
+    _, tracker = swept(several, monkeypatch=monkeypatch)
+    start = published_start(several, "adam")
+    assert start == {"model.dropout.0": 0.1, "optimizer.lr": 0.01}
+    won = {
+        (run.tags["harness.optimizer"], run.tags["harness.number"])
+        for run in runs_of(tracker, "final")
+        if {key: run.params[key] for key in start} == start
+    }
+    starts = runs_of(tracker, "start")
+    trained = {(run.tags["harness.optimizer"], run.tags["harness.number"]) for run in starts}
+    assert all({key: run.params[key] for key in start} == start for run in starts)
+    assert not won & trained
+    assert len(won | trained) == 2 * 6
+    assert starts, "some search found something better"
+
+
+def test_without_a_published_start_none_is_trained(definition, monkeypatch):
+    without = changed(definition, start_finals=True)
+    assert published_start(without, "adam") is None
+    _, tracker = swept(without, monkeypatch=monkeypatch)
+    assert not runs_of(tracker, "start")
+
+
+class StopAfter(SweepObserver):
+    def __init__(self, slices):
+        self.left, self.stop = slices, threading.Event()
+
+    def trained(self, job, result):
+        self.left -= 1
+        if self.left == 0:
+            self.stop.set()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("slices", [7, 23])
+def test_interruptions_and_workers_change_nothing(several, monkeypatch, slices, workers):
+    whole = changed(several, budget=16, confirm=True, final_seeds=(1, 2))
+    _, undisturbed = swept(whole, monkeypatch=monkeypatch)
+    tracker, stops, watch = MemoryTracker(), 0, StopAfter(0)
+    while watch.left <= 0:
+        watch = StopAfter(slices)
+        with contextlib.suppress(SweepStopped):
+            swept(whole, tracker, workers, watch, watch.stop)
+        stops += watch.left <= 0
+    assert stops > 3
+    assert results_of(tracker) == results_of(undisturbed)
+
+
+def test_more_replicates_are_added_to_a_sweep_that_ended(several, monkeypatch):
+    one, three = changed(several, replicates=1), several
+    first, tracker = swept(one, monkeypatch=monkeypatch)
+    then = set(tracker.runs)
+    grown, _ = swept(three, tracker)
+    assert grown.sweep_id == first.sweep_id
+    _, anew = swept(three)
+    assert results_of(tracker) == results_of(anew)
+    assert then <= set(tracker.runs)
+    fewer, _ = swept(changed(several, replicates=2), tracker)
+    assert (fewer, len(tracker.runs)) == (grown, len(anew.runs)), "fewer change nothing"
+
+
+def test_winners_are_confirmed_on_further_seeds_out_of_the_budget(definition, monkeypatch):
+    confirmed = changed(definition, budget=16, confirm=True)
+    assert confirming(confirmed) == ((2, 1),)
+    result, tracker = swept(confirmed, monkeypatch=monkeypatch)
+    for name, each in result.optimizers.items():
+        again = [run for run in runs_of(tracker, "confirmation") if run.tags["harness.optimizer"] == name]
+        assert {run.params["seed"] for run in again} == {901}
+        assert len(again) == 2
+        assert {each.use for run in again for each in run.inputs} == {"training", "validation"}
+        assert each.epochs_spent <= confirmed.budget
+        trials = {
+            run.tags["harness.number"]: run
+            for run in runs_of(tracker, "trial")
+            if run.tags["harness.optimizer"] == name and run.outcome == "completed"
+        }
+
+        def validation(run):
+            return run.history[2]["validation/accuracy"]
+
+        best = sorted(trials.values(), key=validation, reverse=True)[:2]
+        assert {run.tags["harness.number"] for run in again} == {run.tags["harness.number"] for run in best}
+        means = {
+            run.tags["harness.number"]: (validation(run) + validation(trials[run.tags["harness.number"]])) / 2
+            for run in again
+        }
+        winner = trials[max(means, key=means.__getitem__)]
+        assert each.best["optimizer.lr"] == winner.params["optimizer.lr"]
+
+
+def test_confirmation_takes_more_rounds_where_the_budget_pays_for_it(definition):
+    many = changed(definition, budget=80, confirm=True)
+    assert confirming(many) == ((4, 1), (2, 2))
+    assert confirming_seeds(many) == [(901,), (902, 903)]
+    assert confirming_seeds(changed(many, final_seeds=(902,))) == [(901,), (903, 904)]
+    assert confirming_seeds(of_replicate(many, 1)) == [(1901,), (1902, 1903)]
+    accuracies = {0: 0.90, 1: 0.95, 2: 0.94, 3: 0.93, 4: 0.92}
+    assert to_confirm(many, accuracies, {}) == [[1, 2, 3, 4]]
+    once = {1: [0.80], 2: [0.94], 3: [0.0], 4: [0.96]}
+    assert to_confirm(many, accuracies, once) == [[1, 2, 3, 4], [2, 4]], "2 and 4 are equal, a diverged run counts 0"
+    assert winner_of(many, accuracies, once) == (2, pytest.approx(0.94)), "the earlier of equal ones"
+    all_of_them = once | {2: [0.94, 0.90, 0.90], 4: [0.96, 0.93, 0.91]}
+    assert winner_of(many, accuracies, all_of_them) == (4, pytest.approx(0.93))
+    assert winner_of(changed(many, confirm=False), accuracies, {}) == (1, 0.95)
+    assert winner_of(many, {}, {}) is None
+
+
+def test_only_what_is_undecided_trains_until_the_next_look(definition, monkeypatch):
+    def chance(config, step):
+        spread = {"sgd": 0.0005, "adam": 0.1}[config.optimizer.name]
+        return 0.8 + spread * (random.Random(config.seed).random() - 0.5)
+
+    looks = changed(definition, final_seeds=tuple(range(1, 9)), looks=(4, 8))
+    result, tracker = swept(looks, monkeypatch=monkeypatch, chance=chance)
+    assert {name: len(each.finals) for name, each in result.optimizers.items()} == {"sgd": 4, "adam": 8}
+    more, _ = swept(changed(looks, final_seeds=tuple(range(1, 13)), looks=None), tracker)
+    assert {name: len(each.finals) for name, each in more.optimizers.items()} == {"sgd": 4, "adam": 12}
+    fewer, _ = swept(changed(looks, final_seeds=(1, 2, 3), looks=None), tracker)
+    assert fewer == more
+
+
+def test_replicates_end_at_the_look_that_decides_all(several, monkeypatch):
+    apart = changed(several, replicates=6, looks=(3, 6), margin=50)
+    _, tracker = swept(apart, monkeypatch=monkeypatch)
+    assert {run.tags["harness.replicate"] for run in runs_of(tracker, "final")} == set("123")
+
+
+@pytest.mark.parametrize(
+    "looks", [(8, 4), (2, 8), (4,), (4, 16)], ids=["falling", "too few", "not to the end", "beyond it"]
+)
+def test_looks_that_are_none_are_refused(definition, looks):
+    with pytest.raises(BadInputError, match="looks"):
+        changed(definition, final_seeds=tuple(range(1, 9)), looks=looks)
+
+
+def test_proposals_are_near_the_start_near_the_best_and_of_the_whole_range(definition, monkeypatch):
+    wide = {"optimizer.lr": Range(low=1e-6, high=1.0, log=True, start=1e-2)}
+    space = {"batch_size": Choice(choices=(16, 32, 64), start=32)}
+    prior = changed(
+        definition,
+        sampler="prior",
+        budget=122,
+        trial_epochs=1,
+        pruning=False,
+        space=space,
+        spaces={"sgd": wide, "adam": wide},
+    )
+    _, tracker = swept(
+        prior, monkeypatch=monkeypatch, chance=lambda config, _: 0.9 if config.optimizer.lr == 1e-2 else 0.5
+    )
+    trials = [run for run in runs_of(tracker, "trial") if run.tags["harness.optimizer"] == "sgd"]
+    trials.sort(key=lambda run: int(run.tags["harness.number"]))
+    assert (trials[0].params["optimizer.lr"], trials[0].params["batch_size"]) == (1e-2, 32)
+    near = [1e-4 < run.params["optimizer.lr"] < 1 for run in trials[1:]]
+    by_turn = [near[turn::3] for turn in range(3)]
+    assert sum(by_turn[0]) >= 0.9 * len(by_turn[0]), "near the start"
+    assert sum(by_turn[2]) >= 0.9 * len(by_turn[2]), "near the best, which the start is"
+    assert 0.55 < sum(by_turn[1]) / len(by_turn[1]) < 0.8, "of the whole range, two thirds of which are near"
+    stays = [run.params["batch_size"] == 32 for run in trials[1::3]]
+    assert 0.5 < sum(stays) / len(stays) < 0.85
