@@ -109,6 +109,24 @@ DIFFERENCES = (
     Column("P(better)", lambda row: f"{row['probability']:.2f}"),
     Column("verdict", _verdict, "words"),
 )
+OTHER_VERDICTS = (
+    of("outcome", "words"),
+    of("better", "words"),
+    of("worse", "words", label="than"),
+    Column("by", lambda row: _amount(row, row["difference"])),
+    Column(
+        "95% interval",
+        lambda row: NOTHING if pd.isna(row["low"]) else f"{_amount(row, row['low'])} to {_amount(row, row['high'])}",
+    ),
+    Column("verdict", _verdict, "words"),
+)
+TUNING = (
+    OPTIMIZER,
+    Column("start won", lambda row: f"{row['starts_won']} of {row['searches']}"),
+    Column("points", lambda row: percent(row["difference"])),
+    INTERVAL,
+    of("in_words", "words", label="the winner is"),
+)
 FAILURES = (
     OPTIMIZER,
     of("stage"),
@@ -126,6 +144,11 @@ TRIALS = (
     Column("validation %", lambda row: percent(row["validation_accuracy"])),
     CHECK,
 )
+
+
+def _amount(row: Row, value: float) -> str:
+    """A difference of losses in nats, or a ratio of images."""
+    return f"{value:.4f}" if row["outcome"] == "loss" else f"{value:.2f}×"
 
 
 def winner_columns(keys: Sequence[str]) -> tuple[Column, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.config import DATASETS, DatasetConfig, flatten
-from harness.records import Mistakes
+from harness.config import flatten
+from harness.records import Mistakes, Stage
 from reports.caveats import Caveats, caveats
 from reports.courses import courses_frame
 from reports.optimizers import summary_frame
@@ -21,14 +21,12 @@ from reports.tables import (
     finals_by_seed,
     measured_split,
     runs_frame,
-    targets_frame,
     verdicts_frame,
 )
+from reports.targets import TESTED, target_accuracies, targets_frame, time_to_target
 from reports.tuning import Luck, TuningGain, luck_of, tuning_gains
 from reports.verdicts import Verdicts, find_verdicts, test_accuracies
 from reports.winners import Winners, find_winners, superseded, winners_frame
-
-TARGETS = (0.80, 0.90, 0.95, 0.99)  # test accuracies of a user's own data
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,15 @@ class Compute:
 class Computed:
     """What is computed of one sweep or single run, without the finals of earlier winners.
 
-    `finals` are test accuracies (fractions) by optimizer and seed, `mistakes` those of the finals, both with the best
-    optimizer first; `settings` are the configs by run id and dotted key; `seconds` are an epoch's, of the finals that
-    trained alone, by optimizer.
+    `courses` are what was measured of the finals after how many epochs; `finals` are test accuracies (fractions) by
+    optimizer and seed, `mistakes` those of the finals, both with the best optimizer first; `settings` are the configs
+    by run id and dotted key; `seconds` are an epoch's, of the finals that trained alone, by optimizer.
     """
 
     source: Source
     runs: pd.DataFrame
     epochs: pd.DataFrame
+    courses: pd.DataFrame
     settings: Mapping[str, Mapping[str, Any]]
     winners: Winners
     verdicts: Verdicts
@@ -74,17 +73,9 @@ class Computed:
         return measured_split(self.epochs)
 
     @cached_property
-    def courses(self) -> pd.DataFrame:
-        """What was measured of the finals after how many epochs."""
-        ids = set(self.runs.loc[self.runs["stage"] == "final", "run_id"])
-        finals = [run for run in self.source.runs if run.run_id in ids]
-        return courses_frame(finals, self.epochs[self.epochs["run_id"].isin(ids)], self.split)
-
-    @cached_property
     def targets(self) -> pd.DataFrame:
         """When each final reached each target, the best optimizer first."""
-        dataset = self.source.definition.base.dataset
-        accuracies = DATASETS[dataset.name].targets if isinstance(dataset, DatasetConfig) else TARGETS
+        accuracies = target_accuracies(self.source.definition, self.winners)
         return targets_frame(self.runs, self.courses, self.seconds, self.summary["optimizer"].tolist(), accuracies)
 
     @cached_property
@@ -119,13 +110,16 @@ def compute(source: Source) -> Computed:
     winners = find_winners(runs, definition, source.configs.get)
     replaced = superseded(source.runs, winners, definition)
     runs, epochs = (frame[~frame["run_id"].isin(replaced)] for frame in (runs, epochs))
-    verdicts = find_verdicts(runs, definition, winners)
+    courses = _courses(source, runs, epochs)
+    target = time_to_target(runs, courses, definition, target_accuracies(definition, winners)[TESTED])
+    verdicts = find_verdicts(runs, definition, winners, target if winners else None)
     summary = summary_frame(runs, winners, optimizers, verdicts)
     quiet = summary[summary["train_seconds"].notna()]
     return Computed(
         source=source,
         runs=runs,
         epochs=epochs,
+        courses=courses,
         settings={run_id: flatten(config) for run_id, config in source.configs.items()},
         winners=winners,
         verdicts=verdicts,
@@ -137,6 +131,13 @@ def compute(source: Source) -> Computed:
         against=caveats(runs, source.mistakes, optimizers),
         compute=taken,
     )
+
+
+def _courses(source: Source, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """What was measured of the finals after how many epochs."""
+    ids = set(runs.loc[runs["stage"] == Stage.FINAL, "run_id"])
+    finals = [run for run in source.runs if run.run_id in ids]
+    return courses_frame(finals, epochs[epochs["run_id"].isin(ids)], measured_split(epochs))
 
 
 def _by_optimizer(

@@ -50,7 +50,7 @@ class OptimizerResult(FrozenModel):
     (`best`) and validation accuracy; `winner_is_start` says whether that is the published start, in every replicate.
     `finals` are test accuracies, of `final_seeds` in their order; `ci` holds their
     mean with 95% confidence, `selected_mean` is that at the epoch which validation selects. `tiers`: from 1, the
-    best; two optimizers share one if and only if they can't be told apart. `edges` says where the winner is at the
+    best; of two optimizers in one none is shown to be better. `edges` says where the winner is at the
     end of what was searched, empty where nowhere. `command` trains with the winner's hyperparameters again.
     """
 

@@ -165,6 +165,7 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "compute": said.computed.compute,
         "answer": said.answer,
         "checks": [each.model_dump() for each in said.sanity],
+        "luck": said.computed.luck,
         "tables": shown_tables(said),
         "recipes": said.recipes,
     }

@@ -8,7 +8,7 @@ import pandas as pd
 from reports import columns, optimizers
 from reports.columns import Column, Row, Table, percent
 from reports.contents import Contents
-from reports.tables import targets_summary
+from reports.targets import targets_summary
 from reports.winners import hyperparameters
 
 
@@ -21,7 +21,8 @@ def _of_finals(said: Contents) -> dict[str, Table]:
     summary = _records(said, "summary")
     star = " * not fully tuned: its best is at the edge of what was searched."
     reached = targets_summary(said.tables["targets"])
-    verdicts, of_optimizers = said.computed.verdicts, said.computed.verdicts.of_optimizers
+    verdicts = said.computed.verdicts
+    units = "replicates" if verdicts.of_optimizers else "finals"
     return {
         "optimizers": Table(
             "Test accuracy by optimizer",
@@ -33,13 +34,29 @@ def _of_finals(said: Contents) -> dict[str, Table]:
         "differences": Table(
             "Differences between optimizers",
             columns.DIFFERENCES,
-            [
-                row | {"tested": not pd.isna(row["low"]), "units": "replicates" if of_optimizers else "finals"}
-                for row in _records(said, "differences")
-            ],
+            [row | {"tested": not pd.isna(row["low"]), "units": units} for row in _records(said, "differences")],
             f"About {verdicts.population}. All intervals hold together in at least 19 of 20 such sweeps; a pair is "
             f"the same where its interval lies within {percent(verdicts.margin)} points. P(better): how often "
             "a final of the one is above one of the other.",
+        ),
+        "others": Table(
+            "Verdicts on loss and on the time to a target",
+            columns.OTHER_VERDICTS,
+            [
+                row | {"outcome": _outcome(row["outcome"], verdicts.target), "units": units}
+                for row in _records(said, "verdicts")
+                if row["outcome"] != "accuracy"
+            ],
+            "Judged as accuracy is, the intervals of each outcome together. Loss in nats, its margin an eighth of "
+            "the lowest; images until the target as ratios, the same within 1.25; of a run that never came there "
+            "those of its whole training, so that a ratio is at least that.",
+        ),
+        "tuning": Table(
+            "Did tuning help?",
+            columns.TUNING,
+            [gain.model_dump() | {"in_words": gain.in_words} for gain in said.computed.gains],
+            "Each winner less the published start of its search, in test accuracy on the same seeds. The intervals "
+            "of all optimizers hold together (Student's t on the pairs, Bonferroni).",
         ),
         "targets": Table(
             "Time to target accuracies",
@@ -49,6 +66,10 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "seeds; in brackets how many of the seeds got there. Never: half of them or more did not.",
         ),
     }
+
+
+def _outcome(outcome: str, target: float | None) -> str:
+    return f"images to {target:.1%}" if outcome == "images_to_target" and target is not None else outcome
 
 
 def _of_trials(said: Contents) -> dict[str, Table]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ import pandas as pd
 from harness.errors import brief
 from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
 from harness.tracking.tracker import TrackedRun
-from reports.curves import median_or_never
 from reports.statistics import probability_above
 from reports.trajectories import epochs_spent, epochs_trained, last_accuracy
 from reports.verdicts import PairVerdict, Verdicts
@@ -109,51 +107,6 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdi
 def verdicts_frame(verdicts: Verdicts) -> pd.DataFrame:
     """One row per outcome and pair of optimizers: the fields of `reports.verdicts.PairVerdict`."""
     return pd.DataFrame([each.model_dump() for each in verdicts.pairs], columns=list(PairVerdict.model_fields))
-
-
-def targets_frame(
-    runs: pd.DataFrame,
-    courses: pd.DataFrame,
-    seconds: Mapping[str, float],
-    optimizers: Sequence[str],
-    targets: Sequence[float],
-) -> pd.DataFrame:
-    """When the finals that completed or diverged reached each target: one row per optimizer, seed and target.
-
-    Columns: optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was measured;
-    fraction), epochs (until the first point of the course that is at the target or above; infinite where it never got
-    there), seconds (of training: these epochs at `seconds` an epoch, the optimizer's on a quiet machine).
-    """
-    ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
-    rows = []
-    for optimizer in optimizers:
-        for final in ended[ended["optimizer"] == optimizer].to_dict("records"):
-            course = courses[courses["run_id"] == final["run_id"]]
-            for target in targets:
-                count = float(course.loc[course["accuracy"] >= target, "epochs"].min())
-                count = math.inf if math.isnan(count) else count
-                at = {"optimizer": optimizer, "seed": final["seed"], "target": target}
-                rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
-    return pd.DataFrame(rows, columns=["optimizer", "seed", "target", "epochs", "seconds"])
-
-
-def targets_summary(targets: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row per optimizer: for each target, how many seeds reached it, and the median epochs and seconds until then.
-
-    The median is None where half of the seeds or more never got there.
-    """
-    rows = []
-    for optimizer, mine in targets.groupby("optimizer", sort=False):
-        cells = []
-        for target, of in mine.groupby("target"):
-            reached = int(np.isfinite(of["epochs"]).sum())
-            epochs = median_or_never(of["epochs"].tolist())
-            seconds = median_or_never(of["seconds"].tolist()) if of["seconds"].notna().all() else None
-            cells.append(
-                {"target": target, "reached": reached, "seeds": len(of), "epochs": epochs, "seconds": seconds}
-            )
-        rows.append({"optimizer": optimizer, "targets": cells})
-    return rows
 
 
 def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:

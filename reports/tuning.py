@@ -38,7 +38,12 @@ class TuningGain(FrozenModel):
         if self.difference is None:
             return "the published start was not measured"
         if self.verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER):
-            return f"{'better' if self.difference > 0 else 'worse'} than the published start by {self._range}"
+            than = f"{'better' if self.difference > 0 else 'worse'} than the published start"
+            return (
+                f"{than} by {self._range}"
+                if self.verdict is Verdict.BETTER
+                else f"{than}, but by less than the margin"
+            )
         if self.verdict is Verdict.SAME:
             return "the same as the published start, within the margin"
         return "undecided against the published start" + (f", from {self._range}" if self.low is not None else "")

@@ -108,8 +108,23 @@ class Verdicts:
         return "these winners, on new seeds and this test set"
 
 
+@dataclass(frozen=True)
+class TimeToTarget:
+    """The images until each final's first point at or above a target accuracy, infinite where it never came there.
+
+    `points` is the median number of points until then, by optimizer, and `horizon` the images of a whole final.
+    `least_variance` is that of the logarithm of images which are only known to a point.
+    """
+
+    accuracy: float
+    images: Values
+    points: Mapping[str, float]
+    horizon: float
+    least_variance: float
+
+
 def find_verdicts(
-    runs: pd.DataFrame, definition: SweepDefinition, winners: Winners, target: "TimeToTarget | None" = None
+    runs: pd.DataFrame, definition: SweepDefinition, winners: Winners, target: TimeToTarget | None = None
 ) -> Verdicts:
     """Take the verdicts of the finals in the frame of runs, which holds none of earlier winners.
 
@@ -141,19 +156,6 @@ def find_verdicts(
         else None,
         looks=definition.looks_at,
     )
-
-
-@dataclass(frozen=True)
-class TimeToTarget:
-    """The images until each final's first point at or above a target accuracy, infinite where it never came there.
-
-    `step` are the images between two points, `horizon` those of a whole final.
-    """
-
-    accuracy: float
-    images: Values
-    step: float
-    horizon: float
 
 
 def test_accuracies(runs: pd.DataFrame, definition: SweepDefinition) -> dict[str, dict[int, dict[int, float | None]]]:
@@ -262,7 +264,7 @@ class _Evidence:
         }
         known = {name: images for name, images in known.items() if images}
         never = any(np.mean(np.isinf(images)) > MOST_NEVER for images in known.values())
-        if never or any(median(images) < LEAST_POINTS * target.step for images in known.values()):
+        if never or min(target.points.values(), default=0) < LEAST_POINTS:
             return []
 
         def of(images: float | None) -> float | None:
@@ -272,9 +274,7 @@ class _Evidence:
             name: {number: {seed: of(each) for seed, each in by_seed.items()} for number, by_seed in of_name.items()}
             for name, of_name in target.images.items()
         }
-        every = [each for images in known.values() for each in images if math.isfinite(each)]
-        within_steps = float(np.mean([math.log(each / (each - target.step)) ** 2 for each in every])) / 12
-        pairs = self.pairs(logs, within_steps)
+        pairs = self.pairs(logs, target.least_variance)
         found = [self.verdict("images_to_target", pair, math.log(RATIO_MARGIN)) for pair in pairs]
         return [
             each.model_copy(

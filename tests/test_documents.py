@@ -47,7 +47,7 @@ BENCHMARK = "tests/test_benchmarks.py::test_a_benchmark_leaves_its_figures_with_
 CLI = "tests/experiments/test_cli.py"
 CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_of_which_parts_are_killed"
 DASHBOARD = "tests/studies/test_optuna.py::test_the_dashboard_answers_with_the_sweeps_studies"
-KNOWN_ANSWER = "tests/experiments/test_shipped.py::test_an_optimizer_is_tied_with_itself"
+KNOWN_ANSWER = "tests/experiments/test_shipped.py::test_an_optimizer_is_never_better_than_itself"
 SERVED = (
     "tests/harness/test_models.py::test_the_winner_of_a_sweep_is_registered_and_served_without_our_package_or_pickle"
 )
@@ -72,7 +72,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"mlflow ui": UI,
     r"(pip install )?optuna-dashboard.*": DASHBOARD,
     r"python -m tests\.benchmarks statistics": (
-        "tests/reports/test_statistics.py::test_at_most_one_null_sweep_in_twenty_claims_a_better_optimizer"
+        "tests/studies/test_verdicts.py::test_at_most_one_sweep_in_twenty_claims_what_is_false"
     ),
     r"python -m tests\.benchmarks known_answers": KNOWN_ANSWER,
     r"apt-get install chromium": ".ci/run",

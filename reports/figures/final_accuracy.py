@@ -54,7 +54,11 @@ class FinalAccuracy:
             text += f"; {worst.optimizer} the lowest, {worst.mean:.2%}"
         first = {rank for each in self.optimizers for rank in each.tiers.split(", ") if rank}
         if len(self.optimizers) > 1 and len(best.values) >= LEAST_SEEDS:
-            text += ". None is told apart beyond noise" if len(first) == 1 else f". They are in {len(first)} tiers"
+            text += (
+                ". None is shown to be better than another"
+                if len(first) == 1
+                else f". They are in {len(first)} tiers"
+            )
         if self.majority is not None:
             text += f". Always saying class {self.majority.name} would give {self.majority.share:.2%}"
         return text + "."

@@ -1,4 +1,4 @@
-"""The two sweeps whose answer is known, in full."""
+"""The sweeps whose answer is known, in full."""
 
 import json
 import os
@@ -7,13 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+RISK = 0.04  # of a false claim, as blocks are judged
 COMMAND = [sys.executable, "-c", "from experiments.cli import main; main()"]
 
 
 def main() -> None:
-    """Adam is tied with itself, and better than Adam at a ruined learning-rate range"""
+    """Adam is not better than itself, better at a usual learning-rate range than at a ruined one, and beaten by no luck"""
     with tempfile.TemporaryDirectory() as folder:
-        for name, expected in (("null", "Tied: "), ("planted", "adam is the best, ")):
+        for name, better in (("null", set()), ("planted", {"adam"}), ("lucky", {"adam", None})):
             done = subprocess.run(
                 [*COMMAND, "sweep", name, "--json"],
                 cwd=folder,
@@ -21,6 +22,7 @@ def main() -> None:
                 stdout=subprocess.PIPE,
                 check=True,
             )
-            answer = json.loads(done.stdout)["answer"]
-            print(f"{name}: {' '.join(answer)}")
-            assert answer[0].startswith(expected), answer[0]
+            found = json.loads(done.stdout)
+            print(f"{name}: {' '.join(found['answer'])}")
+            shown = {each["better"] for each in found["differences"] if each["p"] < RISK}
+            assert shown == better or (None in better and shown <= better), found["verdicts"]

@@ -263,9 +263,8 @@ def test_a_learning_rate_of_another_name_is_the_learning_rate_of_its_optimizer()
         }
     )
     settings = {"id": {"optimizer.learning_rate": 0.9, "batch_size": 32}}
-    winners = {
-        "mine": Winner("mine", "id", 0.8, None, settings["id"], edges(settings["id"], definition.searched("mine")))
-    }
+    at_ends = edges(settings["id"], definition.searched("mine"))
+    winners = {"mine": (Winner("mine", 1, 0, "id", 0.8, None, settings["id"], at_ends, is_start=False),)}
     found = learning_rates(runs, settings, winners, definition)
     assert found.points["mine"][0].value == 0.9
     assert found.at_edge == {"mine": "widen above"}

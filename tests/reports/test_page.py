@@ -95,7 +95,7 @@ def test_a_subset_is_marked_on_page_figures_and_every_row(report):
     assert "Subset." in report.files["report.html"].decode()
     tables = [content.decode().splitlines() for name, content in report.files.items() if name.endswith(".csv")]
     assert all(line.endswith(",True") for table in tables for line in table[1:])
-    assert len(tables) == 8
+    assert len(tables) == 10
 
 
 def digests():
@@ -254,7 +254,7 @@ def test_why_trials_and_finals_did_not_complete_is_beside_their_outcomes(only_sv
     ]
     assert json.loads(report.files["report.json"])["failures"][0]["cause"] == short
     assert f"3 trials failed, at the cost of budget (most often {short})" in report.answer[1]
-    assert f"left out: adam ({not_finite})" in report.answer[1]
+    assert f"nothing is claimed of adam ({not_finite})" in report.answer[1]
     page = report.files["report.html"].decode()
     assert page.count(short) == 1 + 1 + 2  # in the answer, once for all, and with each of the two trials
     assert "before it went on" not in page

@@ -1,0 +1,193 @@
+"""The report's verdicts: on accuracy, loss and time, what tuning gained, and where the luck comes from."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.records import Outcome, Stage
+from reports.targets import target_accuracies, time_to_target
+from reports.tuning import luck_of, tuning_gains
+from reports.verdicts import TimeToTarget
+from reports.winners import Winner
+from studies.verdicts import Verdict
+from tests.reports.judged import definition_of, frame_of, judged
+from tests.simulated import replicates
+
+CALM = {1: 0.985, 2: 0.9852, 3: 0.9848, 4: 0.985}
+
+
+def shifted(by):
+    return {seed: each + by for seed, each in CALM.items()}
+
+
+def winner(name, accuracy=0.98, replicate=1, is_start=False):
+    return Winner(name, replicate, 0, "id", accuracy, None, {}, (), is_start)
+
+
+def test_loss_is_judged_beside_accuracy_with_a_margin_of_its_own():
+    losses = {"adam": {seed: 0.05 + seed / 1e4 for seed in CALM}, "sgd": {seed: 0.08 + seed / 1e4 for seed in CALM}}
+    verdicts = judged({"adam": CALM, "sgd": CALM}, losses)
+    found = {each.outcome: each for each in verdicts.pairs}
+    assert found["accuracy"].verdict is Verdict.SAME
+    assert (found["loss"].better, found["loss"].verdict) == ("adam", Verdict.BETTER)
+    assert found["loss"].difference == pytest.approx(0.03)
+    assert found["loss"].search_luck is None
+
+
+def test_a_better_winner_says_how_much_luck_of_a_search_it_survives():
+    of_winners = judged({"adam": CALM, "sgd": shifted(-0.01)}).accuracy[0]
+    assert of_winners.verdict is Verdict.BETTER
+    assert 0.0025 < of_winners.search_luck < 0.0030, "sqrt(((D / c)^2 - se^2) / 2), where c is 2.45"
+    several = {
+        name: {1000 * r + s: m + s / 1e4 for r in range(3) for s in (1, 2)} for name, m in (("a", 0.9), ("b", 0.8))
+    }
+    several["a"][1] += 1e-4
+    assert judged(several, replicates=3).accuracy[0].search_luck is None
+
+
+def test_an_undecided_pair_says_what_would_decide_it():
+    noisy = {"adam": {1: 0.98, 2: 0.99, 3: 0.985}, "sgd": {1: 0.97, 2: 0.985, 3: 0.98}}
+    (pair,) = judged(noisy).accuracy
+    assert pair.verdict is Verdict.UNDECIDED
+    width = pair.difference - pair.low
+    assert pair.more == math.ceil(3 * (width / pair.difference) ** 2)
+
+
+def test_the_margin_is_declared_or_an_eighth_of_the_best_winners_error():
+    assert judged({"adam": CALM}, margin=0.3).margin == pytest.approx(0.003)
+    definition = definition_of({"adam": CALM, "sgd": CALM}, margin=None)
+    from reports.verdicts import find_verdicts
+
+    winners = {"adam": (winner("adam", 0.984),), "sgd": (winner("sgd", 0.97),)}
+    assert find_verdicts(frame_of({"adam": CALM}), definition, winners).margin == 0.002
+
+
+def time(images, points=9.0, horizon=1000.0):
+    return TimeToTarget(
+        0.97, {name: {1: of} for name, of in images.items()}, dict.fromkeys(images, points), horizon, 0.0
+    )
+
+
+def test_the_time_to_a_target_is_judged_as_a_ratio():
+    images = {"adam": {1: 100.0, 2: 110, 3: 105, 4: 102}, "sgd": {1: 300.0, 2: 310, 3: 330, 4: 290}}
+    finals = dict.fromkeys(images, CALM)
+    (found,) = (each for each in judged(finals, target=time(images)).pairs if each.outcome == "images_to_target")
+    assert (found.better, found.verdict) == ("adam", Verdict.BETTER)
+    assert found.low < found.difference < found.high
+    assert found.difference == pytest.approx(
+        math.exp(np.log([300, 310, 330, 290]).mean() - np.log([100, 110, 105, 102]).mean())
+    )
+
+
+def test_a_target_that_is_often_missed_or_at_once_reached_has_no_verdict():
+    finals = {"adam": CALM, "sgd": CALM}
+    missed = {"adam": {seed: 100.0 + seed for seed in CALM}, "sgd": {1: math.inf, 2: 100.0, 3: 90.0, 4: 80.0}}
+    quick = {name: {seed: 100.0 + seed for seed in CALM} for name in finals}
+    assert judged(finals, target=time(missed)).target is None
+    assert judged(finals, target=time(quick, points=4.0)).target is None
+    assert judged(finals, target=time(quick)).target == 0.97
+
+
+def test_targets_come_from_the_winners_errors_in_tuning():
+    definition = definition_of({"adam": CALM, "sgd": CALM})
+    winners = {"adam": (winner("adam", 0.98),), "sgd": (winner("sgd", 0.96), winner("sgd", 0.97, replicate=2))}
+    assert target_accuracies(definition, winners) == pytest.approx((0.88, 0.94, 0.9625), abs=0.0006)
+    assert target_accuracies(definition, {}) == (0.97, 0.98, 0.985, 0.99)
+
+
+def test_time_is_counted_to_the_first_point_at_the_target():
+    runs = frame_of({"adam": {1: 0.98}}).assign(run_id="a")
+    courses = pd.DataFrame({"run_id": ["a"] * 3, "epochs": [0.5, 0.25, 1.0], "accuracy": [0.97, 0.9, 0.98]})
+    found = time_to_target(runs, courses, definition_of({"adam": {1: 0.98}}), 0.97)
+    assert found.images == {"adam": {1: {1: 25_000}}}
+    assert (found.points, found.horizon) == ({"adam": 2}, 50_000)
+    assert found.least_variance == pytest.approx(math.log(2) ** 2 / 12)
+    assert time_to_target(runs, courses, definition_of({"adam": {1: 0.98}}), 0.99).points == {"adam": math.inf}
+
+
+def gains(winners, starts, **changes):
+    finals = frame_of({"adam": {seed: each for of in winners.values() for seed, each in of.items()}})
+    before = frame_of({"adam": starts}).assign(stage=Stage.START)
+    definition = definition_of({"adam": CALM}, start_finals=True, **changes)
+    found = {"adam": tuple(winner("adam", replicate=number, is_start=won) for number, won in winners)}
+    (gain,) = tuning_gains(pd.concat([finals, before], ignore_index=True), definition, found, margin=0.002)
+    return gain
+
+
+def test_tuning_is_judged_against_the_published_start_on_the_same_seeds():
+    better = gains({(1, False): shifted(0.01)}, {seed: each - seed / 1e4 for seed, each in CALM.items()})
+    assert (better.verdict, better.starts_won) == (Verdict.BETTER, 0)
+    assert better.difference == pytest.approx(0.01025)
+    assert better.in_words.startswith("better than the published start by 1.0")
+    slightly = gains({(1, False): CALM}, {seed: each - seed / 1e5 for seed, each in CALM.items()})
+    assert slightly.in_words == "better than the published start, but by less than the margin"
+    same = gains({(1, False): CALM}, {seed: each - (-1) ** seed / 1e4 for seed, each in CALM.items()})
+    assert same.in_words == "the same as the published start, within the margin"
+    unmeasured = gains({(1, False): CALM}, {})
+    assert unmeasured.in_words == "the published start was not measured"
+    won = gains({(1, True): CALM}, {})
+    assert (won.in_words, won.difference) == ("the search found nothing better than the published start", 0)
+
+
+def test_a_replicate_that_the_start_won_counts_as_no_gain():
+    winners = {
+        (1, True): {1: 0.98, 2: 0.981},
+        (2, False): {1001: 0.98, 1002: 0.982},
+        (3, False): {2001: 0.983, 2002: 0.981},
+    }
+    starts = {1001: 0.979, 1002: 0.980, 2001: 0.979, 2002: 0.981}
+    gain = gains(winners, starts, replicates=3, final_seeds=[1, 2])
+    assert gain.difference == pytest.approx((0 + 0.0015 + 0.002) / 3)
+    assert (gain.searches, gain.starts_won, gain.verdict) == (3, 1, Verdict.UNDECIDED)
+    assert gain.in_words.startswith("undecided against the published start, from -0.")
+
+
+def test_luck_is_told_apart_by_seeds_and_searches():
+    rng = np.random.default_rng(0)
+    search, seed = 0.002, 0.001
+    searches = search * rng.normal(size=(8, 40, 1)) + seed * rng.normal(size=(8, 40, 2))
+    luck = luck_of(
+        {
+            str(name): {number: dict(enumerate(each)) for number, each in enumerate(of)}
+            for name, of in enumerate(searches)
+        }
+    )
+    assert luck.seeds == pytest.approx(seed, rel=0.1)
+    assert luck.searches == pytest.approx(search, rel=0.1)
+    assert luck.search_low < luck.searches < luck.search_high
+    assert luck_of({"a": {1: {1: 0.9, 2: 0.8}, 2: {3: 0.9, 4: 0.8}}}) is None
+
+
+def test_the_interval_of_a_searchs_luck_holds_it_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    held = []
+    for _ in range(300):
+        table = 0.002 * rng.normal(size=(5, 4, 1)) + 0.001 * rng.normal(size=(5, 4, 2))
+        luck = luck_of(
+            {str(row): {n: dict(enumerate(each)) for n, each in enumerate(of)} for row, of in enumerate(table)}
+        )
+        held.append(luck.search_low <= 0.002 <= luck.search_high)
+    assert np.mean(held) >= 0.92
+
+
+def test_replicates_that_are_not_whole_are_in_no_claim():
+    table = replicates(np.random.default_rng(2), 1, 4, 0.05)[0] / 100 + 0.98
+    finals = {
+        name: {1000 * number + seed: value for number, value in enumerate(row) for seed in (1, 2)}
+        for name, row in zip(("sgd", "adam", "adagrad", "adadelta", "rmsprop"), table, strict=True)
+    }
+    three = judged({name: {s: v for s, v in of.items() if s < 3000} for name, of in finals.items()}, replicates=3)
+    del finals["adam"][3002]
+    cut_off = judged(finals, replicates=4, looks=[3, 4])
+    assert cut_off.replicates == 3
+    assert [each.difference for each in cut_off.accuracy] == pytest.approx(
+        [each.difference for each in three.accuracy]
+    )
+
+
+def test_a_final_that_failed_is_lost():
+    finals = {"adam": CALM, "sgd": CALM | {2: None}}
+    assert judged(finals).lost == ("sgd",)
+    assert set(frame_of(finals)["outcome"]) == {Outcome.COMPLETED, Outcome.DIVERGED}
