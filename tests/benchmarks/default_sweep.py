@@ -6,22 +6,31 @@ from pathlib import Path
 from scipy import stats
 
 from tests.contenders.record import contend, record
-from tests.contenders.sweeps import Sweeps, best_finals, finals, require_small_workers, table, times_sooner
+from tests.contenders.sweeps import (
+    Sweeps,
+    best_finals,
+    default_sweep,
+    finals,
+    require_small_workers,
+    table,
+    times_sooner,
+)
 from tests.mnist_folder import write_mnist
 
+EPOCHS = default_sweep().final_epochs
 ROUNDS = 2  # each of other seeds, so that the finals are not of one lucky or unlucky search
 PLAIN = "optuna-plain"
 LEAST = {"float32": 3.5, "fast": 5.0}
 
 
 def main() -> None:
-    """`make sweep`, two workers, against one Optuna study with a plain loop and as many configurations; finals too"""
+    """the first replicate of `make sweep`, two workers, against one Optuna study with a plain loop and as many configurations; finals too"""
     measured: Sweeps = {}
     with tempfile.TemporaryDirectory() as folder:
         write_mnist(Path(folder))
 
         def sweep(name: str, module: str, variant: str) -> None:
-            measured.setdefault(name, []).extend(contend(module, variant, Path(folder), 2))
+            measured.setdefault(name, []).extend(contend(module, variant, Path(folder), EPOCHS))
             print(f"{name}: {measured[name][-1]}", flush=True)
 
         for seed in range(ROUNDS):
