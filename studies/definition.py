@@ -229,6 +229,14 @@ class SweepDefinition(FrozenModel):
         """After how many epochs a trial is measured to be judged: the rungs, and the ends of its epochs."""
         return tuple(sorted({*self.pruned_at, *range(1, self.trial_epochs + 1)}))
 
+    def halved(self, trials: int) -> float:
+        """Return the epochs of so many trials that begin together, the best of them going on at each rung."""
+        epochs, before = 0.0, 0.0
+        for rung in self.pruned_at:
+            epochs += trials * (rung - before)
+            trials, before = math.ceil(trials / self.reduction_factor), rung
+        return epochs + trials * (self.trial_epochs - before)
+
     def trial_config(self, name: str, values: Mapping[str, Any]) -> RunConfig:
         """Return the config of a trial of that optimizer with the searched values.
 

@@ -80,7 +80,7 @@ class Search:
         current = self._last_round() if self._running else []
         left = self._left + sum(trial.images for trial in current)
         limit = self._longest(left)
-        size = min(self._definition.at_once, left // self._whole) or (limit > 0)
+        size = self._fitting(left) or (limit > 0)
         with self._storage.together():
             of_round = current[0].round if current else self._next_round()
             current += [self._ask(of_round, limit) for _ in range(size - len(current))]
@@ -128,7 +128,7 @@ class Search:
     @property
     def epochs_spent(self) -> float:
         """The epochs of the trials that have ended."""
-        return self._spent / self._definition.images(self.name, 1)
+        return self._spent / self._epoch
 
     @property
     def _whole(self) -> int:
@@ -144,6 +144,20 @@ class Search:
         """Return the last milestone, in epochs, to which so many images bring a trial; 0 where there is none."""
         milestones = self._definition.milestones
         return max((each for each in milestones if self._definition.images(self.name, each) <= left), default=0)
+
+    def _fitting(self, left: int) -> int:
+        """Return how many trials of a round so many images pay for, whichever of them go on."""
+        definition = self._definition
+        size = min(definition.at_once, left // self._whole)
+        if any(trial.outcome is not None for trial in self._trials) or definition.asynchronous:
+            return size  # all of a round may be better than those of before
+        halved = (size for size in range(definition.at_once, 0, -1) if definition.halved(size) * self._epoch <= left)
+        return max(size, next(halved, 0))
+
+    @property
+    def _epoch(self) -> int:
+        """The images of an epoch."""
+        return self._definition.images(self.name, 1)
 
     @property
     def best(self) -> tuple[dict[str, Any], float] | None:

@@ -24,7 +24,7 @@ LEAST = {"float32": 3.5, "fast": 5.0}
 
 
 def main() -> None:
-    """the first replicate of `make sweep`, two workers, against one Optuna study with a plain loop and as many configurations; finals too"""
+    """`make sweep`, its first replicate, against one Optuna study with a plain loop and as many configurations"""
     measured: Sweeps = {}
     with tempfile.TemporaryDirectory() as folder:
         write_mnist(Path(folder))
