@@ -23,7 +23,7 @@ from reports.tables import (
     runs_frame,
     verdicts_frame,
 )
-from reports.targets import TESTED, target_accuracies, targets_frame, time_to_target
+from reports.targets import judged_target, target_accuracies, targets_frame, time_to_target
 from reports.tuning import Luck, TuningGain, luck_of, tuning_gains
 from reports.verdicts import Verdicts, find_verdicts, test_accuracies
 from reports.winners import Winners, find_winners, superseded, winners_frame
@@ -111,8 +111,9 @@ def compute(source: Source) -> Computed:
     replaced = superseded(source.runs, winners, definition)
     runs, epochs = (frame[~frame["run_id"].isin(replaced)] for frame in (runs, epochs))
     courses = _courses(source, runs, epochs)
-    target = time_to_target(runs, courses, definition, target_accuracies(definition, winners)[TESTED])
-    verdicts = find_verdicts(runs, definition, winners, target if winners else None)
+    target = judged_target(winners)
+    timed = None if target is None else time_to_target(runs, courses, definition, target)
+    verdicts = find_verdicts(runs, definition, winners, timed)
     summary = summary_frame(runs, winners, optimizers, verdicts)
     quiet = summary[summary["train_seconds"].notna()]
     return Computed(

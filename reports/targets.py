@@ -16,8 +16,8 @@ from reports.winners import Winners
 from studies.definition import SweepDefinition
 
 OF_OWN_DATA = (0.80, 0.90, 0.95, 0.99)  # where no winner says what can be reached
-ERRORS = (4.0, 2.0, 1.25)  # times the median winner's validation error
-TESTED = 1  # of them, the one whose time is judged
+TESTED = 2.0  # times the median winner's validation error: the target whose time is judged
+ERRORS = (4.0, TESTED, 1.25)
 
 
 def target_accuracies(definition: SweepDefinition, winners: Winners) -> tuple[float, ...]:
@@ -25,11 +25,22 @@ def target_accuracies(definition: SweepDefinition, winners: Winners) -> tuple[fl
 
     So they are chosen before a final is seen. Of a single run, which has no winner, they are the dataset's.
     """
-    errors = [1 - each.validation_accuracy for of in winners.values() for each in of]
-    if errors and median(errors) > 0:
-        return tuple(dict.fromkeys(round(max(0.0, 1 - times * median(errors)), 3) for times in ERRORS))
+    targets = [target for times in ERRORS if (target := _at_error(winners, times)) is not None]
+    if targets:
+        return tuple(dict.fromkeys(targets))
     dataset = definition.base.dataset
     return DATASETS[dataset.name].targets if isinstance(dataset, DatasetConfig) else OF_OWN_DATA
+
+
+def judged_target(winners: Winners) -> float | None:
+    """Return the target whose time is judged; None where no winner says one that is above 0."""
+    return _at_error(winners, TESTED)
+
+
+def _at_error(winners: Winners, times: float) -> float | None:
+    errors = [1 - each.validation_accuracy for of in winners.values() for each in of]
+    target = round(1 - times * median(errors), 3) if errors else 0.0
+    return target if 0 < target < 1 else None
 
 
 def time_to_target(

@@ -45,9 +45,12 @@ class Convergence:
 
     @property
     def finding(self) -> str:
-        """Who is ahead after the first epoch and after the last."""
+        """Say who is ahead after the first epoch and after the last, which may be the same."""
         first = max(self.courses, key=_after_an_epoch)
         last = max(self.courses, key=lambda each: each.accuracy[-1][0])
+        if max(each.epochs[-1] for each in self.courses) <= 1:
+            accuracy = last.accuracy[-1][0]
+            return f"{last.optimizer} is ahead at the end, at a median {self.split} accuracy of {accuracy:.2%}."
         ahead = f"{first.optimizer} is ahead after the first epoch, at a median {self.split} accuracy of "
         also = "and" if last is first else last.optimizer
         return f"{ahead}{_after_an_epoch(first):.2%}; {also} after the last, at {last.accuracy[-1][0]:.2%}."

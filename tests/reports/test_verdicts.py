@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from harness.records import Outcome, Stage
-from reports.targets import target_accuracies, time_to_target
+from reports.targets import judged_target, target_accuracies, time_to_target
 from reports.tuning import luck_of, tuning_gains
 from reports.verdicts import TimeToTarget
 from reports.winners import Winner
@@ -95,6 +95,9 @@ def test_targets_come_from_the_winners_errors_in_tuning():
     winners = {"adam": (winner("adam", 0.98),), "sgd": (winner("sgd", 0.96), winner("sgd", 0.97, replicate=2))}
     assert target_accuracies(definition, winners) == pytest.approx((0.88, 0.94, 0.9625), abs=0.0006)
     assert target_accuracies(definition, {}) == (0.97, 0.98, 0.985, 0.99)
+    bad = {"adam": (winner("adam", 0.3),)}
+    assert (target_accuracies(definition, bad), judged_target(bad)) == ((0.125,), None), "below 0 there is no target"
+    assert target_accuracies(definition, {"adam": (winner("adam", 1.0),)}) == (0.97, 0.98, 0.985, 0.99)
 
 
 def test_time_is_counted_to_the_first_point_at_the_target():
