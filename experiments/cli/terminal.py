@@ -93,8 +93,8 @@ def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: 
     several = f" {definition.replicates} times" if definition.replicates > 1 else ""
     say(
         f"{name}: {definition.total_epochs} epochs of {data.train_size:,} images; per optimizer"
-        f"{several} {definition.budget} epochs of trials of {definition.trial_epochs} epochs "
-        f"({definition.sampler}{pruned}), then finals of {definition.final_epochs} epochs on seeds {seeds}"
+        f"{several} {_epochs(definition.budget)} of trials of {_epochs(definition.trial_epochs)} "
+        f"({definition.sampler}{pruned}), then finals of {_epochs(definition.final_epochs)} on seeds {seeds}"
     )
     at_once = f"{workers} worker{'s' if workers > 1 else ''}"
     say(f"about {roughly(seconds)} with {at_once}, from a few steps of each optimizer measured just now")
@@ -107,6 +107,10 @@ def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: 
             if optimizer == "all" or key not in shared:
                 table.add_row(optimizer, key, dimension.describe())
     wide_console().print("", table, sep="\n")
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def workers_table(workers: Sequence[str | None]) -> Table:

@@ -58,7 +58,7 @@ def test_each_says_its_command_cost_and_measured_result(name):
 
 def test_a_space_grows_with_the_budget_as_the_tuning_playbook_advises():
     few, some, many = (
-        set(catalog.load_sweep("optimizers").sweep.model_copy(update={"budget": 2 * trials}).searched("adam"))
+        set(catalog.load_sweep("optimizers").sweep.model_copy(update={"budget": trials}).searched("adam"))
         for trials in (9, 10, 26)
     )
     assert few == {"optimizer.lr", "batch_size", "model.dropout.0", "model.dropout.1"}
@@ -93,8 +93,11 @@ def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
         ({"sampler": "grid", "pruning": False}, "budget 6: expected 64, the 32 points of sgd's grid at 2 epochs"),
         ({"optimizers": ["sgdd"]}, "did you mean 'sgd'"),
         ({"variants": {"a/b": {}}}, "variant 'a/b': expected a name of letters, digits, spaces, '_', '-' and '.'"),
-        ({"sampler": "bayes"}, "sweep.sampler 'bayes': expected one of tpe, random, sobol, grid"),
-        ({"sampler": "tbe"}, "sweep.sampler 'tbe': expected one of tpe, random, sobol, grid; did you mean 'tpe'?"),
+        ({"sampler": "bayes"}, "sweep.sampler 'bayes': expected one of tpe, prior, random, sobol, grid"),
+        (
+            {"sampler": "tbe"},
+            "sweep.sampler 'tbe': expected one of tpe, prior, random, sobol, grid; did you mean 'tpe'?",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_refused_in_one_line_that_names_it(change, message):
@@ -131,8 +134,8 @@ def test_a_missing_field_is_named():
 
 def answer_on_a_subset(name: str) -> tuple[str, ...]:
     definition = catalog.load_sweep(name).sweep
-    small = with_settings(definition.base, {"dataset.train_size": 1_000, "dataset.validation_size": 500})
-    changes = {"base": small, "budget": 3, "trial_epochs": 1, "final_epochs": 1, "subset": True}
+    small = with_settings(definition.base, {"dataset.train_size": 640, "dataset.validation_size": 320})
+    changes = {"base": small, "start_finals": False, "subset": True}
     inline = WorkerPool(InlineExecutor(), 1, write_mnist(Path("data"), test=1_000))
     result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), inline)
     return contents(read_source(result.sweep_id)).answer
