@@ -90,6 +90,9 @@ def _verdict(row: Row) -> str:
     """Say the verdict, and what would decide it."""
     more: float | None = row["more"]
     units = row["units"]
+    if not pd.isna(row.get("search_luck")):
+        luck = percent(row["search_luck"])
+        return f"{row['verdict']}; of the optimizers too where a search's luck has an s.d. below {luck}"
     return str(row["verdict"]) if pd.isna(more) else f"{row['verdict']}: about {int(more)} {units} would decide"
 
 

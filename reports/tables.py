@@ -82,9 +82,23 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdi
 
     Columns: better, worse, seeds (the fewest finals of the two), mean, low, high (fractions; the intervals of all
     pairs hold together), p, probability (of a final of `better` being above one of `worse`), told_apart, verdict,
-    more (finals or replicates that would decide it, None where it is decided or nothing is known).
+    more (finals or replicates that would decide it, None where it is decided or nothing is known), search_luck (of a
+    better winner, the s.d. of a search's luck up to which the optimizer is better too; a fraction).
     """
-    columns = ["better", "worse", "seeds", "mean", "low", "high", "p", "probability", "told_apart", "verdict", "more"]
+    columns = [
+        "better",
+        "worse",
+        "seeds",
+        "mean",
+        "low",
+        "high",
+        "p",
+        "probability",
+        "told_apart",
+        "verdict",
+        "more",
+        "search_luck",
+    ]
     rows = [
         {
             "better": each.better,
@@ -98,6 +112,7 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdi
             "told_apart": each.told_apart,
             "verdict": each.verdict,
             "more": each.more,
+            "search_luck": each.search_luck,
         }
         for each in verdicts.accuracy
     ]

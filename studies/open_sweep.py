@@ -157,6 +157,10 @@ class Replicate:
             if final is not None:
                 yield final
 
+    def seeds_of_finals(self, optimizer: str) -> set[int]:
+        """Return the seeds on which the optimizer's winner was trained; looks may have left out some."""
+        return {int(final.tags[Tag.NUMBER]) for final in self.winners_finals(optimizer)}
+
     def completed_finals(self, optimizer: str) -> list[FoundRun]:
         """Return the finals of the optimizer's winner that came to their end."""
         finals = self.winners_finals(optimizer)

@@ -132,8 +132,9 @@ def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
         sweep.read_recorded()
         before = look
     if definition.start_finals:
-        starts = [partial(replicate.start_final, name, seed) for seed in seeds for name in definition.optimizers]
-        sweep.run(Whole(starts), workers)
+        trained = {name: replicate.seeds_of_finals(name) for name in definition.optimizers}
+        starts = [(name, seed) for seed in seeds for name in definition.optimizers if seed in trained[name]]
+        sweep.run(Whole(partial(replicate.start_final, *each) for each in starts), workers)
 
 
 def _finals(replicate: Replicate, names: Sequence[str], seeds: Sequence[int], quiet: bool) -> list[Opening]:

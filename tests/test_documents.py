@@ -43,6 +43,7 @@ PROGRAMS = ("harness", "make", "python", "pip", "mlflow", "ray", "apt-get", "exp
 SHELL, TOML, PYTHON = "", "toml", "python"
 SMALL = ["--data-dir", "data", "--epochs", "1", "--set", "dataset.train_size=160"]
 
+ADJUSTED = "tests/experiments/test_adjusting.py::test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on"
 BENCHMARK = "tests/test_benchmarks.py::test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of"
 CLI = "tests/experiments/test_cli.py"
 CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_of_which_parts_are_killed"
@@ -68,6 +69,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"(pip install optimizer-harness\[system\]|export MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=true)": SYSTEM,
     r"pip wheel --no-deps \.": WHEEL,
     r"mlflow models serve .*": SERVED,
+    r"harness sweep optimizers --(replicates|until|for) .*": ADJUSTED,
     r"(mlflow server|ray start|export|pip install optimizer-harness)\b.*": CLUSTER,
     r"mlflow ui": UI,
     r"(pip install )?optuna-dashboard.*": DASHBOARD,

@@ -210,9 +210,12 @@ def test_only_what_is_undecided_trains_until_the_next_look(definition, monkeypat
         spread = {"sgd": 0.0005, "adam": 0.1}[config.optimizer.name]
         return 0.8 + spread * (random.Random(config.seed).random() - 0.5)
 
-    looks = changed(definition, final_seeds=tuple(range(1, 9)), looks=(4, 8))
+    space = {"model.dropout.0": Range(low=0, high=0.5, start=0.1)}
+    looks = changed(definition, final_seeds=tuple(range(1, 9)), looks=(4, 8), space=space, start_finals=True)
     result, tracker = swept(looks, monkeypatch=monkeypatch, chance=chance)
     assert {name: len(each.finals) for name, each in result.optimizers.items()} == {"sgd": 4, "adam": 8}
+    starts = Counter(run.tags["harness.optimizer"] for run in runs_of(tracker, "start"))
+    assert all(starts[name] in (0, len(each.finals)) for name, each in result.optimizers.items())
     more, _ = swept(changed(looks, final_seeds=tuple(range(1, 13)), looks=None), tracker)
     assert {name: len(each.finals) for name, each in more.optimizers.items()} == {"sgd": 4, "adam": 12}
     fewer, _ = swept(changed(looks, final_seeds=(1, 2, 3), looks=None), tracker)
