@@ -69,9 +69,7 @@ def test_a_replicate_has_another_search_seeds_and_split(definition):
 
 
 def test_own_data_keep_their_split_which_decides_their_test_set(definition):
-    data = OwnDatasetConfig.model_construct(
-        name="mine:data", train_size=8, validation_size=4, test_size=4, split_seed=0
-    )
+    data = OwnDatasetConfig(name="tests.own.shapes:bars", train_size=64, validation_size=16, test_size=16)
     own = definition.model_copy(update={"base": definition.base.model_copy(update={"dataset": data})})
     assert of_replicate(own, 2).base.dataset == data
 
