@@ -37,6 +37,11 @@ class Stage(StrEnum):
     FINAL = "final"
     START = "start"
 
+    def of_number(self, number: int | str) -> str:
+        """Say which run of a sweep it is: by the trial's number in its study, or by the final's seed."""
+        words = {Stage.TRIAL: "trial {}", Stage.CONFIRMATION: "trial {} again", Stage.FINAL: "final, seed {}"}
+        return words.get(self, "published start, seed {}").format(number)
+
     @property
     def is_tuning(self) -> bool:
         """Whether its runs are part of a search, spend its budget and never see the test set."""

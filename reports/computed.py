@@ -25,7 +25,7 @@ from reports.tables import (
 )
 from reports.targets import judged_target, target_accuracies, targets_frame, time_to_target
 from reports.tuning import Luck, TuningGain, luck_of, tuning_gains
-from reports.verdicts import Verdicts, find_verdicts, test_accuracies
+from reports.verdicts import Verdicts, final_accuracies, find_verdicts
 from reports.winners import Winners, find_winners, superseded, winners_frame
 
 
@@ -81,7 +81,7 @@ class Computed:
     @cached_property
     def luck(self) -> Luck | None:
         """Where the luck of the finals comes from; None where too few replicates say it."""
-        return luck_of(test_accuracies(self.runs, self.source.definition))
+        return luck_of(final_accuracies(self.runs, self.source.definition))
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:

@@ -8,10 +8,11 @@ import pandas as pd
 
 from harness.records import Outcome, Stage
 from reports.columns import INTERVAL, NOTHING, OPTIMIZER, Column, Row, in_epochs, of, percent, three_digits
-from reports.statistics import LEAST_SEEDS, summarize, tiers
+from reports.statistics import summarize, tiers
 from reports.tables import finals_by_seed, most_common
 from reports.verdicts import Verdicts
 from reports.winners import Winners
+from studies.definition import LEAST_UNITS
 
 TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
 SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
@@ -36,7 +37,7 @@ def _mean_on_terminal(row: Row) -> str:
 
 
 def _interval_on_terminal(row: Row) -> str:
-    return f"{row['low']:.2%} to {row['high']:.2%}" if row["seeds"] >= LEAST_SEEDS else ""
+    return f"{row['low']:.2%} to {row['high']:.2%}" if row["seeds"] >= LEAST_UNITS else ""
 
 
 MARKED = Column("optimizer", _marked, "name")

@@ -16,8 +16,6 @@ from scipy import stats
 from harness.config import FrozenModel
 from studies.definition import LEAST_UNITS, LEVEL
 
-LEAST_SEEDS = LEAST_UNITS
-
 Values = Sequence[float] | NDArray[np.float64]
 AccuracyBySeed = Mapping[str, Mapping[int, float]]  # accuracy of each optimizer by seed
 
@@ -88,7 +86,7 @@ class SweepChange(FrozenModel):
 
 
 def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepChange]:
-    """Return the change of each optimizer with finals in both. Below `LEAST_SEEDS` on a side none is told apart."""
+    """Return the change of each optimizer with finals in both. Below `LEAST_UNITS` on a side none is told apart."""
     shared = [name for name in before if before[name] and after.get(name)]
     tests = [_welch(list(before[name].values()), list(after[name].values())) for name in shared]
     corrected = _holm([p for _, _, p in tests])
@@ -101,19 +99,19 @@ def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepCh
             low=low,
             high=high,
             p=p,
-            tested=min(len(before[name]), len(after[name])) >= LEAST_SEEDS,
+            tested=min(len(before[name]), len(after[name])) >= LEAST_UNITS,
         )
         for name, (low, high, _), p in zip(shared, tests, corrected, strict=True)
     ]
 
 
 def _welch(ones: Sequence[float], others: Sequence[float]) -> tuple[float | None, float | None, float]:
-    """Interval of the difference of means and p; no p below `LEAST_SEEDS`, or where nothing varies."""
+    """Interval of the difference of means and p; no p below `LEAST_UNITS`, or where nothing varies."""
     if min(len(ones), len(others)) < 2 or max(np.ptp(ones), np.ptp(others)) < 1e-12:
         return None, None, 1.0
     test = stats.ttest_ind(others, ones, equal_var=False)
     low, high = test.confidence_interval(LEVEL)
-    enough = min(len(ones), len(others)) >= LEAST_SEEDS
+    enough = min(len(ones), len(others)) >= LEAST_UNITS
     return float(low), float(high), float(test.pvalue) if enough else 1.0
 
 

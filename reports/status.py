@@ -12,13 +12,6 @@ from reports.trajectories import epochs_spent, epochs_trained
 from reports.winners import Winner, best_winner, find_winners, superseded
 from studies.definition import SweepDefinition
 
-IN_WORDS = {
-    Stage.TRIAL: "trial {}",
-    Stage.CONFIRMATION: "trial {} again",
-    Stage.FINAL: "final, seed {}",
-    Stage.START: "published start, seed {}",
-}
-
 
 class StudyProgress(FrozenModel):
     """One optimizer's part. `best` is a validation accuracy (fraction); `running` is in words."""
@@ -121,5 +114,4 @@ def _whole_epochs(run: TrackedRun) -> int:
 def _describe(run: TrackedRun, definition: SweepDefinition) -> str:
     stage, number = Stage(run.tags[Tag.STAGE]), run.tags[Tag.NUMBER]
     limit = definition.trial_epochs if stage.is_tuning else definition.final_epochs
-    which = IN_WORDS[stage].format(number)
-    return f"{which}, epoch {_epochs(run):.1f} of {limit}"
+    return f"{stage.of_number(number)}, epoch {_epochs(run):.1f} of {limit}"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.config import FrozenModel
 from harness.records import Outcome, Stage
-from reports.winners import Winners
+from reports.winners import ENDED, Winners
 from studies.definition import LEAST_UNITS, SweepDefinition
 from studies.replicates import of_replicate
 from studies.verdicts import (
@@ -32,10 +32,8 @@ Measured = Literal["accuracy", "loss", "images_to_target"]
 RATIO_MARGIN = 1.25  # of times to a target, within which they are the same
 LEAST_POINTS = 5  # at which a course was measured before the median reaches a target, for a verdict on it
 MOST_NEVER = 0.2  # of an optimizer's finals that may miss a target, for a verdict on it
-ENDED = (Outcome.COMPLETED, Outcome.DIVERGED, Outcome.FAILED)
-Values = Mapping[
-    str, Mapping[int, Mapping[int, float | None]]
-]  # by optimizer, replicate and seed; None of a lost one
+# by optimizer, replicate and seed; None of a final that was lost
+Values = Mapping[str, Mapping[int, Mapping[int, float | None]]]
 
 
 class PairVerdict(FrozenModel):
@@ -91,13 +89,14 @@ class Verdicts:
 
     @property
     def enough(self) -> bool:
-        """Whether there are finals or replicates enough for any verdict."""
-        units = [self.replicates] if self.of_optimizers else list(self.finals.values())
-        return bool(units) and min(units) >= LEAST_UNITS
+        """Whether there are finals of two optimizers, or replicates, enough for a verdict."""
+        if self.of_optimizers:
+            return self.replicates >= LEAST_UNITS
+        return sum(count >= LEAST_UNITS for count in self.finals.values()) > 1
 
     @property
     def accuracy(self) -> list[PairVerdict]:
-        """Those on accuracy."""
+        """Return the verdicts on accuracy."""
         return [each for each in self.pairs if each.outcome == "accuracy"]
 
     @property
@@ -131,7 +130,7 @@ def find_verdicts(
     With one replicate they are of the finals until the last look that was reached; with several, of the means of the
     whole ones. An optimizer that lost a final is shown to be neither better nor the same.
     """
-    accuracies = test_accuracies(runs, definition)
+    accuracies = final_accuracies(runs, definition)
     losses = _values(runs, definition, lambda row: -row["test_loss"])
     best = [mean(each.validation_accuracy for each in of) for of in winners.values() if of]
     margin = margin_in(definition, best)
@@ -158,7 +157,9 @@ def find_verdicts(
     )
 
 
-def test_accuracies(runs: pd.DataFrame, definition: SweepDefinition) -> dict[str, dict[int, dict[int, float | None]]]:
+def final_accuracies(
+    runs: pd.DataFrame, definition: SweepDefinition
+) -> dict[str, dict[int, dict[int, float | None]]]:
     """Return that of each final that has ended (a fraction), by optimizer, replicate and seed; None of a lost one."""
     return _values(runs, definition, lambda row: row["test_accuracy"])
 
@@ -172,8 +173,8 @@ def _values(
     for name in definition.optimizers:
         for row in ended[ended["optimizer"] == name].to_dict("records"):
             completed = row["outcome"] == Outcome.COMPLETED and not pd.isna(row["test_accuracy"])
-            of_replicate_ = found.setdefault(name, {}).setdefault(int(row["replicate"]), {})
-            of_replicate_[int(row["seed"])] = float(value(row)) if completed else None
+            by_seed = found.setdefault(name, {}).setdefault(int(row["replicate"]), {})
+            by_seed[int(row["seed"])] = float(value(row)) if completed else None
     return found
 
 

@@ -149,7 +149,7 @@ def run_jobs(
     Raises:
         BadInputError: a worker finds no such data or own parts, or others.
         WorkFailedError: workers die again and again, the queue gives up, or the tracking store was away for too long.
-        KeyboardInterrupt: `stop` was set, or Ctrl-C came.
+        KeyboardInterrupt: Ctrl-C came.
     """
     work = _Work(queue, pool, tracker, observers)
     while True:
@@ -166,8 +166,6 @@ def run_jobs(
         lost = [job for future in done if (job := work.take(future))]
         if lost:
             work.begin_anew(lost)
-    if stop.is_set():
-        raise KeyboardInterrupt
 
 
 class _Work:

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 from harness.config import OwnModelConfig, RunConfig, config_hash, parse_config, with_settings
-from harness.errors import WorkFailedError
+from harness.errors import SweepStopped, WorkFailedError
 from harness.open_run import broken_outcome, close_broken_run, close_run, open_run, run_name
 from harness.provenance.origin import Origin, load_cached_splits
 from harness.records import METRIC_NAMES, Outcome, Stage, Tag
@@ -55,8 +55,14 @@ class Sweep:
             self.replicates = [Replicate(self, number) for number in range(self.definition.replicates)]
 
     def run(self, queue: Queue, at_a_time: int) -> None:
-        """The queue's jobs to their ends."""
+        """Bring the queue's jobs to their ends.
+
+        Raises:
+            SweepStopped: `stop` was set.
+        """
         run_jobs(queue, self.pool, at_a_time, self.tracker, self.observers, self.stop)
+        if self.stop.is_set():
+            raise SweepStopped(self.sweep_id)
 
     def completed_finals(self, optimizer: str) -> list[FoundRun]:
         """Return the finals of the optimizer's winners that came to their end, of all replicates."""

@@ -21,13 +21,7 @@ LATEST = 8  # slices, as which the next ones are expected to be: a machine may g
 
 def describe(job: Job) -> str:
     """A trial, confirmation or final, in words."""
-    words = {
-        Stage.TRIAL: f"trial {job.number}",
-        Stage.CONFIRMATION: f"trial {job.number} again",
-        Stage.FINAL: f"final, seed {job.number}",
-        Stage.START: f"published start, seed {job.number}",
-    }
-    return words[job.stage]
+    return job.stage.of_number(job.number)
 
 
 def part_of(stage: Stage) -> Stage:

@@ -6,7 +6,6 @@ from threading import Event
 from typing import get_args
 
 from harness.config import canonical_json, config_hash
-from harness.errors import SweepStopped
 from harness.export import export_model
 from harness.lock import only_process
 from harness.records import DEFINITION_ARTIFACT, IMPORTANCES_ARTIFACT, DatasetUse, Outcome, Stage, Tag
@@ -55,7 +54,8 @@ def run_sweep(
         WorkFailedError: trials fail one after the other, workers die again and again, or the tracking store was away
             for too long.
         ConnectionError: the database is away.
-        SweepStopped: `stop` was set, or Ctrl-C came.
+        SweepStopped: `stop` was set, and what was in flight is recorded.
+        KeyboardInterrupt: Ctrl-C came.
     """
     database = Database(storage) if storage else None
     begun = begin_sweep(name, definition, tracker, pool.data_dir, storage, fresh)
@@ -104,9 +104,6 @@ def _run_to_the_end(sweep: Sweep, data: Splits, observer: SweepObserver) -> None
         sweep.read_recorded()
         mark_superseded(sweep)
         tracker.log_metrics(sweep_id, summary_metrics(result_of(sweep)), step=definition.total_epochs)
-    except KeyboardInterrupt as error:
-        sweep.break_off(error)
-        raise SweepStopped(sweep_id) from error
     except BaseException as error:
         sweep.break_off(error)
         raise

@@ -114,7 +114,7 @@ def _critical_value(groups: int, degrees: float, level: float) -> float:
 
 
 class Intervals(NamedTuple):
-    """Of all pairs of groups: differences, half-widths, degrees of freedom. Arrays of (..., groups, groups).
+    """The differences of all pairs of groups, half-widths and degrees of freedom. Arrays of (..., groups, groups).
 
     A half-width is infinite where nothing is known of a pair's spread.
     """
@@ -259,7 +259,11 @@ def at_last_look(
         reached = look
         for name in needed:
             seen[name] = [value for seed in seeds[:look] if (value := finals[name][seed]) is not None]
-        whole = {name: values for name, values in seen.items() if None not in finals[name].values()}
+        whole = {
+            name: values
+            for name, values in seen.items()
+            if all(finals[name].get(seed, 0.0) is not None for seed in seeds[:look])
+        }
         needed = in_need_of_finals(whole, margin, level)
     return reached, seen
 

@@ -4,9 +4,11 @@ Accuracies are in points. Noise is of one seed; the luck of a search is what opt
 their searches found, and is skewed to the left: a search can miss much, and win little.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from studies.verdicts import LEVEL, NOISY_SHARE, Intervals, blocked, games_howell
+from studies.verdicts import LEVEL, NOISY_SHARE, Intervals, games_howell
 
 MARGIN = 0.2
 SPREADS = (0.05, 0.08, 0.05, 0.17, 0.20)  # s.d. of a seed by optimizer, as a sweep of the chapter's network had them
@@ -91,6 +93,10 @@ def of_pairs(values: np.ndarray) -> np.ndarray:
     return values[..., *np.triu_indices(values.shape[-1], 1)]
 
 
-def in_blocks(units: np.ndarray) -> Intervals:
-    """Return the intervals of replicates."""
-    return blocked(units)
+def sweeps(count: int, seeds: int, effect: float = 0.0) -> Iterator[dict[str, dict[int, float]]]:
+    """Return sweeps of five optimizers, `a` better by `effect`: accuracies (fractions) in steps of 1/10,000."""
+    rng = np.random.default_rng([seeds, round(effect * 1e6)])
+    equal = finals(rng, count, seeds, (0.1,) * 5, "normal")
+    for values in 0.985 + equal / 100:
+        values[0] += effect
+        yield {name: dict(enumerate(np.round(row, 4).tolist(), 1)) for name, row in zip("abcde", values, strict=True)}

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from harness.config import AnyDatasetConfig
 from reports.caveats import Majority
 from reports.figures.style import COLOURS, GREY, Look, Width, drawable, figure, looks
-from reports.statistics import LEAST_SEEDS
+from studies.definition import LEAST_UNITS
 
 # of the chapter's program on all 60,000 images after two epochs: `harness run chapter`
 CHAPTER = 0.9847
@@ -53,7 +53,7 @@ class FinalAccuracy:
         if best is not worst:
             text += f"; {worst.optimizer} the lowest, {worst.mean:.2%}"
         first = {rank for each in self.optimizers for rank in each.tiers.split(", ") if rank}
-        if len(self.optimizers) > 1 and len(best.values) >= LEAST_SEEDS:
+        if len(self.optimizers) > 1 and len(best.values) >= LEAST_UNITS:
             text += (
                 ". None is shown to be better than another"
                 if len(first) == 1
@@ -67,8 +67,8 @@ class FinalAccuracy:
     def window(self) -> tuple[float, float]:
         """What the larger panel shows of the scale (fractions): all seeds, and the intervals that are drawn."""
         values = [value for each in self.optimizers for value in each.values]
-        lows = [each.low for each in self.optimizers if each.low is not None and len(each.values) >= LEAST_SEEDS]
-        highs = [each.high for each in self.optimizers if each.high is not None and len(each.values) >= LEAST_SEEDS]
+        lows = [each.low for each in self.optimizers if each.low is not None and len(each.values) >= LEAST_UNITS]
+        highs = [each.high for each in self.optimizers if each.high is not None and len(each.values) >= LEAST_UNITS]
         low, high = min(values + lows), max(values + highs)
         margin = max(high - low, 0.001) * 0.08
         return max(0.0, low - margin), min(1.0, high + margin)
@@ -92,7 +92,7 @@ class FinalAccuracy:
             for row, text in enumerate(["tier", *(each.tiers for each in self.optimizers)], -1):
                 axis.text(1.02, max(row, -0.75), text, va="center", transform=axis.get_yaxis_transform())
         parts = ["test accuracy (%), zoomed: a point a seed", "the line their mean"]
-        if max(len(each.values) for each in self.optimizers) >= LEAST_SEEDS:
+        if max(len(each.values) for each in self.optimizers) >= LEAST_UNITS:
             parts.append("below it its 95% interval")
         axis.xaxis.set_major_locator(MaxNLocator(8 if width == "page" else 4))
         axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
@@ -135,7 +135,7 @@ class FinalAccuracy:
         axis.plot(values, [row] * len(values), look.marker, color=look.colour, alpha=0.75)
         if len(values) > 1:
             axis.plot([100 * finals.mean] * 2, [row - 0.28, row + 0.28], color=look.colour, linewidth=2)
-        if finals.low is not None and finals.high is not None and len(values) >= LEAST_SEEDS:
+        if finals.low is not None and finals.high is not None and len(values) >= LEAST_UNITS:
             axis.plot([100 * finals.low, 100 * finals.high], [row + 0.28] * 2, color=look.colour, alpha=0.6)
 
 

@@ -17,7 +17,6 @@ from tests.contenders.sweeps import (
 )
 from tests.mnist_folder import write_mnist
 
-EPOCHS = default_sweep().final_epochs
 ROUNDS = 2  # each of other seeds, so that the finals are not of one lucky or unlucky search
 PLAIN = "optuna-plain"
 LEAST = {"float32": 3.5, "fast": 5.0}
@@ -30,7 +29,7 @@ def main() -> None:
         write_mnist(Path(folder))
 
         def sweep(name: str, module: str, variant: str) -> None:
-            measured.setdefault(name, []).extend(contend(module, variant, Path(folder), EPOCHS))
+            measured.setdefault(name, []).extend(contend(module, variant, Path(folder), default_sweep().final_epochs))
             print(f"{name}: {measured[name][-1]}", flush=True)
 
         for seed in range(ROUNDS):

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from studies.verdicts import Intervals, games_howell
+from studies.verdicts import Intervals, blocked, games_howell
 from tests.contenders.record import markdown
-from tests.simulated import MARGIN, SPREADS, at_looks, better, finals, in_blocks, of_pairs, replicates, same
+from tests.simulated import MARGIN, NOISES, SPREADS, at_looks, better, finals, of_pairs, replicates, same
 
 STORED = Path(__file__).parent / "stored" / "statistics.json"
 SWEEPS = 4000
@@ -117,7 +117,7 @@ def _optimizers(sweeps: int) -> dict[str, dict[str, Any]]:
             rng, sweeps, 5, luck, ELEVEN
         )
         for seeds in (8, 16):
-            one_search = luck * np.array([_skewed(rng, 5) for _ in range(sweeps)])[..., None]
+            one_search = luck * NOISES["skewed"](rng, (sweeps, 5))[..., None]
             intervals = _unpaired(finals(rng, sweeps, seeds) + one_search)
             cases[f"one search, {seeds} finals, read as about optimizers, search luck {luck:.2f}"] = {
                 "false better": float(np.mean(_any([better(intervals)]))),
@@ -130,16 +130,12 @@ def _optimizers(sweeps: int) -> dict[str, dict[str, Any]]:
     return cases
 
 
-def _skewed(rng: np.random.Generator, size: int) -> np.ndarray:
-    return (4 - rng.gamma(4, 1, size)) / 2
-
-
 def _of_replicates(
     rng: np.random.Generator, sweeps: int, count: int, luck: float, spreads: tuple[float, ...]
 ) -> dict[str, Any]:
-    null = in_blocks(replicates(rng, sweeps, count, luck, spreads))
-    real = in_blocks(replicates(rng, sweeps, count, luck, spreads, (0.2,) + (0.0,) * (len(spreads) - 1)))
-    edge = in_blocks(replicates(rng, sweeps, count, luck, spreads, tuple(_ladder(len(spreads))[:, 0])))
+    null = blocked(replicates(rng, sweeps, count, luck, spreads))
+    real = blocked(replicates(rng, sweeps, count, luck, spreads, (0.2,) + (0.0,) * (len(spreads) - 1)))
+    edge = blocked(replicates(rng, sweeps, count, luck, spreads, tuple(_ladder(len(spreads))[:, 0])))
     return {
         "false better": float(np.mean(_any([better(null)]))),
         "false same": float(np.mean(_any([same(edge, MARGIN) & _truly_apart(len(spreads))]))),

@@ -57,12 +57,13 @@ def test_coordinator_killed_then_ctrl_c_once_twice_and_sigterm(
     printed = stopped_by_signal(sweep(), signal.SIGINT)
     assert "finishing the slices in flight" in printed
     assert "the same command goes on" in printed
+    assert "report: " in printed
 
     twice = sweep()
     twice.wait_for("epoch ")
     twice.signal_group(signal.SIGINT)
     twice.wait_for("again ends at once")
-    stopped_by_signal(twice, signal.SIGINT)
+    assert "report: " not in stopped_by_signal(twice, signal.SIGINT)
 
     stopped_by_signal(sweep(), signal.SIGTERM)
     sweep().end_with(0)

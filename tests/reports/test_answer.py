@@ -8,8 +8,8 @@ import pytest
 from reports.answer import answer, sanity
 from reports.caveats import Caveats, EqualFinals, Majority
 from studies.verdicts import Verdict
-from tests.null_sweeps import sweeps
 from tests.reports.judged import judged
+from tests.simulated import sweeps
 
 
 def summary(finals, **columns):
@@ -98,6 +98,14 @@ def test_nothing_is_claimed_of_an_optimizer_that_lost_a_final():
     mine = [each for each in verdicts.pairs if "a" in (each.better, each.worse)]
     assert {(each.verdict, each.low, each.more) for each in mine} == {(Verdict.UNDECIDED, None, None)}
     assert "a is better" not in " ".join(said(finals, of=verdicts))
+
+
+def test_an_optimizer_that_lost_all_its_finals_hides_no_verdict_on_the_others():
+    finals = next(iter(sweeps(1, 10, effect=0.01)))
+    verdicts = judged(finals | {"b": dict.fromkeys(finals["b"])})
+    assert verdicts.enough
+    assert {each.worse for each in verdicts.accuracy if each.told_apart and each.better == "a"} == {"c", "d", "e"}
+    assert said(finals | {"b": {}}, of=verdicts)[0].startswith("a is the best, at ")
 
 
 def test_every_caveat_that_applies_is_said():

@@ -68,6 +68,24 @@ def test_the_same_past_gives_the_same_trials_by_whatever_process(opened, sampler
     assert finish(opened("disturbed", **changes)) == alone
 
 
+@pytest.mark.parametrize(("budget", "first"), [(3, 1), (6, 8), (9, 8)])
+def test_the_first_round_holds_what_its_halving_pays_for(opened, budget, first):
+    halving = {"trial_epochs": 3, "rungs": (0.375, 0.75), "reduction_factor": 4, "at_once": 8, "budget": budget}
+    search = opened(**halving)
+    assert len(search.ask()) == first
+    for number in range(first):
+        search.tell(number, Outcome.PRUNED, [0.5], 0)
+    assert len(search.ask()) == budget // 3, "later all of a round may be better than those of before"
+
+
+def test_a_process_that_ended_within_the_first_round_goes_on_with_it(opened):
+    halving = {"trial_epochs": 3, "rungs": (0.375, 0.75), "reduction_factor": 4, "at_once": 8, "budget": 6}
+    search = opened(**halving)
+    asked = search.ask()
+    search.tell(0, Outcome.PRUNED, [0.5], EPOCH)
+    assert opened(**halving).ask() == asked[1:]
+
+
 def test_a_journal_that_ends_anywhere_goes_on_to_the_same_trials(opened, tmp_path):
     changes = {"at_once": 3, "budget": 15}
     alone = finish(opened(**changes))

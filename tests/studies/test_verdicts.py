@@ -126,6 +126,8 @@ def test_verdicts_are_those_of_the_last_look_that_was_reached():
     assert at_last_look(six, seeds, looks, MARGIN, 0.975) == (4, {name: each[:4] for name, each in noisy.items()})
     begun = whole | {"c": {1: noisy["c"][0]}}
     assert at_last_look(begun, seeds, looks, MARGIN, 0.975) == (0, {name: [] for name in NAMES})
+    later = whole | {"c": whole["c"] | {8: None}}
+    assert at_last_look(later, seeds, looks, MARGIN, 0.975) == (8, noisy | {"c": noisy["c"][:7]}), "lost after a look"
     lost = whole | {"c": dict.fromkeys(seeds)}
     assert at_last_look(lost, seeds, looks, MARGIN, 0.975)[1]["c"] == []
 
