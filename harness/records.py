@@ -165,12 +165,14 @@ class Mistakes(FrozenModel):
 
     `class_names` are as many as the model has outputs, which may be more than there are classes in the data.
     `confusion` counts images: a row a ground truth, a column a prediction. `most_confident` are the twenty wrong
-    predictions of highest probability (fewer where there are fewer), the highest first; ties by index.
+    predictions of highest probability (fewer where there are fewer), the highest first; ties by index. `wrong` are
+    the indices of all images that it got wrong; None in a run of version 0.1, which kept the twenty alone.
     """
 
     class_names: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     most_confident: tuple[Mistake, ...]
+    wrong: tuple[int, ...] | None = None
 
 
 class RunRecord(FrozenModel):

@@ -11,6 +11,7 @@ from harness.config import flatten
 from harness.records import Mistakes, Stage
 from reports.caveats import Caveats, caveats
 from reports.courses import courses_frame
+from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.optimizers import summary_frame
 from reports.source import Source
 from reports.tables import (
@@ -24,7 +25,7 @@ from reports.tables import (
     verdicts_frame,
 )
 from reports.targets import judged_target, target_accuracies, targets_frame, time_to_target
-from reports.tuning import Luck, TuningGain, luck_of, tuning_gains
+from reports.tuning import TuningGain, tuning_gains
 from reports.verdicts import Verdicts, final_accuracies, find_verdicts
 from reports.winners import Winners, find_winners, superseded, winners_frame
 
@@ -81,7 +82,9 @@ class Computed:
     @cached_property
     def luck(self) -> Luck | None:
         """Where the luck of the finals comes from; None where too few replicates say it."""
-        return luck_of(final_accuracies(self.runs, self.source.definition))
+        found = luck_of(final_accuracies(self.runs, self.source.definition))
+        wrong = wrong_images(self.mistakes)
+        return found and found.model_copy(update={"images": wrong and image_luck(*wrong)})
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:

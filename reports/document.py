@@ -7,9 +7,10 @@ import pandas as pd
 from harness.config import FrozenModel
 from harness.records import Outcome, Tag
 from reports.contents import Contents
+from reports.luck import Luck
 from reports.optimizers import TRIAL_OUTCOMES
 from reports.tables import outcome_of
-from reports.tuning import Luck, TuningGain
+from reports.tuning import TuningGain
 from reports.verdicts import PairVerdict
 from reports.winners import best_winner
 from studies.verdicts import largest_share

@@ -1,7 +1,5 @@
-"""What tuning gained over the published start, and where the luck of a sweep's finals comes from."""
+"""What tuning gained over the published start."""
 
-import math
-from collections.abc import Mapping
 from statistics import mean
 
 import numpy as np
@@ -100,48 +98,3 @@ def _interval(values: list[float], level: float) -> tuple[float | None, float | 
         return None, None
     low, high = stats.t.interval(level, len(values) - 1, float(np.mean(values)), float(stats.sem(values)))
     return float(low), float(high)
-
-
-class Luck(FrozenModel):
-    """Standard deviations of a final's test accuracy (fractions): of its seed, and of the search that it is of.
-
-    `search_low` and `search_high` hold the search's with 95% confidence (Tukey 1951, Williams 1962).
-    """
-
-    seeds: float
-    searches: float
-    search_low: float
-    search_high: float
-
-
-def luck_of(accuracies: Mapping[str, Mapping[int, Mapping[int, float | None]]]) -> Luck | None:
-    """Return where the luck comes from, given finals by optimizer, replicate and seed; None where they don't say it.
-
-    From the mean squares within and between the replicates of each optimizer, of all optimizers together. It takes
-    three replicates of two finals each, and as many finals in each.
-    """
-    tables = [
-        [[each for each in by_seed.values() if each is not None] for by_seed in of.values()]
-        for of in accuracies.values()
-    ]
-    counts = {len(finals) for table in tables for finals in table}
-    if len(counts) != 1 or min(counts) < 2 or min(map(len, tables)) < LEAST_UNITS:
-        return None
-    finals = min(counts)
-    arrays = [np.array(table) for table in tables]
-    within = float(np.mean([array.var(axis=1, ddof=1).mean() for array in arrays]))
-    between = finals * float(np.mean([array.mean(axis=1).var(ddof=1) for array in arrays]))
-    groups = sum(len(array) - 1 for array in arrays)
-    residuals = sum(array.size - len(array) for array in arrays)
-    tail = (1 - LEVEL) / 2
-
-    def bound(probability: float) -> float:
-        above = between - float(stats.f.isf(probability, groups, residuals)) * within
-        return max(0.0, groups * above / (finals * float(stats.chi2.isf(probability, groups))))
-
-    return Luck(
-        seeds=math.sqrt(within),
-        searches=math.sqrt(max(0.0, (between - within) / finals)),
-        search_low=math.sqrt(bound(tail)),
-        search_high=math.sqrt(bound(1 - tail)),
-    )

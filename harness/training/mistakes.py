@@ -42,6 +42,7 @@ def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str
             )
             for index in surest.tolist()
         ),
+        wrong=tuple(wrong.tolist()),
     )
 
 

@@ -55,6 +55,8 @@ def test_the_mistakes_of_a_run_agree_with_its_accuracy_and_its_test_set(config: 
     assert all(truth != prediction for truth, prediction in wrong)
     assert all(count <= mistakes.confusion[truth][prediction] for (truth, prediction), count in wrong.items())
     assert len(mistakes.most_confident) == 20
+    assert {each.index for each in mistakes.most_confident} <= set(mistakes.wrong)
+    assert len(mistakes.wrong) == len(test) - sum(mistakes.confusion[label][label] for label in range(10))
     for each in mistakes.most_confident:
         assert base64.b64decode(each.pixels) == bytes(test.images[each.index].flatten().tolist())
         assert each.ground_truth == test.labels[each.index]

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 
 from harness.records import Outcome, Stage
+from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.targets import judged_target, target_accuracies, time_to_target
-from reports.tuning import luck_of, tuning_gains
+from reports.tuning import tuning_gains
 from reports.verdicts import TimeToTarget
 from reports.winners import Winner
 from studies.verdicts import Verdict
 from tests.reports.judged import definition_of, frame_of, judged
+from tests.reports.sweeps import mistakes
 from tests.simulated import replicates
 
 CALM = {1: 0.985, 2: 0.9852, 3: 0.9848, 4: 0.985}
@@ -173,6 +175,48 @@ def test_the_interval_of_a_searchs_luck_holds_it_as_often_as_it_says():
         )
         held.append(luck.search_low <= 0.002 <= luck.search_high)
     assert np.mean(held) >= 0.92
+
+
+def test_the_luck_of_test_images_is_what_other_test_sets_of_that_size_would_give():
+    rng = np.random.default_rng(3)
+    images, finals, tests = 2000, 6, 400
+    # of each image, how likely a final of either optimizer is to get it wrong: alike, but not the same
+    likely = np.clip(rng.beta(0.1, 2, size=(images * 20, 1)) + rng.normal(0, 0.05, size=(images * 20, 2)), 0, 1)
+    true, found, naive = [], [], []
+    for _ in range(tests):
+        of = likely[rng.integers(len(likely), size=images)]
+        is_wrong = rng.random((images, 2, finals)) < of[:, :, None]
+        wrong = {name: [np.flatnonzero(each) for each in is_wrong[:, at].T] for at, name in enumerate("ab")}
+        found.append(image_luck(wrong, images))
+        true.append(of.mean(axis=0) @ [1, -1])
+        naive.append(np.std(is_wrong[:, 0].mean(axis=1) - is_wrong[:, 1].mean(axis=1)) / np.sqrt(images))
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(np.std(true), rel=0.1)
+    assert np.mean(naive) > 1.5 * np.std(true), "finals that disagree are no luck of the images"
+
+
+def test_the_luck_of_test_images_takes_two_finals_and_two_optimizers():
+    assert image_luck({"a": [(1,), (2,)]}, 10) is None
+    assert image_luck({"a": [(1,), (2,)], "b": [(1,)]}, 10) is None
+    assert image_luck({"a": [(1,), (1,)], "b": [(), ()]}, 10) == pytest.approx(np.sqrt(0.1 / 10))
+
+
+def test_wrong_images_are_known_where_each_final_kept_them_all():
+    whole = mistakes(2).model_copy(update={"wrong": (0, 1)})
+    assert wrong_images({"a": {"1": whole, "2": whole}}) == ({"a": [(0, 1), (0, 1)]}, 100)
+    assert wrong_images({"a": {"1": whole, "2": mistakes(2)}}) is None, "as version 0.1 left it"
+    assert wrong_images({}) is None
+
+
+def test_luck_is_said_in_points():
+    said = Luck(seeds=0.001, searches=0.0003, search_low=0.0, search_high=0.002)
+    assert said.in_words == (
+        "Where the luck comes from: the accuracy of one final has a standard deviation of 0.100 points by its seed "
+        "and 0.030 (0.000 to 0.200) by its search and split."
+    )
+    with_images = said.model_copy(update={"images": 0.0005}).in_words
+    assert with_images.endswith(
+        "and split; the difference between two optimizers has one of 0.050 points by which test images there are."
+    )
 
 
 def test_replicates_that_are_not_whole_are_in_no_claim():
