@@ -212,7 +212,6 @@ class Tag:
     SUPERSEDED = "harness.superseded"  # of a final, "true": more trials found a better winner since
     IMAGES = "harness.images"  # on how many the run was trained, until its end
     SPENT = "harness.images_spent"  # of a trial or final, how many of the budget: more where it diverged or failed
-    QUIET = "harness.quiet"  # "true": it trained alone, so that its durations count
     DATA_DIGEST = "harness.data_digest"
     SOURCE_DIGEST = "harness.source_digest"  # of the files of own parts, where there are any
     TORCH = "harness.torch"

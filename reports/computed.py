@@ -45,7 +45,7 @@ class Computed:
 
     `courses` are what was measured of the finals after how many epochs; `finals` are test accuracies (fractions) by
     optimizer and seed, `mistakes` those of the finals, both with the best optimizer first; `settings` are the configs
-    by run id and dotted key; `seconds` are an epoch's, of the finals that trained alone, by optimizer.
+    by run id and dotted key; `seconds` are an epoch's of training, the mean of its finals, by optimizer.
     """
 
     source: Source
@@ -118,7 +118,7 @@ def compute(source: Source) -> Computed:
     timed = None if target is None else time_to_target(runs, courses, definition, target)
     verdicts = find_verdicts(runs, definition, winners, timed)
     summary = summary_frame(runs, winners, optimizers, verdicts)
-    quiet = summary[summary["train_seconds"].notna()]
+    known = summary[summary["train_seconds"].notna()]
     return Computed(
         source=source,
         runs=runs,
@@ -130,7 +130,7 @@ def compute(source: Source) -> Computed:
         gains=tuning_gains(runs, definition, winners, verdicts.margin) if definition.start_finals else (),
         finals=finals_by_seed(runs, optimizers),
         summary=summary,
-        seconds=dict(zip(quiet["optimizer"], quiet["train_seconds"], strict=True)),
+        seconds=dict(zip(known["optimizer"], known["train_seconds"], strict=True)),
         mistakes=_by_optimizer(source.mistakes, runs, summary["optimizer"].tolist()),
         against=caveats(runs, source.mistakes, optimizers),
         compute=taken,

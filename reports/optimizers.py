@@ -79,7 +79,7 @@ def summary_frame(
     Columns: optimizer; tiers (from 1, the best; of two in one tier none is shown to be better); mean, low, high (95%
     interval, by the replicates where there are several), sd, median, iqm of the finals' test accuracy at the last
     epoch, selected_mean of that at the validation-selected epoch (fractions); seeds; lost_finals (not completed);
-    train_seconds (per epoch, of the final that trained alone); edges (of the winners, in words); starts_won (in how
+    train_seconds (per epoch, of all its finals); edges (of the winners, in words); starts_won (in how
     many searches the published start won); trials, epochs_spent, completed, pruned, diverged, failed (numbers of
     trials); failure (why most of those failed, empty where none did).
     """
@@ -101,7 +101,7 @@ def summary_frame(
                 **_summary(measured, list(values.values()), verdicts),
                 "selected_mean": completed["selected_test_accuracy"].astype(float).mean(),
                 "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
-                "train_seconds": measured.loc[measured["quiet"], "train_seconds"].astype(float).mean(),
+                "train_seconds": measured["train_seconds"].astype(float).mean(),
                 "edges": "; ".join(dict.fromkeys(each.edges_in_words for each in of_name if each.edges)),
                 "starts_won": sum(each.is_start for each in of_name),
                 "trials": len(trials),

@@ -105,7 +105,7 @@ def _config(content: bytes) -> RunConfig:
 
 def _single(run: TrackedRun) -> Source:
     config = _config(read_artifact(run.run_id, CONFIG_ARTIFACT))
-    tags = run.tags | {Tag.STAGE: Stage.FINAL, Tag.NUMBER: str(config.seed), Tag.QUIET: "true"}
+    tags = run.tags | {Tag.STAGE: Stage.FINAL, Tag.NUMBER: str(config.seed)}
     params = run.params or {key: str(value) for key, value in flatten(config).items()}
     without_trials = SweepDefinition.model_construct(  # no budget would be allowed to be none
         base=config,

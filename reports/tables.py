@@ -39,11 +39,11 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     """One row per run.
 
     Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), replicate
-    (counted from 1), outcome, epochs (trained, fractions too), spent (epochs of its study's budget), quiet (whether
-    it trained alone), the last epoch's test_accuracy and test_loss, the validation_accuracy that was measured last,
-    within an epoch too, selected_epoch (that of the best validation accuracy, the first of equals) with its
-    selected_test_accuracy and selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per
-    epoch), cause (why it failed or diverged, else empty), and a column per searched or fixed config key.
+    (counted from 1), outcome, epochs (trained, fractions too), spent (epochs of its study's budget), the last epoch's
+    test_accuracy and test_loss, the validation_accuracy that was measured last, within an epoch too, selected_epoch
+    (that of the best validation accuracy, the first of equals) with its selected_test_accuracy and
+    selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), cause (why it failed
+    or diverged, else empty), and a column per searched or fixed config key.
     """
     last = epochs.groupby("run_id").last()
     seconds = epochs.groupby("run_id")["train_seconds"].mean()
@@ -58,7 +58,6 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
             "outcome": outcome_of(run),
             "epochs": epochs_trained(run, int(count.get(run.run_id, 0))),
             "spent": epochs_spent(run, int(count.get(run.run_id, 0))),
-            "quiet": run.tags.get(Tag.QUIET) == "true",
             "validation_accuracy": last_accuracy(
                 run, last["epoch"].get(run.run_id), last["validation_accuracy"].get(run.run_id)
             ),
@@ -210,7 +209,6 @@ RUN_COLUMNS = [
     "outcome",
     "epochs",
     "spent",
-    "quiet",
     "validation_accuracy",
     "test_accuracy",
     "test_loss",

@@ -83,7 +83,7 @@ def targets_frame(
 
     Columns: optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was measured;
     fraction), epochs (until the first point of the course that is at the target or above; infinite where it never got
-    there), seconds (of training: these epochs at `seconds` an epoch, the optimizer's on a quiet machine).
+    there), seconds (of training: these epochs at `seconds` an epoch, the mean of its finals).
     """
     ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
     rows = []

@@ -138,9 +138,7 @@ class Queue(Protocol):
         """Take note that a job has ended."""
 
 
-def run_jobs(
-    queue: Queue, pool: WorkerPool, at_a_time: int, tracker: Outbox, observers: Sequence[Observer], stop: Event
-) -> None:
+def run_jobs(queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequence[Observer], stop: Event) -> None:
     """Keep so many workers busy until the queue has no more jobs.
 
     A slice whose worker died is trained again, and once more a final's that raised: it is then lost, as one that
@@ -153,7 +151,7 @@ def run_jobs(
     """
     work = _Work(queue, pool, tracker, observers)
     while True:
-        while len(work.in_flight) < at_a_time and not stop.is_set() and (job := queue.next()):
+        while len(work.in_flight) < pool.workers and not stop.is_set() and (job := queue.next()):
             if job.done:
                 work.end(job)
             else:

@@ -54,13 +54,13 @@ class Sweep:
         with self.storage.together():
             self.replicates = [Replicate(self, number) for number in range(self.definition.replicates)]
 
-    def run(self, queue: Queue, at_a_time: int) -> None:
+    def run(self, queue: Queue) -> None:
         """Bring the queue's jobs to their ends.
 
         Raises:
             SweepStopped: `stop` was set.
         """
-        run_jobs(queue, self.pool, at_a_time, self.tracker, self.observers, self.stop)
+        run_jobs(queue, self.pool, self.tracker, self.observers, self.stop)
         if self.stop.is_set():
             raise SweepStopped(self.sweep_id)
 
@@ -133,14 +133,13 @@ class Replicate:
             ]
         return found
 
-    def final(self, optimizer: str, seed: int, quiet: bool) -> Job | None:
+    def final(self, optimizer: str, seed: int) -> Job | None:
         """The final's job; None where it has come to its end, or no trial has, so that there is no winner."""
         best = self.winner(optimizer)
         if best is None:
             return None
         config = self._final_config(optimizer, best[0].values, seed)
-        tags = {Tag.SUPERSEDED: "false"} | ({Tag.QUIET: "true"} if quiet else {})
-        return self._unless_ended(Stage.FINAL, optimizer, seed, config, tags)
+        return self._unless_ended(Stage.FINAL, optimizer, seed, config, {Tag.SUPERSEDED: "false"})
 
     def start_final(self, optimizer: str, seed: int) -> Job | None:
         """The job of the published start's final; None where it has ended, there is none, or the start has won."""

@@ -78,13 +78,11 @@ class Progress(Observer):
     def seconds_left(self) -> float | None:
         """Until the last final ends, as epochs have taken until now; None before one has ended.
 
-        Trials wait for each other within a study; finals of the first seed train one at a time, the others side by
-        side, each from its beginning to its end.
+        Trials wait for each other within a study; finals train side by side, each from its beginning to its end.
         """
         if not self._seconds:
             return None
-        alone, together = self._finals_left()
-        return self._trials_left() + sum(alone) + _makespan(together, len(self._at))
+        return self._trials_left() + _makespan(self._finals_left(), len(self._at))
 
     def _trials_left(self) -> float:
         """Seconds until the last trial ends: by what all workers have to do, or by the study that takes longest."""
@@ -101,30 +99,24 @@ class Progress(Observer):
         of_all = sum(studies) / len(self._at)
         return of_all if definition.asynchronous else max(of_all, max(studies) / definition.at_once)
 
-    def _finals_left(self) -> tuple[list[float], list[float]]:
-        """Seconds that each final still takes, of the first seed and of the others: what runs, then what is to begin.
-
-        One that an earlier process began, and that does not run yet, counts as one of the others.
-        """
+    def _finals_left(self) -> list[float]:
+        """Seconds that each final still takes: those that run, then those that are to begin."""
         definition = self.definition
         running = [job for job in list(self.running.values()) if not job.stage.is_tuning]
-        first: list[float] = []
-        others: list[float] = []
-        for job in running:
-            left = (job.limit - job.epochs) * self._final_seconds(job.optimizer) - self._begun(job)
-            (first if job.number == definition.final_seeds[0] else others).append(max(0.0, left))
+        under_way = [
+            max(0.0, (job.limit - job.epochs) * self._final_seconds(job.optimizer) - self._begun(job))
+            for job in running
+        ]
         waiting = []
         for name in definition.optimizers:
             whole, seconds = definition.final_epochs, self._final_seconds(name)
             begun = self.spent[Stage.FINAL][name]
             begun += sum(job.limit - job.epochs for job in running if job.optimizer == name)
-            alone = max(0, whole - begun)
-            first.append(alone * seconds)
             of_all = definition.total_epochs / len(definition.optimizers) - definition.budget * definition.replicates
-            finals, epochs = divmod(max(0, of_all - begun - alone), whole)
+            finals, epochs = divmod(max(0, of_all - begun), whole)
             waiting.append([epochs * seconds, *([whole * seconds] * int(finals))])
         in_turn = (each for of_seed in itertools.zip_longest(*waiting, fillvalue=0.0) for each in of_seed)
-        return first, [*others, *in_turn]
+        return [*under_way, *in_turn]
 
     def expect(self, stage: Stage, optimizer: str, seconds: float) -> None:
         """Take an epoch to last so long, until some have ended."""

@@ -1,6 +1,5 @@
 """The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
 
-from collections.abc import Sequence
 from functools import partial
 from threading import Event
 from typing import get_args
@@ -18,7 +17,7 @@ from studies.deciding import in_need, is_decided
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.findings import SweepResult, importances_of, mark_superseded, result_of, summary_metrics, winning_final
-from studies.open_sweep import Opening, Replicate, Sweep, recorded_runs
+from studies.open_sweep import Replicate, Sweep, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
 from studies.queues import Trials, Whole
 from studies.replicates import confirming
@@ -112,31 +111,25 @@ def _run_to_the_end(sweep: Sweep, data: Splits, observer: SweepObserver) -> None
 
 def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
     """Search every optimizer, confirm the winners and train their finals, more of those that are still undecided."""
-    definition, workers = replicate.definition, sweep.pool.workers
-    sweep.run(Trials(definition, replicate.searches, replicate.trial), workers)
+    definition = replicate.definition
+    sweep.run(Trials(definition, replicate.searches, replicate.trial))
     for which in range(len(confirming(definition))):
         sweep.read_recorded()
-        sweep.run(Whole(replicate.confirmations(which)), workers)
+        sweep.run(Whole(replicate.confirmations(which)))
     sweep.read_recorded()
     seeds = definition.final_seeds
-    # the very first finals train one at a time, so that their durations are those of a quiet machine
-    alone = 1 if replicate.number == 0 else 0
-    sweep.run(Whole(_finals(replicate, definition.optimizers, seeds[:alone], quiet=True)), at_a_time=1)
-    before = alone
+    before = 0
     for look in definition.looks_at if definition.replicates == 1 else (len(seeds),):
-        names = definition.optimizers if before <= alone else in_need(replicate, seeds[:before])
-        sweep.run(Whole(_finals(replicate, names, seeds[before:look], quiet=False)), workers)
+        names = in_need(replicate, seeds[:before]) if before else definition.optimizers
+        # the optimizers side by side, so that they have the machine in the same state
+        finals = [partial(replicate.final, name, seed) for seed in seeds[before:look] for name in names]
+        sweep.run(Whole(finals))
         sweep.read_recorded()
         before = look
     if definition.start_finals:
         trained = {name: replicate.seeds_of_finals(name) for name in definition.optimizers}
         starts = [(name, seed) for seed in seeds for name in definition.optimizers if seed in trained[name]]
-        sweep.run(Whole(partial(replicate.start_final, *each) for each in starts), workers)
-
-
-def _finals(replicate: Replicate, names: Sequence[str], seeds: Sequence[int], quiet: bool) -> list[Opening]:
-    """Return what opens these finals, the optimizers side by side."""
-    return [partial(replicate.final, name, seed, quiet) for seed in seeds for name in names]
+        sweep.run(Whole(partial(replicate.start_final, *each) for each in starts))
 
 
 def _watch(sweep: Sweep, observer: SweepObserver) -> None:

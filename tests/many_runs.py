@@ -157,8 +157,6 @@ def child(
     }
     run = MemoryRun(NAME, label, flatten(config), tags | provenance_tags(), outcome=outcome)
     run.artifacts[CONFIG_ARTIFACT] = canonical_json(config).encode()
-    if stage is Stage.FINAL and number == FINAL_SEEDS[0]:
-        run.tags[Tag.QUIET] = "true"
     if stage is Stage.FINAL:
         run.artifacts[MISTAKES_ARTIFACT] = mistakes(rng).model_dump_json().encode()
     last = config.epochs // 2 if diverges else config.epochs

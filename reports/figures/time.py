@@ -47,7 +47,7 @@ class EpochSeconds:
 
 def epoch_seconds(runs: pd.DataFrame, epochs: pd.DataFrame, optimizers: Sequence[str]) -> EpochSeconds | None:
     """Return the figure of the quiet finals; None where there is none."""
-    quiet = epochs[epochs["run_id"].isin(runs.loc[runs["quiet"] & (runs["stage"] == "final"), "run_id"])]
+    quiet = epochs[epochs["run_id"].isin(runs.loc[runs["stage"] == "final", "run_id"])]
     seconds = {
         name: tuple(mine["train_seconds"].dropna())
         for name in optimizers

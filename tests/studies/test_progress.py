@@ -66,17 +66,17 @@ def simulate(definition, workers, slower_after=math.inf):
         [job(definition, Stage.TRIAL, name, number, next(batch_sizes), 2) for number in range(definition.budget // 2)]
         for name in names
     ]
-    first, *others = (
-        [job(definition, Stage.FINAL, name, seed, 256, definition.final_epochs) for name in names]
+    finals = [
+        [job(definition, Stage.FINAL, name, seed, 256, definition.final_epochs)]
         for seed in definition.final_seeds
-    )
-    phases = [(trials, workers), ([first], 1), ([[each] for each in itertools.chain(*others)], workers)]
-    for chains, at_a_time in phases:
+        for name in names
+    ]
+    for chains in (trials, finals):
         waiting, running = [iter(chain) for chain in chains], []
         current = [next(chain) for chain in waiting]
         ready = list(range(len(chains)))
         while ready or running:
-            while ready and len(running) < at_a_time:
+            while ready and len(running) < workers:
                 index = ready.pop(0)
                 each = current[index]
                 if not each.epochs:
