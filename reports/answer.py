@@ -17,12 +17,11 @@ from studies.verdicts import Verdict
 SANITY = (("momentum", "sgd"), ("nesterov", "sgd"), ("adam", "momentum"), ("adam", "sgd"))
 
 
-class Sanity(FrozenModel):
-    """Whether `general` was not worse than `special`, beyond noise."""
+class Suspicion(FrozenModel):
+    """That `general` is worse than `special`, which it generalises, beyond noise."""
 
     general: str
     special: str
-    held: bool
 
 
 def answer(
@@ -50,14 +49,10 @@ def answer(
     return [_verdict(measured, verdicts), *about, last]
 
 
-def sanity(finals: AccuracyBySeed, verdicts: Verdicts) -> list[Sanity]:
-    """The checks that these optimizers allow."""
+def suspicions(verdicts: Verdicts) -> list[Suspicion]:
+    """Return what speaks against the tuning of an optimizer that is shown to be worse than a special case of it."""
     worse = {(each.worse, each.better) for each in verdicts.accuracy if each.told_apart}
-    return [
-        Sanity(general=general, special=special, held=(general, special) not in worse)
-        for general, special in SANITY
-        if finals.get(general) and finals.get(special) and verdicts.enough
-    ]
+    return [Suspicion(general=general, special=special) for general, special in SANITY if (general, special) in worse]
 
 
 def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:

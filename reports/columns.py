@@ -108,8 +108,6 @@ DIFFERENCES = (
     of("worse", "words", label="than"),
     Column("points", lambda row: percent(row["mean"])),
     INTERVAL,
-    P,
-    Column("P(better)", lambda row: f"{row['probability']:.2f}"),
     Column("verdict", _verdict, "words"),
 )
 OTHER_VERDICTS = (
@@ -140,13 +138,6 @@ FAILURES = (
 CHECK = Column("check", lambda row: f"harness reproduce {row['run_id']}", "command")
 CAUSE = of("cause", "sentence")
 FINALS = (OPTIMIZER, of("seed"), of("outcome"), Column("test %", lambda row: percent(row["test_accuracy"])), CHECK)
-TRIALS = (
-    OPTIMIZER,
-    of("number", label="trial"),
-    of("outcome"),
-    Column("validation %", lambda row: percent(row["validation_accuracy"])),
-    CHECK,
-)
 
 
 def _amount(row: Row, value: float) -> str:

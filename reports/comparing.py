@@ -1,6 +1,7 @@
 """Two sweeps on one page: what each says, how every optimizer changed, and what was done differently."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from harness.records import Tag
 from reports import columns
 from reports.columns import Table
 from reports.contents import Contents, contents
+from reports.figures.style import looks
+from reports.figures.svg import PAGE_FORMATS
 from reports.figures.two_sweeps import two_sweeps
 from reports.page import SUBSET, inline_figures, render_template, rendered_figures, write_files
 from reports.queries import table_bytes
@@ -28,7 +31,7 @@ NOTE = (
 COMPARED = {"data": Tag.DATA_DIGEST, "git commit": Tag.GIT_COMMIT, "torch": Tag.TORCH, "device": Tag.DEVICE}
 
 
-def write_comparison(one: str, other: str, folder: Path | None = None) -> Path:
+def write_comparison(one: str, other: str, folder: Path | None = None, formats: Sequence[str] = PAGE_FORMATS) -> Path:
     """Write the comparison of two sweeps or single runs, from MLflow alone, and return its page's path.
 
     Raises:
@@ -38,11 +41,11 @@ def write_comparison(one: str, other: str, folder: Path | None = None) -> Path:
         raise BadInputError(
             "sweep", other, "is to be compared with itself", expected="two different ones", next_step="name another"
         )
-    files = build_comparison(read_source(one), read_source(other))
+    files = build_comparison(read_source(one), read_source(other), formats)
     return write_files(files, folder or work_folder("reports", f"{one}-{other}")) / "report.html"
 
 
-def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
+def build_comparison(one: Source, other: Source, formats: Sequence[str] = PAGE_FORMATS) -> dict[str, bytes]:
     """The comparison's files by name: page, Markdown, table and figure."""
     first, second = contents(one), contents(other)
     found = sweep_changes(first.finals, second.finals)
@@ -53,11 +56,12 @@ def build_comparison(one: Source, other: Source) -> dict[str, bytes]:
     rows = [each.model_dump() | {"told_apart": each.told_apart} for each in found]
     frame = pd.DataFrame(rows, columns=[*SweepChange.model_fields, "told_apart"])
     files = {"tables/changes.csv": table_bytes(frame.assign(subset=subset), "csv")}
-    files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "")
+    files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "", formats)
     svg = inline_figures(files).get("comparison", {})
     finding = picture.finding if picture else "They have no optimizer in common."
     values: dict[str, Any] = {
         "names": names,
+        "looks": looks(optimizers),
         "answer": _answer(first, second, finding),
         "figure": ShownFigure("comparison", "Mean test accuracy in both.", finding, svg),
         "table": Table("Changes by optimizer", columns.change_columns(names), frame.to_dict("records"), NOTE),

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from harness.config import flatten
-from harness.records import Mistakes, Stage
+from harness.records import Mistakes, Outcome, Stage
 from reports.caveats import Caveats, caveats
-from reports.courses import courses_frame
+from reports.courses import convergence_frame, courses_frame
 from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.optimizers import summary_frame
+from reports.pace import pace_frame, pace_in_words
 from reports.source import Source
 from reports.tables import (
     classes_frame,
@@ -44,7 +45,8 @@ class Computed:
     """What is computed of one sweep or single run, without the finals of earlier winners.
 
     `courses` are what was measured of the finals after how many epochs; `finals` are test accuracies (fractions) by
-    optimizer and seed, `mistakes` those of the finals, both with the best optimizer first; `settings` are the configs
+    optimizer and seed, with the best first; `mistakes` are those of the finals, with the optimizer first whose model
+    the sweep keeps; `settings` are the configs
     by run id and dotted key; `seconds` are an epoch's of training, the mean of its finals, by optimizer.
     """
 
@@ -78,6 +80,24 @@ class Computed:
         """When each final reached each target, the best optimizer first."""
         accuracies = target_accuracies(self.source.definition, self.winners)
         return targets_frame(self.runs, self.courses, self.seconds, self.summary["optimizer"].tolist(), accuracies)
+
+    @cached_property
+    def convergence(self) -> pd.DataFrame:
+        """How the finals converge, the optimizers in the order of the definition."""
+        ids = set(self.runs.loc[self.runs["stage"] == Stage.FINAL, "run_id"])
+        finals = [run for run in self.source.runs if run.run_id in ids]
+        frame = convergence_frame(finals, self.courses, self.epochs[self.epochs["run_id"].isin(ids)])
+        return frame.sort_values("optimizer", key=lambda names: names.map(self.optimizers.index), kind="stable")
+
+    @cached_property
+    def pace(self) -> pd.DataFrame:
+        """How fast each optimizer trains, the fastest first."""
+        return pace_frame(self.runs)
+
+    @property
+    def pace_in_words(self) -> str:
+        """How long an epoch takes, and which optimizers are shown to be faster."""
+        return pace_in_words(self.pace)
 
     @cached_property
     def luck(self) -> Luck | None:
@@ -131,7 +151,7 @@ def compute(source: Source) -> Computed:
         finals=finals_by_seed(runs, optimizers),
         summary=summary,
         seconds=dict(zip(known["optimizer"], known["train_seconds"], strict=True)),
-        mistakes=_by_optimizer(source.mistakes, runs, summary["optimizer"].tolist()),
+        mistakes=_by_optimizer(source.mistakes, runs, optimizers),
         against=caveats(runs, source.mistakes, optimizers),
         compute=taken,
     )
@@ -147,10 +167,18 @@ def _courses(source: Source, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.Dat
 def _by_optimizer(
     mistakes: Mapping[str, Mistakes], runs: pd.DataFrame, optimizers: Sequence[str]
 ) -> dict[str, dict[str, Mistakes]]:
-    """Return the mistakes of the finals in `runs`, by optimizer in that order and by seed."""
+    """Return the mistakes of the finals in `runs`, by optimizer and by seed.
+
+    The optimizer comes first whose finals validated best, since the sweep keeps a model of it; then the others.
+    """
     finals = runs[runs["run_id"].isin(mistakes.keys())].to_dict("records")
     found = {
         name: {str(each["seed"]): mistakes[each["run_id"]] for each in finals if each["optimizer"] == name}
         for name in optimizers
     }
-    return {name: of_seeds for name, of_seeds in found.items() if of_seeds}
+    completed = runs[(runs["stage"] == Stage.FINAL) & (runs["outcome"] == Outcome.COMPLETED)]
+    validated = completed.astype({"validation_accuracy": float}).groupby("optimizer")["validation_accuracy"]
+    counts, means = validated.size(), validated.mean()
+    known = [name for name, of_seeds in found.items() if of_seeds]
+    best = max(known, key=lambda name: (counts.get(name, 0), means.get(name, 0.0)), default=None)
+    return {name: found[name] for name in sorted(known, key=lambda name: name != best)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.answer import Sanity, answer, sanity
+from reports.answer import Suspicion, answer, suspicions
 from reports.computed import Computed, compute
 from reports.figures.registry import FIGURES
 from reports.figures.style import Picture
@@ -16,13 +16,13 @@ from reports.tables import outcome_of
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report says. `pictures`, and `instead` the sentences in the place of some, are by figure."""
+    """What a report says. `pictures` are by figure; `left_out` are those that say nothing of this sweep, and why."""
 
     computed: Computed
     answer: tuple[str, ...]
-    sanity: tuple[Sanity, ...]
+    suspicions: tuple[Suspicion, ...]
     pictures: Mapping[str, Picture]
-    instead: Mapping[str, str]
+    left_out: tuple[str, ...]
     recipes: tuple[Recipe, ...]
 
     @property
@@ -49,7 +49,7 @@ class Contents:
 def contents(source: Source) -> Contents:
     """All that can be said of what is tracked."""
     computed = compute(source)
-    pictures = {each.name: each.data(computed) for each in FIGURES}
+    made = {each.name: each.make(computed) for each in FIGURES}
     ended = outcome_of(source.sweep) != "running"
     said = answer(
         source.definition.subset, computed.finals, computed.summary, computed.verdicts, ended, computed.against
@@ -57,8 +57,8 @@ def contents(source: Source) -> Contents:
     return Contents(
         computed=computed,
         answer=tuple(said),
-        sanity=tuple(sanity(computed.finals, computed.verdicts)),
-        pictures={name: picture for name, picture in pictures.items() if picture is not None},
-        instead={each.name: each.instead(computed) for each in FIGURES if pictures[each.name] is None},
+        suspicions=tuple(suspicions(computed.verdicts)),
+        pictures={name: each for name, each in made.items() if isinstance(each, Picture)},
+        left_out=tuple(each for each in made.values() if isinstance(each, str) and each),
         recipes=tuple(find_recipes(computed.runs, computed.settings, computed.optimizers, computed.winners)),
     )

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from harness.records import POINT_ACCURACY, POINT_LOSS, Tag
+from harness.records import POINT_ACCURACY, POINT_LOSS, WINDOW_LOSS, Outcome, Tag
 from harness.tracking.tracker import TrackedRun
 from reports.tables import outcome_of
 from reports.trajectories import epoch_images
 
+LEAST = {"training loss": 1e-6, "error": 0.01}  # nats, percent
 COLUMNS = ["run_id", "optimizer", "stage", "outcome", "epochs", "loss", "accuracy"]
 
 
@@ -38,3 +39,32 @@ def courses_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame, split: str) 
     ]
     points = pd.DataFrame(rows, columns=COLUMNS).astype({"epochs": float, "loss": float, "accuracy": float})
     return pd.concat([each for each in (whole, points) if len(each)] or [points], ignore_index=True)
+
+
+def convergence_frame(runs: Sequence[TrackedRun], courses: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """Return how finals converge: one row per final that did not break off, measure and point.
+
+    Columns: run_id, optimizer, seed, epochs (after so many, fractions too), measure ("training loss" in nats, of a
+    window of steps, or of a whole epoch where no windows were recorded; "error" in percent of what `courses` hold),
+    value. What is 0 is raised to the least that a logarithmic scale shows.
+    """
+    finals = {run.run_id: run for run in runs if outcome_of(run) not in (Outcome.DIVERGED, Outcome.FAILED)}
+    whole = epochs[epochs["run_id"].isin([key for key, run in finals.items() if not run.history.get(WINDOW_LOSS)])]
+    losses = pd.DataFrame(
+        [
+            (run_id, images / epoch_images(run), loss)
+            for run_id, run in finals.items()
+            for images, loss in sorted(run.history.get(WINDOW_LOSS, {}).items())
+        ],
+        columns=["run_id", "epochs", "value"],
+    )
+    at_ends = whole.rename(columns={"epoch": "epochs", "train_loss": "value"})[["run_id", "epochs", "value"]]
+    errors = courses[courses["run_id"].isin(finals)].assign(value=100 * (1 - courses["accuracy"]))
+    parts = {"training loss": pd.concat([each for each in (losses, at_ends) if len(each)] or [losses])}
+    parts["error"] = errors[["run_id", "epochs", "value"]]
+    data = pd.concat([part.assign(measure=name) for name, part in parts.items()], ignore_index=True)
+    data = data.dropna(subset="value").astype({"epochs": float, "value": float})
+    data["value"] = data["value"].clip(lower=data["measure"].map(LEAST))
+    data["optimizer"] = data["run_id"].map({key: run.tags.get(Tag.OPTIMIZER, "") for key, run in finals.items()})
+    data["seed"] = data["run_id"].map({key: run.tags.get(Tag.SEED, "") for key, run in finals.items()})
+    return data[data["epochs"] > 0].reset_index(drop=True)

@@ -20,19 +20,23 @@ class Curve(FrozenModel):
     high: tuple[float, ...]
 
 
-def tuning_curve(trials: Sequence[tuple[float, float]], resamplings: int = 1000) -> Curve | None:
+def tuning_curve(
+    trials: Sequence[tuple[float, float]], begins: bool = False, resamplings: int = 1000
+) -> Curve | None:
     """The best validation accuracy that a search would have had after so many epochs, over orders of its trials.
 
     `trials` are (epochs spent, accuracy; nan where it did not complete). What a user with a part of the budget would
     have got, had the trials come in another order (as Sivaprasad et al. 2020 do it): exact for random search, while a
-    sampler that learns does better late. At most 200 budgets. None where no trial completed.
+    sampler that learns does better late. `begins`: the first trial is the published start, which always comes first.
+    At most 200 budgets. None where no trial completed.
     """
     if not any(spent for spent, _ in trials):
         return None
     epochs = np.array([spent for spent, _ in trials])
     accuracies = np.nan_to_num([accuracy for _, accuracy in trials])
     generator = np.random.default_rng(0)
-    orders = generator.permuted(np.tile(np.arange(len(trials)), (resamplings, 1)), axis=1)
+    orders = np.tile(np.arange(len(trials)), (resamplings, 1))
+    orders[:, int(begins) :] = generator.permuted(orders[:, int(begins) :], axis=1)
     spent = epochs[orders].cumsum(axis=1)
     best = np.maximum.accumulate(accuracies[orders], axis=1)
     budgets = np.linspace(epochs[epochs > 0].min(), epochs.sum(), 200)

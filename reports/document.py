@@ -17,13 +17,15 @@ from studies.verdicts import largest_share
 
 
 class Reliability(FrozenModel):
-    """How many of an optimizer's finals diverged or failed, and the largest share of them that this still allows.
+    """How many of an optimizer's finals were lost or spoilt, and the largest share of them that this still allows.
 
-    The share (fraction) is an upper bound with 95% confidence (Clopper and Pearson 1934).
+    Lost are those that diverged or failed, spoilt those of more than twice the median error. The share (fraction) is
+    an upper bound with 95% confidence (Clopper and Pearson 1934).
     """
 
     finals: int
     lost: int
+    spoilt: int
     largest_share: float
 
 
@@ -172,7 +174,10 @@ def _optimizer(contents: Contents, row: dict[Any, Any]) -> OptimizerResult:
         best_validation_accuracy=winner.validation_accuracy if winner else None,
         winner_is_start=row["starts_won"] == len(winners) if winners else None,
         reliability=Reliability(
-            finals=row["seeds"] + lost, lost=lost, largest_share=largest_share(lost, row["seeds"] + lost)
+            finals=row["seeds"] + lost,
+            lost=lost,
+            spoilt=row["spoilt_finals"],
+            largest_share=largest_share(lost + row["spoilt_finals"], row["seeds"] + lost),
         ),
         final_seeds=tuple(seeds),
         finals=tuple(finals[seed] for seed in seeds),

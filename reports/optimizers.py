@@ -1,7 +1,7 @@
 """The table of optimizers: what is computed of each, and its columns wherever it is shown."""
 
 from collections.abc import Sequence
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import pandas as pd
@@ -14,10 +14,12 @@ from reports.verdicts import Verdicts
 from reports.winners import Winners
 from studies.definition import LEAST_UNITS
 
+SPOILT = 2.0  # times the median error of an optimizer's finals: one above it is spoilt
 TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
 SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
 SUMMARY += [
     "lost_finals",
+    "spoilt_finals",
     "train_seconds",
     "edges",
     "starts_won",
@@ -79,6 +81,7 @@ def summary_frame(
     Columns: optimizer; tiers (from 1, the best; of two in one tier none is shown to be better); mean, low, high (95%
     interval, by the replicates where there are several), sd, median, iqm of the finals' test accuracy at the last
     epoch, selected_mean of that at the validation-selected epoch (fractions); seeds; lost_finals (not completed);
+    spoilt_finals (completed, with more than twice their optimizer's median test error);
     train_seconds (per epoch, of all its finals); edges (of the winners, in words); starts_won (in how
     many searches the published start won); trials, epochs_spent, completed, pruned, diverged, failed (numbers of
     trials); failure (why most of those failed, empty where none did).
@@ -101,6 +104,7 @@ def summary_frame(
                 **_summary(measured, list(values.values()), verdicts),
                 "selected_mean": completed["selected_test_accuracy"].astype(float).mean(),
                 "lost_finals": int(measured["outcome"].isin(["diverged", "failed"]).sum()),
+                "spoilt_finals": _spoilt(list(values.values())),
                 "train_seconds": measured["train_seconds"].astype(float).mean(),
                 "edges": "; ".join(dict.fromkeys(each.edges_in_words for each in of_name if each.edges)),
                 "starts_won": sum(each.is_start for each in of_name),
@@ -112,6 +116,14 @@ def summary_frame(
         )
     frame = pd.DataFrame(rows, columns=SUMMARY).astype(dict.fromkeys(["mean", "low", "high", "sd"], "float64"))
     return frame.sort_values("mean", ascending=False, na_position="last", ignore_index=True)
+
+
+def _spoilt(accuracies: Sequence[float]) -> int:
+    """Return how many have more than `SPOILT` times the median error; 0 where that is of too few to say it."""
+    if len(accuracies) < LEAST_UNITS:
+        return 0
+    errors = [1 - each for each in accuracies]
+    return sum(each > SPOILT * median(errors) for each in errors)
 
 
 def _summary(measured: pd.DataFrame, values: Sequence[float], verdicts: Verdicts) -> dict[str, Any]:

@@ -1,10 +1,14 @@
-"""The report's files: a self-contained page, the same in Markdown and JSON, tables, figures in three formats."""
+"""The report's files: a self-contained page, the same in Markdown and JSON, tables, figures, the card."""
 
+import base64
+import functools
+import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,10 @@ from harness.tracking.mlflow import MlflowTracker
 from reports.columns import Table
 from reports.contents import Contents, contents
 from reports.document import ReportDocument, report_document
-from reports.figures.style import FORMATS, GRID, INK, WIDTHS, Picture, lay_out, render, styled
+from reports.figures.card import card
+from reports.figures.chips import chip
+from reports.figures.style import GRID, INK, WIDTHS, Picture, lay_out, looks, styled
+from reports.figures.svg import PAGE_FORMATS, render
 from reports.optimizers import IN_MLFLOW
 from reports.queries import table_bytes
 from reports.sections import sections
@@ -39,6 +46,7 @@ MADE_WITH = {
 ENVIRONMENT = ("python", "platform", "processor", "cpu_capability", "gpus")
 OTHER_FOLDER = "name another with `out`"  # what to do where it can't be written
 SUBSET = "subset of the data: these accuracies mean nothing"
+CARD = "card.png"
 NOTE_END = "<!-- end of what the report says -->"  # in the description of a run
 
 
@@ -56,21 +64,24 @@ class Report:
         return self.document.answer
 
 
-def write_report(run_id: str | None = None, folder: Path | None = None) -> tuple[Path, Report]:
+def write_report(
+    run_id: str | None = None, folder: Path | None = None, formats: Sequence[str] = PAGE_FORMATS
+) -> tuple[Path, Report]:
     """Write the report of a sweep (the latest by default) or single run from MLflow alone; log it to its run.
 
-    Returns the page's path and what it says.
+    `formats` are of the figures beside those on the page. Returns the page's path and what it says.
 
     Raises:
         BadInputError: no such run, or the folder can't be written.
     """
     source = read_source(run_id)
     target = writable_folder(folder or work_folder("reports", source.sweep.run_id), OTHER_FOLDER)  # before the work
-    report = build_report(source)
+    report = build_report(source, formats)
     write_files(report.files, target)
     tracker = MlflowTracker()
     for name, content in report.files.items():
-        tracker.log_artifact(source.sweep.run_id, f"{REPORT_ARTIFACT}/{name}", content)
+        where = name if name == CARD else f"{REPORT_ARTIFACT}/{name}"  # at the top, where a visitor looks first
+        tracker.log_artifact(source.sweep.run_id, where, content)
     tracker.set_tags(source.sweep.run_id, {Tag.NOTE: note(source.sweep.tags.get(Tag.NOTE, ""), report)})
     return target / "report.html", report
 
@@ -89,18 +100,21 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
     return target
 
 
-def build_report(source: Source) -> Report:
-    """The report of what is tracked."""
+def build_report(source: Source, formats: Sequence[str] = PAGE_FORMATS) -> Report:
+    """Return the report of what is tracked."""
     said = contents(source)
     files = {
         f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition.subset), "csv")
         for name, table in said.tables.items()
     }
     warning = SUBSET if source.definition.subset else ""
-    files |= rendered_figures(said.pictures, warning)
+    files |= rendered_figures(said.pictures, warning, formats)
+    if not source.single:
+        files[CARD] = _card(said)
     described = report_document(said)
     files["report.json"] = _json(described.model_dump(mode="json"))
     files["report.schema.json"] = _json(ReportDocument.model_json_schema())
+    files["definition.json"] = _json(source.definition.model_dump(mode="json"))
     values = _template_values(said) | {"sections": sections(said, inline_figures(files))}
     files["report.md"] = render_template("report.md", values)
     files["report.html"] = render_template("report.html", values)
@@ -115,15 +129,27 @@ def note(before: str, report: Report) -> str:
     return f"{render_template('note.md', values).decode()}\n{NOTE_END}\n\n{begun}"
 
 
-def rendered_figures(pictures: Mapping[str, Picture], warning: str) -> dict[str, bytes]:
-    """Return each figure at both widths in all formats, by file name, under a warning where there is one."""
+def _card(said: Contents) -> bytes:
+    definition = said.source.definition
+    title = (
+        f"{said.source.sweep.experiment}: {len(definition.optimizers)} optimizers on {definition.base.dataset.name}"
+    )
+    shown = said.pictures.get("differences") or said.pictures.get("final-accuracy")
+    with styled():
+        return render(card(said.computed, title, said.answer[0], shown), "png", "card", dots=100)
+
+
+def rendered_figures(
+    pictures: Mapping[str, Picture], warning: str, formats: Sequence[str] = PAGE_FORMATS
+) -> dict[str, bytes]:
+    """Return each figure at both widths, as SVG and other formats, by file name; under a warning if there is one."""
     files = {}
     with styled():
         for name, picture in pictures.items():
             for width in WIDTHS:
                 drawn = picture.draw(width)
                 lay_out(drawn, warning)
-                for kind in FORMATS:
+                for kind in formats:
                     files[f"figures/{name}-{width}.{kind}"] = render(drawn, kind, salt=f"{name}-{width}")
     return files
 
@@ -148,8 +174,17 @@ def render_template(name: str, values: Mapping[str, Any]) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["chip"] = chip
+    environment.globals["script"] = _script()
     environment.filters["plain"] = lambda text: re.sub(r"([\\`*_|<>\[\]#~$])", r"\\\1", " ".join(str(text).split()))
     return environment.get_template(name).render(**values).encode()
+
+
+@functools.cache
+def _script() -> tuple[str, str]:
+    """Return the page's script, and its digest, by which the page allows this script and no other."""
+    text = resources.files("reports").joinpath("templates/page.js").read_text(encoding="utf-8")
+    return text, base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _template_values(said: Contents) -> dict[str, Any]:
@@ -161,10 +196,12 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "facts": [(name, source.sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in source.sweep.tags],
         "environment": [(name, source.environment[name]) for name in ENVIRONMENT if source.environment.get(name)],
         "definition": source.definition,
-        "definition_json": json.dumps(source.definition.model_dump(mode="json"), indent=2, sort_keys=True),
+        "looks": looks(source.definition.optimizers),
+        "summary": said.summary.to_dict("records"),
+        "left_out": said.left_out,
         "compute": said.computed.compute,
         "answer": said.answer,
-        "checks": [each.model_dump() for each in said.sanity],
+        "suspicions": said.suspicions,
         "luck": said.computed.luck,
         "tables": shown_tables(said),
         "recipes": said.recipes,

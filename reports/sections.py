@@ -11,13 +11,13 @@ LONGEST_CAPTION = 300  # characters; a longer finding is for those who can't see
 
 @dataclass(frozen=True)
 class ShownFigure:
-    """A figure as it stands on the page, or the sentence in its place. `svg` is by width."""
+    """A figure as it stands on the page. `svg` is by width; `instead_of`: in whose place a reader can have it."""
 
     name: str
     caption: str
     finding: str
     svg: Mapping[str, str]
-    instead: str = ""
+    instead_of: str | None = None
 
     @property
     def text(self) -> str:
@@ -43,9 +43,10 @@ def sections(said: Contents, svg: Mapping[str, Mapping[str, str]]) -> list[Secti
     tables, single = said.tables, said.source.single
     # of each its title, and whether there is something in it but figures
     of_page = {
+        "answer": ("", True),
         "final-accuracy": ("Final accuracy", True),
         "convergence": ("Convergence", False),
-        "training-time": ("Training time", len(tables["targets"]) > 0),
+        "cost": ("Time and cost", len(tables["targets"]) > 0),
         "tuning": ("Tuning", bool((tables["runs"]["stage"] == "trial").any())),
         "failures": ("", len(tables["failures"]) > 0),
         "winners": ("Settings" if single else "Winners", len(said.recipes) + len(tables["winners"]) > 0),
@@ -56,12 +57,13 @@ def sections(said: Contents, svg: Mapping[str, Mapping[str, str]]) -> list[Secti
     for name, (title, has_more) in of_page.items():
         rows = [row for row in FIGURES if row.section == name]
         if has_more or any(row.name in svg for row in rows):
-            above = [_shown(row, said, svg) for row in rows if not row.below_table]
-            below = [_shown(row, said, svg) for row in rows if row.below_table]
+            above, below = (
+                [_shown(row, said, svg[row.name]) for row in rows if row.name in svg and row.below_table == is_below]
+                for is_below in (False, True)
+            )
             found.append(Section(name, title, above, below))
     return found
 
 
-def _shown(row: FigureRow, said: Contents, svg: Mapping[str, Mapping[str, str]]) -> ShownFigure:
-    finding = said.pictures[row.name].finding if row.name in said.pictures else ""
-    return ShownFigure(row.name, row.caption, finding, svg.get(row.name, {}), said.instead.get(row.name, ""))
+def _shown(row: FigureRow, said: Contents, svg: Mapping[str, str]) -> ShownFigure:
+    return ShownFigure(row.name, row.caption, said.pictures[row.name].finding, svg, row.instead_of)

@@ -36,8 +36,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             columns.DIFFERENCES,
             [row | {"tested": not pd.isna(row["low"]), "units": units} for row in _records(said, "differences")],
             f"About {verdicts.population}. All intervals hold together in at least 19 of 20 such sweeps; a pair is "
-            f"the same where its interval lies within {percent(verdicts.margin)} points. P(better): how often "
-            "a final of the one is above one of the other.",
+            f"the same where its interval lies within {percent(verdicts.margin)} points.",
         ),
         "others": Table(
             "Verdicts on loss and on the time to a target",
@@ -85,10 +84,24 @@ def _of_trials(said: Contents) -> dict[str, Table]:
             "Hyperparameters of the winners",
             columns.winner_columns(hyperparameters(said.computed.winners)),
             _records(said, "winners"),
-            "The trial with the best validation accuracy of each study. That accuracy is the best of several tries "
-            "and flatters it; the finals do not.",
+            _about_winners(said),
         ),
     }
+
+
+def _about_winners(said: Contents) -> str:
+    """Say how winners were chosen, and whether their validation accuracy is the best of several."""
+    runs = said.tables["runs"]
+    completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
+    most = completed.groupby(["optimizer", "replicate"]).size().max()
+    chosen = "The completed trial with the highest validation accuracy of each search."
+    if said.source.definition.confirm:
+        return f"{chosen} The best trials were trained again on further seeds, and that accuracy is the mean of all."
+    if pd.isna(most) or most < 2:
+        return f"{chosen} No search completed more than one trial: the others were stopped early."
+    return (
+        f"{chosen} As the best of up to {most}, it is likely to be too high; the test accuracy of the finals is not."
+    )
 
 
 def _of_runs(said: Contents) -> dict[str, Table]:
@@ -102,7 +115,6 @@ def _of_runs(said: Contents) -> dict[str, Table]:
             "above. A final that did not complete is in no mean.",
         ),
         "finals": _checkable("Finals", columns.FINALS, [row for row in runs if row["stage"] == "final"]),
-        "trials": _checkable("Trials", columns.TRIALS, [row for row in runs if row["stage"] == "trial"]),
     }
 
 

@@ -37,7 +37,7 @@ class Summary(FrozenModel):
 
 def summarize(values: Sequence[float]) -> Summary:
     """The summary of one or more accuracies."""
-    low, high = _interval(values)
+    low, high = interval_of_mean(values)
     return Summary(
         seeds=len(values),
         mean=float(np.mean(values)),
@@ -115,7 +115,7 @@ def _welch(ones: Sequence[float], others: Sequence[float]) -> tuple[float | None
     return float(low), float(high), float(test.pvalue) if enough else 1.0
 
 
-def _interval(values: Values) -> tuple[float | None, float | None]:
+def interval_of_mean(values: Values) -> tuple[float | None, float | None]:
     """Student's 95% interval of the mean."""
     if len(values) < 2:
         return None, None

@@ -81,9 +81,9 @@ def targets_frame(
 ) -> pd.DataFrame:
     """When the finals that completed or diverged reached each target: one row per optimizer, seed and target.
 
-    Columns: optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was measured;
-    fraction), epochs (until the first point of the course that is at the target or above; infinite where it never got
-    there), seconds (of training: these epochs at `seconds` an epoch, the mean of its finals).
+    Columns: run_id, optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was
+    measured; fraction), epochs (until the first point of the course that is at the target or above; infinite where it
+    never got there), seconds (of training: these epochs at `seconds` an epoch, the mean of its finals).
     """
     ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
     rows = []
@@ -93,9 +93,9 @@ def targets_frame(
             for target in targets:
                 count = float(course.loc[course["accuracy"] >= target, "epochs"].min())
                 count = math.inf if math.isnan(count) else count
-                at = {"optimizer": optimizer, "seed": final["seed"], "target": target}
+                at = {"run_id": final["run_id"], "optimizer": optimizer, "seed": final["seed"], "target": target}
                 rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
-    return pd.DataFrame(rows, columns=["optimizer", "seed", "target", "epochs", "seconds"])
+    return pd.DataFrame(rows, columns=["run_id", "optimizer", "seed", "target", "epochs", "seconds"])
 
 
 def targets_summary(targets: pd.DataFrame) -> list[dict[str, Any]]:

@@ -123,21 +123,27 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="For the page, figures and tables.")
     ] = None,
+    formats: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="Files of the figures: svg, png, pdf, or several such as svg,png; all."),
+    ] = "svg",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """The report of a sweep or single run, or of two of them beside each other, from MLflow alone."""
     from experiments.cli.progress import working
+    from reports.figures.svg import formats_of
 
+    kinds = formats_of(formats)
     with working("reading the runs and drawing the figures", quiet):
         if run_id and other_id:
             from reports.comparing import write_comparison
 
-            page = str(write_comparison(run_id, other_id, out).resolve())
+            page = str(write_comparison(run_id, other_id, out, kinds).resolve())
         else:
             from reports.page import write_report
 
-            page = str(write_report(run_id, out)[0].resolve())
+            page = str(write_report(run_id, out, kinds)[0].resolve())
     if as_json:
         print_json({"report": page})
     else:

@@ -1,136 +1,88 @@
-"""Convergence of the finals: loss and accuracy as they train, against epochs and against training seconds."""
+"""Convergence: training loss and validation error of the finals as they train, against images or against seconds."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from reports.figures.style import (
-    Look,
-    Width,
-    figure,
-    label_ends,
-    logarithmic,
-    looks,
-    lowest_shown,
-    whole_numbers,
-    zoom,
-)
+from reports.computed import Computed
+from reports.figures.style import GREY, Drawn, Looks, Picture, Width, figure, legend, logarithmic, looks
+
+MEASURES = {"training loss": "training loss (nats, log)", "error": "{split} error (%, log)"}
 
 
-@dataclass(frozen=True)
-class Course:
-    """One optimizer's finals: (median, lowest, highest) after so many epochs; loss in nats, accuracy as a fraction.
-
-    `seconds` are of training until then, at the pace of the final that had a quiet machine to itself; none where no
-    final did.
-    """
-
-    optimizer: str
-    epochs: tuple[float, ...]
-    seconds: tuple[float, ...]
-    loss: tuple[tuple[float, float, float], ...]
-    accuracy: tuple[tuple[float, float, float], ...]
+def convergence(of: Computed) -> Picture | str:
+    """Show the finals against the images that they have seen."""
+    return _convergence(of, "images")
 
 
-@dataclass(frozen=True)
-class Convergence:
-    """How each optimizer with a final converges. `split` is what was measured: validation or test."""
-
-    courses: tuple[Course, ...]
-    split: str
-    looks: Mapping[str, Look]
-
-    @property
-    def finding(self) -> str:
-        """Say who is ahead after the first epoch and after the last, which may be the same."""
-        first = max(self.courses, key=_after_an_epoch)
-        last = max(self.courses, key=lambda each: each.accuracy[-1][0])
-        if max(each.epochs[-1] for each in self.courses) <= 1:
-            accuracy = last.accuracy[-1][0]
-            return f"{last.optimizer} is ahead at the end, at a median {self.split} accuracy of {accuracy:.2%}."
-        ahead = f"{first.optimizer} is ahead after the first epoch, at a median {self.split} accuracy of "
-        also = "and" if last is first else last.optimizer
-        return f"{ahead}{_after_an_epoch(first):.2%}; {also} after the last, at {last.accuracy[-1][0]:.2%}."
-
-    def draw(self, width: Width) -> Figure:
-        """Loss above accuracy; epochs beside seconds, or below each other where there is no room."""
-        drawn = figure(width, 4.4 if width == "page" else 7.2)
-        axes = drawn.subplots(2, 2).T.flatten() if width == "page" else drawn.subplots(4, 1)
-        panels = [(measure, against) for against in ("epochs", "seconds") for measure in ("loss", "accuracy")]
-        panels = [each for each in panels if each[1] == "epochs" or any(course.seconds for course in self.courses)]
-        for axis in axes[len(panels) :]:
-            axis.remove()
-        for axis, (measure, against) in zip(axes, panels, strict=False):
-            self._panel(axis, measure, against)
-        for axis, (measure, against) in zip(axes, panels, strict=False):
-            if width == "column" or against == "seconds":
-                label_ends(drawn, axis, self._ends(measure, against), self.looks)
-        return drawn
-
-    def _panel(self, axis: Axes, measure: str, against: str) -> None:
-        scale = 100 if measure == "accuracy" else 1
-        for each in self.courses:
-            if not getattr(each, against):
-                continue
-            look, at = self.looks[each.optimizer], getattr(each, against)
-            median, low, high = zip(*getattr(each, measure), strict=True)
-            axis.fill_between(
-                at, _scaled(low, scale), _scaled(high, scale), color=look.colour, alpha=0.16, linewidth=0
-            )
-            axis.plot(at, _scaled(median, scale), look.marker + "-", color=look.colour, markersize=3)
-        axis.set_ylabel(f"{self.split} accuracy (%)" if measure == "accuracy" else f"{self.split} loss (nats, log)")
-        axis.set_xlabel("epoch" if against == "epochs" else "seconds of training")
-        if against == "epochs":
-            whole_numbers(axis)
-        if measure == "loss":
-            logarithmic(axis)
-        else:
-            values = [median for each in self.courses for median, _, _ in each.accuracy]
-            zoom(axis, lowest_shown(values), max(values))
-
-    def _ends(self, measure: str, against: str) -> dict[str, tuple[float, float]]:
-        scale = 100 if measure == "accuracy" else 1
-        return {
-            each.optimizer: (getattr(each, against)[-1], scale * getattr(each, measure)[-1][0])
-            for each in self.courses
-            if getattr(each, against)
-        }
+def convergence_in_seconds(of: Computed) -> Picture | str:
+    """Show the finals against the seconds that they have trained, at their optimizer's mean pace."""
+    return _convergence(of, "seconds")
 
 
-def convergence(
-    courses: pd.DataFrame, split: str, optimizers: Sequence[str], seconds: Mapping[str, float]
-) -> Convergence | None:
-    """Return the figure of the finals; None where nothing of them was measured. `seconds` are an epoch's."""
-    finals = courses[~courses["outcome"].isin(["diverged", "failed"])].dropna(subset=["loss", "accuracy"])
-    found = tuple(
-        _course(name, mine, seconds.get(name))
-        for name in optimizers
-        if len(mine := finals[finals["optimizer"] == name])
-    )
-    return Convergence(found, split, looks(optimizers)) if found else None
+def _convergence(of: Computed, against: str) -> Picture | str:
+    data = of.convergence
+    if against == "seconds":
+        data = data.assign(seconds=data["epochs"] * data["optimizer"].map(of.seconds))
+        data = data[data["seconds"].notna()]
+        if not len(data):
+            return ""
+    elif not len(data):
+        return "convergence (no final was measured)"
+    size = of.source.definition.base.dataset.train_size
+    data = data.assign(images=data["epochs"] * size)
+    epoch = size if against == "images" else None
+    return Picture(data, _finding(data, of.split), partial(_draw, looks(of.optimizers), of.split, against, epoch))
 
 
-def _course(name: str, finals: pd.DataFrame, seconds: float | None) -> Course:
-    by_epochs = finals.groupby("epochs")
-    spread = {measure: by_epochs[measure].agg(["median", "min", "max"]) for measure in ("loss", "accuracy")}
-    epochs = tuple(map(float, spread["loss"].index))
-    return Course(
-        optimizer=name,
-        epochs=epochs,
-        seconds=() if seconds is None else tuple(seconds * each for each in epochs),
-        loss=tuple(spread["loss"].itertuples(index=False, name=None)),
-        accuracy=tuple(spread["accuracy"].itertuples(index=False, name=None)),
-    )
+def _finding(data: pd.DataFrame, split: str) -> str:
+    """Say who is ahead after the first epoch and after the last, which may be the same."""
+    errors = data[data["measure"] == "error"]
+    if not len(errors):
+        return f"No {split} error was measured."
+    medians = errors.groupby(["optimizer", "epochs"], sort=False)["value"].median().reset_index()
+    ordered = medians.sort_values("epochs")
+    best = ordered.groupby("optimizer").tail(1).sort_values("value").iloc[0]
+    at_the_end = f"{best['optimizer']} has the lowest median {split} error at the end, {best['value']:.2f}%"
+    first = ordered[ordered["epochs"] >= 1]
+    if errors["epochs"].max() <= 1 or not len(first):
+        return f"{at_the_end}."
+    ahead = first.groupby("optimizer").head(1).sort_values("value").iloc[0]
+    return f"{at_the_end}; after the first epoch {ahead['optimizer']}, {ahead['value']:.2f}%."
 
 
-def _after_an_epoch(course: Course) -> float:
-    """Return the median accuracy at the end of the first epoch."""
-    index = next((index for index, epochs in enumerate(course.epochs) if epochs >= 1), -1)
-    return course.accuracy[index][0]
+def _draw(looks: Looks, split: str, against: str, epoch: int | None, data: pd.DataFrame, width: Width) -> Drawn:
+    measures = [name for name in MEASURES if (data["measure"] == name).any()]
+    across = width == "page" and len(measures) > 1
+    drawn = figure(width, 2.9 if across else 0.5 + 2.2 * len(measures))
+    axes = drawn.subplots(1, 2, squeeze=False) if across else drawn.subplots(len(measures), 1, squeeze=False)
+    for axis, measure in zip(axes.flatten(), measures, strict=True):
+        _draw_measure(drawn, axis, data[data["measure"] == measure], against, looks)
+        logarithmic(axis, "x")
+        logarithmic(axis, "y")
+        ends = range(epoch, int(data["images"].max()) + 1, epoch) if epoch else ()
+        for end in ends[:20]:
+            axis.axvline(end, color=GREY, linewidth=0.6, linestyle=":")
+        dotted = "; dotted: an epoch's end" if len(ends) > 1 else ""
+        axis.set_xlabel(f"training images seen (log{dotted})" if epoch else "seconds of training (log)")
+        axis.set_ylabel(MEASURES[measure].format(split=split))
+    legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
+    return drawn
 
 
-def _scaled(values: Sequence[float], scale: float) -> list[float]:
-    return [scale * value for value in values]
+def _draw_measure(drawn: Drawn, axis: Axes, data: pd.DataFrame, against: str, looks: Looks) -> None:
+    """Draw a thin line for each seed and a thick one for their median."""
+    for name, mine in data.groupby("optimizer", sort=False):
+        look = looks[str(name)]
+        shared = {"x": against, "y": "value", "ax": axis, "color": look.colour, "legend": False}
+        before = len(axis.lines)
+        if mine["run_id"].nunique() > 1:
+            sns.lineplot(mine, units="run_id", estimator=None, linewidth=0.6, alpha=0.5, **shared)
+        few = mine["epochs"].nunique() < 4
+        sns.lineplot(
+            mine, estimator="median", errorbar=None, linewidth=1.7, marker=look.marker if few else None, **shared
+        )
+        for line in axis.lines[before:]:
+            drawn.tag(line, [look])

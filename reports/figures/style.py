@@ -1,27 +1,28 @@
-"""How all figures look: one colour and one marker per optimizer, two widths, the same bytes for the same data."""
+"""How figures look: one theme, one colour and marker per optimizer, two widths, the same bytes for the same data."""
 
 import functools
-import io
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-from numpy.typing import NDArray
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from harness.config import OPTIMIZER_CONFIGS
 
 Width = Literal["column", "page"]
 WIDTHS: dict[Width, float] = {"column": 3.5, "page": 7.2}  # inches, of a journal's column and page
-FORMATS = ("svg", "png", "pdf")
 # the page gives these two its own colours, so that a figure is readable on a dark ground too
 INK = "#1b1b1f"
 GRID = "#d4d4d9"
@@ -29,67 +30,86 @@ GRID = "#d4d4d9"
 GREY = "#7f7f7f"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
-STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.titlelocation": "left",
-    "legend.fontsize": 8,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
+THEME: dict[str, Any] = {
+    **sns.plotting_context("paper", rc={"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}),
+    **dict.fromkeys(["xtick.labelsize", "ytick.labelsize", "legend.fontsize", "legend.title_fontsize"], 8),
+    **sns.axes_style("ticks", {"axes.grid": True, "axes.spines.top": False, "axes.spines.right": False}),
+    **dict.fromkeys(["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"], INK),
+    "font.sans-serif": ["DejaVu Sans"],
     "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.linewidth": 0.6,
-    "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
 }
+DOT = 22  # area of a point, in points squared
 LONGEST_NAME = 20
 MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, so that the page stays small
 
 
 class Look(NamedTuple):
-    """How one optimizer looks on every figure of every page."""
+    """How one optimizer looks on every figure of every page. `key` is its name in the page's markup."""
 
     colour: str
     marker: str
     label: str
+    key: str
 
 
-class Picture(Protocol):
-    """A computed figure."""
+Looks = Mapping[str, Look]
 
-    @property
-    def finding(self) -> str:
-        """What it shows, in a sentence or two, for whoever can't see it."""
 
-    def draw(self, width: Width) -> Figure:
+class Tag(NamedTuple):
+    """What a drawn thing is of: keys of optimizers, and what each of its points says to a reader who asks."""
+
+    keys: tuple[str, ...]
+    tips: tuple[str, ...]
+
+
+class Drawn(Figure):
+    """A figure that knows of which optimizers its parts are, by the ids that these have in an SVG."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        self.tags: dict[str, Tag] = {}
+
+    def tag(self, artist: Artist, looks: Iterable[Look], tips: Iterable[str] = ()) -> None:
+        """Say of which optimizers a part is, and what its points say, in the order in which they are drawn."""
+        name = f"part-{len(self.tags)}"
+        artist.set_gid(name)
+        self.tags[name] = Tag(tuple(each.key for each in looks), tuple(tips))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A computed figure: the tidy frame that it shows, and its finding, in words for whoever can't see it."""
+
+    data: pd.DataFrame
+    finding: str
+    paint: Callable[[pd.DataFrame, Width], Drawn]
+
+    def draw(self, width: Width) -> Drawn:
         """Return the figure at that width."""
+        return self.paint(self.data, width)
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """By optimizer: of the registry's always the same one, of other names the next ones in turn."""
+    """Return the look of each optimizer: of the registry's always the same, of other names the next ones in turn."""
     registered = list(OPTIMIZER_CONFIGS)
     chapter = ["sgd", "adagrad", "adadelta", "rmsprop", "adam"]  # the most different colours for the chapter's five
     order = chapter + [name for name in registered if name not in chapter]
     order += [name for name in names if name not in order]
     return {
-        name: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], drawable(name))
+        name: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], drawable(name), f"o{index}")
         for name, index in ((name, order.index(name)) for name in names)
     }
 
 
 def drawable(name: str) -> str:
-    """`name` as matplotlib can draw it: no formula, no sign that its font lacks, and short."""
+    """Return the name as matplotlib can draw it: no formula, no sign that its font lacks, and short."""
     signs = _signs()
     text = "".join(sign if ord(sign) in signs else "\N{WHITE SQUARE}" for sign in name)
     return (text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…").replace("$", r"\$")
@@ -97,56 +117,75 @@ def drawable(name: str) -> str:
 
 @functools.cache
 def _signs() -> Collection[int]:
-    """Code points of matplotlib's own font."""
+    """Return the code points of matplotlib's own font."""
     return FT2Font(findfont("DejaVu Sans")).get_charmap().keys()
-
-
-def figure(width: Width, height: float) -> Figure:
-    """An empty one, so many inches high."""
-    return Figure(figsize=(WIDTHS[width], height), layout="constrained")
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Under which all figures are drawn, whatever the user's matplotlibrc says."""
+    """Draw under this theme, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        mpl.rcParams.update(THEME)  # type: ignore[arg-type]  # its keys are names of matplotlib's own
         yield
 
 
-def label_ends(drawn: Figure, axis: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping[str, Look]) -> None:
-    """Names beside the ends of lines (x, y in data units), moved apart where they would overlap."""
-    if not ends:
-        return
-    _find_room(drawn)
-    to_axes = axis.transData + axis.transAxes.inverted()
-    heights = {name: float(to_axes.transform(end)[1]) for name, end in ends.items()}
-    line = 10 / 72 / (axis.get_position().height * drawn.get_figheight())
-    for name, height in spread(heights, line).items():
-        axis.annotate(
-            looks[name].label,
-            ends[name],
-            xytext=(1.03, height),
-            textcoords="axes fraction",
-            va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": looks[name].colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3},
-        )
+def figure(width: Width, height: float) -> Drawn:
+    """Return an empty figure, so many inches high."""
+    return Drawn(figsize=(WIDTHS[width], height), layout="constrained")
 
 
-def spread(positions: Mapping[str, float], least: float) -> dict[str, float]:
-    """`positions` moved as little as brings any two `least` apart, in their order (isotonic regression)."""
-    from scipy.optimize import isotonic_regression
+def panels(width: Width, count: int, height: float, most: int = 3, extra: float = 0.45) -> tuple[Drawn, list[Axes]]:
+    """Return a figure of so many panels that share the scale of y, each so high (inches), and `extra` for labels."""
+    columns = min(count, most if width == "page" else 2)
+    rows = math.ceil(count / columns)
+    drawn = figure(width, extra + height * rows)
+    axes = drawn.subplots(rows, columns, sharey=True, squeeze=False).flatten().tolist()
+    for axis in axes[count:]:
+        axis.remove()
+    return drawn, axes[:count]
 
-    names = sorted(positions, key=positions.__getitem__)
-    offsets = np.arange(len(names)) * least
-    fitted = isotonic_regression([positions[name] - offset for name, offset in zip(names, offsets, strict=True)])
-    return dict(zip(names, (fitted.x + offsets).tolist(), strict=True))
+
+def rows(axis: Axes, labels: Sequence[str]) -> None:
+    """Give each row its label, the first on top, and a grid along x alone."""
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set(ylim=(len(labels) - 0.4, -0.6), ylabel="")
+    axis.grid(visible=False, axis="y")
 
 
-def legend(drawn: Figure, names: Iterable[str], looks: Mapping[str, Look], width: Width) -> None:
-    """Marker and name of each, above all panels."""
+def tuples(data: pd.DataFrame) -> Iterable[Any]:
+    """Return the rows as named tuples, whose fields are numbers and names as the frame's own description says."""
+    return data.itertuples()
+
+
+def dots(
+    drawn: Drawn,
+    axis: Axes,
+    data: pd.DataFrame,
+    x: str,
+    y: str,
+    looks: Looks,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Draw a point for each row, as its optimizer looks; the column `tip` is what it says to a reader who asks."""
+    for name, mine in data.groupby("optimizer", sort=False):
+        look = looks[str(name)]
+        how: dict[str, Any] = {"s": DOT, "linewidth": 0, "alpha": 0.75, "marker": look.marker, "color": look.colour}
+        how |= {"rasterized": len(data) > MOST_VECTORS, "legend": False} | options
+        sns.scatterplot(mine, x=x, y=y, ax=axis, **how)
+        drawn.tag(axis.collections[-1], [look], mine.get("tip", ()))
+
+
+def interval(
+    drawn: Drawn, axis: Axes, row: float, ends: tuple[float, float], colour: str, of: Iterable[Look] = ()
+) -> None:
+    """Draw an interval along a row."""
+    (line,) = axis.plot(ends, [row, row], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=1.5)
+    drawn.tag(line, of)
+
+
+def legend(drawn: Drawn, names: Iterable[str], looks: Looks, width: Width) -> None:
+    """Show marker and name of each optimizer above all panels."""
     handles = [
         Line2D([], [], marker=looks[name].marker, color=looks[name].colour, linestyle="", label=looks[name].label)
         for name in names
@@ -160,70 +199,33 @@ def lay_out(drawn: Figure, warning: str) -> None:
     if warning:
         drawn.set_figheight(drawn.get_figheight() + 0.2)
         drawn.suptitle(warning, fontsize=7.5, fontweight="bold")
-    _find_room(drawn)
-    drawn.set_layout_engine(None)  # "none" would be an engine that does nothing, for which saving draws twice
-
-
-def _find_room(drawn: Figure) -> None:
-    """Lay the figure out as drawing would, before it is drawn."""
     engine = drawn.get_layout_engine()
     assert engine is not None, "it was made by `figure`"
     engine.execute(drawn)
+    drawn.set_layout_engine(None)  # "none" would be an engine that does nothing, for which saving draws twice
 
 
-def tinted(shares: NDArray[np.float64], colour: str) -> NDArray[np.float64]:
-    """An image (rows, columns, RGBA) of `shares` (0 to 1): the more, the less of the ground is seen through `colour`.
-
-    So numbers on it are readable on a light ground and on a dark one.
-    """
-    image = np.empty((*shares.shape, 4))
-    image[..., :3] = to_rgb(colour)
-    image[..., 3] = 0.45 * shares
-    return image
-
-
-def whole_numbers(axis: Axes) -> None:
-    """Ticks of x at integers alone."""
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def logarithmic(axis: Axes) -> None:
-    """A logarithmic y, with as many labels as there is room for: matplotlib's own are too few within a decade."""
-    low, high = axis.dataLim.intervaly
-    axis.set_yscale("log")
-    axis.set_ylim(low / 1.05, high * 1.05)
-    within_a_decade = high < 5 * low
-    axis.yaxis.set_major_locator(MaxNLocator(5) if within_a_decade else LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter("{x:g}")
+def logarithmic(axis: Axes, which: Literal["x", "y"], unit: str = "") -> None:
+    """Make a scale logarithmic, with plain numbers: as many as there is room for, within a decade too."""
+    of = axis.xaxis if which == "x" else axis.yaxis
+    low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
+    axis.set(**{f"{which}scale": "log"})
+    if low > 0:
+        axis.set(**{f"{which}lim": (low / 1.08, high * 1.08)})
+    decades = math.log10(high / low) if low > 0 else 1
+    if decades < 0.5:
+        of.set_major_locator(MaxNLocator(4))
+    else:
+        of.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+    of.set_minor_locator(NullLocator())
+    of.set_minor_formatter(NullFormatter())
+    of.set_major_formatter(lambda value, _: f"{_short(value)}{unit}")
 
 
-def zoom(axis: Axes, floor: float, top: float) -> None:
-    """Show the accuracies from one to the other."""
-    margin = 0.06 * (top - floor) or 0.005
-    axis.set_ylim(100 * (floor - margin), 100 * (top + margin))
-    axis.ticklabel_format(axis="y", useOffset=False)
+def _short(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
-def lowest_shown(accuracies: Sequence[float]) -> float:
-    """Where an axis of accuracies begins, so that a few very bad trials don't hide what the others differ in."""
-    middle = float(np.median(accuracies))
-    return max(0.0, min(min(accuracies), middle) if min(accuracies) > 2 * middle - 1 - 0.02 else 3 * middle - 2)
-
-
-def many(values: Sequence[object]) -> bool:
-    """Whether so many points are drawn as pixels."""
-    return len(values) > MOST_VECTORS
-
-
-def render(drawn: Figure, kind: str, salt: str) -> bytes:
-    """The figure as `svg`, `png` or `pdf`, the same bytes for the same data.
-
-    `salt` makes the ids of an SVG its own, so that several stand on one page.
-    """
-    buffer = io.BytesIO()
-    metadata = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
-    with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
-        dots = 144 if kind == "svg" else 200  # an inch; of a page on a screen, and in print
-        drawn.savefig(buffer, format=kind, dpi=dots, metadata=metadata, transparent=kind != "png")
-    return buffer.getvalue()
+def tint(colour: str) -> LinearSegmentedColormap:
+    """Return a scale from nothing to `colour`, through which numbers are readable on a light and on a dark ground."""
+    return LinearSegmentedColormap.from_list("tint", [to_rgba(colour, 0.0), to_rgba(colour, 0.45)])

@@ -1,174 +1,143 @@
-"""Training time: seconds an epoch, time to target accuracies, and how often each optimizer is near the fastest."""
+"""Training time: seconds of an epoch, images to target accuracies, how often each optimizer is near the fastest."""
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+import seaborn as sns
 
-from reports.curves import median_or_never, performance_profile
-from reports.figures.style import GREY, Look, Width, figure, label_ends, looks
+from reports.computed import Computed
+from reports.curves import performance_profile
+from reports.figures.style import (
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    dots,
+    figure,
+    interval,
+    legend,
+    logarithmic,
+    looks,
+    panels,
+    rows,
+    tuples,
+)
 
-NEVER = "never"
-
-
-@dataclass(frozen=True)
-class EpochSeconds:
-    """Training seconds of each epoch of the finals that trained alone, by optimizer, the fastest first."""
-
-    seconds: Mapping[str, tuple[float, ...]]
-    looks: Mapping[str, Look]
-
-    @property
-    def finding(self) -> str:
-        """Fastest and slowest."""
-        means = {name: sum(each) / len(each) for name, each in self.seconds.items()}
-        fastest, slowest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-        text = f"An epoch of {fastest} takes {means[fastest]:.3g} s"
-        return f"{text}, the least; of {slowest} {means[slowest]:.3g} s, the most." if len(means) > 1 else text + "."
-
-    def draw(self, width: Width) -> Figure:
-        """A point each epoch."""
-        drawn = figure(width, 0.7 + 0.22 * len(self.seconds))
-        axis = drawn.subplots()
-        for row, (name, values) in enumerate(self.seconds.items()):
-            axis.plot(values, [row] * len(values), self.looks[name].marker, color=self.looks[name].colour, alpha=0.75)
-        axis.set_yticks(range(len(self.seconds)), [self.looks[name].label for name in self.seconds])
-        axis.set_ylim(len(self.seconds) - 0.4, -0.6)
-        axis.set_xlim(0, None)
-        axis.set_xlabel("training seconds, a point an epoch")
-        axis.grid(visible=False, axis="y")
-        axis.grid(visible=True, axis="x")
-        return drawn
+LEAST_PROBLEMS = 20  # targets by seeds, for a profile over them
 
 
-def epoch_seconds(runs: pd.DataFrame, epochs: pd.DataFrame, optimizers: Sequence[str]) -> EpochSeconds | None:
-    """Return the figure of the quiet finals; None where there is none."""
-    quiet = epochs[epochs["run_id"].isin(runs.loc[runs["stage"] == "final", "run_id"])]
-    seconds = {
-        name: tuple(mine["train_seconds"].dropna())
-        for name in optimizers
-        if len(mine := quiet[quiet["optimizer"] == name]) and mine["train_seconds"].notna().any()
-    }
-    ordered = dict(sorted(seconds.items(), key=lambda each: sum(each[1]) / len(each[1])))
-    return EpochSeconds(ordered, looks(optimizers)) if ordered else None
+def epoch_seconds(of: Computed) -> Picture | str:
+    """Show the training seconds of every epoch of the finals, the fastest optimizer first."""
+    finals = set(of.runs.loc[of.runs["stage"] == "final", "run_id"])
+    data = of.epochs[of.epochs["run_id"].isin(finals) & of.epochs["train_seconds"].notna()]
+    if not len(data):
+        return ""
+    pace = of.pace.reset_index(drop=True)
+    pace["row"] = pace.index
+    data = data[["run_id", "optimizer", "seed", "epoch", "train_seconds"]].merge(pace, on="optimizer")
+    data["tip"] = [
+        f"{each.optimizer}, seed {each.seed}, epoch {each.epoch}: {each.train_seconds:.3g} s" for each in tuples(data)
+    ]
+    return Picture(data.sort_values("row"), of.pace_in_words, partial(_draw_seconds, looks(of.optimizers)))
 
 
-@dataclass(frozen=True)
-class TimeToTarget:
-    """Seconds of training until each target accuracy (fraction), one a seed; infinite where it never got there."""
-
-    seconds: Mapping[float, Mapping[str, tuple[float, ...]]]
-    looks: Mapping[str, Look]
-
-    @property
-    def finding(self) -> str:
-        """Who reaches each target first, in the median."""
-        sentences = []
-        for target, by_name in self.seconds.items():
-            medians = {name: median_or_never(values) for name, values in by_name.items()}
-            there = {name: value for name, value in medians.items() if value is not None}
-            if there:
-                first = min(there, key=there.__getitem__)
-                sentences.append(f"{100 * target:g}%: {first} first, in a median of {there[first]:.3g} s")
-            else:
-                sentences.append(f"{100 * target:g}%: reached by none in the median")
-        return "; ".join(sentences) + "."
-
-    def draw(self, width: Width) -> Figure:
-        """A panel a target, a row an optimizer, a point a seed; at the right those that never got there."""
-        columns = len(self.seconds) if width == "page" else 2
-        rows = math.ceil(len(self.seconds) / columns)
-        names = list(next(iter(self.seconds.values())))
-        drawn = figure(width, rows * (0.55 + 0.2 * len(names)))
-        axes = drawn.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-        finite = [value for by in self.seconds.values() for each in by.values() for value in each if value < math.inf]
-        end = 1.15 * max(finite, default=1.0)
-        for axis, (target, by_name) in zip(axes, self.seconds.items(), strict=False):
-            for row, name in enumerate(names):
-                look = self.looks[name]
-                for value, count in sorted(Counter(by_name[name]).items()):
-                    if value < math.inf:
-                        axis.plot(value, row, look.marker, color=look.colour)
-                    at = (value, row) if value < math.inf else (end, row)
-                    if count > 1 or value == math.inf:
-                        offset = (5, 0) if value < math.inf else (-4, 0)
-                        axis.annotate(f"{count}×", at, offset, textcoords="offset points", va="center", fontsize=7)
-            axis.axvline(0.93 * end, color=GREY, linewidth=0.6, linestyle=":")
-            axis.set_title(f"{100 * target:g}%")
-            axis.set_xlim(0, 1.06 * end)
-            ticks = [tick for tick in MaxNLocator(3).tick_values(0, end) if 0 <= tick < 0.8 * end]
-            axis.set_xticks([*ticks, end], [*(f"{tick:g}" for tick in ticks), NEVER])
-            axis.set_ylim(len(names) - 0.4, -0.6)
-            axis.grid(visible=False, axis="y")
-        axes[0].set_yticks(range(len(names)), [self.looks[name].label for name in names])
-        drawn.supxlabel("seconds of training until there, a point a seed", fontsize=8)
-        return drawn
+def _draw_seconds(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
+    ranked = data.drop_duplicates("optimizer")
+    drawn = figure(width, 0.6 + 0.24 * len(ranked))
+    axis = drawn.subplots()
+    dots(drawn, axis, data, "train_seconds", "row", looks, alpha=0.5)
+    for each in tuples(ranked):
+        look = looks[str(each.optimizer)]
+        if not pd.isna(each.low):
+            interval(drawn, axis, float(each.row) + 0.3, (float(each.low), float(each.high)), look.colour, [look])
+    rows(axis, [looks[name].label for name in ranked["optimizer"]])
+    axis.set_xlim(0, None)
+    parts = ("training seconds of an epoch: a point an epoch", "line: 95% interval of the mean")
+    axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
+    return drawn
 
 
-def time_to_target(targets: pd.DataFrame, optimizers: Sequence[str]) -> TimeToTarget | None:
-    """Return the figure of the frame of targets; None where it is empty or has no seconds."""
-    known = targets[targets["seconds"].notna()]
-    if not len(known):
-        return None
-    names = [name for name in optimizers if (known["optimizer"] == name).any()]
-    by_target = {float(each): known[known["target"] == each] for each in known["target"].unique()}
-    return TimeToTarget(
-        {
-            target: {name: tuple(of.loc[of["optimizer"] == name, "seconds"]) for name in names}
-            for target, of in by_target.items()
-        },
-        looks(optimizers),
+def time_to_target(of: Computed) -> Picture | str:
+    """Show, for each target, the share of finals that have not reached it yet, by the images that they have seen."""
+    size = of.source.definition.base.dataset.train_size
+    data = of.targets.assign(images=of.targets["epochs"] * size)
+    if not len(data) or not np.isfinite(data["images"]).any():
+        return "time to a target (no final reached one)" if len(data) else ""
+    horizon = float(of.source.definition.final_epochs * size)
+    return Picture(data, _said_of_targets(data), partial(_draw_targets, looks(of.optimizers), horizon))
+
+
+def _said_of_targets(data: pd.DataFrame) -> str:
+    said = []
+    for target, at in data.groupby("target"):
+        medians = at.groupby("optimizer", sort=False)["images"].median()
+        if not np.isfinite(medians.min()):
+            said.append(
+                f"{target:.4g}: reached by half of the finals of none".replace(f"{target:.4g}", f"{target:.1%}")
+            )
+        else:
+            said.append(f"{target:.1%}: {medians.idxmin()} first, in a median of {medians.min():,.0f} images")
+    return "; ".join(said) + "."
+
+
+def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width) -> Drawn:
+    targets = sorted(data["target"].unique())
+    drawn, axes = panels(width, len(targets), 1.9)
+    reached = data[np.isfinite(data["images"])]
+    for axis, target in zip(axes, targets, strict=True):
+        for name, mine in data[data["target"] == target].groupby("optimizer", sort=False):
+            look = looks[str(name)]
+            # a final that never came there stays until the end of the scale
+            sns.ecdfplot(
+                mine.assign(images=mine["images"].clip(upper=10 * horizon)),
+                x="images",
+                complementary=True,
+                stat="percent",
+                ax=axis,
+                color=look.colour,
+                linewidth=1.4,
+            )
+            drawn.tag(axis.lines[-1], [look], [str(name)])
+        axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel="training images seen (log)")
+        axis.dataLim.intervalx = (reached["images"].min() / 1.3, horizon)
+        logarithmic(axis, "x")
+    axes[0].set_ylabel("finals not there yet (%)")
+    legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
+    return drawn
+
+
+def profile(of: Computed) -> Picture | str:
+    """Show how often each optimizer is within a factor of the fastest, over targets and the seeds that all have."""
+    table = of.targets.pivot_table(index=["target", "seed"], columns="optimizer", values="epochs", dropna=False)
+    table = table.dropna()
+    if len(table.columns) < 2 or not len(table):
+        return ""
+    if len(table) < LEAST_PROBLEMS:
+        return f"performance profile ({len(table)} targets by seeds, fewer than {LEAST_PROBLEMS})"
+    steps = performance_profile({name: table[name].tolist() for name in of.optimizers if name in table})
+    data = pd.DataFrame(
+        [(name, factor, 100 * share) for name, of_name in steps.items() for factor, share in of_name],
+        columns=["optimizer", "factor", "share"],
     )
+    of_each = data.groupby("optimizer", sort=False)  # its steps, by factor
+    fastest, most = (each.sort_values("share").iloc[-1] for each in (of_each.head(1), of_each.tail(1)))
+    finding = (
+        f"{fastest['optimizer']} is the fastest to {fastest['share']:.0f}% of the {len(table)} targets by seeds; "
+        f"{most['optimizer']} reaches the most of them at all, {most['share']:.0f}%."
+    )
+    return Picture(data, finding, partial(_draw_profile, looks(of.optimizers)))
 
 
-@dataclass(frozen=True)
-class Profile:
-    """Steps (factor, share of targets and seeds reached within that factor of the fastest's time), by optimizer."""
-
-    steps: Mapping[str, tuple[tuple[float, float], ...]]
-    looks: Mapping[str, Look]
-
-    @property
-    def finding(self) -> str:
-        """Who is the fastest most often, and who reaches most."""
-        fastest = max(self.steps, key=lambda name: self.steps[name][0][1])
-        most = max(self.steps, key=lambda name: self.steps[name][-1][1])
-        return (
-            f"{fastest} is the fastest to {self.steps[fastest][0][1]:.0%} of the targets and seeds; "
-            f"{most} reaches the most of them at all, {self.steps[most][-1][1]:.0%}."
-        )
-
-    def draw(self, width: Width) -> Figure:
-        """A line an optimizer; higher is better."""
-        drawn = figure(width, 2.3)
-        axis = drawn.subplots()
-        end = 1.05 * max(factor for steps in self.steps.values() for factor, _ in steps)
-        ends = {}
-        for name, steps in self.steps.items():
-            factors, shares = zip(*steps, (end, steps[-1][1]), strict=True)
-            axis.step(factors, [100 * share for share in shares], where="post", color=self.looks[name].colour)
-            axis.plot(factors[:1], [100 * shares[0]], self.looks[name].marker, color=self.looks[name].colour)
-            ends[name] = (end, 100 * shares[-1])
-        axis.set(xlim=(1 - 0.02 * (end - 1), end), ylim=(-3, 103))
-        axis.set_xlabel("within this factor of the fastest's time")
-        axis.set_ylabel("targets and seeds reached (%)")
-        label_ends(drawn, axis, ends, self.looks)
-        return drawn
-
-
-def profile(targets: pd.DataFrame, optimizers: Sequence[str]) -> Profile | None:
-    """Over the targets that any reached, on the seeds that all have; None for fewer than two optimizers."""
-    known = targets[targets["seconds"].notna()]
-    table = known.pivot_table(
-        index=["target", "seed"], columns="optimizer", values="seconds", aggfunc="first"
-    ).dropna()
-    table = table[(table < math.inf).any(axis=1)]
-    names = [name for name in optimizers if name in table.columns]
-    if len(names) < 2 or not len(table):
-        return None
-    steps = performance_profile({name: table[name].tolist() for name in names})
-    return Profile({name: tuple(each) for name, each in steps.items()}, looks(optimizers))
+def _draw_profile(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
+    drawn = figure(width, 2.4)
+    axis = drawn.subplots()
+    for name, mine in data.groupby("optimizer", sort=False):
+        look = looks[str(name)]
+        sns.lineplot(mine, x="factor", y="share", drawstyle="steps-post", estimator=None, ax=axis, color=look.colour)
+        drawn.tag(axis.lines[-1], [look], [str(name)])
+    axis.set(
+        ylim=(-3, 103), xlabel="within this factor of the fastest's images", ylabel="targets by seeds reached (%)"
+    )
+    legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
+    return drawn

@@ -1,200 +1,179 @@
 """Every trial by what was searched: by its learning rate, and by each other hyperparameter."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.lines import Line2D
 
 from harness.config import RATE_KEYS
-from reports.figures.style import GREY, Look, Width, figure, legend, looks, lowest_shown, many, zoom
-from reports.winners import Winners
-from studies.definition import SweepDefinition
+from harness.records import Stage
+from reports.computed import Computed
+from reports.figures.style import (
+    DOT,
+    GREY,
+    INK,
+    MOST_VECTORS,
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    logarithmic,
+    looks,
+    panels,
+)
+from studies.replicates import published_start
 from studies.space import Range
 
-Settings = Mapping[str, Mapping[str, Any]]  # of the runs' configs, by run id and key
+FLOOR = 0.02  # percent: an error of 0 has no place on a logarithmic scale
+FEW = 6  # values, which stand at equal distances
+Key = tuple[str, str]  # of an optimizer and a config key
 
 
-@dataclass(frozen=True)
-class Point:
-    """A trial: the value of one hyperparameter, its last validation accuracy (fraction), whether it completed."""
-
-    value: Any
-    accuracy: float
-    completed: bool
-
-
-@dataclass(frozen=True)
-class LearningRates:
-    """Every trial's learning rate and accuracy by optimizer, the range that was searched, and where the best is."""
-
-    points: Mapping[str, tuple[Point, ...]]
-    ranges: Mapping[str, tuple[float, float]]
-    at_edge: Mapping[str, str]
-    looks: Mapping[str, Look]
-
-    @property
-    def finding(self) -> str:
-        """The best learning rate of each, and which is at an edge."""
-        found = [
-            f"{name} {_best(points).value:.2g}" + (" (at the edge of its range)" if self.at_edge[name] else "")
-            for name, points in self.points.items()
-        ]
-        return f"The learning rate of the best trial: {', '.join(found)}."
-
-    def draw(self, width: Width) -> Figure:
-        """A panel an optimizer, its searched range shaded."""
-        columns = min(len(self.points), 3 if width == "page" else 2)
-        rows = math.ceil(len(self.points) / columns)
-        drawn = figure(width, 0.3 + 1.45 * rows)
-        axes = drawn.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-        accuracies = [point.accuracy for points in self.points.values() for point in points if point.completed]
-        for axis, (name, points) in zip(axes, self.points.items(), strict=False):
-            low, high = self.ranges[name]
-            axis.axvspan(low, high, color=GREY, alpha=0.12, linewidth=0)
-            _scatter(axis, points, self.looks[name], lowest_shown(accuracies), many(accuracies))
-            best = _best(points)
-            axis.axvline(best.value, linewidth=0.8, linestyle="--", color=self.looks[name].colour)
-            axis.set_title(self.looks[name].label + (f": edge, {self.at_edge[name]}" if self.at_edge[name] else ""))
-            axis.set_xscale("log")
-            axis.xaxis.set_minor_locator(NullLocator())
-        zoom(axes[0], lowest_shown(accuracies), max(accuracies))
-        for axis in axes[len(self.points) :]:
-            axis.remove()
-        key = "shaded: what was searched; dashed: the best trial's"
-        drawn.supxlabel(("; " if width == "page" else "\n").join(("learning rate", key)), fontsize=8)
-        drawn.supylabel("validation accuracy (%)", fontsize=8)
-        return drawn
-
-
-def learning_rates(
-    runs: pd.DataFrame, settings: Settings, winners: Winners, definition: SweepDefinition
-) -> LearningRates | None:
-    """Return the figure of optimizers whose rate was searched and that completed a trial; None where none did."""
-    points = {}
-    ranges = {}
-    at_edge = {}
-    for name in definition.optimizers:
-        ranges_of_rates = {key: each for key, each in definition.searched(name).items() if isinstance(each, Range)}
-        key = next((key for key in RATE_KEYS if key in ranges_of_rates), None)
-        if key is None:
-            continue
-        mine = _points(runs, settings, name, key)
-        if any(each.completed for each in mine):
-            points[name] = mine
-            ranges[name] = ranges_of_rates[key].ends
-            edges = [edge for winner in winners.get(name, ()) for edge in winner.edges]
-            at_edge[name] = next((edge.next_step for edge in edges if edge.key == key), "")
-    return LearningRates(points, ranges, at_edge, looks(definition.optimizers)) if points else None
-
-
-@dataclass(frozen=True)
-class Slices:
-    """Every trial's value of each other searched hyperparameter and its accuracy, by key and optimizer."""
-
-    points: Mapping[str, Mapping[str, tuple[Point, ...]]]
-    log: Mapping[str, bool]
-    looks: Mapping[str, Look]
-
-    @property
-    def finding(self) -> str:
-        """The best value of each."""
-        best = {
-            key: max(
-                (each for points in by.values() for each in points if each.completed), key=lambda at: at.accuracy
-            )
-            for key, by in self.points.items()
-        }
-        return (
-            "The best value of each: " + ", ".join(f"{key} {_short(each.value)}" for key, each in best.items()) + "."
-        )
-
-    def draw(self, width: Width) -> Figure:
-        """A panel a hyperparameter."""
-        columns = min(len(self.points), 3 if width == "page" else 2)
-        rows = math.ceil(len(self.points) / columns)
-        drawn = figure(width, 0.6 + 1.6 * rows)
-        axes = drawn.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-        accuracies = [
-            each.accuracy
-            for by in self.points.values()
-            for points in by.values()
-            for each in points
-            if each.completed
-        ]
-        for axis, (key, by_name) in zip(axes, self.points.items(), strict=False):
-            values = {point.value for points in by_name.values() for point in points}
-            places = None
-            if self.log[key]:
-                axis.set_xscale("log")
-            elif any(isinstance(value, str) for value in values) or len(values) <= 5:
-                places = sorted(values, key=lambda value: (isinstance(value, str), value))
-                axis.set_xticks(range(len(places)), [_short(value) for value in places])
-            for index, (name, points) in enumerate(by_name.items()):
-                shift = 0.1 * (index - (len(by_name) - 1) / 2)
-                placed = (
-                    points
-                    if places is None
-                    else [Point(places.index(each.value) + shift, each.accuracy, each.completed) for each in points]
-                )
-                _scatter(axis, placed, self.looks[name], lowest_shown(accuracies), many(accuracies))
-            axis.set_xlabel(key)
-        zoom(axes[0], lowest_shown(accuracies), max(accuracies))
-        for axis in axes[len(self.points) :]:
-            axis.remove()
-        drawn.supylabel("validation accuracy (%)", fontsize=8)
-        legend(drawn, next(iter(self.points.values())), self.looks, width)
-        return drawn
-
-
-def slices(runs: pd.DataFrame, settings: Settings, definition: SweepDefinition) -> Slices | None:
-    """Return the figure of every searched key but the learning rate; None where no trial of one completed."""
-    points: dict[str, dict[str, tuple[Point, ...]]] = {}
-    log = {}
-    for name in definition.optimizers:
-        for key, dimension in definition.searched(name).items():
-            mine = _points(runs, settings, name, key)
-            if key not in RATE_KEYS and any(each.completed for each in mine):
-                points.setdefault(key, {})[name] = mine
-                log[key] = dimension.is_log_in_value
-    return Slices(points, log, looks(definition.optimizers)) if points else None
-
-
-def _points(runs: pd.DataFrame, settings: Settings, optimizer: str, key: str) -> tuple[Point, ...]:
-    trials = runs[(runs["optimizer"] == optimizer) & (runs["stage"] == "trial")]
-    trials = trials.assign(accuracy=trials["validation_accuracy"].where(trials["outcome"] != "diverged", 0.0))
-    return tuple(
-        Point(_number(settings[each["run_id"]][key]), float(each["accuracy"]), each["outcome"] == "completed")
-        for each in trials[trials["accuracy"].notna()].to_dict("records")
-        if key in settings.get(each["run_id"], {})
+def learning_rates(of: Computed) -> Picture | str:
+    """Show every trial by its learning rate, a panel an optimizer."""
+    keys = [(name, key) for name, key in _searched(of) if key in RATE_KEYS]
+    data = _trials(of, keys)
+    if not len(data):
+        return ""
+    edges = {
+        (name, edge.key): edge.next_step for name, won in of.winners.items() for each in won for edge in each.edges
+    }
+    ranges = {name: each.ends for name, key in keys if isinstance(each := _dimension(of, name, key), Range)}
+    titles = {
+        name: looks(of.optimizers)[name].label + (f" (edge: {edges[name, key]})" if (name, key) in edges else "")
+        for name, key in keys
+    }
+    said = ", ".join(
+        f"{name} {' and '.join(f'{value:.2g}' for value in sorted(set(mine['value'])))}"
+        + (f" (at an edge: {edges[name, key]})" if (name, key) in edges else "")
+        for name, key in keys
+        if len(mine := data[data["won"] & (data["optimizer"] == name)])
     )
+    finding = f"Learning rates of the winners: {said}." if said else "No trial has won."
+    data = data.assign(panel=data["optimizer"])
+    return Picture(data, finding, partial(_draw, looks(of.optimizers), titles, ranges, "learning rate (log)"))
 
 
-def _scatter(axis: Axes, points: Sequence[Point], look: Look, floor: float, as_pixels: bool) -> None:
-    """Completed trials filled, the others hollow; those under the floor as arrows at it."""
-    for completed in (False, True):
-        mine = [each for each in points if each.completed == completed]
-        for below in (True, False):
-            shown = [each for each in mine if (each.accuracy < floor) == below]
-            axis.plot(
-                [each.value for each in shown],
-                [100 * max(each.accuracy, floor) for each in shown],
-                linestyle="",
-                marker=r"$\downarrow$" if below else look.marker,
-                color=look.colour,
-                markerfacecolor=look.colour if completed else "none",
-                alpha=0.8 if completed else 0.5,
-                markersize=2.5 if as_pixels else None,
-                rasterized=as_pixels,
+def others(of: Computed) -> Picture | str:
+    """Show every trial by each other hyperparameter, a panel each."""
+    data = _trials(of, [(name, key) for name, key in _searched(of) if key not in RATE_KEYS])
+    if not len(data):
+        return ""
+    won = data[data["won"]]
+    said = "; ".join(
+        f"{key}: {', '.join(dict.fromkeys(_short(value) for value in mine['value']))}"
+        for key, mine in won.groupby("key", sort=False)
+    )
+    finding = f"The winners' values: {said}." if said else "No trial has won."
+    data = data.assign(panel=data["key"])
+    titles = {str(key): str(key) for key in data["key"].unique()}
+    return Picture(data, finding, partial(_draw, looks(of.optimizers), titles, {}, ""))
+
+
+def _searched(of: Computed) -> list[Key]:
+    return [(name, key) for name in of.optimizers for key in of.source.definition.searched(name)]
+
+
+def _dimension(of: Computed, name: str, key: str) -> Any:  # noqa: ANN401
+    return of.source.definition.searched(name)[key]
+
+
+def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
+    """Return a row a trial and key: value, error (%), how far it got, whether it won, whether it was the start."""
+    trials = of.runs[(of.runs["stage"] == Stage.TRIAL)]
+    won = {each.run_id for winners in of.winners.values() for each in winners}
+    found = []
+    for name, key in keys:
+        start = published_start(of.source.definition, name) or {}
+        is_log = isinstance(dimension := _dimension(of, name, key), Range) and dimension.is_log_in_value
+        for row in trials[trials["optimizer"] == name].to_dict("records"):
+            settings: Mapping[str, Any] = of.settings.get(row["run_id"], {})
+            accuracy = 0.0 if row["outcome"] == "diverged" else row["validation_accuracy"]
+            if key not in settings or pd.isna(accuracy):
+                continue
+            searched = of.source.definition.searched(name)
+            found.append(
+                {
+                    "optimizer": name,
+                    "key": key,
+                    "value": _number(settings[key]),
+                    "error": max(FLOOR, 100 * (1 - float(accuracy))),
+                    "epochs": round(row["epochs"], 3),
+                    "outcome": row["outcome"],
+                    "won": row["run_id"] in won,
+                    "is_start": bool(start) and all(settings.get(each) == start.get(each) for each in searched),
+                    "log": is_log,
+                    "tip": f"{name}, trial {row['number']}: {key} {_short(_number(settings[key]))}, error "
+                    f"{100 * (1 - float(accuracy)):.2f}% after {row['epochs']:.3g} epochs, harness reproduce "
+                    f"{row['run_id']}",
+                }
             )
+    columns = ["optimizer", "key", "value", "error", "epochs", "outcome", "won", "is_start", "log", "tip"]
+    return pd.DataFrame(found, columns=columns)
 
 
-def _best(points: Sequence[Point]) -> Point:
-    return max((each for each in points if each.completed), key=lambda each: each.accuracy)
+def _draw(
+    looks: Looks,
+    titles: Mapping[str, str],
+    ranges: Mapping[str, tuple[float, float]],
+    label: str,
+    data: pd.DataFrame,
+    width: Width,
+) -> Drawn:
+    drawn, axes = panels(width, data["panel"].nunique(), 1.5, extra=0.7)
+    reached = sorted(data["epochs"].unique())
+    colours = dict(zip(reached, sns.color_palette("flare", len(reached)).as_hex(), strict=True))
+    for axis, (panel, mine) in zip(axes, data.groupby("panel", sort=False), strict=True):
+        if str(panel) in ranges:
+            axis.axvspan(*ranges[str(panel)], color=GREY, alpha=0.12, linewidth=0)
+        _draw_panel(drawn, axis, mine, looks, colours)
+        axis.set_title(titles[str(panel)] if width == "page" else titles[str(panel)].replace(" (", "\n("))
+        axis.set(xlabel="", ylabel="")
+    logarithmic(axes[0], "y")
+    low, high = data["error"].min(), data["error"].max()
+    axes[0].set_ylim(low / 1.3, high * 1.3)
+    drawn.supylabel("validation error (%, log)", fontsize=8)
+    if label:
+        drawn.supxlabel(label, fontsize=8)
+    _legend(drawn, {f"{each:g} epoch{'' if each <= 1 else 's'}": colours[each] for each in reached[:6]}, data, width)
+    return drawn
+
+
+def _draw_panel(drawn: Drawn, axis: Axes, data: pd.DataFrame, looks: Looks, colours: Mapping[float, str]) -> None:
+    """Draw a point a trial in the colour of how far it got: a star for the start, a ring around a winner."""
+    values = sorted(data["value"].unique(), key=lambda value: (isinstance(value, str), value))
+    if not data["log"].any() and (len(values) <= FEW or isinstance(values[-1], str)):
+        axis.xaxis.update_units([_short(value) for value in values])  # as categories, in their order
+        data = data.assign(value=data["value"].map(_short))
+    how: dict[str, Any] = {"ax": axis, "hue_order": list(colours), "palette": dict(colours), "legend": False}
+    how |= {"linewidth": 0, "rasterized": len(data) > MOST_VECTORS}
+    for (name, is_start), mine in data.groupby(["optimizer", "is_start"], sort=False):
+        look = looks[str(name)]
+        marker, size = ("*", 3 * DOT) if is_start else (look.marker, DOT)
+        sns.scatterplot(mine, x="value", y="error", hue="epochs", marker=marker, s=size, **how)
+        drawn.tag(axis.collections[-1], [look], mine["tip"])
+    won = data[data["won"]]
+    axis.scatter(won["value"], won["error"], s=4 * DOT, facecolors="none", edgecolors=INK, linewidths=0.8)
+    if data["log"].any():
+        logarithmic(axis, "x")
+    axis.margins(x=0.15 if len(values) <= FEW else 0.05)
+
+
+def _legend(drawn: Drawn, reached: Mapping[str, str], data: pd.DataFrame, width: Width) -> None:
+    handles = [Line2D([], [], marker="o", linestyle="", color=colour, label=text) for text, colour in reached.items()]
+    if data["is_start"].any():
+        handles.append(Line2D([], [], marker="*", linestyle="", color=GREY, markersize=7, label="published start"))
+    if data["won"].any():
+        ring = Line2D(
+            [], [], marker="o", linestyle="", color=INK, markerfacecolor="none", markersize=7, label="winner"
+        )
+        handles.append(ring)
+    columns = 8 if width == "page" else 3
+    drawn.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, handletextpad=0.1)
 
 
 def _number(value: Any) -> float | str:  # noqa: ANN401

@@ -193,8 +193,7 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     assert "output folder 'file/folder' can't be written" in refused.stderr
 
 
-def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harness_json, data, monkeypatch):
-    monkeypatch.setattr("reports.page.FORMATS", ("svg",))
+def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harness_json, data):
     one, other = (harness_json("run", "chapter", "--epochs", "1", "--seed", seed, *SMALL)["run_id"] for seed in "12")
     alone = Path(harness_json("report", one)["report"])
     assert alone.parent.name == one

@@ -62,9 +62,7 @@ def sweep_id(folder):
 
 @pytest.fixture(scope="module")
 def report(sweep_id):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reports.page.FORMATS", ("svg",))  # of three the one that is on the page
-        page, _ = write_report(sweep_id)
+    page, _ = write_report(sweep_id)
     return page.absolute().as_uri()
 
 

@@ -73,6 +73,13 @@ def test_without_a_completed_trial_there_is_no_tuning_curve(trials):
     assert tuning_curve(trials) is None
 
 
+def test_a_start_that_always_comes_first_is_in_every_budget():
+    trials = [(1.0, 0.9), (1.0, 0.5), (1.0, 0.7)]
+    curve = tuning_curve(trials, begins=True)
+    assert set(curve.low) == set(curve.high) == {0.9}
+    assert tuning_curve(trials).low[0] < 0.9
+
+
 def test_a_performance_profile_counts_what_is_within_a_factor_of_the_fastest():
     steps = performance_profile({"a": [10, 10, math.inf, math.inf], "b": [20, 5, 8, math.inf]})
     assert steps["a"] == [(1.0, 0.25), (2.0, 0.5)]

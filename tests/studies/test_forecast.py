@@ -15,8 +15,8 @@ from studies.forecast import BESIDES, measure, reckon
     ("workers", "of_trials", "of_finals"),
     [
         (1, 12, 4),
-        (2, 6, 3),  # the finals of the first seed train one at a time
-        (8, 6, 3),  # and the trials of a study follow each other
+        (2, 6, 2),
+        (8, 6, 1),  # the trials of a study follow each other
     ],
 )
 def test_the_budget_is_worked_through_as_the_sweep_will(definition, workers, of_trials, of_finals):

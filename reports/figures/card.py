@@ -1,0 +1,34 @@
+"""The card: the answer of a sweep as one picture, to be shared."""
+
+import textwrap
+
+from reports.computed import Computed
+from reports.figures.differences import draw_differences
+from reports.figures.style import Drawn, Picture, dots, looks, rows
+
+SIZE = (12, 6.3)  # inches, at 100 dots each what messengers and social networks show whole
+LONGEST = 260  # characters of the answer
+
+
+def card(of: Computed, title: str, answer: str, shown: Picture | None) -> Drawn:
+    """Return the card: what was compared, the answer, and the differences, or the finals where there are none yet."""
+    drawn = Drawn(figsize=SIZE, layout="none")
+    drawn.text(0.05, 0.92, title, fontsize=15, va="top")
+    said = textwrap.fill(textwrap.shorten(answer, LONGEST, placeholder=" …"), 64)
+    drawn.text(0.05, 0.83, said, fontsize=21, fontweight="bold", va="top", linespacing=1.25)
+    lines = said.count("\n") + 1
+    if shown is not None:
+        height = 0.83 - 0.075 * lines - 0.2
+        axis = drawn.add_axes((0.2, 0.13, 0.6, max(0.2, height)))
+        axis.tick_params(labelsize=12)
+        by_look = looks(of.optimizers)
+        if "verdict" in shown.data:
+            draw_differences(drawn, axis, shown.data, of.verdicts.margin, by_look)
+            axis.set_xlabel("difference in test accuracy (points), 95% intervals together", fontsize=12)
+        else:
+            dots(drawn, axis, shown.data, "test_accuracy", "row", by_look, s=60)
+            rows(axis, list(dict.fromkeys(shown.data["optimizer"])))
+            axis.set_xlabel("test accuracy (%), a point a seed", fontsize=12)
+        for text in axis.texts:
+            text.set_fontsize(12)
+    return drawn

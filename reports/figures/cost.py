@@ -1,0 +1,66 @@
+"""Accuracy against cost: the test error of each final by its training time, and by its images to a target."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.computed import Computed
+from reports.figures.style import GREY, Drawn, Looks, Picture, Width, dots, legend, logarithmic, looks, panels, tuples
+
+AXES = {"seconds": "training seconds of a final", "images": "images until {target:.1%} validation accuracy"}
+
+
+def cost(of: Computed) -> Picture | str:
+    """Show what the accuracy of each final cost, the mean of each optimizer, and the means that none surpasses."""
+    finals = of.runs[(of.runs["stage"] == "final") & (of.runs["outcome"] == "completed")]
+    finals = finals[finals["test_accuracy"].notna() & finals["train_seconds"].notna()]
+    if not len(finals) or len(of.optimizers) < 2:
+        return ""
+    data = finals[["run_id", "optimizer", "seed"]].assign(
+        error=100 * (1 - finals["test_accuracy"].astype(float)), seconds=finals["train_seconds"] * finals["epochs"]
+    )
+    target = of.verdicts.target
+    if target is not None:
+        reached = of.targets[np.isclose(of.targets["target"], target)]
+        images = reached.assign(images=reached["epochs"] * of.source.definition.base.dataset.train_size)
+        data = data.merge(images[["run_id", "images"]], on="run_id", how="left")
+        data = data if np.isfinite(data["images"]).any() else data.drop(columns="images")
+    data["tip"] = [
+        f"{each.optimizer}, seed {each.seed}: error {each.error:.2f}%, {each.seconds:.3g} s, harness reproduce "
+        f"{each.run_id}"
+        for each in tuples(data)
+    ]
+    means = data.groupby("optimizer", sort=False)[["error", "seconds"]].mean()
+    finding = f"Surpassed by none in both mean error and training time: {', '.join(_front(means, 'seconds'))}."
+    return Picture(data, finding, partial(_draw, looks(of.optimizers), target))
+
+
+def _front(means: pd.DataFrame, cost: str) -> list[str]:
+    """Return the optimizers that no other one beats in both error and cost (the Pareto front), the cheapest first."""
+    ordered = means.sort_values([cost, "error"])
+    return [str(name) for name in ordered.index[ordered["error"].cummin().diff().fillna(-1.0) < 0]]
+
+
+def _draw(looks: Looks, target: float | None, data: pd.DataFrame, width: Width) -> Drawn:
+    shown = [name for name in AXES if name in data]
+    drawn, axes = panels(width, len(shown), 2.2, most=2)
+    for axis, name in zip(axes, shown, strict=True):
+        _draw_one(drawn, axis, data[np.isfinite(data[name])], name, looks)
+        axis.set_xlabel(AXES[name].format(target=target))
+    axes[0].set_ylabel("test error (%, log)")
+    legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
+    return drawn
+
+
+def _draw_one(drawn: Drawn, axis: Axes, data: pd.DataFrame, cost: str, looks: Looks) -> None:
+    dots(drawn, axis, data, cost, "error", looks, alpha=0.45, s=12)
+    means = data.groupby("optimizer", sort=False)[["error", cost]].mean()
+    dots(drawn, axis, means.reset_index(), cost, "error", looks, alpha=1, s=60)
+    front = means.loc[_front(means, cost)]
+    axis.step(front[cost], front["error"], where="post", color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+    logarithmic(axis, "y")
+    if data[cost].max() > 3 * data[cost].min():
+        logarithmic(axis, "x")
+    axis.set_ylabel("")

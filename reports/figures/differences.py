@@ -1,0 +1,90 @@
+"""The differences between optimizers: each pair's interval, beside the margin within which two are the same."""
+
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reports.computed import Computed
+from reports.figures.style import (
+    COLOURS,
+    GREY,
+    INK,
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    drawable,
+    figure,
+    interval,
+    looks,
+    rows,
+    tuples,
+)
+from reports.verdicts import Verdicts
+from studies.verdicts import Verdict
+
+MOST_PAIRS = 15  # of more, those with the best optimizer alone
+VERDICT_COLOURS = {
+    Verdict.BETTER: COLOURS[0],
+    Verdict.SLIGHTLY_BETTER: COLOURS[5],
+    Verdict.SAME: COLOURS[2],
+    Verdict.UNDECIDED: GREY,
+}
+
+
+def differences(of: Computed) -> Picture | str:
+    """Show every pair's interval, the largest difference first; of many optimizers those of the best one."""
+    if len(of.optimizers) < 2:
+        return ""
+    known = [each for each in of.verdicts.accuracy if each.low is not None and each.high is not None]
+    if not known:
+        return "differences (too few finals for an interval)"
+    data = pd.DataFrame(
+        {
+            "better": each.better,
+            "worse": each.worse,
+            "difference": 100 * each.difference,
+            "low": 100 * (each.low or 0.0),
+            "high": 100 * (each.high or 0.0),
+            "verdict": each.verdict,
+            "row": row,
+            "tip": f"{each.better} − {each.worse}: {100 * each.difference:+.2f} points, {each.verdict}",
+        }
+        for row, each in enumerate(sorted(known, key=lambda each: -each.difference))
+    )
+    if len(data) > MOST_PAIRS:
+        best = of.summary["optimizer"].iloc[0]
+        data = data[(data["better"] == best) | (data["worse"] == best)].reset_index(drop=True)
+        data["row"] = range(len(data))
+    return Picture(data, _finding(of.verdicts), partial(_draw, of.verdicts.margin, looks(of.optimizers)))
+
+
+def _finding(verdicts: Verdicts) -> str:
+    counts = pd.Series([each.verdict for each in verdicts.accuracy]).value_counts(sort=False)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return f"Of {len(verdicts.accuracy)} pairs {said}."
+
+
+def _draw(margin: float, looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
+    drawn = figure(width, 0.7 + 0.2 * len(data))
+    axis = drawn.subplots()
+    draw_differences(drawn, axis, data, margin, looks)
+    parts = ("difference in test accuracy (points)", f"shaded: the margin, ±{100 * margin:g}")
+    axis.set_xlabel(("; " if width == "page" else ";\n").join(parts))
+    return drawn
+
+
+def draw_differences(drawn: Drawn, axis: Axes, data: pd.DataFrame, margin: float, looks: Looks) -> None:
+    """Draw a row a pair, in the colour of its verdict, which stands at its right."""
+    axis.axvspan(-100 * margin, 100 * margin, color=COLOURS[2], alpha=0.15, linewidth=0)
+    axis.axvline(0, color=INK, linewidth=0.6)
+    for each in tuples(data):
+        pair, colour = [looks[str(each.better)], looks[str(each.worse)]], VERDICT_COLOURS[Verdict(str(each.verdict))]
+        interval(drawn, axis, float(each.row), (float(each.low), float(each.high)), colour, pair)
+        (point,) = axis.plot([each.difference], [each.row], "o", color=colour)
+        drawn.tag(point, pair, [str(each.tip)])
+        where = axis.get_yaxis_transform()
+        said = axis.text(1.02, float(each.row), str(each.verdict).split(",")[0], va="center", transform=where)
+        drawn.tag(said, pair)
+    rows(axis, [f"{drawable(each.better)} − {drawable(each.worse)}" for each in tuples(data)])
