@@ -44,7 +44,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             [
                 row | {"outcome": _outcome(row["outcome"], verdicts.target), "units": units}
                 for row in _records(said, "verdicts")
-                if row["outcome"] != "accuracy"
+                if row["outcome"] != "accuracy" and not pd.isna(row["low"])
             ],
             "Judged as accuracy is, the intervals of each outcome together. Loss in nats, its margin an eighth of "
             "the lowest; images until the target as ratios, the same within 1.25; of a run that never came there "

@@ -114,7 +114,7 @@ def predict(
         from harness.paths import WORK_FOLDER, writable_folder
         from harness.predict import predict_image_file, predict_test_image
         from reports.figures.prediction import prediction
-        from reports.figures.style import render
+        from reports.figures.svg import render
 
         result = predict_image_file(run_id, image) if image else predict_test_image(run_id, index or 0, data_dir)
     seen = result.class_names[result.prediction]

@@ -157,7 +157,9 @@ def _every(client: "MlflowClient", condition: str) -> list[TrackedRun]:
 
 
 def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
-    """A sweep's own run, and its trials and finals, each by number, without the training losses within their epochs.
+    """A sweep's own run, and its trials and finals, each by number, without the training accuracies within epochs.
+
+    Of the losses within epochs it has those of finals alone: there are few finals, and many trials.
 
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
@@ -176,7 +178,12 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
             next_step="name that one" if part else "the MLflow UI shows them",
         )
     found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
-    children = _tracked(client, found, sweep.experiment, left_out=(WINDOW_LOSS, WINDOW_ACCURACY))
+    finals = [each for each in found if each.data.tags[Tag.STAGE] == Stage.FINAL]
+    others = [each for each in found if each.data.tags[Tag.STAGE] != Stage.FINAL]
+    children = [
+        *_tracked(client, others, sweep.experiment, left_out=(WINDOW_LOSS, WINDOW_ACCURACY)),
+        *_tracked(client, finals, sweep.experiment, left_out=(WINDOW_ACCURACY,)),
+    ]
     return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
 
 

@@ -4,7 +4,7 @@ import textwrap
 
 from reports.computed import Computed
 from reports.figures.differences import draw_differences
-from reports.figures.style import Drawn, Picture, dots, looks, rows
+from reports.figures.style import Drawn, Picture, dots, drawable, looks, rows
 
 SIZE = (12, 6.3)  # inches, at 100 dots each what messengers and social networks show whole
 LONGEST = 260  # characters of the answer
@@ -13,8 +13,8 @@ LONGEST = 260  # characters of the answer
 def card(of: Computed, title: str, answer: str, shown: Picture | None) -> Drawn:
     """Return the card: what was compared, the answer, and the differences, or the finals where there are none yet."""
     drawn = Drawn(figsize=SIZE, layout="none")
-    drawn.text(0.05, 0.92, title, fontsize=15, va="top")
-    said = textwrap.fill(textwrap.shorten(answer, LONGEST, placeholder=" …"), 64)
+    drawn.text(0.05, 0.92, drawable(title, 90), fontsize=15, va="top")
+    said = textwrap.fill(drawable(" ".join(answer.split()), LONGEST), 64)
     drawn.text(0.05, 0.83, said, fontsize=21, fontweight="bold", va="top", linespacing=1.25)
     lines = said.count("\n") + 1
     if shown is not None:
@@ -27,7 +27,7 @@ def card(of: Computed, title: str, answer: str, shown: Picture | None) -> Drawn:
             axis.set_xlabel("difference in test accuracy (points), 95% intervals together", fontsize=12)
         else:
             dots(drawn, axis, shown.data, "test_accuracy", "row", by_look, s=60)
-            rows(axis, list(dict.fromkeys(shown.data["optimizer"])))
+            rows(axis, [by_look[name].label for name in dict.fromkeys(shown.data["optimizer"])])
             axis.set_xlabel("test accuracy (%), a point a seed", fontsize=12)
         for text in axis.texts:
             text.set_fontsize(12)

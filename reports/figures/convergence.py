@@ -1,7 +1,9 @@
 """Convergence: training loss and validation error of the finals as they train, against images or against seconds."""
 
 from functools import partial
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -74,15 +76,16 @@ def _draw(looks: Looks, split: str, against: str, epoch: int | None, data: pd.Da
 
 def _draw_measure(drawn: Drawn, axis: Axes, data: pd.DataFrame, against: str, looks: Looks) -> None:
     """Draw a thin line for each seed and a thick one for their median."""
-    for name, mine in data.groupby("optimizer", sort=False):
-        look = looks[str(name)]
-        shared = {"x": against, "y": "value", "ax": axis, "color": look.colour, "legend": False}
-        before = len(axis.lines)
-        if mine["run_id"].nunique() > 1:
-            sns.lineplot(mine, units="run_id", estimator=None, linewidth=0.6, alpha=0.5, **shared)
-        few = mine["epochs"].nunique() < 4
-        sns.lineplot(
-            mine, estimator="median", errorbar=None, linewidth=1.7, marker=look.marker if few else None, **shared
-        )
-        for line in axis.lines[before:]:
-            drawn.tag(line, [look])
+    runs = data.groupby("optimizer", sort=False)["run_id"].nunique()
+    names = [str(name) for name in runs.index]
+    shared: dict[str, Any] = {"x": against, "y": "value", "ax": axis, "hue": "optimizer", "hue_order": names}
+    shared |= {"palette": {name: looks[name].colour for name in names}, "legend": False}
+    sns.lineplot(data, units="run_id", estimator=None, linewidth=0.6, alpha=0.5, **shared)
+    medians = data.groupby(["optimizer", against], sort=False)["value"].median().reset_index()
+    sns.lineplot(medians, estimator=None, linewidth=1.7, **shared)
+    of_lines = [name for name in names for _ in range(runs[name])] + names  # as seaborn draws them
+    for line, name in zip(axis.lines, of_lines, strict=True):
+        drawn.tag(line, [looks[name]])
+    for line, name in zip(axis.lines[-len(names) :], names, strict=True):
+        if np.size(line.get_xdata()) < 4:  # or nothing would be seen of a single point
+            line.set_marker(looks[name].marker)

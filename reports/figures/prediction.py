@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
-from reports.figures.style import COLOURS, figure, styled
+from reports.figures.style import COLOURS, Drawn, figure, styled
 
 
 def prediction(
     pixels: Sequence[Sequence[int]], probabilities: Sequence[float], class_names: Sequence[str], title: str
-) -> Figure:
+) -> Drawn:
     """An image (28 × 28, 0-255) beside the model's probabilities of its classes; of features these alone."""
     with styled():
         drawn = figure("page", max(3.4, 1 + 0.16 * len(probabilities)))

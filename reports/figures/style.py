@@ -63,10 +63,14 @@ Looks = Mapping[str, Look]
 
 
 class Tag(NamedTuple):
-    """What a drawn thing is of: keys of optimizers, and what each of its points says to a reader who asks."""
+    """What a drawn thing is of: keys of optimizers, and what each of its points says to a reader who asks.
+
+    `of_points`: each key is that of one point, in their order; else all are of the whole.
+    """
 
     keys: tuple[str, ...]
     tips: tuple[str, ...]
+    of_points: bool = False
 
 
 class Drawn(Figure):
@@ -78,9 +82,16 @@ class Drawn(Figure):
 
     def tag(self, artist: Artist, looks: Iterable[Look], tips: Iterable[str] = ()) -> None:
         """Say of which optimizers a part is, and what its points say, in the order in which they are drawn."""
+        self._tag(artist, Tag(tuple(each.key for each in looks), tuple(tips)))
+
+    def tag_points(self, artist: Artist, looks: Iterable[Look], tips: Iterable[str]) -> None:
+        """Say of which optimizer each point is, and what it says, in the order in which they are drawn."""
+        self._tag(artist, Tag(tuple(each.key for each in looks), tuple(tips), of_points=True))
+
+    def _tag(self, artist: Artist, tag: Tag) -> None:
         name = f"part-{len(self.tags)}"
         artist.set_gid(name)
-        self.tags[name] = Tag(tuple(each.key for each in looks), tuple(tips))
+        self.tags[name] = tag
 
 
 @dataclass(frozen=True)
@@ -108,11 +119,11 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     }
 
 
-def drawable(name: str) -> str:
+def drawable(name: str, longest: int = LONGEST_NAME) -> str:
     """Return the name as matplotlib can draw it: no formula, no sign that its font lacks, and short."""
     signs = _signs()
     text = "".join(sign if ord(sign) in signs else "\N{WHITE SQUARE}" for sign in name)
-    return (text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…").replace("$", r"\$")
+    return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
 
 
 @functools.cache
@@ -168,12 +179,18 @@ def dots(
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Draw a point for each row, as its optimizer looks; the column `tip` is what it says to a reader who asks."""
-    for name, mine in data.groupby("optimizer", sort=False):
-        look = looks[str(name)]
-        how: dict[str, Any] = {"s": DOT, "linewidth": 0, "alpha": 0.75, "marker": look.marker, "color": look.colour}
-        how |= {"rasterized": len(data) > MOST_VECTORS, "legend": False} | options
-        sns.scatterplot(mine, x=x, y=y, ax=axis, **how)
-        drawn.tag(axis.collections[-1], [look], mine.get("tip", ()))
+    names = data["optimizer"].tolist()
+    how: dict[str, Any] = {"s": DOT, "linewidth": 0, "alpha": 0.75, "rasterized": len(data) > MOST_VECTORS}
+    how |= {
+        "hue": "optimizer",
+        "style": "optimizer",
+        "palette": {name: looks[name].colour for name in names},
+        "markers": {name: looks[name].marker for name in names},
+        "legend": False,
+    }
+    sns.scatterplot(data, x=x, y=y, ax=axis, **(how | options))
+    tips = data["tip"] if "tip" in data else [""] * len(data)
+    drawn.tag_points(axis.collections[-1], [looks[name] for name in names], tips)
 
 
 def interval(
@@ -216,7 +233,9 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], unit: str = "") -> None:
     if decades < 0.5:
         of.set_major_locator(MaxNLocator(4))
     else:
-        of.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
+        of.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,), numticks=4 if decades > 2.5 else None)
+        )
     of.set_minor_locator(NullLocator())
     of.set_minor_formatter(NullFormatter())
     of.set_major_formatter(lambda value, _: f"{_short(value)}{unit}")

@@ -62,12 +62,34 @@ def marked(svg: bytes, tags: Mapping[str, Tag], salt: str) -> bytes:
                 group.set("id", f"{salt}-{name}")
             continue
         del group.attrib["id"]
-        group.set("data-of", " ".join(tag.keys))
-        points = [group] if len(tag.tips) == 1 else list(group.iter(f"{{{SVG}}}use"))
-        if len(points) == len(tag.tips):
-            for point, tip in zip(points, tag.tips, strict=True):
-                title = ElementTree.Element(f"{{{SVG}}}title")
-                title.text = tip
-                point.insert(0, title)
+        _mark(group, tag)
     found: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return found
+
+
+def _mark(group: ElementTree.Element, tag: Tag) -> None:
+    """Say in a part's element of whom it is; of points, in that of each of them."""
+    if not tag.of_points:
+        group.set("data-of", " ".join(tag.keys))
+        if tag.tips:
+            _entitle(group, tag.tips[0])
+        return
+    points = _drawn_points(group)
+    if len(points) == len(tag.keys):  # pixels have none
+        for point, key, tip in zip(points, tag.keys, tag.tips, strict=True):
+            point.set("data-of", key)
+            _entitle(point, tip)
+
+
+def _drawn_points(group: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the points of a scatter: uses of one path, or a path each where they have several."""
+    uses = list(group.iter(f"{{{SVG}}}use"))
+    defined = {path for defs in group.iter(f"{{{SVG}}}defs") for path in defs.iter(f"{{{SVG}}}path")}
+    return uses or [path for path in group.iter(f"{{{SVG}}}path") if path not in defined]
+
+
+def _entitle(element: ElementTree.Element, tip: str) -> None:
+    if tip:
+        title = ElementTree.Element(f"{{{SVG}}}title")
+        title.text = tip
+        element.insert(0, title)

@@ -84,21 +84,24 @@ def _said_of_targets(data: pd.DataFrame) -> str:
 def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width) -> Drawn:
     targets = sorted(data["target"].unique())
     drawn, axes = panels(width, len(targets), 1.9)
-    reached = data[np.isfinite(data["images"])]
+    reached, names = data[np.isfinite(data["images"])], list(dict.fromkeys(data["optimizer"]))
     for axis, target in zip(axes, targets, strict=True):
-        for name, mine in data[data["target"] == target].groupby("optimizer", sort=False):
-            look = looks[str(name)]
-            # a final that never came there stays until the end of the scale
-            sns.ecdfplot(
-                mine.assign(images=mine["images"].clip(upper=10 * horizon)),
-                x="images",
-                complementary=True,
-                stat="percent",
-                ax=axis,
-                color=look.colour,
-                linewidth=1.4,
-            )
-            drawn.tag(axis.lines[-1], [look], [str(name)])
+        mine = data[data["target"] == target]
+        # a final that never came there stays until the end of the scale
+        sns.ecdfplot(
+            mine.assign(images=mine["images"].clip(upper=10 * horizon)),
+            x="images",
+            hue="optimizer",
+            hue_order=names,
+            palette={name: looks[name].colour for name in names},
+            complementary=True,
+            stat="percent",
+            ax=axis,
+            linewidth=1.4,
+            legend=False,
+        )
+        for line, name in zip(reversed(axis.lines), names, strict=True):  # seaborn draws the last first
+            drawn.tag(line, [looks[name]], [name])
         axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel="training images seen (log)")
         axis.dataLim.intervalx = (reached["images"].min() / 1.3, horizon)
         logarithmic(axis, "x")

@@ -29,6 +29,7 @@ from studies.replicates import published_start
 from studies.space import Range
 
 FLOOR = 0.02  # percent: an error of 0 has no place on a logarithmic scale
+START = "\0start"  # a name that no optimizer has
 FEW = 6  # values, which stand at equal distances
 Key = tuple[str, str]  # of an optimizer and a config key
 
@@ -102,7 +103,9 @@ def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
                     "key": key,
                     "value": _number(settings[key]),
                     "error": max(FLOOR, 100 * (1 - float(accuracy))),
-                    "epochs": round(row["epochs"], 3),
+                    "epochs": round(
+                        row["epochs"], 2
+                    ),  # a rung of small batches ends a few images before that of large
                     "outcome": row["outcome"],
                     "won": row["run_id"] in won,
                     "is_start": bool(start) and all(settings.get(each) == start.get(each) for each in searched),
@@ -147,15 +150,26 @@ def _draw_panel(drawn: Drawn, axis: Axes, data: pd.DataFrame, looks: Looks, colo
     """Draw a point a trial in the colour of how far it got: a star for the start, a ring around a winner."""
     values = sorted(data["value"].unique(), key=lambda value: (isinstance(value, str), value))
     if not data["log"].any() and (len(values) <= FEW or isinstance(values[-1], str)):
-        axis.xaxis.update_units([_short(value) for value in values])  # as categories, in their order
+        # as categories, in their order
+        axis.xaxis.update_units([_short(value) for value in values])  # type: ignore[no-untyped-call]
         data = data.assign(value=data["value"].map(_short))
-    how: dict[str, Any] = {"ax": axis, "hue_order": list(colours), "palette": dict(colours), "legend": False}
-    how |= {"linewidth": 0, "rasterized": len(data) > MOST_VECTORS}
-    for (name, is_start), mine in data.groupby(["optimizer", "is_start"], sort=False):
-        look = looks[str(name)]
-        marker, size = ("*", 3 * DOT) if is_start else (look.marker, DOT)
-        sns.scatterplot(mine, x="value", y="error", hue="epochs", marker=marker, s=size, **how)
-        drawn.tag(axis.collections[-1], [look], mine["tip"])
+    names = list(dict.fromkeys(data["optimizer"]))
+    sns.scatterplot(
+        data,
+        x="value",
+        y="error",
+        ax=axis,
+        hue="epochs",
+        palette=dict(colours),
+        style=data["optimizer"].where(~data["is_start"], START),
+        markers={name: looks[name].marker for name in names} | {START: "*"},
+        size="is_start",
+        sizes={False: DOT, True: 3 * DOT},
+        linewidth=0,
+        legend=False,
+        rasterized=len(data) > MOST_VECTORS,
+    )
+    drawn.tag_points(axis.collections[-1], [looks[name] for name in data["optimizer"]], data["tip"])
     won = data[data["won"]]
     axis.scatter(won["value"], won["error"], s=4 * DOT, facecolors="none", edgecolors=INK, linewidths=0.8)
     if data["log"].any():
@@ -172,7 +186,7 @@ def _legend(drawn: Drawn, reached: Mapping[str, str], data: pd.DataFrame, width:
             [], [], marker="o", linestyle="", color=INK, markerfacecolor="none", markersize=7, label="winner"
         )
         handles.append(ring)
-    columns = 8 if width == "page" else 3
+    columns = 6 if width == "page" else 3
     drawn.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, handletextpad=0.1)
 
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reports.computed import compute
-from reports.courses import courses_frame
-from reports.figures.convergence import convergence
+from reports.courses import convergence_frame, courses_frame
 from reports.tables import epochs_frame, runs_frame
 from tests.reports.sweeps import CHILDREN, run, source
 
@@ -38,20 +37,21 @@ def test_on_the_test_set_a_course_has_the_ends_of_epochs_alone():
     assert courses_frame(runs, epochs_frame(runs), "test")["epochs"].tolist() == [1, 2]
 
 
-def test_convergence_is_drawn_from_the_points_that_have_a_loss():
-    runs = [within(run("adam", "final", 1, [0.5, 0.6]))]
-    record = convergence(courses_frame(runs, epochs_frame(runs), "validation"), "validation", ["adam"], {"adam": 8.0})
-    (course,) = record.courses
-    assert course.epochs == (0.25, 1, 2)
-    assert course.seconds == (2, 8, 16)
-    assert record.finding.startswith("adam is ahead after the first epoch, at a median validation accuracy of 96.00%")
+def converging(runs):
+    frame = epochs_frame(runs)
+    return convergence_frame(runs, courses_frame(runs, frame, "validation"), frame)
 
 
-def test_a_final_that_diverged_within_its_first_epoch_is_not_drawn():
-    runs = [within(run("adam", "final", 1, [], "diverged"))]
-    courses = courses_frame(runs, epochs_frame(runs), "validation")
-    assert set(courses["outcome"]) == {"diverged"}
-    assert convergence(courses, "validation", ["adam"], {}) is None
+def test_convergence_has_the_error_at_each_point_and_the_loss_of_each_epoch_without_windows():
+    found = converging([within(run("adam", "final", 1, [0.5, 0.6]))])
+    errors = found[found["measure"] == "error"]
+    assert errors["epochs"].tolist() == [0.25, 0.5, 1, 2]
+    assert errors["value"].tolist() == pytest.approx([50, 3, 4, 2])
+    assert found.loc[found["measure"] == "training loss", "epochs"].tolist() == [1, 2]
+
+
+def test_a_final_that_diverged_within_its_first_epoch_does_not_converge():
+    assert len(converging([within(run("adam", "final", 1, [], "diverged"))])) == 0
 
 
 def test_a_target_is_reached_at_the_first_point_within_an_epoch_that_is_there():
