@@ -48,8 +48,11 @@ window.measure = (() => {
     return own * Math.hypot(a, b);
   };
 
+  // of two figures in one place a reader sees the one that is chosen
+  const isChosen = (figure) => getComputedStyle(figure).display !== "none";
+
   const figures = () =>
-    [...document.querySelectorAll("figure")].map((figure) => {
+    [...document.querySelectorAll("figure")].filter(isChosen).map((figure) => {
       const drawings = [...figure.querySelectorAll("svg, img")].filter((each) => !inDrawing(each) && isSeen(each));
       const name = named(figure.querySelector("[aria-label], figcaption") ?? figure);
       return { name, drawings: drawings.length, sizes: drawings.flatMap(textsOf).map(sizeOf) };
@@ -129,7 +132,8 @@ window.measure = (() => {
       const shapes = shapesBehind(text, drawing);
       if (shapes.some((shape) => shape.tagName === "image")) return [];
       const filled = shapes.filter((shape) => getComputedStyle(shape).fill !== "none");
-      const fills = filled.map((shape) => seenThrough(painted(getComputedStyle(shape).fill), opacityOf(shape)));
+      const opacityOfFill = (shape) => opacityOf(shape) * Number(getComputedStyle(shape).fillOpacity);
+      const fills = filled.map((shape) => seenThrough(painted(getComputedStyle(shape).fill), opacityOfFill(shape)));
       const grounds = [...fills, ...groundsOf(drawing)];
       return [colouredText(text, getComputedStyle(text).fill, grounds)];
     });

@@ -45,15 +45,15 @@ def definition():
 
 @contextlib.contextmanager
 def one_figure() -> Iterator[None]:
-    """Reports have the first of their figures alone, and as SVG: drawing all takes as long as a small sweep."""
+    """Reports have the first of their figures alone: drawing all takes as long as a small sweep."""
     from reports import page
 
     draw = page.rendered_figures
 
-    def draw_the_first(pictures: Mapping[str, Any], warning: str) -> dict[str, bytes]:
-        return draw(dict(list(pictures.items())[:1]), warning)
+    def draw_the_first(pictures: Mapping[str, Any], *how: Any) -> dict[str, bytes]:
+        return draw(dict(list(pictures.items())[:1]), *how)
 
-    with mock.patch.object(page, "FORMATS", ("svg",)), mock.patch.object(page, "rendered_figures", draw_the_first):
+    with mock.patch.object(page, "rendered_figures", draw_the_first):
         yield
 
 

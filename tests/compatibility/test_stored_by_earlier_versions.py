@@ -66,7 +66,7 @@ def test_a_sweep_and_a_run_are_reported(stored, harness_json):
     text = of_sweep.with_suffix(".md").read_text(encoding="utf-8")
     assert all(name in text for name in stored.printed["sweep"]["optimizers"])
     figures = {each["name"] for each in json.loads(of_sweep.with_suffix(".json").read_text())["figures"]}
-    assert {"final-accuracy", "convergence", "tuning-curves", "learning-rates", "outcomes", "classes"} <= figures
+    assert {"final-accuracy", "convergence", "cost", "learning-rates", "classes"} <= figures
     assert run_id in of_run.read_text(encoding="utf-8")
 
 

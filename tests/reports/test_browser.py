@@ -136,7 +136,8 @@ def test_every_figure_says_in_words_what_it_shows(shown, width):
     said = page.get_by_role("img", name=SENTENCE).evaluate_all(
         "images => images.map(image => [...document.querySelectorAll('figure')].indexOf(image.closest('figure')))"
     )
-    assert set(said) - {-1} == set(range(page.locator("figure").count()))
+    chosen = page.locator("figure").evaluate_all("all => all.map(each => getComputedStyle(each).display !== 'none')")
+    assert set(said) - {-1} == {index for index, is_chosen in enumerate(chosen) if is_chosen}
 
 
 @at_every_width
@@ -201,6 +202,68 @@ def test_on_paper_every_figure_is_drawn_although_its_section_is_folded(opened, r
     figures = page.measure("figures")
     assert len(figures) >= 3
     assert [figure for figure in figures if figure["drawings"] != 1] == []
+
+
+def test_an_optimizer_that_is_tapped_dims_the_others_everywhere_until_it_is_tapped_again(opened, report):
+    page = opened(report, report, 800, reduced_motion="reduce").page
+    keys = page.locator(".card").evaluate_all("all => all.map(each => each.dataset.of)")
+    page.locator(".card").first.click()
+    mine, others = f"[data-of='{keys[0]}']", f"[data-of='{keys[1]}']"
+    for part in ("figure#convergence .page-wide", "figure#final-accuracy .page-wide", "table"):
+        expect(page.locator(f"{part} {others}").first).to_have_class(re.compile(r"\bdim\b"))
+        expect(page.locator(f"{part} {mine}").first).not_to_have_class(re.compile(r"\bdim\b"))
+    expect(page.locator(".card").first).to_have_attribute("aria-pressed", "true")
+    page.locator(".card").first.click()
+    expect(page.locator(".dim")).to_have_count(0)
+
+
+def test_a_point_that_is_tapped_says_its_seed_its_value_and_the_command_that_reproduces_it(opened, report):
+    page = opened(report, report, 800).page
+    expect(page.get_by_role("status")).to_be_hidden()
+    page.locator("figure#final-accuracy .page-wide [data-of] > title").first.locator("..").click(force=True)
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\w+, seed \d+: [\d.]+%, harness reproduce \w{32}$"))
+
+
+def test_convergence_is_shown_against_images_or_seconds(opened, report):
+    page = opened(report, report, 800).page
+    images, seconds = page.locator("figure#convergence"), page.locator("figure#convergence-seconds")
+    expect(seconds).to_be_hidden()
+    page.get_by_role("button", name="Show against seconds").click()
+    expect(seconds).to_be_visible()
+    expect(images).to_be_hidden()
+    page.get_by_role("button", name="Show against images").click()
+    expect(images).to_be_visible()
+
+
+def test_without_its_script_the_page_is_complete(browser, report):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report)
+    assert page.locator("figure").count() == page.locator("figure:visible").count() >= 10
+    expect(page.get_by_role("button")).to_have_count(0)
+    context.close()
+
+
+def test_the_page_allows_no_script_but_its_own(opened, report):
+    page = opened(report, report, 800)
+    page.page.evaluate(
+        "document.head.append(Object.assign(document.createElement('script'), {textContent: 'window.other = 1'}))"
+    )
+    assert page.page.evaluate("window.other") is None
+    assert any("Content Security Policy" in each for each in page.complaints)
+    page.complaints.clear()
+
+
+def test_on_a_phone_no_table_has_to_be_scrolled(shown):
+    wide = (
+        "all => all.filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.innerText.slice(0, 40))"
+    )
+    assert shown(390).page.locator(".scroll:has(.stacked)").evaluate_all(wide) == []
+
+
+def test_on_paper_it_takes_eight_pages_at_most(opened, report):
+    paper = opened(report, report, SHEET).page.pdf(format="A4")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 8
 
 
 @pytest.fixture
