@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from harness.colours import COLOURS, GREY
 from harness.config import AnyDatasetConfig
 from reports.caveats import Majority
-from reports.figures.style import COLOURS, GREY, Look, Width, drawable, figure, looks
+from reports.figures.style import Look, Width, drawable, figure, looks
 from studies.definition import LEAST_UNITS
 
 # of the chapter's program on all 60,000 images after two epochs: `harness run chapter`

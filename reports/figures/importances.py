@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from reports.figures.style import COLOURS, Look, Width, figure, looks, tinted
+from harness.colours import COLOURS
+from reports.figures.style import Look, Width, figure, looks, tinted
 
 
 @dataclass(frozen=True)

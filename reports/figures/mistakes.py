@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from harness.colours import COLOURS
 from harness.records import Mistake, Mistakes
-from reports.figures.style import COLOURS, INK, Look, Width, figure, legend, looks, tinted
+from reports.figures.style import INK, Look, Width, figure, legend, looks, tinted
 from reports.tables import untested_classes
 
 SIDE = 28

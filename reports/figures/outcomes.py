@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.figures.style import GREY, Width, drawable, figure
+from harness.colours import GREY
+from reports.figures.style import Width, drawable, figure
 from reports.optimizers import TRIAL_OUTCOMES
 
 OUTCOME_COLOURS = ("#009e73", "#5a7bd8", "#d55e00", GREY)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from reports.figures.style import COLOURS, figure, styled
+from harness.colours import COLOURS
+from reports.figures.style import figure, styled
 
 
 def prediction(

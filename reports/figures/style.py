@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from harness.config import OPTIMIZER_CONFIGS
+from harness.colours import colours, places
 
 Width = Literal["column", "page"]
 WIDTHS: dict[Width, float] = {"column": 3.5, "page": 7.2}  # inches, of a journal's column and page
@@ -25,9 +25,6 @@ FORMATS = ("svg", "png", "pdf")
 # the page gives these two its own colours, so that a figure is readable on a dark ground too
 INK = "#1b1b1f"
 GRID = "#d4d4d9"
-# after Okabe and Ito (2008), its light colours darkened until each has a contrast of 3:1 on white and on black
-GREY = "#7f7f7f"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -78,13 +75,11 @@ class Picture(Protocol):
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """By optimizer: of the registry's always the same one, of other names the next ones in turn."""
-    registered = list(OPTIMIZER_CONFIGS)
-    chapter = ["sgd", "adagrad", "adadelta", "rmsprop", "adam"]  # the most different colours for the chapter's five
-    order = chapter + [name for name in registered if name not in chapter]
-    order += [name for name in names if name not in order]
+    names = list(names)
+    found = colours(names)
     return {
-        name: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], drawable(name))
-        for name, index in ((name, order.index(name)) for name in names)
+        name: Look(found[name], MARKERS[place % len(MARKERS)], drawable(name))
+        for name, place in places(names).items()
     }
 
 

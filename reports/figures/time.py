@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from harness.colours import GREY
 from reports.curves import median_or_never, performance_profile
-from reports.figures.style import GREY, Look, Width, figure, label_ends, looks
+from reports.figures.style import Look, Width, figure, label_ends, looks
 
 NEVER = "never"
 

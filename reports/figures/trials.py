@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from harness.colours import GREY
 from harness.config import RATE_KEYS
-from reports.figures.style import GREY, Look, Width, figure, legend, looks, lowest_shown, many, zoom
+from reports.figures.style import Look, Width, figure, legend, looks, lowest_shown, many, zoom
 from reports.winners import Winners
 from studies.definition import SweepDefinition
 from studies.space import Range

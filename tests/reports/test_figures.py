@@ -6,12 +6,13 @@ import math
 import pandas as pd
 import pytest
 
+from harness.colours import COLOURS
 from harness.config import DatasetConfig, with_settings
 from reports.caveats import Majority
 from reports.contents import contents
 from reports.edges import edges
 from reports.figures.final_accuracy import final_accuracy
-from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, spread, styled
+from reports.figures.style import WIDTHS, drawable, lay_out, looks, spread, styled
 from reports.figures.time import profile, time_to_target
 from reports.figures.trials import learning_rates, slices
 from reports.figures.tuning_curves import tuning_curves
