@@ -202,6 +202,9 @@ def checkpoint_folder(run_id: str) -> Path:
 
 
 def run_name(config: RunConfig, optimizer: str, which: str) -> str:
-    """For a person who looks for a run among many. `optimizer` is what its sweep calls it."""
+    """Return a name for a person who looks for a run among many: of a narrow column its beginning is seen.
+
+    `which` says which of the optimizer's runs it is, `optimizer` is what its sweep calls it.
+    """
     rate = learning_rate(config.optimizer)
-    return f"{optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size} {which}"
+    return f"{which} {optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size}"

@@ -276,12 +276,12 @@ class Replicate:
 
 
 def _which(stage: Stage, number: int, seed: int) -> str:
-    """Say which of an optimizer's runs of that stage it is."""
+    """Say which of an optimizer's runs it is, in few signs; `s3` is its seed."""
     words = {
-        Stage.TRIAL: f"#{number}",
-        Stage.CONFIRMATION: f"#{number} again, seed {seed}",
-        Stage.FINAL: f"seed {number}",
-        Stage.START: f"published start, seed {number}",
+        Stage.TRIAL: f"trial {number}",
+        Stage.CONFIRMATION: f"trial {number} again s{seed}",
+        Stage.FINAL: f"final s{number}",
+        Stage.START: f"start s{number}",
     }
     return words[stage]
 
