@@ -44,14 +44,17 @@ def table_route(experiment_id: str, sweep_id: str) -> str:
 
 
 def latest_routes() -> dict[str, str]:
-    """Return the pages of the sweep that was started last, by what they show; none of one that has no charts."""
+    """Return the pages of the sweep that was started last, by what they show, as far as it has them.
+
+    A store may have refused them, and a sweep of an earlier version has charts alone.
+    """
     client = connect(tracking_uri())
     sweep = next(every_sweep(client), None)
     if sweep is None:
         return {}
-    place = sweep.info.experiment_id, sweep.info.run_id
     tags = client.get_experiment(sweep.info.experiment_id).tags
-    return routes(*place) if views(sweep.info.run_id).keys() <= tags.keys() else {}
+    found = routes(sweep.info.experiment_id, sweep.info.run_id).items()
+    return {shown: route for shown, route in found if VIEW + route.partition(f"{SHARED}=")[2] in tags}
 
 
 def routes(experiment_id: str, sweep_id: str) -> dict[str, str]:
