@@ -12,12 +12,14 @@ from harness.config import (
     learning_rate,
     steps_per_epoch,
 )
+from harness.confusion import draw_confusion
 from harness.errors import without_password
 from harness.paths import work_folder
 from harness.provenance.origin import Origin, source_tags
 from harness.provenance.record import config_tags, log_provenance, provenance_tags
 from harness.records import (
     CONFIG_ARTIFACT,
+    CONFUSION_ARTIFACT,
     METRIC_NAMES,
     MISTAKES_ARTIFACT,
     STATE_ARTIFACT,
@@ -174,6 +176,8 @@ def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
     tracker.log_artifact(run.run_id, STATE_ARTIFACT, run.checkpoint.state)
     if run.checkpoint.mistakes is not None:
         tracker.log_artifact(run.run_id, MISTAKES_ARTIFACT, run.checkpoint.mistakes.model_dump_json().encode())
+        if picture := draw_confusion(run.checkpoint.mistakes):
+            tracker.log_artifact(run.run_id, CONFUSION_ARTIFACT, picture)
     if steps := _steps_of(run, state):
         tracker.log_artifact(run.run_id, STEPS_ARTIFACT, steps_to_bytes(steps))
     tracker.set_tags(run.run_id, {Tag.STATE_HASH: state.hash(), Tag.IMAGES: str(run.images)})
@@ -202,6 +206,9 @@ def checkpoint_folder(run_id: str) -> Path:
 
 
 def run_name(config: RunConfig, optimizer: str, which: str) -> str:
-    """For a person who looks for a run among many. `optimizer` is what its sweep calls it."""
+    """Return a name for a person who looks for a run among many: of a narrow column its beginning is seen.
+
+    `which` says which of the optimizer's runs it is, `optimizer` is what its sweep calls it.
+    """
     rate = learning_rate(config.optimizer)
-    return f"{optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size} {which}"
+    return f"{which} {optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size}"

@@ -227,6 +227,7 @@ class Tag:
     USER = "mlflow.user"
     PARENT = "mlflow.parentRunId"
     NOTE = "mlflow.note.content"
+    COLOUR = "mlflow.runColor"
 
 
 CONFIG_ARTIFACT = "config.json"
@@ -236,6 +237,7 @@ SOURCE_ARTIFACT = "source.json"  # the files of own parts, by name, each with it
 STATE_ARTIFACT = "state.pt"
 STEPS_ARTIFACT = "steps.npz"  # the loss of every step, and how many of its images were right
 MISTAKES_ARTIFACT = "mistakes.json"
+CONFUSION_ARTIFACT = "confusion.png"  # of the same run, for whoever looks at it in MLflow
 IMPORTANCES_ARTIFACT = "importances.json"
 DEFINITION_ARTIFACT = "definition.json"
 REPORT_ARTIFACT = "report"

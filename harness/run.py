@@ -41,7 +41,7 @@ def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Pa
     data = load_cached_splits(config.dataset, config.device, data_dir)
     config = require_sound(config, data)
     origin = new_origin(config, data, own_names(config))
-    name = run_name(config, config.optimizer.name, f"seed {config.seed}")
+    name = run_name(config, config.optimizer.name, f"run s{config.seed}")
     return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data, origin)
 
 

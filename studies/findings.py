@@ -1,14 +1,16 @@
 """What a sweep has found, from what is recorded of it: its result, its winner, what each hyperparameter mattered."""
 
+import itertools
 from collections import Counter
+from collections.abc import Iterator
 from statistics import mean
 from typing import Any
 
 from harness.config import FrozenModel
-from harness.records import METRIC_NAMES, Outcome, Stage, Tag
+from harness.records import METRIC_NAMES, MetricRow, Outcome, Stage, Tag
 from harness.tracking.tracker import FoundRun
 from studies.beginning import in_mlflow
-from studies.open_sweep import Sweep
+from studies.open_sweep import Replicate, Sweep
 
 
 class StudyResult(FrozenModel):
@@ -88,10 +90,43 @@ def importances_of(sweep: Sweep) -> dict[str, dict[str, float]]:
     return found
 
 
-def summary_metrics(result: SweepResult) -> dict[str, float]:
-    """What the sweep's own run shows in MLflow."""
-    return {
-        in_mlflow(f"final_test_accuracy/{name}"): mean(each.finals)
-        for name, each in result.optimizers.items()
-        if each.finals
-    }
+def course_of(sweep: Sweep) -> list[MetricRow]:
+    """Return what the sweep's own run shows in MLflow as curves, at steps that count an optimizer's budget in images.
+
+    They are the best validation accuracy of a search after each of its trials, and the mean test accuracy of the
+    finals so far, in the order of their seeds. Both follow from what is recorded alone, not from when it ended.
+    """
+    searched = [row for each in sweep.replicates for row in _searched(each)]
+    return searched + [row for name in sweep.definition.optimizers for row in _finals(sweep, name)]
+
+
+def _searched(replicate: Replicate) -> Iterator[MetricRow]:
+    which = f"/replicate {replicate.number + 1}" if replicate.number else ""
+    for name, search in replicate.searches.items():
+        images, best = 0, None
+        for trial in itertools.takewhile(lambda each: each.outcome, search.trials):
+            images += trial.images
+            if trial.outcome is Outcome.COMPLETED:
+                best = max(best or 0.0, trial.accuracies[-1])
+            if best is not None:
+                yield MetricRow(in_mlflow(f"best_validation_accuracy{which}/{name}"), best, images)
+
+
+def _finals(sweep: Sweep, name: str) -> Iterator[MetricRow]:
+    definition = sweep.definition
+    accuracies = [final.metrics[METRIC_NAMES["test_accuracy"]] for final in sweep.completed_finals(name)]
+    for count in range(1, len(accuracies) + 1):
+        epochs = definition.budget * definition.replicates + count * definition.final_epochs
+        value = mean(accuracies[:count])
+        yield MetricRow(in_mlflow(f"final_test_accuracy/{name}"), value, definition.images(name, epochs))
+
+
+def log_course(sweep: Sweep) -> None:
+    """Have the sweep's own run show its curves, as far as it does not yet: an earlier process may have begun them.
+
+    Where more budget found other finals, their means come after those of before.
+    """
+    rows = course_of(sweep)
+    last = {name: sweep.tracker.last_step(sweep.sweep_id, name) for name in {row.name for row in rows}}
+    if new := [row for row in rows if row.step > last[row.name]]:
+        sweep.tracker.log_rows(sweep.sweep_id, new)

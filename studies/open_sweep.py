@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from harness.colours import colours
 from harness.config import OwnModelConfig, RunConfig, config_hash, parse_config, with_settings
 from harness.errors import SweepStopped, WorkFailedError
 from harness.open_run import broken_outcome, close_broken_run, close_run, open_run, run_name
@@ -262,6 +263,7 @@ class Replicate:
             Tag.OPTIMIZER: optimizer,
             Tag.NUMBER: str(number),
             Tag.REPLICATE: str(self.number + 1),
+            Tag.COLOUR: colours(self.definition.optimizers)[optimizer],
             Tag.SUBSET: str(self.definition.subset).lower(),
             **(more_tags or {}),
         }
@@ -276,12 +278,12 @@ class Replicate:
 
 
 def _which(stage: Stage, number: int, seed: int) -> str:
-    """Say which of an optimizer's runs of that stage it is."""
+    """Say which of an optimizer's runs it is, in few signs; `s3` is its seed."""
     words = {
-        Stage.TRIAL: f"#{number}",
-        Stage.CONFIRMATION: f"#{number} again, seed {seed}",
-        Stage.FINAL: f"seed {number}",
-        Stage.START: f"published start, seed {number}",
+        Stage.TRIAL: f"trial {number}",
+        Stage.CONFIRMATION: f"trial {number} again s{seed}",
+        Stage.FINAL: f"final s{number}",
+        Stage.START: f"start s{number}",
     }
     return words[stage]
 

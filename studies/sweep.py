@@ -16,7 +16,7 @@ from studies.beginning import begin_sweep, params_of
 from studies.deciding import in_need, is_decided
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
-from studies.findings import SweepResult, importances_of, mark_superseded, result_of, summary_metrics, winning_final
+from studies.findings import SweepResult, importances_of, log_course, mark_superseded, result_of, winning_final
 from studies.open_sweep import Replicate, Sweep, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
 from studies.queues import Trials, Whole
@@ -102,7 +102,7 @@ def _run_to_the_end(sweep: Sweep, data: Splits, observer: SweepObserver) -> None
         tracker.log_artifact(sweep_id, IMPORTANCES_ARTIFACT, json_bytes(importances_of(sweep)))
         sweep.read_recorded()
         mark_superseded(sweep)
-        tracker.log_metrics(sweep_id, summary_metrics(result_of(sweep)), step=definition.total_epochs)
+        log_course(sweep)
     except BaseException as error:
         sweep.break_off(error)
         raise
@@ -113,6 +113,7 @@ def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
     """Search every optimizer, confirm the winners and train their finals, more of those that are still undecided."""
     definition = replicate.definition
     sweep.run(Trials(definition, replicate.searches, replicate.trial))
+    log_course(sweep)
     for which in range(len(confirming(definition))):
         sweep.read_recorded()
         sweep.run(Whole(replicate.confirmations(which)))

@@ -135,8 +135,8 @@ def child(
     diverges: bool,
 ) -> MemoryRun:
     """A trial or final that has ended, with what a sweep records of it."""
-    which = f"#{number}" if stage is Stage.TRIAL else f"seed {number}"
-    label = f"{optimizer} lr={config.optimizer.lr:.2g} bs={config.batch_size} {which}"
+    which = f"trial {number}" if stage is Stage.TRIAL else f"final s{number}"
+    label = f"{which} {optimizer} lr={config.optimizer.lr:.2g} bs={config.batch_size}"
     outcome = Outcome.DIVERGED if diverges else Outcome.COMPLETED
     tags = {
         Tag.STAGE: stage,

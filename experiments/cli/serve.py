@@ -34,7 +34,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
     """The MLflow UI on this project's store, on 127.0.0.1."""
     import socket
 
-    from harness.tracking.charts import latest_charts
+    from harness.tracking.charts import home_route, latest_routes
     from harness.tracking.connection import tracking_uri
 
     if tracking_uri().startswith("http"):
@@ -54,10 +54,11 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000)
             raise BadInputError(
                 "--port", port, f"can't be used ({error.strerror})", expected="a free port", next_step="name another"
             ) from None
-    charts = latest_charts()
-    typer.echo(f"http://127.0.0.1:{port}", err=True)
-    if charts:
-        typer.echo(f"http://127.0.0.1:{port}/{charts}  the latest sweep's finals as charts, by optimizer", err=True)
+    address = f"http://127.0.0.1:{port}"
+    latest = {f"of the latest sweep {shown}": route for shown, route in latest_routes().items()}
+    pages = {"all experiments, in which `Model training` at the top left is to be chosen once": home_route()} | latest
+    for shown, route in pages.items():
+        typer.echo(f"{address}/{route}  {shown}", err=True)
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -1,41 +1,127 @@
-"""A sweep's finals as charts in MLflow's UI, a line for each optimizer."""
+"""A sweep in MLflow's UI: its finals as charts, a colour for each optimizer, and its runs as a table."""
 
 from typing import Any
 
-from harness.records import METRIC_NAMES, Stage, Tag
+from harness.records import METRIC_NAMES, POINT_LOSS, WINDOW_LOSS, Stage, Tag
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import condition, every_sweep
 
-# both are names of the UI's own, which keeps a view that a person shares in such a tag of the experiment
+# all are names of the UI's own, which keeps a view that a person shares in such a tag of the experiment
 VIEW = "mlflow.sharedViewState."
 SHARED = "viewStateShareKey"
+# without it the UI shows a first visitor its side for language models
+TRAINING = "workflowType=machine_learning"
+TABLE = ".runs"  # ends the key of a sweep's table; that of its charts is the sweep's id
+SECTION = "Finals"
+VALIDATED, TESTED = METRIC_NAMES["validation_accuracy"], METRIC_NAMES["test_accuracy"]
+# metric and scale of the first charts. Losses fall by powers of ten: a logarithmic scale shows their end as large as
+# their beginning. The accuracies are those after whole epochs, so that the UI's own scale is close around them
+CARDS = ((WINDOW_LOSS, "log"), (POINT_LOSS, "log"), (VALIDATED, "linear"), (TESTED, "linear"))
+# of the table, after each run's name, and before the time of its creation, which the UI always shows
+COLUMNS = (
+    f"tags.`{Tag.STAGE}`",
+    f"tags.`{Tag.OPTIMIZER}`",
+    f"metrics.`{TESTED}`",
+    f"metrics.`{VALIDATED}`",
+    "params.`optimizer.lr`",
+    "params.`batch_size`",
+)
+
+
+def home_route() -> str:
+    """Return the UI's page of all experiments."""
+    return f"#/experiments?{TRAINING}"
 
 
 def charts_route(experiment_id: str, sweep_id: str) -> str:
-    """The page of MLflow's UI with a sweep's finals as charts, a line for each optimizer."""
-    return f"#/experiments/{experiment_id}/runs?compareRunsMode=CHART&{SHARED}={sweep_id}"
+    """Return the UI's page with a sweep's finals as charts."""
+    return f"#/experiments/{experiment_id}/runs?{TRAINING}&compareRunsMode=CHART&{SHARED}={sweep_id}"
 
 
-def latest_charts() -> str | None:
-    """Return the page with the charts of the sweep that was started last; None where there is none."""
+def table_route(experiment_id: str, sweep_id: str) -> str:
+    """Return the UI's page with a sweep's trials and finals as a table."""
+    return f"#/experiments/{experiment_id}/runs?{TRAINING}&{SHARED}={sweep_id}{TABLE}"
+
+
+def latest_routes() -> dict[str, str]:
+    """Return the pages of the sweep that was started last, by what they show, as far as it has them.
+
+    A store may have refused them, and a sweep of an earlier version has charts alone.
+    """
     client = connect(tracking_uri())
     sweep = next(every_sweep(client), None)
-    if sweep is None or VIEW + sweep.info.run_id not in client.get_experiment(sweep.info.experiment_id).tags:
-        return None
-    return charts_route(sweep.info.experiment_id, sweep.info.run_id)
+    if sweep is None:
+        return {}
+    tags = client.get_experiment(sweep.info.experiment_id).tags
+    found = routes(sweep.info.experiment_id, sweep.info.run_id).items()
+    return {shown: route for shown, route in found if VIEW + route.partition(f"{SHARED}=")[2] in tags}
+
+
+def routes(experiment_id: str, sweep_id: str) -> dict[str, str]:
+    """Return the pages of a sweep by what they show."""
+    return {
+        "the finals as charts, a colour for each optimizer": charts_route(experiment_id, sweep_id),
+        "all trials and finals as a table": table_route(experiment_id, sweep_id),
+    }
+
+
+def views(sweep_id: str) -> dict[str, dict[str, Any]]:
+    """Return the tags of the experiment by which the UI has the views of a sweep."""
+    return {VIEW + sweep_id: charts(sweep_id), f"{VIEW}{sweep_id}{TABLE}": table(sweep_id)}
 
 
 def charts(sweep_id: str) -> dict[str, Any]:
-    """What the UI keeps of a view of runs: here of the winners' finals, grouped by optimizer."""
+    """What the UI keeps of a view of runs: here of the winners' finals, listed by optimizer, each run a line."""
     tags = {Tag.SWEEP_ID: sweep_id, Tag.STAGE: Stage.FINAL, Tag.SUPERSEDED: "false"}
     return {
         "searchFilter": condition(tags),
         # ordered by date, the finals would come with their sweep
-        "orderByKey": f"metrics.`{METRIC_NAMES['validation_accuracy']}`",
+        "orderByKey": f"metrics.`{VALIDATED}`",
         "orderByAsc": False,
         "groupBy": {
             "aggregateFunction": "average",
             "groupByKeys": [{"mode": "tag", "groupByData": Tag.OPTIMIZER}],
         },
+        # the UI draws a group's colour from its name, the same one for several; a run's is in its tag
+        "useGroupedValuesInCharts": False,
         "runsHiddenMode": "SHOW_ALL",
+        # two cards beside each other: of three, the names would have no room
+        "compareRunSections": [
+            {"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True, "deleted": False, "columns": 2}
+        ],
+        "compareRunCharts": [_card(*card) for card in CARDS],
+        "isAccordionReordered": True,  # or the UI sorts its own sections of all metrics before this one
+    }
+
+
+def table(sweep_id: str) -> dict[str, Any]:
+    """What the UI keeps of another view: of all runs of the sweep, the best on the test set first."""
+    return {
+        "searchFilter": condition({Tag.SWEEP_ID: sweep_id}),
+        "orderByKey": f"metrics.`{TESTED}`",
+        "orderByAsc": False,
+        "runsHiddenMode": "SHOW_ALL",
+        "selectedColumns": list(COLUMNS),
+        "columnOrder": list(COLUMNS),
+    }
+
+
+def _card(metric: str, scale: str) -> dict[str, Any]:
+    return {
+        "uuid": f"{SECTION}.{metric}",
+        "type": "LINE",
+        "metricSectionId": SECTION,
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
+        "scaleType": scale,
+        "xAxisScaleType": "linear",
+        "xAxisKey": "step",
+        "lineSmoothness": 0,
+        "displayPoints": False,
+        "yAxisKey": "metric",
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": False,
+        "runsCountToCompare": 100,
+        "deleted": False,
+        "isGenerated": False,
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import BadInputError, without_password
 from harness.lock import this_process
 from harness.records import DatasetInput, MetricRow, Outcome, Stage, Tag
-from harness.tracking.charts import VIEW, charts, charts_route
+from harness.tracking.charts import routes, views
 from harness.tracking.connection import (
     DELETED,
     connect,
@@ -186,21 +186,23 @@ class MlflowTracker:
         return self._experiments[name]
 
     def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
-        """Have the UI show a sweep's finals as charts by optimizer, and link to them.
+        """Have the UI show a sweep's finals as charts by optimizer and its runs as a table, and link to both.
 
-        The tag is MLflow's own affair: it keeps a shared view there. A store that refuses it costs the charts alone.
+        The tags are MLflow's own affair: it keeps shared views there. A store that refuses them costs these alone.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.set_experiment_tag(experiment_id, VIEW + sweep_id, json.dumps(charts(sweep_id)))
+            for tag, view in views(sweep_id).items():
+                self._client.set_experiment_tag(experiment_id, tag, json.dumps(view))
         except MlflowException as error:
             if is_away(error):
                 raise
             logger.warning("harness: sweep %s has no charts: %s", sweep_id, without_password(str(error)))
             return
-        link = f"[The finals as charts, a line for each optimizer]({charts_route(experiment_id, sweep_id)})"
-        self.set_tags(sweep_id, {Tag.NOTE: f"{note}\n\n{link}"})
+        pages = routes(experiment_id, sweep_id).items()
+        links = "; ".join(f"[{shown}]({route})" for shown, route in pages)
+        self.set_tags(sweep_id, {Tag.NOTE: f"{note}\n\nIn MLflow: {links}."})
 
     def _monitor(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Record the machine's own metrics with a single run or a sweep; trials and finals share the machine."""

@@ -8,8 +8,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from harness.colours import GREY
 from reports.computed import Computed
-from reports.figures.style import GREY, Drawn, Looks, Picture, Width, figure, legend, logarithmic, looks
+from reports.figures.style import Drawn, Looks, Picture, Width, figure, legend, logarithmic, looks
 
 MEASURES = {"training loss": "training loss (nats, log)", "error": "{split} error (%, log)"}
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from harness.colours import GREY
 from reports.computed import Computed
-from reports.figures.style import GREY, Drawn, Looks, Picture, Width, dots, legend, logarithmic, looks, panels, tuples
+from reports.figures.style import Drawn, Looks, Picture, Width, dots, legend, logarithmic, looks, panels, tip, tuples
 
 AXES = {"seconds": "training seconds of a final", "images": "images until {target:.1%} validation accuracy"}
 
@@ -28,8 +29,7 @@ def cost(of: Computed) -> Picture | str:
         data = data.merge(images[["run_id", "images"]], on="run_id", how="left")
         data = data if np.isfinite(data["images"]).any() else data.drop(columns="images")
     data["tip"] = [
-        f"{each.optimizer}, seed {each.seed}: error {each.error:.2f}%, {each.seconds:.3g} s, harness reproduce "
-        f"{each.run_id}"
+        tip(f"{each.optimizer}, seed {each.seed}: error {each.error:.2f}%, {each.seconds:.3g} s", each.run_id)
         for each in tuples(data)
     ]
     means = data.groupby("optimizer", sort=False)[["error", "seconds"]].mean()

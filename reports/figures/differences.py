@@ -5,22 +5,9 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 
+from harness.colours import COLOURS, GREY
 from reports.computed import Computed
-from reports.figures.style import (
-    COLOURS,
-    GREY,
-    INK,
-    Drawn,
-    Looks,
-    Picture,
-    Width,
-    drawable,
-    figure,
-    interval,
-    looks,
-    rows,
-    tuples,
-)
+from reports.figures.style import INK, Drawn, Looks, Picture, Width, drawable, figure, interval, looks, rows, tuples
 from reports.verdicts import Verdicts
 from studies.verdicts import Verdict
 

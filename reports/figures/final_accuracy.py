@@ -4,9 +4,10 @@ from functools import partial
 
 import pandas as pd
 
+from harness.colours import GREY
 from reports.caveats import Majority
 from reports.computed import Computed
-from reports.figures.style import GREY, Drawn, Looks, Picture, Width, dots, figure, interval, looks, rows, tuples
+from reports.figures.style import Drawn, Looks, Picture, Width, dots, figure, interval, looks, rows, tip, tuples
 from studies.definition import LEAST_UNITS
 
 
@@ -22,8 +23,7 @@ def final_accuracy(of: Computed) -> Picture | str:
     percents = ["test_accuracy", "mean", "low", "high"]
     data[percents] = 100 * data[percents].astype(float)
     data["tip"] = [
-        f"{each.optimizer}, seed {each.seed}: {each.test_accuracy:.2f}%, harness reproduce {each.run_id}"
-        for each in tuples(data)
+        tip(f"{each.optimizer}, seed {each.seed}: {each.test_accuracy:.2f}%", each.run_id) for each in tuples(data)
     ]
     return Picture(
         data, _finding(data, of.against.majority), partial(_draw, looks(of.optimizers), of.against.majority)

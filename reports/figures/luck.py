@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from harness.colours import COLOURS
 from reports.computed import Computed
-from reports.figures.style import COLOURS, Drawn, Picture, Width, figure, interval, rows, tuples
+from reports.figures.style import Drawn, Picture, Width, figure, interval, rows, tuples
 
 
 def luck(of: Computed) -> Picture | str:

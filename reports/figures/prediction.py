@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from reports.figures.style import COLOURS, Drawn, figure, styled
+from harness.colours import COLOURS
+from reports.figures.style import Drawn, figure, styled
 
 
 def prediction(

@@ -19,16 +19,13 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from harness.config import OPTIMIZER_CONFIGS
+from harness.colours import colours, places
 
 Width = Literal["column", "page"]
 WIDTHS: dict[Width, float] = {"column": 3.5, "page": 7.2}  # inches, of a journal's column and page
 # the page gives these two its own colours, so that a figure is readable on a dark ground too
 INK = "#1b1b1f"
 GRID = "#d4d4d9"
-# after Okabe and Ito (2008), its light colours darkened until each has a contrast of 3:1 on white and on black
-GREY = "#7f7f7f"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 THEME: dict[str, Any] = {
     **sns.plotting_context("paper", rc={"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}),
@@ -109,13 +106,11 @@ class Picture:
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """Return the look of each optimizer: of the registry's always the same, of other names the next ones in turn."""
-    registered = list(OPTIMIZER_CONFIGS)
-    chapter = ["sgd", "adagrad", "adadelta", "rmsprop", "adam"]  # the most different colours for the chapter's five
-    order = chapter + [name for name in registered if name not in chapter]
-    order += [name for name in names if name not in order]
+    names = list(names)
+    found = colours(names)
     return {
-        name: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], drawable(name), f"o{index}")
-        for name, index in ((name, order.index(name)) for name in names)
+        name: Look(found[name], MARKERS[place % len(MARKERS)], drawable(name), f"o{place}")
+        for name, place in places(names).items()
     }
 
 
@@ -162,6 +157,11 @@ def rows(axis: Axes, labels: Sequence[str]) -> None:
     axis.set_yticks(range(len(labels)), labels)
     axis.set(ylim=(len(labels) - 0.4, -0.6), ylabel="")
     axis.grid(visible=False, axis="y")
+
+
+def tip(said: str, run_id: str) -> str:
+    """Return what a point says to a reader who asks: what it is, and the command that reproduces it."""
+    return f"{said}, harness reproduce {run_id}"
 
 
 def tuples(data: pd.DataFrame) -> Iterable[Any]:

@@ -9,12 +9,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from harness.colours import GREY
 from harness.config import RATE_KEYS
 from harness.records import Stage
 from reports.computed import Computed
 from reports.figures.style import (
     DOT,
-    GREY,
     INK,
     MOST_VECTORS,
     Drawn,
@@ -24,6 +24,7 @@ from reports.figures.style import (
     logarithmic,
     looks,
     panels,
+    tip,
 )
 from studies.replicates import published_start
 from studies.space import Range
@@ -110,9 +111,11 @@ def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
                     "won": row["run_id"] in won,
                     "is_start": bool(start) and all(settings.get(each) == start.get(each) for each in searched),
                     "log": is_log,
-                    "tip": f"{name}, trial {row['number']}: {key} {_short(_number(settings[key]))}, error "
-                    f"{100 * (1 - float(accuracy)):.2f}% after {row['epochs']:.3g} epochs, harness reproduce "
-                    f"{row['run_id']}",
+                    "tip": tip(
+                        f"{name}, trial {row['number']}: {key} {_short(_number(settings[key]))}, error "
+                        f"{100 * (1 - float(accuracy)):.2f}% after {row['epochs']:.3g} epochs",
+                        row["run_id"],
+                    ),
                 }
             )
     columns = ["optimizer", "key", "value", "error", "epochs", "outcome", "won", "is_start", "log", "tip"]

@@ -8,11 +8,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
+from harness.colours import COLOURS
 from harness.records import Outcome, Stage
 from reports.computed import Computed
 from reports.curves import tuning_curve
 from reports.figures.style import (
-    COLOURS,
     INK,
     Drawn,
     Looks,

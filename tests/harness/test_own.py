@@ -275,14 +275,14 @@ def test_what_is_tried_first_does_not_ask_for_more_images_than_the_run(small, co
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
-        ({}, "mine lr=0.01 bs=32 seed 0"),
-        ({"optimizer.name": f"{HERE}:Adaptive"}, "mine learning_rate=0.01 bs=32 seed 0"),
-        ({"optimizer.name": "pytorch_optimizer:AdaFactor", "optimizer.lr": None}, "mine bs=32 seed 0"),
+        ({}, "final s0 mine lr=0.01 bs=32"),
+        ({"optimizer.name": f"{HERE}:Adaptive"}, "final s0 mine learning_rate=0.01 bs=32"),
+        ({"optimizer.name": "pytorch_optimizer:AdaFactor", "optimizer.lr": None}, "final s0 mine bs=32"),
     ],
     ids=str,
 )
-def test_a_run_is_named_by_the_rate_that_its_optimizer_has(settings, name):
-    assert run_name(with_settings(own(), settings), "mine", "seed 0") == name
+def test_a_run_is_named_by_what_it_is_and_the_rate_that_its_optimizer_has(settings, name):
+    assert run_name(with_settings(own(), settings), "mine", "final s0") == name
 
 
 def test_what_a_model_prints_leaves_stdout_to_the_result(capsys):

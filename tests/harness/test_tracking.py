@@ -17,7 +17,7 @@ from harness.errors import BadInputError, without_password
 from harness.paths import work_folder
 from harness.records import POINT_LOSS, WINDOW_LOSS, MetricRow, Outcome, Stage, Tag
 from harness.run import begin_run, resume_run
-from harness.tracking.charts import SHARED, VIEW, latest_charts
+from harness.tracking.charts import SHARED, TRAINING, VIEW, charts, latest_routes, table
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import read_artifact, read_run, read_tracked_run
@@ -221,9 +221,12 @@ def test_a_database_of_another_version_of_mlflow_is_named_with_how_to_upgrade_it
 
 def test_the_ui_has_the_names_by_which_it_is_given_charts():
     pages = (Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js").glob("main.*.js")
-    assert [VIEW in text and SHARED in text for text in (page.read_text(encoding="utf-8") for page in pages)] == [
-        True
-    ]
+    (text,) = (page.read_text(encoding="utf-8") for page in pages)
+    names = (VIEW, SHARED, *(f'"{part}"' for part in TRAINING.split("=")), Tag.COLOUR)
+    assert [name for name in names if name not in text] == []
+    view = charts("1") | table("1")
+    searched = ("searchFilter", "orderByKey", "orderByAsc")
+    assert [key for key in view if f'"{key}"' not in text and key not in searched] == []
 
 
 def test_a_store_that_takes_no_charts_costs_a_sweep_a_warning(project, caplog, monkeypatch):
@@ -236,7 +239,7 @@ def test_a_store_that_takes_no_charts_costs_a_sweep_a_warning(project, caplog, m
     run_id = tracker.start_run("tiny", "a sweep", {}, {Tag.STAGE: Stage.SWEEP, Tag.NOTE: "what it is"})
     assert f"sweep {run_id} has no charts: no such tag" in caplog.text
     assert tracker.find_run(run_id).tags[Tag.NOTE] == "what it is"
-    assert latest_charts() is None
+    assert latest_routes() == {}
 
 
 def test_data_that_another_process_records_at_the_same_time_are_recorded_all_the_same(

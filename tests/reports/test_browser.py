@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
+from harness.colours import colours
 from harness.config import with_settings
-from harness.records import Tag
-from harness.tracking.charts import charts_route
+from harness.records import CONFUSION_ARTIFACT, POINT_LOSS, WINDOW_LOSS, Stage, Tag
+from harness.tracking.charts import COLUMNS, charts_route, table_route
 from harness.tracking.mlflow import MlflowTracker
 from harness.tracking.read import read_run, read_sweep
 from reports.page import write_report
@@ -302,13 +303,61 @@ def test_the_ui_shows_the_sweeps_description_with_its_run(shown_in_ui, sweep_id)
     expect(main).to_contain_text(words, use_inner_text=True, timeout=PATIENCE)
 
 
-def test_the_ui_opens_the_finals_as_charts_with_a_line_for_each_optimizer(opened, ui, shown_in_ui, folder, sweep_id):
-    route = charts_route(read_run(sweep_id).info.experiment_id, sweep_id)
-    assert f"{ui}/{route} " in (folder / "ui.txt").read_text(encoding="utf-8")
-    link = shown_in_ui(f"/{sweep_id}").get_by_role("link", name="The finals as charts")
-    expect(link).to_have_attribute("href", route, timeout=PATIENCE)
-    page = opened(f"{ui}/{route}", ui, WIDTHS[0]).page
+@pytest.fixture
+def first_visit(opened, ui, folder, sweep_id):
+    """Opens one of the addresses that `harness ui` printed, in a browser that was never there; by its route."""
+
+    def visit(route_of):
+        route = route_of(read_run(sweep_id).info.experiment_id, sweep_id)
+        assert f"{ui}/{route} " in (folder / "ui.txt").read_text(encoding="utf-8")
+        page = opened(f"{ui}/{route}", ui, WIDTHS[0]).page
+        expect(page.get_by_role("link", name="Models", exact=True)).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_role("link", name="Judges")).to_have_count(0)  # of the side for language models
+        return page
+
+    return visit
+
+
+def test_the_sweeps_description_links_to_its_charts_and_its_table(shown_in_ui, sweep_id):
+    experiment = read_run(sweep_id).info.experiment_id
+    page = shown_in_ui(f"/{sweep_id}")
+    for name, route_of in (("the finals as charts", charts_route), ("all trials and finals as a table", table_route)):
+        link = page.get_by_role("link", name=name)
+        expect(link).to_have_attribute("href", route_of(experiment, sweep_id), timeout=PATIENCE)
+
+
+def test_a_first_visit_to_the_charts_shows_the_finals_losses_first_in_one_colour_for_each_optimizer(first_visit):
+    page = first_visit(charts_route)
     for name in ("sgd", "adam"):
         expect(page.get_by_text(f"Group: {name}", exact=True)).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Group: ")).to_have_count(2)
-    expect(page.get_by_text("adam (test/accuracy)")).to_be_visible(timeout=PATIENCE)
+    cards = page.get_by_text(re.compile("^(trajectory|validation|test|train|seconds)/[a-z_]+$"))
+    expect(cards.nth(3)).to_be_visible(timeout=PATIENCE)
+    assert cards.all_inner_texts()[:4] == [WINDOW_LOSS, POINT_LOSS, "validation/accuracy", "test/accuracy"]
+    lines = page.locator(".js-plotly-plot").first.locator("path.js-line")
+    expect(lines).to_have_count(8, timeout=PATIENCE)  # two finals each, drawn as measured and as smoothed
+    seen = lines.evaluate_all("all => all.map(each => getComputedStyle(each).stroke)")
+    assert {tuple(map(int, re.findall(r"\d+", colour)[:3])) for colour in seen} == {
+        tuple(bytes.fromhex(colour[1:])) for colour in colours(["sgd", "adam"]).values()
+    }
+
+
+def test_a_first_visit_to_the_table_shows_what_tells_runs_apart_the_best_first(first_visit, sweep_id):
+    page = first_visit(table_route)
+    header = page.locator("[role=columnheader][col-id]")
+    expect(header.filter(has_text="harness.stage")).to_be_visible(timeout=PATIENCE)
+    shown = header.evaluate_all("all => all.map(each => [+each.ariaColIndex, each.getAttribute('col-id')])")
+    assert [name for _, name in sorted(shown) if name in COLUMNS] == list(COLUMNS)
+    _, children = read_sweep(sweep_id)
+    expect(page.locator("a[href*='/runs/']").filter(has_text="bs=")).to_have_count(len(children), timeout=PATIENCE)
+    first = page.locator("a[href*='/runs/']").filter(has_text="bs=").all_inner_texts()[:4]
+    assert {name.split()[0] for name in first} == {"final"}
+
+
+def test_the_ui_shows_a_finals_confusion_matrix_among_its_artifacts(shown_in_ui, sweep_id):
+    final = next(run for run in read_sweep(sweep_id)[1] if run.tags[Tag.STAGE] == Stage.FINAL)
+    page = shown_in_ui(f"/{final.run_id}/artifacts")
+    page.get_by_text(CONFUSION_ARTIFACT, exact=True).click()
+    picture = page.locator(f"img[src*='{CONFUSION_ARTIFACT}'], img[src^='blob:']").first
+    expect(picture).to_be_visible(timeout=PATIENCE)
+    assert picture.evaluate("image => image.naturalWidth") > 400

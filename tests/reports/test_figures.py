@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.colours import COLOURS
 from harness.errors import BadInputError
 from reports.contents import contents
-from reports.figures.style import COLOURS, WIDTHS, drawable, lay_out, looks, styled
+from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
 from reports.figures.svg import formats_of, render
 from reports.figures.two_sweeps import two_sweeps
 from reports.page import build_report

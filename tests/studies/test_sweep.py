@@ -15,7 +15,15 @@ import pytest
 
 from harness.config import with_settings
 from harness.errors import BadInputError, BusyError, WorkFailedError
-from harness.records import DEFINITION_ARTIFACT, MISTAKES_ARTIFACT, POINT_ACCURACY, Divergence, Outcome, Tag
+from harness.records import (
+    CONFUSION_ARTIFACT,
+    DEFINITION_ARTIFACT,
+    MISTAKES_ARTIFACT,
+    POINT_ACCURACY,
+    Divergence,
+    Outcome,
+    Tag,
+)
 from harness.run import train_slice
 from studies.definition import SweepDefinition
 from studies.executors.pool import open_pool
@@ -112,15 +120,54 @@ def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_th
     assert tracker.runs[tracker.runs[result.sweep_id].trained_by].tags["harness.optimizer"] == "sgd"
 
 
-def test_every_final_has_its_mistakes_and_no_trial_has_any(definition, inline):
+def test_every_final_has_its_mistakes_with_a_picture_and_no_trial_has_any(definition, inline):
     tracker = MemoryTracker()
     run_sweep("tiny", definition, tracker, inline)
     with_mistakes = [run for run in tracker.runs.values() if MISTAKES_ARTIFACT in run.artifacts]
     assert [run.tags["harness.stage"] for run in with_mistakes] == ["final"] * 4
+    assert [run for run in tracker.runs.values() if CONFUSION_ARTIFACT in run.artifacts] == with_mistakes
     for run in with_mistakes:
         confusion = json.loads(run.artifacts[MISTAKES_ARTIFACT])["confusion"]
         right = sum(row[label] for label, row in enumerate(confusion))
         assert right / sum(map(sum, confusion)) == run.history[1]["test/accuracy"]
+
+
+def curves(run):
+    """A run's metrics of which the steps count a budget, as their steps and values."""
+    found = {}
+    for row in run.rows:
+        found.setdefault(row.name, []).append((row.step, row.value))
+    return found
+
+
+def test_the_sweeps_run_has_what_it_found_as_curves_against_the_budget(definition, inline):
+    tracker = MemoryTracker()
+    result = run_sweep("tiny", definition, tracker, inline)
+    found = curves(tracker.runs[result.sweep_id])
+    size = definition.base.dataset.train_size
+    for name, of in result.optimizers.items():
+        best, finals = found[f"best_validation_accuracy/{name}"], found[f"final_test_accuracy/{name}"]
+        assert best == sorted(best)
+        assert best[-1][0] == of.epochs_spent * size
+        searched = definition.budget * size
+        one = definition.final_epochs * size
+        assert finals == [
+            (searched + one, of.finals[0]),
+            (searched + 2 * one, pytest.approx(statistics.mean(of.finals))),
+        ]
+
+
+def test_a_sweep_that_goes_on_adds_to_its_curves_and_repeats_none_of_them(definition, inline):
+    tracker = MemoryTracker()  # which takes no value twice
+    begun = run_sweep("tiny", definition, tracker, inline)
+    before = curves(tracker.runs[begun.sweep_id])
+    run_sweep("tiny", definition.model_copy(update={"budget": definition.budget + 4}), tracker, inline)
+    after = curves(tracker.runs[begun.sweep_id])
+    assert after.keys() == before.keys()
+    for name, values in after.items():
+        assert values[: len(before[name])] == before[name]
+        assert len(values) > len(before[name])
+        assert [step for step, _ in values] == sorted({step for step, _ in values})
 
 
 def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inline):
@@ -491,9 +538,10 @@ def test_a_users_own_optimizer_is_in_names_that_mlflow_takes_on_windows_too(defi
     changes = {"optimizers": (own,), "spaces": {own: {"optimizer.lr": Range(low=1e-4, high=1e-3)}}, "budget": 2}
     tracker = MemoryTracker()
     sweep = tracker.runs[run_sweep("tiny", definition.model_copy(update=changes), tracker, inline).sweep_id]
-    names = [*sweep.params, *(name for metrics in sweep.history.values() for name in metrics)]
+    names = [*sweep.params, *(row.name for row in sweep.rows)]
     assert {
         "spaces.tests.own.shapes.SignDescent.optimizer.lr.low",
+        "best_validation_accuracy/tests.own.shapes.SignDescent",
         "final_test_accuracy/tests.own.shapes.SignDescent",
     } <= {*names}
     assert [name for name in names if ":" in name] == []
