@@ -15,16 +15,11 @@ FORMATS = ("csv", "parquet", "json")
 
 def list_experiments(as_json: Json = False) -> None:
     """The declared experiments, a line each with kind, cost and what it shows."""
-    from experiments import catalog
+    from experiments import declared
 
-    experiments = {name: catalog.load(name) for name in catalog.names()}
+    experiments = {name: declared.describe(name) for name in declared.names()}
     if as_json:
-        print_json(
-            [
-                {"name": name} | each.model_dump(include={"kind", "cost", "shows", "result"})
-                for name, each in experiments.items()
-            ]
-        )
+        print_json([{"name": name} | each._asdict() for name, each in experiments.items()])
         return
     from experiments.cli.terminal import print_experiments
 

@@ -33,7 +33,7 @@ from experiments.cli.options import (
 )
 from experiments.cli.prose import print_json, say
 from harness.errors import HarnessError, SweepStopped, WorkFailedError
-from harness.records import SLICE_SECONDS
+from harness.pace import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
