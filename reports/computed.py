@@ -13,16 +13,15 @@ from reports.caveats import Caveats, caveats
 from reports.courses import courses_frame
 from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.optimizers import summary_frame
+from reports.pairs import differences_frame, verdicts_frame
 from reports.source import Source
 from reports.tables import (
     classes_frame,
-    differences_frame,
     epochs_frame,
     failures_frame,
     finals_by_seed,
     measured_split,
     runs_frame,
-    verdicts_frame,
 )
 from reports.targets import judged_target, target_accuracies, targets_frame, time_to_target
 from reports.tuning import TuningGain, tuning_gains
