@@ -40,6 +40,10 @@ Fast = Annotated[
     ),
 ]
 LatestSweep = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Runs of an optimizer in each table; 10 by default, with --json all."),
+]
 
 # of `harness run`
 RunArgument = Annotated[
