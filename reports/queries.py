@@ -51,7 +51,7 @@ def compare(run_id: str, other_id: str) -> pd.DataFrame:
             "run", other_id, "is to be compared with itself", expected="two different ones", next_step="name another"
         )
     one, other = (_described(read_tracked_run(each)) for each in (run_id, other_id))
-    different = [key for key in one | other if one.get(key) != other.get(key)]
+    different = sorted((key for key in one | other if one.get(key) != other.get(key)), key=_place)
     columns = [[side.get(key) for key in different] for side in (one, other)]
     frame = pd.DataFrame(list(zip(*columns, strict=True)), columns=[run_id, other_id], dtype=object)
     return frame.set_index(pd.Index(different, name="what"))
@@ -86,6 +86,11 @@ def table_bytes(table: pd.DataFrame, file_format: str) -> bytes:
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """The rows as plain values that keep every bit, which `to_json` does not; None where there is none."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
+def _place(key: str) -> tuple[int, str]:
+    """Sort the keys of the config in their own order, then the outcome, then metrics by name."""
+    return (0, "") if key.startswith(CONFIG) else (1, "") if key == "outcome" else (2, key)
 
 
 def _described(run: TrackedRun) -> dict[str, object]:
