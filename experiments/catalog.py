@@ -3,15 +3,14 @@
 import contextlib
 import importlib
 import sys
-import tomllib
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
 
+from experiments.declared import names, read
 from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, refused, validated
 from harness.config.imports import hidden_folder, in_one_line, place
@@ -61,13 +60,6 @@ class SweepExperiment(FrozenModel):
 Experiment = RunExperiment | SweepExperiment
 
 
-def names() -> list[str]:
-    """The declared experiments, in alphabetical order."""
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in files("experiments").iterdir() if entry.name.endswith(".toml")
-    )
-
-
 def load(name: str) -> Experiment:
     """The definition of that name, or of a user's Python file.
 
@@ -78,14 +70,7 @@ def load(name: str) -> Experiment:
         return _load_file(Path(name))
     if name not in names():
         raise unknown("experiment", name, names(), "choose one of these; a file of your own ends with .py")
-    text = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8")
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInputError(
-            "experiment", name, f"can't be read ({error})", expected="TOML", next_step="correct its file"
-        ) from None
-    return parse(name, values)
+    return parse(name, read(name))
 
 
 def title(name: str) -> str:

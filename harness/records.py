@@ -6,8 +6,6 @@ from typing import Literal, NamedTuple
 
 from harness.config import FrozenModel, RunConfig
 
-SLICE_SECONDS = 10.0  # that a slice of a run is to last: what a kill costs, and after which the state is kept
-
 
 class Outcome(StrEnum):
     """How a run ended."""

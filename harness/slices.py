@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import RunConfig
+from harness.pace import SLICE_SECONDS
 from harness.provenance.origin import Origin, data_for_slice
-from harness.records import SLICE_SECONDS, Divergence, EpochMetrics, Mistakes, TrajectoryPoint
+from harness.records import Divergence, EpochMetrics, Mistakes, TrajectoryPoint
 from harness.training.epoch import Epoch
 from harness.training.loop import EvaluationSplit, advance, initial_state
 from harness.training.state import RunState

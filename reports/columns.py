@@ -10,8 +10,6 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from harness.config import RATE_KEYS
-
 Row = Mapping[Any, Any]
 # `name`: of what the row is about; `hyperparameter`: a key of the config; `command`: to be copied; `sentence`: it may
 # take several lines
@@ -185,25 +183,3 @@ def change_columns(names: tuple[str, str]) -> tuple[Column, ...]:
 def in_epochs(epochs: float) -> str:
     """Return a number of epochs with one decimal, or none where it is whole."""
     return f"{epochs:.1f}".removesuffix(".0")
-
-
-def _learning_rate(row: Row) -> str:
-    rates = (row.get(f"config.{key}") for key in RATE_KEYS)
-    rate = next((each for each in rates if isinstance(each, str) and each != "None"), None)
-    return "" if rate is None else f"{float(rate):.2g}"
-
-
-def _or_nothing(value: float | None) -> str:
-    return "" if pd.isna(value) else f"{value:.2%}"
-
-
-LEADERBOARD = (
-    OPTIMIZER,
-    Column("run", lambda row: f"{'seed' if row['stage'] == 'final' else 'trial'} {row['number']}"),
-    of("outcome"),
-    Column("epochs", lambda row: in_epochs(row["epochs"])),
-    Column("validation", lambda row: _or_nothing(row["validation_accuracy"])),
-    Column("test", lambda row: _or_nothing(row["test_accuracy"])),
-    Column("lr", _learning_rate),
-    Column("batch", lambda row: str(row.get("config.batch_size") or "")),
-)

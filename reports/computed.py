@@ -14,16 +14,15 @@ from reports.courses import convergence_frame, courses_frame
 from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.optimizers import summary_frame
 from reports.pace import pace_frame, pace_in_words
+from reports.pairs import differences_frame, verdicts_frame
 from reports.source import Source
 from reports.tables import (
     classes_frame,
-    differences_frame,
     epochs_frame,
     failures_frame,
     finals_by_seed,
     measured_split,
     runs_frame,
-    verdicts_frame,
 )
 from reports.targets import judged_target, target_accuracies, targets_frame, time_to_target
 from reports.tuning import TuningGain, tuning_gains

@@ -10,9 +10,7 @@ import pandas as pd
 from harness.errors import brief
 from harness.records import METRIC_NAMES, Divergence, Mistakes, Outcome, Stage, Tag
 from harness.tracking.tracker import TrackedRun
-from reports.statistics import probability_above
 from reports.trajectories import epochs_spent, epochs_trained, last_accuracy
-from reports.verdicts import PairVerdict, Verdicts
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
@@ -74,53 +72,6 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     ]
     frame = pd.DataFrame(rows, columns=None if rows else [*IDENTITY, *RUN_COLUMNS])
     return frame.sort_values(["stage", "number"], kind="stable", ignore_index=True)
-
-
-def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdicts) -> pd.DataFrame:
-    """One row per pair of optimizers with a final, `better` less `worse` in mean test accuracy.
-
-    Columns: better, worse, seeds (the fewest finals of the two), mean, low, high (fractions; the intervals of all
-    pairs hold together), p, probability (of a final of `better` being above one of `worse`), told_apart, verdict,
-    more (finals or replicates that would decide it, None where it is decided or nothing is known), search_luck (of a
-    better winner, the s.d. of a search's luck up to which the optimizer is better too; a fraction).
-    """
-    columns = [
-        "better",
-        "worse",
-        "seeds",
-        "mean",
-        "low",
-        "high",
-        "p",
-        "probability",
-        "told_apart",
-        "verdict",
-        "more",
-        "search_luck",
-    ]
-    rows = [
-        {
-            "better": each.better,
-            "worse": each.worse,
-            "seeds": min(len(finals[name]) for name in (each.better, each.worse)),
-            "mean": each.difference,
-            "low": each.low,
-            "high": each.high,
-            "p": each.p,
-            "probability": probability_above(*(list(finals[name].values()) for name in (each.better, each.worse))),
-            "told_apart": each.told_apart,
-            "verdict": each.verdict,
-            "more": each.more,
-            "search_luck": each.search_luck,
-        }
-        for each in verdicts.accuracy
-    ]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def verdicts_frame(verdicts: Verdicts) -> pd.DataFrame:
-    """One row per outcome and pair of optimizers: the fields of `reports.verdicts.PairVerdict`."""
-    return pd.DataFrame([each.model_dump() for each in verdicts.pairs], columns=list(PairVerdict.model_fields))
 
 
 def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import DataDir, Json, LatestSweep, Quiet
+from experiments.cli.options import DataDir, Json, LatestSweep, Limit, Quiet
 from experiments.cli.prose import print_json
 from experiments.cli.steps import command_of, flags_of, next_step, with_flags
 from harness.errors import BadInputError, unknown
@@ -15,16 +15,11 @@ FORMATS = ("csv", "parquet", "json")
 
 def list_experiments(as_json: Json = False) -> None:
     """The declared experiments, a line each with kind, cost and what it shows."""
-    from experiments import catalog
+    from experiments import declared
 
-    experiments = {name: catalog.load(name) for name in catalog.names()}
+    experiments = {name: declared.describe(name) for name in declared.names()}
     if as_json:
-        print_json(
-            [
-                {"name": name} | each.model_dump(include={"kind", "cost", "shows", "result"})
-                for name, each in experiments.items()
-            ]
-        )
+        print_json([{"name": name} | each._asdict() for name, each in experiments.items()])
         return
     from experiments.cli.terminal import print_experiments
 
@@ -60,17 +55,23 @@ def status(
 
 def leaderboard(
     sweep_id: LatestSweep = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
-    """A sweep's trials and finals, the best on validation first."""
-    from experiments.cli.terminal import print_leaderboard
+    """A sweep's optimizers by mean test accuracy, then their finals and trials, the best on validation first."""
     from reports.queries import leaderboard, records
 
     found = leaderboard(sweep_id)
     if as_json:
+        if limit is not None:
+            from reports.board import shortened
+
+            found = shortened(found, limit)
         print_json(records(found))
     else:
-        print_leaderboard(found)
+        from experiments.cli.results import SHOWN_RUNS, print_leaderboard
+
+        print_leaderboard(found, limit or SHOWN_RUNS)
 
 
 def compare(
@@ -79,7 +80,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Where two runs differ: config, outcome, last metrics."""
-    from experiments.cli.terminal import print_differences
+    from experiments.cli.results import print_differences
     from reports.queries import compare
 
     found = compare(run_id, other_id)

@@ -18,9 +18,9 @@ def _declared_sweeps() -> list[str]:
 
 def _declared(kind: str) -> list[str]:
     """Return the experiments of a kind, for the shell to complete."""
-    from experiments import catalog
+    from experiments import declared
 
-    return [name for name in catalog.names() if catalog.load(name).kind == kind]
+    return [name for name in declared.names() if declared.describe(name).kind == kind]
 
 
 Json = Annotated[
@@ -40,6 +40,10 @@ Fast = Annotated[
     ),
 ]
 LatestSweep = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Runs of an optimizer in each table; 10 by default, with --json all."),
+]
 
 # of `harness run`
 RunArgument = Annotated[

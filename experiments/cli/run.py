@@ -140,7 +140,7 @@ def reproduce(
 ) -> None:
     """Run a tracked run again from its own record and compare every epoch; exit 1 at the first difference."""
     from experiments.cli.progress import watch_training, working
-    from experiments.cli.terminal import print_reproduction
+    from experiments.cli.results import print_reproduction
 
     with working("reading the run and its data", quiet):
         from harness.reproduce import recorded_config

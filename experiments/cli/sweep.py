@@ -33,7 +33,7 @@ from experiments.cli.options import (
 )
 from experiments.cli.prose import print_json, say
 from harness.errors import HarnessError, SweepStopped, WorkFailedError
-from harness.records import SLICE_SECONDS
+from harness.pace import SLICE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,7 +105,7 @@ def sweep(
 def _report(sweep_id: str, quiet: bool, as_json: bool) -> None:
     """Write the report of what there is of a sweep, and print its answer."""
     from experiments.cli.progress import working
-    from experiments.cli.terminal import print_summary
+    from experiments.cli.results import print_summary
 
     with working("writing the report", quiet):
         from reports.page import write_report

@@ -1,9 +1,11 @@
-"""What a person reads on the terminal when a command has ended: results as tables."""
+"""What a person reads on the terminal: a line of an epoch, the experiments, a plan, how far a sweep is, an image.
+
+Results of runs as tables are in `experiments.cli.results`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -11,30 +13,28 @@ from rich.text import Text
 
 from experiments.cli.prose import say
 from experiments.cli.steps import next_step
-from harness.records import EpochMetrics, Outcome
-from reports.columns import LEADERBOARD, Column
-from studies.snapshot import Snapshot
 
-if TYPE_CHECKING:
-    from experiments.catalog import Experiment
+if TYPE_CHECKING:  # a command that needs none of them does not wait for them
+    from experiments.declared import Description
     from harness.cut_off import CutOff
     from harness.doctor import Finding
     from harness.predict import Prediction
-    from harness.reproduce import Reproduction
+    from harness.records import EpochMetrics
     from harness.slices import SliceResult
     from reports.status import SweepProgress
     from studies.definition import SweepDefinition
+    from studies.snapshot import Snapshot
 
 SHOWN_WORKERS = 12
 LAST_STEPS = 50  # of which the training loss is shown while an epoch is under way
 WITHOUT_TERMINAL = 10_000  # columns
 
 
-def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
+def epoch_line(metrics: "EpochMetrics", epochs: int | None = None) -> str:
     """One epoch, of so many, in one line."""
     split = "validation" if metrics.test_accuracy is None else "test"
     accuracy = metrics.validation_accuracy if metrics.test_accuracy is None else metrics.test_accuracy
-    measured = "" if accuracy is None else f"{split} accuracy {accuracy:.4f}  "
+    measured = "" if accuracy is None else f"{split} accuracy {accuracy:.2%}  "
     return (
         f"epoch {metrics.epoch}{'' if epochs is None else f'/{epochs}'}  train loss {metrics.train_loss:.4f}  "
         f"{measured}{metrics.train_seconds:.1f} s"
@@ -44,7 +44,7 @@ def epoch_line(metrics: EpochMetrics, epochs: int | None = None) -> str:
 def slice_line(epochs: float, result: "SliceResult") -> str:
     """A slice in one line, within the epoch that is so far: the loss of its last steps, what was measured last."""
     loss = float(result.steps.losses[-LAST_STEPS:].mean())
-    measured = f"validation accuracy {result.points[-1].validation_accuracy:.4f}  " if result.points else ""
+    measured = f"validation accuracy {result.points[-1].validation_accuracy:.2%}  " if result.points else ""
     return f"epoch {epochs:.1f}  train loss {loss:.4f}  {measured}{result.seconds:.1f} s"
 
 
@@ -72,7 +72,7 @@ def wide_console() -> Console:
     return console
 
 
-def print_experiments(experiments: Mapping[str, "Experiment"]) -> None:
+def print_experiments(experiments: Mapping[str, "Description"]) -> None:
     """Print each with its kind, what it shows and its cost: a line in a pipe, so that it can be searched."""
     console = wide_console()
     if not console.is_terminal:
@@ -124,18 +124,10 @@ def workers_table(workers: Sequence[str | None]) -> Table:
     return table
 
 
-def print_summary(summary: pd.DataFrame) -> None:
-    """A row per optimizer, the best first; below, whose trials failed, and why."""
-    from reports.optimizers import ON_TERMINAL  # scipy takes a second, which a sweep need not wait for
-
-    wide_console().print(_table(ON_TERMINAL, summary))
-    for row in summary[summary["failed"] > 0].to_dict("records"):
-        why = f": {row['failure']}" if row["failure"] else ""
-        say(f"{row['optimizer']}: {row['failed']} of {row['trials']} trials failed{why}")
-
-
-def print_progress(progress: "SweepProgress", process: str | None, is_here: bool, now: Snapshot | None) -> None:
+def print_progress(progress: "SweepProgress", process: str | None, is_here: bool, now: "Snapshot | None") -> None:
     """A row per optimizer, what each worker is at `now`, then who runs the sweep, or how to go on."""
+    from harness.records import Outcome
+
     console = wide_console()
     table = Table("optimizer", "epochs of trials", "best validation", "finals", "running", box=None, pad_edge=False)
     for each in progress.studies:
@@ -175,33 +167,6 @@ def print_prediction(result: "Prediction", verdict: str) -> None:
         typer.echo(f"{name:<12} {probability:6.1%} {'█' * round(probability * 40)}".rstrip())
 
 
-def print_reproduction(result: "Reproduction") -> None:
-    """A row per epoch and metric, what differs of environment and code, and the verdict."""
-    from harness.reproduce import ACCURACY_TOLERANCE, LOSS_TOLERANCE
-
-    console = wide_console()
-    for kind, differences in (("environment", result.environment), ("code", result.code)):
-        for changed in differences:
-            line = f"{kind} differs: {changed.what} was {changed.then}, now {changed.now}"
-            say(line)
-    table = Table("epoch", "metric", "recorded", "now", "", box=None, pad_edge=False)
-    agreed = "identical" if not result.environment else "within tolerance"
-    for each in result.comparisons:
-        verdict = agreed if each.agrees else "DIFFERS"
-        table.add_row(str(each.epoch), each.metric, repr(each.recorded), repr(each.reproduced), verdict)
-    console.print(table)
-    if result.first_difference is not None:
-        verdict = f"not reproduced: {result.first_difference}"
-    elif result.environment:
-        verdict = (
-            f"reproduced in another environment: accuracies within {ACCURACY_TOLERANCE}, losses within "
-            f"{LOSS_TOLERANCE:.0%}; bits and state hash are not compared"
-        )
-    else:
-        verdict = "reproduced bit by bit, the final state included"
-    say(verdict)
-
-
 def print_findings(findings: "Sequence[Finding]") -> None:
     """A row each, and below it what to do."""
     for each in findings:
@@ -209,31 +174,3 @@ def print_findings(findings: "Sequence[Finding]") -> None:
         say(f"{begin}{each.found}", indent=len(begin))
         if each.advice is not None:
             say(f"{' ' * len(begin)}{each.advice}", indent=len(begin))
-
-
-def print_leaderboard(found: pd.DataFrame) -> None:
-    """A row per run, the best first: what it is, how it ended, what it reached, its learning rate and batch size."""
-    wide_console().print(_table(LEADERBOARD, found))
-    say("the runs' ids: `harness leaderboard --json`")
-
-
-def print_differences(found: pd.DataFrame) -> None:
-    """Which run is which, then a row for whatever differs."""
-    names = ("one", "other")
-    for name, run_id in zip(names, found.columns, strict=True):
-        say(f"{name:<5} {run_id}")
-    table = Table("", *names, box=None, pad_edge=False)
-    for what, row in found.iterrows():
-        table.add_row(str(what), *("" if value is None else _short(value) for value in row))
-    wide_console().print(table)
-
-
-def _table(columns: Sequence[Column], frame: pd.DataFrame) -> Table:
-    table = Table(*(column.label for column in columns), box=None, pad_edge=False)
-    for row in frame.to_dict("records"):
-        table.add_row(*(column.text(row) for column in columns))
-    return table
-
-
-def _short(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,16 +1,25 @@
-"""An artifact of many runs at once, where their files are in folders of this machine."""
+"""The artifacts of runs whose files are in folders of this machine, read from there."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from harness.tracking.tracker import TrackedRun
 
 
+def folder_of(location: str) -> Path | None:
+    """Return the folder of this machine that an address of artifacts names; None where it names another place."""
+    parts = urlparse(location)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(url2pathname(parts.path))
+    # a path by itself, which on Windows begins with the letter of a drive
+    return Path(location) if location and len(parts.scheme) < 2 and not parts.netloc else None
+
+
 def is_here(run: TrackedRun) -> bool:
     """Judge whether the run's artifacts are in a folder of this machine."""
-    from mlflow.utils.uri import is_local_uri
-
-    return bool(run.location) and is_local_uri(run.location)
+    return folder_of(run.location) is not None
 
 
 def read_artifacts_here(runs: Sequence[TrackedRun], name: str) -> dict[str, bytes]:
@@ -18,12 +27,9 @@ def read_artifacts_here(runs: Sequence[TrackedRun], name: str) -> dict[str, byte
 
     MLflow's client takes tens of milliseconds for each.
     """
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
     found = {}
     for run in runs:
-        if is_here(run):
-            path = Path(local_file_uri_to_path(run.location)) / name
-            if path.is_file():
-                found[run.run_id] = path.read_bytes()
+        folder = folder_of(run.location)
+        if folder is not None and (folder / name).is_file():
+            found[run.run_id] = (folder / name).read_bytes()
     return found

@@ -1,6 +1,7 @@
 """What MLflow recorded, read back: runs, sweeps with their trials and finals, artifacts."""
 
 import json
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError, StoreAwayError, without_password
 from harness.records import DEFINITION_ARTIFACT, WINDOW_ACCURACY, WINDOW_LOSS, Stage, Tag
+from harness.tracking import database
 from harness.tracking.connection import connect, is_away, require_files_within_reach, tracking_uri
 from harness.tracking.defaults import our_defaults
+from harness.tracking.files import folder_of
 from harness.tracking.histories import points
 from harness.tracking.tracker import TrackedRun
 
@@ -18,7 +21,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+# of trials, of which there are many, and of finals, whose losses within epochs are drawn
+NOT_READ = {False: (WINDOW_LOSS, WINDOW_ACCURACY), True: (WINDOW_ACCURACY,)}
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # or what can't be the id of one
+
+
+def is_loaded() -> bool:
+    """Judge whether MLflow is loaded, whose client is then asked: to read without it only saves its import."""
+    return "mlflow" in sys.modules
+
+
+def _file() -> Path | None:
+    """Return the database's file that can be read without MLflow; None where MLflow's client is to be asked."""
+    return None if is_loaded() else database.database_file(tracking_uri())
 
 
 def condition(tags: Mapping[str, str]) -> str:
@@ -64,6 +79,8 @@ def read_artifact(run_id: str, name: str) -> bytes:
         BadInputError: the run or the artifact is not there, or only through a server.
         StoreAwayError: the store does not answer, or the disk is full.
     """
+    if (here := _folder_here(run_id)) and (here / name).is_file():
+        return (here / name).read_bytes()
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
@@ -87,8 +104,18 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
     Raises:
         BadInputError: there is no such run, or its artifacts are only to be had through a server.
     """
+    if here := _folder_here(run_id):
+        return (here / name).read_bytes() if (here / name).is_file() else None
     _files_of(run_id)
     return read_artifact(run_id, name) if _has_file(run_id, name) else None
+
+
+def _folder_here(run_id: str) -> Path | None:
+    """Return the folder of a run's artifacts where it is there and can be found without MLflow."""
+    path = _file()
+    run = database.run_of(path, run_id, metrics=False) if path else None
+    folder = folder_of(run.location) if run else None
+    return folder if folder and folder.is_dir() else None
 
 
 def _has_file(run_id: str, name: str) -> bool:
@@ -110,6 +137,8 @@ def read_tracked_run(run_id: str) -> TrackedRun:
     Raises:
         BadInputError: there is none of that id.
     """
+    if (path := _file()) and (found := database.run_of(path, run_id)):
+        return found
     run = read_run(run_id)
     client = connect(tracking_uri())
     (tracked,) = _tracked(client, [run], client.get_experiment(run.info.experiment_id).name)
@@ -122,6 +151,8 @@ def latest_sweep() -> str:
     Raises:
         BadInputError: there is none.
     """
+    if (path := _file()) and (sweeps := database.sweeps(path)):
+        return sweeps[0].run_id
     found = next(every_sweep(connect(tracking_uri())), None)
     if found is None:
         raise BadInputError(
@@ -141,13 +172,19 @@ def find_running() -> list[TrackedRun]:
     Raises:
         BadInputError: the store can't be reached.
     """
-    found = _every(connect(tracking_uri()), "attributes.status = 'RUNNING'")
+    path = _file()
+    found = database.running(path) if path else None
+    if found is None:
+        found = _every(connect(tracking_uri()), "attributes.status = 'RUNNING'")
     return [run for run in found if Tag.STAGE in run.tags]
 
 
 def find_sweeps(experiment: str) -> list[TrackedRun]:
     """The sweeps of that experiment, without their metrics, the newest first."""
-    found = _every(connect(tracking_uri()), condition({Tag.STAGE: Stage.SWEEP}))
+    path = _file()
+    found = database.sweeps(path) if path else None
+    if found is None:
+        found = _every(connect(tracking_uri()), condition({Tag.STAGE: Stage.SWEEP}))
     return [sweep for sweep in found if sweep.experiment == experiment]
 
 
@@ -164,9 +201,7 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
     """
-    client, run = connect(tracking_uri()), read_run(sweep_id)
-    experiment = run.info.experiment_id
-    (sweep,) = _tracked(client, [run], client.get_experiment(experiment).name)
+    sweep = read_tracked_run(sweep_id)
     if sweep.tags.get(Tag.STAGE) != Stage.SWEEP:
         part = Tag.SWEEP_ID in sweep.tags
         is_a = f", but a {sweep.tags[Tag.STAGE]} of the sweep {sweep.tags[Tag.SWEEP_ID]!r}" if part else ""
@@ -177,13 +212,15 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
             expected="a sweep's id",
             next_step="name that one" if part else "the MLflow UI shows them",
         )
-    found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
-    finals = [each for each in found if each.data.tags[Tag.STAGE] == Stage.FINAL]
-    others = [each for each in found if each.data.tags[Tag.STAGE] != Stage.FINAL]
-    children = [
-        *_tracked(client, others, sweep.experiment, left_out=(WINDOW_LOSS, WINDOW_ACCURACY)),
-        *_tracked(client, finals, sweep.experiment, left_out=(WINDOW_ACCURACY,)),
-    ]
+    path = _file()
+    children = database.children_of(path, sweep_id, NOT_READ) if path else None
+    if children is None:
+        client, experiment = connect(tracking_uri()), read_run(sweep_id).info.experiment_id
+        found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
+        children = []
+        for is_final, left_out in NOT_READ.items():
+            runs = [run for run in found if (run.data.tags[Tag.STAGE] == Stage.FINAL) == is_final]
+            children += _tracked(client, runs, sweep.experiment, left_out=left_out)
     return sweep, sorted(children, key=lambda run: (run.tags[Tag.STAGE] == Stage.FINAL, int(run.tags[Tag.NUMBER])))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import unknown
 from harness.open_run import OpenRun
-from harness.records import SLICE_SECONDS
+from harness.pace import SLICE_SECONDS
 from harness.slices import SliceResult, train_slice
 from studies.executors.inline import InlineExecutor, begin_inline
 from studies.executors.local import begin_locally

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from statistics import median
 
 from harness.config import RunConfig, measured_steps, steps_per_epoch, with_settings
+from harness.pace import SLICE_SECONDS
 from harness.provenance.origin import load_cached_splits
-from harness.records import SLICE_SECONDS
 from harness.slices import train_slice
 from harness.training.determinism import isolated
 from harness.training.epoch import Epoch

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from experiments.cli.live import Lines, Screen
-from experiments.cli.terminal import print_summary
+from experiments.cli.results import print_summary
 from harness.config import with_settings
 from harness.open_run import OpenRun
 from harness.records import Divergence, Outcome, Stage, TrajectoryPoint
@@ -83,8 +83,8 @@ def test_a_slice_that_ends_within_an_epoch_is_a_line_once_a_tenth_of_it_is_behin
     opened, *shown = written.getvalue().splitlines()
     assert opened == "sweep id: 0.0 of 24 epochs done; on a subset of the data: its accuracies mean nothing"
     assert [line.rsplit("  ", 1)[0] for line in shown] == [
-        "[0.1/24] trial 3 of sgd  epoch 0.1  train loss 0.5000  validation accuracy 0.0200  1.5 s",
-        "[0.2/24] trial 3 of sgd  epoch 0.2  train loss 0.5000  validation accuracy 0.0400  1.5 s",
+        "[0.1/24] trial 3 of sgd  epoch 0.1  train loss 0.5000  validation accuracy 2.00%  1.5 s",
+        "[0.2/24] trial 3 of sgd  epoch 0.2  train loss 0.5000  validation accuracy 4.00%  1.5 s",
     ]
     assert all(line.endswith(" left") for line in shown)
 

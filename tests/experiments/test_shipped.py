@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import catalog
+from experiments import catalog, declared
 from experiments.spaces import SPACES
 from harness.config import OPTIMIZER_CONFIGS, with_settings
 from harness.errors import BadInputError
@@ -18,12 +18,12 @@ from studies.executors.resources import Resources
 from studies.sweep import run_sweep
 from tests.mnist_folder import write_mnist
 
-SWEEPS = [name for name in catalog.names() if catalog.load(name).kind == "sweep"]
+SWEEPS = [name for name in declared.names() if catalog.load(name).kind == "sweep"]
 FIVE = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 
 
 def test_what_ships():
-    assert set(catalog.names()) == {
+    assert set(declared.names()) == {
         "chapter",
         "optimizers",
         "optimizers-full",
@@ -46,7 +46,7 @@ def test_what_ships():
     assert len(full.final_seeds) == 10
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", declared.names())
 def test_each_says_its_command_cost_and_measured_result(name):
     experiment = catalog.load(name)
     first = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
@@ -54,6 +54,7 @@ def test_each_says_its_command_cost_and_measured_result(name):
     assert experiment.shows
     assert experiment.cost
     assert experiment.result
+    assert declared.describe(name) == (experiment.kind, experiment.shows, experiment.cost, experiment.result)
 
 
 def test_a_space_grows_with_the_budget_as_the_tuning_playbook_advises():

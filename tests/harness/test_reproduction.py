@@ -52,8 +52,11 @@ def test_the_first_differing_epoch_and_metric_are_named_and_exit_1(config, track
     overwrite(run_id, "test/accuracy", 2, 0.5)
     result = harness("reproduce", run_id, "--data-dir", "data")
     assert result.returncode == 1, result.stderr
-    assert "not reproduced: epoch 2, validation/loss: recorded 0.125, now" in result.stdout.replace("\n", " ")
+    assert "not reproduced: epoch 2, validation/loss: recorded 0.125 nats, now" in result.stdout.replace("\n", " ")
     assert result.stdout.count("DIFFERS") == 2
+    assert "50.00%" in result.stdout
+    assert "epoch  metric" in result.stdout
+    assert "train/loss" not in result.stdout, "which is as it was recorded"
     document = json.loads(harness("reproduce", run_id, "--data-dir", "data", "--json").stdout)
     assert document["first_difference"].startswith("epoch 2, validation/loss")
 

@@ -36,6 +36,7 @@ def test_compare_leaves_out_what_is_equal():
     assert list(found.loc["test/accuracy"]) == [0.91, None]
     assert "train/loss" not in found.index
     assert "config.optimizer.lr" not in found.index
+    assert list(found.index) == ["test/accuracy", "validation/accuracy"]
     assert list(compare("sgd-final-1", "adam-trial-0").loc["outcome"]) == ["completed", "diverged"]
     with pytest.raises(BadInputError, match="expected two different ones"):
         compare("sgd-final-1", "sgd-final-1")

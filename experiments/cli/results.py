@@ -1,0 +1,105 @@
+"""The results of runs as tables on the terminal: optimizers, the leaderboard, two runs, and a run trained again."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from experiments.cli.prose import say
+from experiments.cli.terminal import wide_console
+from reports.columns import Column, Row, percent
+from reports.units import texts
+
+if TYPE_CHECKING:
+    from harness.reproduce import MetricComparison, Reproduction
+
+SHOWN_RUNS = 10  # of an optimizer in each table of the leaderboard, where nothing else is said
+
+
+def print_summary(summary: pd.DataFrame) -> None:
+    """A row per optimizer, the best first; below, whose trials failed, and why."""
+    from reports.optimizers import ON_TERMINAL  # scipy takes a second, which a sweep need not wait for
+
+    wide_console().print(_table(ON_TERMINAL, summary.to_dict("records")))
+    for row in summary[summary["failed"] > 0].to_dict("records"):
+        why = f": {row['failure']}" if row["failure"] else ""
+        say(f"{row['optimizer']}: {row['failed']} of {row['trials']} trials failed{why}")
+
+
+def print_leaderboard(found: pd.DataFrame, limit: int = SHOWN_RUNS) -> None:
+    """Each optimizer's mean, then its runs kind by kind with their ids, at most `limit` of an optimizer and kind."""
+    from reports.board import board_tables, shown_runs
+
+    console = wide_console()
+    tables = board_tables(found, limit)
+    for each in tables:
+        if each.label:
+            console.print("", Text(each.label, style="bold"), sep="\n")
+        console.print(_table(each.columns, each.rows))
+    shown = shown_runs(tables)
+    if shown < len(found):
+        console.print()
+        say(f"{shown} of {len(found)} runs, the best {limit} of an optimizer in each table; --limit N shows more")
+
+
+def print_differences(found: pd.DataFrame) -> None:
+    """Which run is which, then a row for whatever differs, with its unit; empty where a run lacks it."""
+    names = ("one", "other")
+    for name, run_id in zip(names, found.columns, strict=True):
+        say(f"{name:<5} {run_id}")
+    table = _empty_table("", *names)
+    for what, row in found.iterrows():
+        table.add_row(str(what), *texts(str(what), list(row)))
+    wide_console().print(table)
+
+
+def print_reproduction(result: "Reproduction") -> None:
+    """What differs of environment, code and metrics, and the verdict: a single line where nothing does."""
+    for kind, differences in (("environment", result.environment), ("code", result.code)):
+        for changed in differences:
+            say(f"{kind} differs: {changed.what} was {changed.then}, now {changed.now}")
+    different = [each for each in result.comparisons if each.recorded != each.reproduced]
+    if different:
+        table = _empty_table("epoch", "metric", "recorded", "now", "")
+        for each in different:
+            verdict = "within tolerance" if each.agrees else "DIFFERS"
+            table.add_row(str(each.epoch), each.metric, *_recorded_and_now(each), verdict)
+        wide_console().print(table)
+    say(_verdict(result))
+
+
+def _verdict(result: "Reproduction") -> str:
+    from harness.reproduce import ACCURACY_TOLERANCE, LOSS_TOLERANCE
+
+    wrong = next((each for each in result.comparisons if not each.agrees), None)
+    if wrong is not None:
+        then, now = (text or "nothing" for text in _recorded_and_now(wrong))
+        return f"not reproduced: epoch {wrong.epoch}, {wrong.metric}: recorded {then}, now {now}"
+    if result.first_difference is not None:  # the ending
+        return f"not reproduced: {result.first_difference}"
+    count = len(result.comparisons)
+    if result.environment:
+        return (
+            f"reproduced in another environment: {count} values, accuracies within {percent(ACCURACY_TOLERANCE)} "
+            f"points, losses within {LOSS_TOLERANCE:.0%}; bits and state hash are not compared"
+        )
+    return f"reproduced bit by bit: {count} values and the final state are identical"
+
+
+def _recorded_and_now(each: "MetricComparison") -> list[str]:
+    return texts(each.metric, (each.recorded, each.reproduced))
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+    table = _empty_table()
+    for column in columns:
+        table.add_column(column.label, no_wrap=column.role == "command")  # what is copied stays whole
+    for row in rows:
+        table.add_row(*(column.text(row) for column in columns))
+    return table
+
+
+def _empty_table(*labels: str) -> Table:
+    return Table(*labels, box=None, pad_edge=False)
