@@ -65,7 +65,14 @@ def _reader(annotation: Any) -> Callable[[Any], Any]:  # noqa: ANN401
         return _reader(parts[0])
     if origin in (Union, UnionType):
         models = tuple(_models(annotation))
-        return lambda value: recorded(_kind_of(models, value), value) if isinstance(value, Mapping) else value
+        read_tuple = next((_reader(part) for part in parts if get_origin(part) is tuple), _as_it_is)
+
+        def read(value: Any) -> Any:  # noqa: ANN401
+            if isinstance(value, Mapping):
+                return recorded(_kind_of(models, value), value)
+            return read_tuple(value) if isinstance(value, list) else value
+
+        return read
     if origin is tuple:
         readers = [_reader(part) for part in parts if part is not Ellipsis]
         readers_of_all = repeat(readers[0]) if parts[-1] is Ellipsis else readers

@@ -1,5 +1,6 @@
 """The experiments that ship are declared whole, and the two with a known answer get it."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 
 from experiments import catalog, declared
 from experiments.spaces import SPACES
-from harness.config import OPTIMIZER_CONFIGS, with_settings
+from harness.config import OPTIMIZER_CONFIGS, canonical_json, recorded, with_settings
 from harness.errors import BadInputError
 from harness.tracking.mlflow import MlflowTracker
 from reports.contents import contents
 from reports.source import read_source
+from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
 from studies.executors.resources import Resources
@@ -44,6 +46,12 @@ def test_what_ships():
     full = catalog.load_sweep("optimizers-full").sweep
     assert set(full.optimizers) == OPTIMIZER_CONFIGS.keys()
     assert len(full.final_seeds) == 10
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_what_is_recorded_of_a_sweep_is_its_definition_again(name):
+    definition = catalog.load_sweep(name).sweep
+    assert recorded(SweepDefinition, json.loads(canonical_json(definition))) == definition
 
 
 @pytest.mark.parametrize("name", declared.names())

@@ -11,7 +11,15 @@ from mlflow import MlflowClient
 from mlflow.utils.rest_utils import http_request
 
 from harness.errors import BadInputError
-from harness.records import IMPORTANCES_ARTIFACT, MISTAKES_ARTIFACT, WINDOW_ACCURACY, WINDOW_LOSS, Mistakes, Stage, Tag
+from harness.records import (
+    IMPORTANCES_ARTIFACT,
+    MISTAKES_ARTIFACT,
+    WINDOW_ACCURACY,
+    WINDOW_LOSS,
+    Mistakes,
+    Stage,
+    Tag,
+)
 from harness.tracking import histories
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.mlflow import MlflowTracker
