@@ -9,7 +9,7 @@ from harness.config import FrozenModel
 from reports.caveats import Caveats, EqualFinals
 from reports.columns import in_epochs
 from reports.statistics import AccuracyBySeed
-from reports.verdicts import Verdicts
+from reports.verdicts import PairVerdict, Verdicts
 from studies.definition import LEAST_UNITS
 from studies.verdicts import Verdict
 
@@ -74,13 +74,21 @@ def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:
 
 
 def _better(verdicts: Verdicts) -> list[str]:
-    """Say which optimizers are better than which, with the least that each difference is."""
+    """Say which optimizers are better than which, with the least that each difference is; those alike together."""
+    told_apart = [each for each in verdicts.accuracy if each.told_apart]
+    worse: dict[str, list[PairVerdict]] = {}
+    for each in told_apart:
+        worse.setdefault(each.better, []).append(each)
+    alike: dict[frozenset[str], list[str]] = {}
+    for name, pairs in worse.items():
+        alike.setdefault(frozenset(each.worse for each in pairs), []).append(name)
     found = []
-    for name in dict.fromkeys(each.better for each in verdicts.accuracy):
-        mine = [each for each in verdicts.accuracy if each.better == name and each.told_apart]
-        if mine:
-            least = min(each.low or 0.0 for each in mine)
-            found.append(f"{name} is better than {_list([each.worse for each in mine])}, by {_points(least)} or more")
+    for names in alike.values():
+        pairs = [each for name in names for each in worse[name]]
+        others = list(dict.fromkeys(each.worse for each in pairs))
+        least = min(each.low or 0.0 for each in pairs)
+        verb = "is" if len(names) == 1 else "are"
+        found.append(f"{_list(names)} {verb} better than {_list(others)}, by {_points(least)} or more")
     return found or ["No optimizer is shown to be better than another"]
 
 

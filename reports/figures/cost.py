@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from harness.colours import GREY
 from reports.computed import Computed
 from reports.figures.style import Drawn, Looks, Picture, Width, dots, legend, logarithmic, looks, panels, tip, tuples
+from reports.targets import judged_target
 
 AXES = {"seconds": "training seconds of a final", "images": "images until {target:.1%} validation accuracy"}
 
@@ -22,7 +23,7 @@ def cost(of: Computed) -> Picture | str:
     data = finals[["run_id", "optimizer", "seed"]].assign(
         error=100 * (1 - finals["test_accuracy"].astype(float)), seconds=finals["train_seconds"] * finals["epochs"]
     )
-    target = of.verdicts.target
+    target = judged_target(of.winners)
     if target is not None:
         reached = of.targets[np.isclose(of.targets["target"], target)]
         images = reached.assign(images=reached["epochs"] * of.source.definition.base.dataset.train_size)

@@ -42,7 +42,7 @@ FIGURES = (
         differences,
     ),
     FigureRow("final-accuracy", "final-accuracy", "Test accuracy of every final.", final_accuracy),
-    FigureRow("luck", "final-accuracy", "Where the luck of a result comes from.", luck, below_table=True),
+    FigureRow("luck", "final-accuracy", "Standard deviations of what is luck in a result.", luck, below_table=True),
     FigureRow("reliability", "final-accuracy", "Finals that were lost or spoilt.", reliability, below_table=True),
     FigureRow(
         "convergence",

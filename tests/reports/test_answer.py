@@ -44,7 +44,7 @@ def test_what_is_better_the_same_and_undecided_is_said():
     accuracies = {"adam": calm, "nesterov": calm[::-1], "sgd": [each - 1 for each in calm], "rmsprop": noise}
     finals = {name: {seed: each / 100 for seed, each in enumerate(of, 1)} for name, of in accuracies.items()}
     assert said(finals)[0] == (
-        "adam is better than sgd, by 0.96 or more; nesterov is better than sgd, by 0.96 or more; adam and nesterov "
+        "adam and nesterov are better than sgd, by 0.96 or more; adam and nesterov "
         "are the same within 0.20 points; 3 of 6 pairs are undecided."
     )
     assert said(finals)[1] == (
