@@ -72,12 +72,12 @@ def _said_of_targets(data: pd.DataFrame) -> str:
     said = []
     for target, at in data.groupby("target"):
         medians = at.groupby("optimizer", sort=False)["images"].median()
-        if not np.isfinite(medians.min()):
-            said.append(
-                f"{target:.4g}: reached by half of the finals of none".replace(f"{target:.4g}", f"{target:.1%}")
-            )
+        reached = f"{float(str(target)):.1%}"
+        if np.isfinite(medians.min()):
+            first = ", ".join(str(name) for name in medians.index[medians == medians.min()])
+            said.append(f"{reached}: the lowest median is {medians.min():,.0f} images ({first})")
         else:
-            said.append(f"{target:.1%}: {medians.idxmin()} first, in a median of {medians.min():,.0f} images")
+            said.append(f"{reached}: half of the finals of no optimizer came there")
     return "; ".join(said) + "."
 
 

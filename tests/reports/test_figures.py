@@ -223,13 +223,18 @@ def test_the_means_that_no_other_surpasses_in_error_and_time_are_named():
     assert seconds == {"sgd": 1.0, "adagrad": 2.0, "adam": 4.0}
 
 
+def test_optimizers_that_reach_a_target_at_the_same_point_are_named_together():
+    said = contents(source()).pictures["time-to-target"].finding
+    assert said.startswith("50.0%: the lowest median is 640 images (adam, sgd); 68.8%: ")
+
+
 def test_a_target_that_was_never_reached_is_shown_as_such():
     slow = run("sgd", "final", 1, [0.5, 0.6])
     picture = contents(source([run("adam", "final", 1, [0.5, 0.9995]), slow])).pictures["time-to-target"]
     last = picture.data["target"].max()
     reached = picture.data[picture.data["target"] == last].set_index("optimizer")["images"].to_dict()
     assert reached == {"adam": 1280.0, "sgd": math.inf}
-    assert f"{last:.1%}: adam first, in a median of 1,280 images" in picture.finding
+    assert f"{last:.1%}: the lowest median is 1,280 images (adam)" in picture.finding
     with styled():
         axis = picture.draw("page").axes[-1]
     assert axis.get_title("left") == f"{100 * last:g}%"
