@@ -28,7 +28,8 @@ def convergence_in_seconds(of: Computed) -> Picture | str:
 def _convergence(of: Computed, against: str) -> Picture | str:
     data = of.convergence
     if against == "seconds":
-        data = data.assign(seconds=data["epochs"] * data["optimizer"].map(of.seconds))
+        pace = data["optimizer"].map(of.seconds).astype(float)
+        data = data.assign(seconds=data["epochs"] * pace)
         data = data[data["seconds"].notna()]
         if not len(data):
             return ""
