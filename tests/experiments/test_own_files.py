@@ -125,7 +125,7 @@ def test_a_run_of_rows_of_features_is_told_as_one_of_images_is_without_pictures(
     assert harness_json("register", run, "--name", "rows")["version"] == 1
     with one_figure():
         page = Path(harness_json("report", run)["report"]).read_text(encoding="utf-8")
-    assert "Rows of features have no picture." in page
+    assert "pictures of mistakes (rows of features have none)" in page
 
 
 def test_a_model_whose_code_changed_is_refused_by_predict_in_one_line(harness, harness_json, study):
