@@ -24,7 +24,9 @@ PRIVATE_NAMES = {
     "_modules": "torch",
     "_non_persistent_buffers_set": "torch",
     "_trial_id": "optuna",
-    "_exit": "",  # Python's own, and documented
+    "_exit": "",  # these are Python's own, and documented
+    "_asdict": "",
+    "_fields": "",
 }
 
 
