@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from harness.config import OPTIMIZER_CONFIGS
 
+INK = "#1b1b1f"  # of text
 # after Okabe and Ito (2008), its light colours darkened until each has a contrast of 3:1 on white and on black
 GREY = "#7f7f7f"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", GREY)

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.colours import COLOURS
+from harness.colours import COLOURS, INK
 from harness.records import Mistakes
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ CELL, LEFT, TOP, EDGE = 44, 104, 140, 12  # pixels: of a class, of what is besid
 LONGEST, UPRIGHT = 12, 4  # signs of a class's name that have room, and that have it without being turned
 LEAST_WIDTH = 320  # pixels, for the words above
 MOST_CLASSES = 40  # of more, a picture would be larger than a screen
-RIGHT, WRONG, INK = COLOURS[0], COLOURS[1], "#1b1b1f"
+RIGHT, WRONG = COLOURS[0], COLOURS[1]
 
 
 def draw_confusion(mistakes: Mistakes) -> bytes | None:

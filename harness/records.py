@@ -37,8 +37,13 @@ class Stage(StrEnum):
 
     def of_number(self, number: int | str) -> str:
         """Say which run of a sweep it is: by the trial's number in its study, or by the final's seed."""
-        words = {Stage.TRIAL: "trial {}", Stage.CONFIRMATION: "trial {} again", Stage.FINAL: "final, seed {}"}
-        return words.get(self, "published start, seed {}").format(number)
+        words = {
+            Stage.TRIAL: "trial {}",
+            Stage.CONFIRMATION: "trial {} again",
+            Stage.FINAL: "final, seed {}",
+            Stage.START: "published start, seed {}",
+        }
+        return words[self].format(number)
 
     @property
     def is_tuning(self) -> bool:

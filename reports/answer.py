@@ -18,7 +18,7 @@ SANITY = (("momentum", "sgd"), ("nesterov", "sgd"), ("adam", "momentum"), ("adam
 
 
 class Suspicion(FrozenModel):
-    """That `general` is worse than `special`, which it generalises, beyond noise."""
+    """A finding that `general` is shown to be worse than `special`, which is a special case of it."""
 
     general: str
     special: str

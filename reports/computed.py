@@ -45,8 +45,7 @@ class Computed:
 
     `courses` are what was measured of the finals after how many epochs; `finals` are test accuracies (fractions) by
     optimizer and seed, with the best first; `mistakes` are those of the finals, with the optimizer first whose model
-    the sweep keeps; `settings` are the configs
-    by run id and dotted key; `seconds` are an epoch's of training, the mean of its finals, by optimizer.
+    the sweep keeps; `settings` are the configs by run id and dotted key.
     """
 
     source: Source
@@ -59,7 +58,6 @@ class Computed:
     gains: Sequence[TuningGain]
     finals: Mapping[str, Mapping[int, float]]
     summary: pd.DataFrame
-    seconds: Mapping[str, float]
     mistakes: Mapping[str, Mapping[str, Mistakes]]
     against: Caveats
     compute: Compute
@@ -68,6 +66,12 @@ class Computed:
     def optimizers(self) -> tuple[str, ...]:
         """The optimizers in the order of the definition."""
         return self.source.definition.optimizers
+
+    @cached_property
+    def measured_finals(self) -> pd.DataFrame:
+        """The finals that completed and were measured on the test set, of `runs`."""
+        finals = self.runs[(self.runs["stage"] == Stage.FINAL) & (self.runs["outcome"] == Outcome.COMPLETED)]
+        return finals[finals["test_accuracy"].notna()]
 
     @cached_property
     def split(self) -> str:
@@ -92,6 +96,11 @@ class Computed:
     def pace(self) -> pd.DataFrame:
         """How fast each optimizer trains, the fastest first."""
         return pace_frame(self.runs)
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """The training seconds of an epoch, the mean of its finals, by optimizer."""
+        return dict(zip(self.pace["optimizer"], self.pace["mean"], strict=True))
 
     @property
     def pace_in_words(self) -> str:
@@ -137,7 +146,6 @@ def compute(source: Source) -> Computed:
     timed = None if target is None else time_to_target(runs, courses, definition, target)
     verdicts = find_verdicts(runs, definition, winners, timed)
     summary = summary_frame(runs, winners, optimizers, verdicts)
-    known = summary[summary["train_seconds"].notna()]
     return Computed(
         source=source,
         runs=runs,
@@ -149,7 +157,6 @@ def compute(source: Source) -> Computed:
         gains=tuning_gains(runs, definition, winners, verdicts.margin) if definition.start_finals else (),
         finals=finals_by_seed(runs, optimizers),
         summary=summary,
-        seconds=dict(zip(known["optimizer"], known["train_seconds"], strict=True)),
         mistakes=_by_optimizer(source.mistakes, runs, optimizers),
         against=caveats(runs, source.mistakes, optimizers),
         compute=taken,

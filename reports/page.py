@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from harness.colours import INK
 from harness.paths import work_folder, writable_folder
 from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking.mlflow import MlflowTracker
@@ -23,7 +24,7 @@ from reports.contents import Contents, contents
 from reports.document import ReportDocument, report_document
 from reports.figures.card import card
 from reports.figures.chips import chip
-from reports.figures.style import GRID, INK, WIDTHS, Picture, lay_out, looks, styled
+from reports.figures.style import GRID, WIDTHS, Picture, lay_out, looks, styled
 from reports.figures.svg import PAGE_FORMATS, render
 from reports.optimizers import IN_MLFLOW
 from reports.queries import table_bytes

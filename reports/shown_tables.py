@@ -10,6 +10,7 @@ from reports.columns import Column, Row, Table, percent
 from reports.contents import Contents
 from reports.targets import targets_summary
 from reports.winners import hyperparameters
+from studies.replicates import confirming
 
 
 def shown_tables(said: Contents) -> dict[str, Table]:
@@ -95,10 +96,10 @@ def _about_winners(said: Contents) -> str:
     completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
     most = completed.groupby(["optimizer", "replicate"]).size().max()
     chosen = "The completed trial with the highest validation accuracy of each search."
-    if said.source.definition.confirm:
+    if confirming(said.source.definition):
         return f"{chosen} The best trials were trained again on further seeds, and that accuracy is the mean of all."
     if pd.isna(most) or most < 2:
-        return f"{chosen} No search completed more than one trial: the others were stopped early."
+        return f"{chosen} No search completed more than one trial."
     return (
         f"{chosen} As the best of up to {most}, it is likely to be too high; the test accuracy of the finals is not."
     )

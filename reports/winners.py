@@ -11,7 +11,7 @@ from harness.records import Outcome, Stage, Tag
 from harness.tracking.tracker import TrackedRun
 from reports.edges import Edge, edges
 from studies.definition import SweepDefinition
-from studies.replicates import confirming_seeds, of_replicate, published_start, winner_of
+from studies.replicates import confirming_seeds, is_published_start, of_replicate, winner_of
 
 ENDED = [Outcome.COMPLETED, Outcome.DIVERGED, Outcome.FAILED]
 ConfigOf = Callable[[str], RunConfig | None]
@@ -89,7 +89,7 @@ def _winner(
         config=config,
         values=values,
         edges=edges(values, searched),
-        is_start=bool(values) and values == published_start(definition, name),
+        is_start=is_published_start(definition, name, values),
     )
 
 

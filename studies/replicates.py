@@ -39,6 +39,12 @@ def published_start(definition: SweepDefinition, name: str) -> dict[str, Any] | 
     return {key: searched[key].value(each) for key, each in drawn.items()}
 
 
+def is_published_start(definition: SweepDefinition, name: str, settings: Mapping[str, Any]) -> bool:
+    """Judge whether these settings of an optimizer, by config key, are its published start where it is searched."""
+    start = published_start(definition, name) or {}
+    return start != {} and all(key in settings and settings[key] == value for key, value in start.items())
+
+
 def confirming(definition: SweepDefinition) -> tuple[tuple[int, int], ...]:
     """Return how winners are confirmed: of how many trials, the best, on how many further seeds; then of fewer."""
     if not definition.confirm or definition.trials < CONFIRM_FROM:

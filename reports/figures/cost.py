@@ -16,8 +16,7 @@ AXES = {"seconds": "training seconds of a final", "images": "images until {targe
 
 def cost(of: Computed) -> Picture | str:
     """Show what the accuracy of each final cost, the mean of each optimizer, and the means that none surpasses."""
-    finals = of.runs[(of.runs["stage"] == "final") & (of.runs["outcome"] == "completed")]
-    finals = finals[finals["test_accuracy"].notna() & finals["train_seconds"].notna()]
+    finals = of.measured_finals[of.measured_finals["train_seconds"].notna()]
     if not len(finals) or len(of.optimizers) < 2:
         return ""
     data = finals[["run_id", "optimizer", "seed"]].assign(

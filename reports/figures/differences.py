@@ -5,9 +5,9 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 
-from harness.colours import COLOURS, GREY
+from harness.colours import COLOURS, GREY, INK
 from reports.computed import Computed
-from reports.figures.style import INK, Drawn, Looks, Picture, Width, drawable, figure, interval, looks, rows, tuples
+from reports.figures.style import Drawn, Looks, Picture, Width, drawable, figure, interval, looks, rows, tuples
 from reports.verdicts import Verdicts
 from studies.verdicts import Verdict
 
@@ -40,17 +40,20 @@ def differences(of: Computed) -> Picture | str:
         }
         for row, each in enumerate(sorted(known, key=lambda each: -each.difference))
     )
+    finding = _finding(of.verdicts)
     if len(data) > MOST_PAIRS:
         best = of.summary["optimizer"].iloc[0]
         data = data[(data["better"] == best) | (data["worse"] == best)].reset_index(drop=True)
         data["row"] = range(len(data))
-    return Picture(data, _finding(of.verdicts), partial(_draw, of.verdicts.margin, looks(of.optimizers)))
+        finding += f" Shown are those of {best}, which has the highest mean."
+    return Picture(data, finding, partial(_draw, of.verdicts.margin, looks(of.optimizers)))
 
 
 def _finding(verdicts: Verdicts) -> str:
     counts = pd.Series([each.verdict for each in verdicts.accuracy]).value_counts(sort=False)
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"Of {len(verdicts.accuracy)} pairs {said}."
+    said = "; ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    pairs = len(verdicts.accuracy)
+    return f"Of {pairs} pair{'' if pairs == 1 else 's'}: {said}."
 
 
 def _draw(margin: float, looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
@@ -70,7 +73,7 @@ def draw_differences(drawn: Drawn, axis: Axes, data: pd.DataFrame, margin: float
         pair, colour = [looks[str(each.better)], looks[str(each.worse)]], VERDICT_COLOURS[Verdict(str(each.verdict))]
         interval(drawn, axis, float(each.row), (float(each.low), float(each.high)), colour, pair)
         (point,) = axis.plot([each.difference], [each.row], "o", color=colour)
-        drawn.tag(point, pair, [str(each.tip)])
+        drawn.tag(point, pair, str(each.tip))
         where = axis.get_yaxis_transform()
         said = axis.text(1.02, float(each.row), str(each.verdict).split(",")[0], va="center", transform=where)
         drawn.tag(said, pair)

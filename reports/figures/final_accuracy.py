@@ -17,9 +17,11 @@ def final_accuracy(of: Computed) -> Picture | str:
     if not len(summary):
         return "final accuracy (no final completed)"
     ranked = summary.assign(row=summary.index)[["optimizer", "row", "mean", "low", "high", "edges"]]
-    finals = of.runs[(of.runs["stage"] == "final") & (of.runs["outcome"] == "completed")]
-    finals = finals[finals["test_accuracy"].notna()]
-    data = finals[["run_id", "optimizer", "seed", "test_accuracy"]].merge(ranked, on="optimizer").sort_values("row")
+    data = (
+        of.measured_finals[["run_id", "optimizer", "seed", "test_accuracy"]]
+        .merge(ranked, on="optimizer")
+        .sort_values("row")
+    )
     percents = ["test_accuracy", "mean", "low", "high"]
     data[percents] = 100 * data[percents].astype(float)
     data["tip"] = [

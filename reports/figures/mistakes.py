@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from harness.colours import COLOURS, GREY
+from harness.colours import COLOURS, GREY, INK
 from harness.records import Mistake, Mistakes
 from reports.computed import Computed
-from reports.figures.style import INK, Drawn, Looks, Picture, Width, dots, figure, legend, looks, rows, tint, tuples
+from reports.figures.style import Drawn, Looks, Picture, Width, dots, figure, legend, looks, rows, tint, tuples
 from reports.tables import untested_classes
 
 SIDE = 28

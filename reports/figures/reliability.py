@@ -38,7 +38,7 @@ def _draw(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         look = looks[str(each.optimizer)]
         interval(drawn, axis, row, (0.0, float(each.most)), look.colour, [look])
         (point,) = axis.plot([each.share], [row], look.marker, color=look.colour)
-        drawn.tag(point, [look], [f"{each.optimizer}: {each.bad} of {each.finals} finals"])
+        drawn.tag(point, [look], f"{each.optimizer}: {each.bad} of {each.finals} finals")
     rows(axis, [looks[name].label for name in data["optimizer"]])
     parts = ("finals lost or spoilt (%)", "line: as many as there may be, 95%")
     axis.set_xlabel(("; " if width == "page" else ";\n").join(parts))

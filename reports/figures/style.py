@@ -19,13 +19,11 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from harness.colours import colours, places
+from harness.colours import INK, colours, places
 
 Width = Literal["column", "page"]
 WIDTHS: dict[Width, float] = {"column": 3.5, "page": 7.2}  # inches, of a journal's column and page
-# the page gives these two its own colours, so that a figure is readable on a dark ground too
-INK = "#1b1b1f"
-GRID = "#d4d4d9"
+GRID = "#d4d4d9"  # as of INK, the page has its own on a dark ground
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 THEME: dict[str, Any] = {
     **sns.plotting_context("paper", rc={"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}),
@@ -59,10 +57,11 @@ class Look(NamedTuple):
 Looks = Mapping[str, Look]
 
 
-class Tag(NamedTuple):
-    """What a drawn thing is of: keys of optimizers, and what each of its points says to a reader who asks.
+class Part(NamedTuple):
+    """What a drawn thing is of: keys of optimizers, and what it says to a reader who asks.
 
-    `of_points`: each key is that of one point, in their order; else all are of the whole.
+    `of_points`: each key and each tip is that of one point, in their order; else all keys are of the whole, and so is
+    the one tip.
     """
 
     keys: tuple[str, ...]
@@ -75,20 +74,20 @@ class Drawn(Figure):
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **options)
-        self.tags: dict[str, Tag] = {}
+        self.parts: dict[str, Part] = {}
 
-    def tag(self, artist: Artist, looks: Iterable[Look], tips: Iterable[str] = ()) -> None:
-        """Say of which optimizers a part is, and what its points say, in the order in which they are drawn."""
-        self._tag(artist, Tag(tuple(each.key for each in looks), tuple(tips)))
+    def tag(self, artist: Artist, looks: Iterable[Look], tip: str = "") -> None:
+        """Say of which optimizers a part is, and what it says."""
+        self._add(artist, Part(tuple(each.key for each in looks), (tip,)))
 
     def tag_points(self, artist: Artist, looks: Iterable[Look], tips: Iterable[str]) -> None:
         """Say of which optimizer each point is, and what it says, in the order in which they are drawn."""
-        self._tag(artist, Tag(tuple(each.key for each in looks), tuple(tips), of_points=True))
+        self._add(artist, Part(tuple(each.key for each in looks), tuple(tips), of_points=True))
 
-    def _tag(self, artist: Artist, tag: Tag) -> None:
-        name = f"part-{len(self.tags)}"
+    def _add(self, artist: Artist, part: Part) -> None:
+        name = f"part-{len(self.parts)}"
         artist.set_gid(name)
-        self.tags[name] = tag
+        self.parts[name] = part
 
 
 @dataclass(frozen=True)
@@ -222,7 +221,7 @@ def lay_out(drawn: Figure, warning: str) -> None:
     drawn.set_layout_engine(None)  # "none" would be an engine that does nothing, for which saving draws twice
 
 
-def logarithmic(axis: Axes, which: Literal["x", "y"], unit: str = "") -> None:
+def logarithmic(axis: Axes, which: Literal["x", "y"]) -> None:
     """Make a scale logarithmic, with plain numbers: as many as there is room for, within a decade too."""
     of = axis.xaxis if which == "x" else axis.yaxis
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
@@ -238,7 +237,7 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], unit: str = "") -> None:
         )
     of.set_minor_locator(NullLocator())
     of.set_minor_formatter(NullFormatter())
-    of.set_major_formatter(lambda value, _: f"{_short(value)}{unit}")
+    of.set_major_formatter(lambda value, _: _short(value))
 
 
 def _short(value: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import matplotlib as mpl
 
 from harness.errors import BadInputError
-from reports.figures.style import Drawn, Tag
+from reports.figures.style import Drawn, Part
 
 FORMATS = ("svg", "png", "pdf")
 PAGE_FORMATS = FORMATS[:1]
@@ -46,10 +46,10 @@ def render(drawn: Drawn, kind: str, salt: str, dots: int | None = None) -> bytes
     with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
         dots = dots or (144 if kind == "svg" else 200)  # of a page on a screen, and in print
         drawn.savefig(buffer, format=kind, dpi=dots, metadata=metadata, transparent=kind != "png")
-    return marked(buffer.getvalue(), drawn.tags, salt) if kind == "svg" else buffer.getvalue()
+    return marked(buffer.getvalue(), drawn.parts, salt) if kind == "svg" else buffer.getvalue()
 
 
-def marked(svg: bytes, tags: Mapping[str, Tag], salt: str) -> bytes:
+def marked(svg: bytes, parts: Mapping[str, Part], salt: str) -> bytes:
     """Return the SVG with each part's optimizers as `data-of`, and what its points say as their titles.
 
     Ids that matplotlib counts in each figure anew, such as `axes_1`, are made the figure's own.
@@ -57,26 +57,25 @@ def marked(svg: bytes, tags: Mapping[str, Tag], salt: str) -> bytes:
     root = ElementTree.fromstring(svg)
     for group in root.iter(f"{{{SVG}}}g"):
         name = group.get("id", "")
-        if (tag := tags.get(name)) is None:
+        if (part := parts.get(name)) is None:
             if re.fullmatch(r"[A-Za-z0-9.]+_\d+", name):
                 group.set("id", f"{salt}-{name}")
             continue
         del group.attrib["id"]
-        _mark(group, tag)
+        _mark(group, part)
     found: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return found
 
 
-def _mark(group: ElementTree.Element, tag: Tag) -> None:
+def _mark(group: ElementTree.Element, part: Part) -> None:
     """Say in a part's element of whom it is; of points, in that of each of them."""
-    if not tag.of_points:
-        group.set("data-of", " ".join(tag.keys))
-        if tag.tips:
-            _entitle(group, tag.tips[0])
+    if not part.of_points:
+        group.set("data-of", " ".join(part.keys))
+        _entitle(group, part.tips[0])
         return
     points = _drawn_points(group)
-    if len(points) == len(tag.keys):  # pixels have none
-        for point, key, tip in zip(points, tag.keys, tag.tips, strict=True):
+    if len(points) == len(part.keys):  # pixels have none
+        for point, key, tip in zip(points, part.keys, part.tips, strict=True):
             point.set("data-of", key)
             _entitle(point, tip)
 

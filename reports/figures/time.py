@@ -33,8 +33,7 @@ def epoch_seconds(of: Computed) -> Picture | str:
     data = of.epochs[of.epochs["run_id"].isin(finals) & of.epochs["train_seconds"].notna()]
     if not len(data):
         return ""
-    pace = of.pace.reset_index(drop=True)
-    pace["row"] = pace.index
+    pace = of.pace.assign(row=of.pace.index)
     data = data[["run_id", "optimizer", "seed", "epoch", "train_seconds"]].merge(pace, on="optimizer")
     data["tip"] = [
         f"{each.optimizer}, seed {each.seed}, epoch {each.epoch}: {each.train_seconds:.3g} s" for each in tuples(data)
@@ -53,7 +52,8 @@ def _draw_seconds(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
             interval(drawn, axis, float(each.row) + 0.3, (float(each.low), float(each.high)), look.colour, [look])
     rows(axis, [looks[name].label for name in ranked["optimizer"]])
     axis.set_xlim(0, None)
-    parts = ("training seconds of an epoch: a point an epoch", "line: 95% interval of the mean")
+    parts = ["training seconds of an epoch: a point an epoch"]
+    parts += ["line: 95% interval of the mean"] if ranked["low"].notna().any() else []
     axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
     return drawn
 
@@ -101,7 +101,7 @@ def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width
             legend=False,
         )
         for line, name in zip(reversed(axis.lines), names, strict=True):  # seaborn draws the last first
-            drawn.tag(line, [looks[name]], [name])
+            drawn.tag(line, [looks[name]], name)
         axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel="training images seen (log)")
         axis.dataLim.intervalx = (reached["images"].min() / 1.3, horizon)
         logarithmic(axis, "x")
@@ -138,7 +138,7 @@ def _draw_profile(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
     for name, mine in data.groupby("optimizer", sort=False):
         look = looks[str(name)]
         sns.lineplot(mine, x="factor", y="share", drawstyle="steps-post", estimator=None, ax=axis, color=look.colour)
-        drawn.tag(axis.lines[-1], [look], [str(name)])
+        drawn.tag(axis.lines[-1], [look], str(name))
     axis.set(
         ylim=(-3, 103), xlabel="within this factor of the fastest's images", ylabel="targets by seeds reached (%)"
     )

@@ -9,24 +9,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from harness.colours import GREY
+from harness.colours import GREY, INK
 from harness.config import RATE_KEYS
 from harness.records import Stage
 from reports.computed import Computed
-from reports.figures.style import (
-    DOT,
-    INK,
-    MOST_VECTORS,
-    Drawn,
-    Looks,
-    Picture,
-    Width,
-    logarithmic,
-    looks,
-    panels,
-    tip,
-)
-from studies.replicates import published_start
+from reports.figures.style import DOT, MOST_VECTORS, Drawn, Looks, Picture, Width, logarithmic, looks, panels, tip
+from studies.replicates import is_published_start
 from studies.space import Range
 
 FLOOR = 0.02  # percent: an error of 0 has no place on a logarithmic scale
@@ -57,7 +45,8 @@ def learning_rates(of: Computed) -> Picture | str:
     )
     finding = f"Learning rates of the winners: {said}." if said else "No trial has won."
     data = data.assign(panel=data["optimizer"])
-    return Picture(data, finding, partial(_draw, looks(of.optimizers), titles, ranges, "learning rate (log)"))
+    label = "learning rate (log)" if data["log"].any() else "learning rate"
+    return Picture(data, finding, partial(_draw, looks(of.optimizers), titles, ranges, label))
 
 
 def others(of: Computed) -> Picture | str:
@@ -90,26 +79,23 @@ def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
     won = {each.run_id for winners in of.winners.values() for each in winners}
     found = []
     for name, key in keys:
-        start = published_start(of.source.definition, name) or {}
         is_log = isinstance(dimension := _dimension(of, name, key), Range) and dimension.is_log_in_value
         for row in trials[trials["optimizer"] == name].to_dict("records"):
             settings: Mapping[str, Any] = of.settings.get(row["run_id"], {})
             accuracy = 0.0 if row["outcome"] == "diverged" else row["validation_accuracy"]
             if key not in settings or pd.isna(accuracy):
                 continue
-            searched = of.source.definition.searched(name)
             found.append(
                 {
                     "optimizer": name,
                     "key": key,
                     "value": _number(settings[key]),
                     "error": max(FLOOR, 100 * (1 - float(accuracy))),
-                    "epochs": round(
-                        row["epochs"], 2
-                    ),  # a rung of small batches ends a few images before that of large
+                    # of large batches the same rung ends some images earlier or later
+                    "epochs": round(row["epochs"], 2),
                     "outcome": row["outcome"],
                     "won": row["run_id"] in won,
-                    "is_start": bool(start) and all(settings.get(each) == start.get(each) for each in searched),
+                    "is_start": is_published_start(of.source.definition, name, settings),
                     "log": is_log,
                     "tip": tip(
                         f"{name}, trial {row['number']}: {key} {_short(_number(settings[key]))}, error "

@@ -8,24 +8,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from harness.colours import COLOURS
+from harness.colours import COLOURS, INK
 from harness.records import Outcome, Stage
 from reports.computed import Computed
 from reports.curves import tuning_curve
-from reports.figures.style import (
-    INK,
-    Drawn,
-    Looks,
-    Picture,
-    Width,
-    drawable,
-    figure,
-    legend,
-    looks,
-    rows,
-    tint,
-    tuples,
-)
+from reports.figures.style import Drawn, Looks, Picture, Width, drawable, figure, legend, looks, rows, tint, tuples
 from reports.optimizers import TRIAL_OUTCOMES
 from studies.replicates import published_start
 
@@ -58,7 +45,7 @@ def _draw_gains(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         mine, look = data[data["optimizer"] == name], looks[name]
         for each in tuples(mine):
             (line,) = axis.plot([each.start, each.winner], [row, row], color=look.colour, alpha=0.3, linewidth=0.8)
-            drawn.tag(line, [look], [f"{name}, seed {each.seed}: {each.start:.2f}% to {each.winner:.2f}%"])
+            drawn.tag(line, [look], f"{name}, seed {each.seed}: {each.start:.2f}% to {each.winner:.2f}%")
         ends = axis.plot(mine[["start", "winner"]].mean(), [row, row], color=look.colour, linewidth=2)
         for at, face in (("start", "none"), ("winner", look.colour)):
             ends += axis.plot(
@@ -132,7 +119,8 @@ def importances(of: Computed) -> Picture | str:
     """Show how much of the trials' differences each hyperparameter explains, as the sweep recorded it."""
     shares = of.source.importances
     if not shares:
-        return "importances (fewer than ten completed trials of each optimizer)" if len(of.runs) else ""
+        has_trials = (of.runs["stage"] == Stage.TRIAL).any()
+        return "importances (fewer than ten completed trials of each optimizer)" if has_trials else ""
     data = pd.DataFrame([*shares.values()], index=pd.Index([*shares], name="optimizer"))
     most = ", ".join(f"{row.idxmax()} for {name} ({row.max():.0%})" for name, row in data.iterrows())
     return Picture(data, f"What matters most: {most}.", _draw_importances)

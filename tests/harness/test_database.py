@@ -47,7 +47,7 @@ def store(tracked, monkeypatch):
 
 @pytest.fixture
 def alone(monkeypatch):
-    """As in a process that has not loaded MLflow; its client may not be asked."""
+    """Pretend that MLflow is not loaded, and refuse to ask its client."""
 
     def refuse(*_):
         pytest.fail("MLflow's client was asked")

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def report():
-    """Of the small sweep, drawn once for all tests that read it."""
+    """Return the report of the small sweep, drawn once for all tests that read it."""
     return build_report(source())
 
 
