@@ -5,11 +5,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, config_hash, with_settings
 from harness.records import METRIC_NAMES, Mistake, Mistakes, Tag
 from harness.tracking.tracker import TrackedRun
 from reports.source import Source
-from studies.definition import SweepDefinition
+from studies.definition import SEEDS_APART, SweepDefinition
 from studies.space import Choice, Range
 
 DEFINITION = SweepDefinition(
@@ -129,3 +131,37 @@ def source(
         importances={"adam": {"optimizer.lr": 0.75, "batch_size": 0.25}},
         environment={"python": "3.11", "gpus": []},
     )
+
+
+def replicated(
+    means: Mapping[str, float], noise: float = 0.001, lost: int = 0, spoilt: int = 0, trials: int = 0
+) -> Source:
+    """A sweep of three replicates with two finals each and as many of the published starts, .2 points worse.
+
+    Finals lie around the means (fractions). Of the last optimizer the first finals are lost and the last are spoilt.
+    """
+    rng = np.random.default_rng(0)
+    children = []
+    *_, worst = means
+    for name, mean in means.items():
+        for index, (replicate, number) in enumerate((each, seed) for each in (1, 2, 3) for seed in (1, 2)):
+            seed = number + SEEDS_APART * (replicate - 1)
+            accuracy = mean + noise * rng.normal()
+            if name == worst and index >= 6 - spoilt:
+                accuracy = 0.6
+            outcome = "diverged" if name == worst and index < lost else "completed"
+            for stage, less in (("final", 0.0), ("start", 0.002)):
+                each = run(name, stage, seed, [0.9, accuracy - less], outcome)
+                each.history["test/accuracy"] = {1: 0.9, 2: accuracy - less}
+                each.tags[Tag.REPLICATE] = str(replicate)
+                children.append(each)
+        for number in range(3 * trials):
+            outcome = "pruned" if number % trials else "completed"
+            each = run(name, "trial", number, [mean - 0.01 * rng.random()], outcome)
+            each.tags[Tag.REPLICATE] = str(1 + number // trials)
+            children.append(each)
+    rates = {"optimizer.lr": Range(low=0.001, high=1.0, log=True)}
+    definition = changed(
+        optimizers=tuple(means), spaces=dict.fromkeys(means, rates), replicates=3, start_finals=True, margin=0.2
+    )
+    return source(children, definition)

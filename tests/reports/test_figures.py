@@ -18,7 +18,7 @@ from reports.page import build_report
 from reports.statistics import summarize, sweep_changes
 from studies.space import Range
 from studies.verdicts import Verdict
-from tests.reports.sweeps import CHILDREN, changed, config, mistakes, run, source, untested
+from tests.reports.sweeps import CHILDREN, changed, config, mistakes, replicated, run, source, untested
 
 OPTIMIZERS = [
     "sgd",
@@ -42,24 +42,9 @@ def pictures():
     return said.pictures | several().pictures | {"comparison": both}
 
 
-def several(noise=0.001, lost=0, spoilt=0):
+def several(**changes):
     """What is said of three replicates of two finals each, of Adam and of an SGD that is half a point worse."""
-    rng = np.random.default_rng(0)
-    children = []
-    for name, mean in (("adam", 0.985), ("sgd", 0.98)):
-        for index, (replicate, number) in enumerate((each, seed) for each in (1, 2, 3) for seed in (1, 2)):
-            seed = number + 1000 * (replicate - 1)
-            accuracy = mean + noise * rng.normal()
-            if name == "sgd" and index >= 6 - spoilt:
-                accuracy = 0.6
-            outcome = "diverged" if name == "sgd" and index < lost else "completed"
-            for stage, less in (("final", 0.0), ("start", 0.002)):
-                each = run(name, stage, seed, [0.9, accuracy - less], outcome)
-                each.history["test/accuracy"] = {1: 0.9, 2: accuracy - less}
-                each.tags["harness.replicate"] = str(replicate)
-                children.append(each)
-    definition = changed(replicates=3, start_finals=True, margin=0.2, final_seeds=(1, 2))
-    return contents(source(children, definition))
+    return contents(replicated({"adam": 0.985, "sgd": 0.98}, **changes))
 
 
 def contrast(one: str, other: str) -> float:
@@ -400,6 +385,15 @@ def test_pngs_and_pdfs_are_made_on_request():
         formats_of("svg,gif")
     kinds = {name.rpartition(".")[2] for name in build_report(source(), ("svg", "pdf")).files}
     assert {"svg", "pdf"} <= kinds
+
+
+def test_a_single_run_leaves_out_nothing_that_only_trials_could_say():
+    alone = replace(
+        source([run("adam", "final", 1, [0.9])], changed(optimizers=("adam",))), importances={}, single=True
+    )
+    assert not any("trials" in each for each in contents(alone).left_out)
+    tried = replace(source(trials(adam=[0.5])), importances={})
+    assert "importances (fewer than ten completed trials of each optimizer)" in contents(tried).left_out
 
 
 def test_the_card_is_a_picture_of_the_size_that_others_show_whole():

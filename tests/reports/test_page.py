@@ -19,6 +19,7 @@ from reports.caveats import caveats
 from reports.contents import contents
 from reports.figures.svg import FORMATS
 from reports.page import build_report, note
+from reports.shown_tables import shown_tables
 from reports.tables import epochs_frame, runs_frame
 from tests.reports.sweeps import CHILDREN, changed, mistakes, run, source
 
@@ -212,6 +213,22 @@ def test_the_finals_of_an_earlier_winner_count_as_compute_alone():
         len(CHILDREN) + 1,
         contents(source()).computed.compute.epochs + 2,
     )
+
+
+@pytest.mark.parametrize(
+    ("completed", "confirm", "said"),
+    [
+        (1, False, "No search completed more than one trial."),
+        (2, False, "As the best of up to 2, it is likely to be too high"),
+        (2, True, "As the best of up to 2, it is likely to be too high"),  # of so few trials no winner is confirmed
+    ],
+)
+def test_a_winners_validation_accuracy_is_called_too_high_only_where_it_is_the_best_of_several(
+    completed, confirm, said
+):
+    children = [run("adam", "trial", number, [0.7 + number / 100]) for number in range(completed)]
+    tables = shown_tables(contents(source(children, changed(confirm=confirm))))
+    assert said in tables["winners"].note
 
 
 def test_a_final_that_runs_is_in_no_mean_and_reaches_no_target_yet():
