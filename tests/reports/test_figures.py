@@ -368,7 +368,9 @@ def test_what_is_drawn_of_an_optimizer_is_marked_with_its_key_and_says_what_it_i
         lay_out(drawn, "")
         svg = render(drawn, "svg", "final-accuracy-page").decode()
     adam = looks(["adam"])["adam"].key
-    assert f'data-of="{adam}"' in svg
+    sgd = looks(["sgd"])["sgd"].key
+    points = re.findall(r'<(?:use|path)[^>]* data-of="(\w+)"[^>]*><title>', svg)
+    assert sorted(points) == sorted([adam, adam, sgd, sgd])
     titles = re.findall("<title>(.*?)</title>", svg)
     assert "adam, seed 1: 96.00%, harness reproduce adam-final-1" in titles
     assert len(titles) == 4

@@ -13,7 +13,15 @@ from harness.errors import BadInputError, SweepStopped
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.progress import SweepObserver
-from studies.replicates import confirming, confirming_seeds, of_replicate, published_start, to_confirm, winner_of
+from studies.replicates import (
+    confirming,
+    confirming_seeds,
+    is_published_start,
+    of_replicate,
+    published_start,
+    to_confirm,
+    winner_of,
+)
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.benchmarks.scale import NullWorkers
@@ -111,6 +119,15 @@ def test_the_published_start_is_a_final_of_each_search_that_it_has_not_won(sever
     assert not won & trained
     assert len(won | trained) == 2 * 6
     assert starts, "some search found something better"
+
+
+def test_settings_are_the_published_start_where_all_that_is_searched_has_its_value(several):
+    start = published_start(several, "adam")
+    assert is_published_start(several, "adam", start | {"epochs": 7})
+    assert not is_published_start(several, "adam", start | {"model.dropout.0": 0.2})
+    assert not is_published_start(several, "adam", {})
+    nothing_searched = several.model_copy(update={"space": {}, "spaces": {"sgd": {}, "adam": {}}})
+    assert not is_published_start(nothing_searched, "adam", {"epochs": 7})
 
 
 def test_without_a_published_start_none_is_trained(definition, monkeypatch):
