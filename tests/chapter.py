@@ -45,7 +45,7 @@ def read(folder: Path) -> tuple[datasets.MNIST, datasets.MNIST]:
     return tuple(datasets.MNIST(folder, train=train, transform=transform) for train in (True, False))
 
 
-def run_chapter(folder: Path, epochs: int, threads: int, workers: int = 0) -> list[Epoch]:
+def run_chapter(folder: Path, epochs: int, threads: int, workers: int = 0, device: str = "cpu") -> list[Epoch]:
     """Seed 0, Adadelta 0.5, batches of 32 and 500, the images loaded by so many workers."""
     images_to_train, images_to_test = read(folder)
     train = DataLoader(images_to_train, batch_size=32, shuffle=True, num_workers=workers)
@@ -53,7 +53,7 @@ def run_chapter(folder: Path, epochs: int, threads: int, workers: int = 0) -> li
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    model = ConvNet()
+    model = ConvNet().to(device)
     optimizer = optim.Adadelta(model.parameters(), lr=0.5)
     done = []
     for _ in range(epochs):
@@ -61,6 +61,7 @@ def run_chapter(folder: Path, epochs: int, threads: int, workers: int = 0) -> li
         losses = []
         model.train()
         for images, labels in train:
+            images, labels = images.to(device), labels.to(device)
             optimizer.zero_grad()
             loss = F.nll_loss(model(images), labels)
             loss.backward()
@@ -72,6 +73,7 @@ def run_chapter(folder: Path, epochs: int, threads: int, workers: int = 0) -> li
         test_loss, correct = 0.0, 0
         with torch.no_grad():
             for images, labels in test:
+                images, labels = images.to(device), labels.to(device)
                 predicted = model(images)
                 test_loss += F.nll_loss(predicted, labels, reduction="sum").item()
                 correct += int((predicted.argmax(dim=1) == labels).sum())

@@ -32,12 +32,11 @@ def isolated(config: RunConfig) -> Iterator[None]:
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    if config.device.startswith("cuda"):
-        os.environ.setdefault(*CUBLAS_WORKSPACE)
     devices = [config.device] if config.device != "cpu" else []
     with (
         torch.random.fork_rng(devices, device_type=config.device.split(":")[0] if devices else "cuda"),
         kept_generators(),
+        _one_arithmetic(config.device),
         contextlib.redirect_stdout(sys.stderr),
     ):
         torch.set_num_threads(config.threads)
@@ -53,6 +52,28 @@ def isolated(config: RunConfig) -> Iterator[None]:
             torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
             if collects:
                 gc.enable()
+
+
+@contextlib.contextmanager
+def _one_arithmetic(device: str) -> Iterator[None]:
+    """Have a GPU multiply float32 as float32, by kernels that repeat and are not chosen by how fast they were.
+
+    TensorFloat-32, which torch lets cuDNN use by default, has 10 bits of mantissa of float32's 23.
+    """
+    if not device.startswith("cuda"):
+        yield
+        return
+    os.environ.setdefault(*CUBLAS_WORKSPACE)
+    tf32 = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with (
+            torch.cuda.device(device),
+            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+        ):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = tf32
 
 
 @functools.cache

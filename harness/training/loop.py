@@ -8,21 +8,20 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn, optim
-from torch.nn import functional as F  # noqa: N812
 from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import RunConfig, measured_steps
 from harness.records import Divergence, EpochMetrics, Mistakes, TrajectoryPoint
-from harness.training.augmentation import build_augmentation
 from harness.training.data import class_names
 from harness.training.determinism import isolated
 from harness.training.epoch import Epoch
-from harness.training.evaluation import evaluate, forward, to_evaluate, to_train
+from harness.training.evaluation import evaluate, to_evaluate, to_train
 from harness.training.generators import seed_generators
+from harness.training.gradients import Gradients, gradients_of
 from harness.training.images import Split, Splits
 from harness.training.measuring import measure_point, point_at_the_end
 from harness.training.mistakes import find_mistakes
-from harness.training.networks import gives_logits, new_model
+from harness.training.networks import new_model
 from harness.training.optimizers import build_optimizer
 from harness.training.order import skip_evaluation_pass
 from harness.training.schedules import build_scheduler
@@ -99,8 +98,9 @@ def _train(
         points: list[TrajectoryPoint] = []
 
         to_train(model, optimizer)
+        gradients = gradients_of(model, optimizer, data.train, config)
         for end in (*(each for each in measured if epoch.step < each < last), last):
-            is_enough = train_steps(model, optimizer, scheduler, epoch, data.train, config, end, after_step)
+            is_enough = train_steps(gradients, optimizer, scheduler, epoch, end, after_step)
             if (at := epoch.diverged_at) is not None:
                 epoch.step = at
                 return _slice(state, epoch, points, divergence=Divergence(epoch=number, step=at, split="train"))
@@ -138,33 +138,23 @@ def _slice(state: RunState, epoch: Epoch, points: Sequence[TrajectoryPoint], **m
 
 
 def train_steps(
-    model: nn.Module,
+    gradients: Gradients,
     optimizer: optim.Optimizer,
     scheduler: LRScheduler | None,
     epoch: Epoch,
-    data: Split,
-    config: RunConfig,
     last: int,
     after_step: AfterStep | None = None,
 ) -> bool:
     """Train `epoch` on until after its step `last`, from 1, or until `after_step` ends it; return whether it did."""
     started, is_enough = time.perf_counter(), False
-    augment = build_augmentation(config.augmentation)
     for step in range(epoch.step, last):
-        batch = epoch.batches[step]
-        images, labels = data.images[batch], data.labels[batch]
-        outputs = forward(model, augment(images) if augment else images, config)
-        loss = _training_loss(outputs, labels, config)
-        optimizer.zero_grad()
-        loss.backward()
-        if config.gradient_clip_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip_norm)
+        loss, correct = gradients(epoch.batches[step])
         optimizer.step()
         if scheduler:
             scheduler.step()
         # kept on the device, so that a GPU is not made to wait for the host at every step
-        epoch.losses[step] = loss.detach()
-        epoch.correct[step] = (outputs.detach().argmax(dim=1) == labels).sum()
+        epoch.losses[step] = loss
+        epoch.correct[step] = correct
         epoch.step = step + 1
         if after_step and after_step(epoch):
             is_enough = True
@@ -184,7 +174,8 @@ def train_epoch(
     """Train one pass over `data`, in an order that is drawn from the global generator."""
     epoch = Epoch.begin(data, config.batch_size)
     to_train(model, optimizer)
-    train_steps(model, optimizer, scheduler, epoch, data, config, len(epoch.batches))
+    gradients = gradients_of(model, optimizer, data, config)
+    train_steps(gradients, optimizer, scheduler, epoch, len(epoch.batches))
     return epoch
 
 
@@ -217,10 +208,3 @@ def _metrics_of(epoch: Epoch, number: int, evaluated: Mapping[str, float]) -> Ep
         images_per_second=images / epoch.train_seconds,
         **evaluated,
     )
-
-
-def _training_loss(outputs: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
-    """Return the mean over the batch. Cross-entropy takes log-probabilities, too: their softmax is themselves."""
-    if config.label_smoothing or gives_logits(config.model):
-        return F.cross_entropy(outputs, labels, label_smoothing=config.label_smoothing)
-    return F.nll_loss(outputs, labels)

@@ -10,6 +10,7 @@ from harness.training.attributes import differing_attributes
 from harness.training.epoch import Epoch
 from harness.training.evaluation import to_evaluate, to_train
 from harness.training.generators import seed_generators
+from harness.training.gradients import gradients_of
 from harness.training.guard import guarded, own_parts_of
 from harness.training.images import Split
 from harness.training.loop import build, train_steps
@@ -89,7 +90,8 @@ def _trained(
         to_train(model, optimizer)
         if measured:
             measure_undisturbed(model, optimizer, few, config)
-        train_steps(model, optimizer, scheduler, epoch, few, config, min(epoch.step + (steps or whole), whole))
+        gradients = gradients_of(model, optimizer, few, config)
+        train_steps(gradients, optimizer, scheduler, epoch, min(epoch.step + (steps or whole), whole))
         if epoch.diverged_at is not None:
             return None
         if epoch.step < whole:

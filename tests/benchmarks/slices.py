@@ -10,6 +10,7 @@ from harness.provenance.origin import load_cached_splits
 from harness.slices import train_slice
 from harness.training.determinism import isolated
 from harness.training.epoch import Epoch
+from harness.training.gradients import gradients_of
 from harness.training.loop import build, train_steps
 from harness.training.measuring import measure_point
 
@@ -36,10 +37,11 @@ def main() -> None:
         with isolated(config):
             model, optimizer, scheduler = build(config)
             epoch = Epoch.begin(data.train, config.batch_size)
+            gradients = gradients_of(model, optimizer, data.train, config)
 
             def steps() -> None:
                 last = epoch.step + STEPS  # noqa: B023
-                train_steps(model, optimizer, scheduler, epoch, data.train, config, last)  # noqa: B023
+                train_steps(gradients, optimizer, scheduler, epoch, last)  # noqa: B023
 
             step = _seconds(steps) / STEPS
             point = _seconds(lambda: measure_point(model, optimizer, epoch, data.validation, config, 1))  # noqa: B023

@@ -1,74 +1,165 @@
-"""On a CUDA device a run repeats, is sliced and is moved bit by bit, and agrees with the CPU within tolerance."""
+"""On a CUDA device a run repeats, is sliced, is moved and is replayed bit by bit, and agrees with the CPU.
+
+`REHEARSE=1` runs on the CPU what needs no GPU. Nothing here needs the fixtures of other tests, MLflow or Optuna:
+`tests/gpu.sh` runs this where they are not installed.
+"""
+
+import functools
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
 
 import pytest
 import torch
 
-from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, with_settings
+from harness.config import OPTIMIZER_CONFIGS, AnyDatasetConfig, DatasetConfig, RunConfig, with_settings
 from harness.provenance.environment import environment
+from harness.training import gradients
 from harness.training.data import load_splits
 from harness.training.determinism import isolated
 from harness.training.devices import resolve_device
+from harness.training.images import Splits
 from harness.training.loop import initial_state
 from harness.training.state import RunState
-from tests.metrics import numbers
-from tests.training import train_epochs
+from tests.training import Trained, train_epochs, train_slices
 
+DEVICE = "cpu" if os.environ.get("REHEARSE") else "cuda"
 pytestmark = [
     pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
+    pytest.mark.skipif(DEVICE == "cuda" and not torch.cuda.is_available(), reason="no CUDA device on this machine"),
 ]
+on_a_gpu = pytest.mark.skipif(DEVICE == "cpu", reason="a rehearsal has no GPU")
+SMALL = DatasetConfig(train_size=330, validation_size=160)  # the last batch is a smaller one
+EPOCHS = 2
+WAYS_TO_TRAIN = {
+    **{name: {"optimizer.name": name} for name in OPTIMIZER_CONFIGS},
+    "fused": {"optimizer.name": "adam", "fused": True},
+    "bfloat16": {"precision": "bfloat16"},
+    "channels_last": {"memory_format": "channels_last"},
+    "the fast profile": {"precision": "bfloat16", "memory_format": "channels_last"},
+    "a schedule": {"schedule.name": "cosine", "schedule.warm_up_epochs": 0.5},
+    "clipped gradients": {"gradient_clip_norm": 0.5},
+    "smoothed labels": {"label_smoothing": 0.1},
+    "no dropout": {"model.dropout": [0, 0]},
+    "another activation": {"model.activation": "tanh"},
+    "augmentation": {"augmentation.rotation": 10.0},
+    "an own model": {
+        "dataset.name": "tests.own.shapes:bars",
+        "dataset.train_size": 250,
+        "dataset.validation_size": 70,
+        "dataset.test_size": 80,
+        "model.name": "tests.own.shapes:Normed",
+        "model.outputs": "logits",
+        "batch_size": 16,
+    },
+}
 
 
-@pytest.fixture(scope="module")
-def splits():
-    return load_splits(DatasetConfig(train_size=640, validation_size=320), "cuda")
+@functools.cache
+def _loaded(dataset: AnyDatasetConfig, device: str) -> Splits:
+    loaded = load_splits(dataset, device)
+    return replace(loaded, test=loaded.validation)  # which is smaller
 
 
-@pytest.fixture
-def cuda_config(config: RunConfig) -> RunConfig:
-    return with_settings(config, {"device": "cuda"})
+def splits_of(config: RunConfig) -> Splits:
+    return _loaded(config.dataset, config.device)
 
 
-@pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
-def test_slices_through_bytes_equal_one_run(splits, cuda_config, name):
-    config = with_settings(cuda_config, {"optimizer.name": name})
-    whole = train_epochs(config, initial_state(config), splits, 3, ["validation"])
-    state, metrics = initial_state(config), ()
-    for _ in range(3):
-        ended = train_epochs(config, RunState.from_bytes(state.to_bytes()), splits, 1, ["validation"])
-        state, metrics = ended.state, metrics + ended.metrics
-    assert state.hash() == whole.state.hash()
-    assert numbers(metrics) == numbers(whole.metrics)
+def config_of(settings: dict[str, object], device: str = DEVICE) -> RunConfig:
+    config = RunConfig(dataset=SMALL, threads=1, device=device, epochs=EPOCHS)
+    return with_settings(config, settings)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
-def test_a_run_repeats_bit_by_bit_whatever_the_generators_were(splits, cuda_config, precision, memory_format):
-    config = with_settings(cuda_config, {"precision": precision, "memory_format": memory_format})
-    hashes = set()
-    for seed in (1, 2):
-        torch.cuda.manual_seed(seed)
-        hashes.add(train_epochs(config, initial_state(config), splits, 2, ["test"]).state.hash())
-    assert len(hashes) == 1
+def whole(config: RunConfig) -> Trained:
+    return train_epochs(config, initial_state(config), splits_of(config), EPOCHS, ["validation", "test"])
 
 
-def test_it_starts_from_the_cpus_weights_and_ends_near_the_cpus_loss(splits, small, config, cuda_config):
-    on_cpu, on_gpu = initial_state(config), initial_state(cuda_config)
-    assert all(torch.equal(on_cpu.model[name], weight) for name, weight in on_gpu.model.items())
-    config, cuda_config = (with_settings(each, {"model.dropout": [0, 0]}) for each in (config, cuda_config))
-    expected = train_epochs(config, initial_state(config), small, 1, ["validation"]).metrics[0]
-    actual = train_epochs(cuda_config, initial_state(cuda_config), splits, 1, ["validation"]).metrics[0]
-    assert actual.train_loss == pytest.approx(expected.train_loss, rel=0.05)
-    assert actual.validation_loss == pytest.approx(expected.validation_loss, rel=0.25)
+def told(trained: Trained):
+    """All that a run gives, without durations."""
+    durations = {"train_seconds", "evaluate_seconds", "images_per_second"}
+    metrics = [each.model_dump(exclude=durations) for each in trained.metrics]
+    return trained.state.hash(), metrics, trained.points, trained.losses, trained.mistakes
 
 
-def test_what_is_not_deterministic_is_refused_by_name(cuda_config):
-    with isolated(cuda_config), pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+@functools.cache
+def told_of(way: str):
+    config = config_of(WAYS_TO_TRAIN[way])
+    return config, told(whole(config))
+
+
+@pytest.mark.parametrize("way", WAYS_TO_TRAIN)
+def test_whatever_slices_a_run_is_cut_into_it_is_the_run(way):
+    config, expected = told_of(way)
+    assert len(expected[2]) >= EPOCHS * 6, "few points within the epochs"
+    cut = train_slices(
+        config, initial_state(config), splits_of(config), ["validation", "test"], [1, 7, None, 5, 1, None]
+    )
+    assert told(cut) == expected
+
+
+@pytest.mark.parametrize("way", WAYS_TO_TRAIN)
+def test_a_run_whose_steps_are_replayed_is_the_run_whose_steps_are_not(way, monkeypatch):
+    config, expected = told_of(way)
+    assert gradients.is_captured(config) == (DEVICE == "cuda" and way not in ("augmentation", "an own model"))
+    monkeypatch.setattr(gradients, "is_captured", lambda _: False)
+    assert told(whole(config)) == expected
+
+
+@pytest.mark.parametrize("way", ["adadelta", "the fast profile", "an own model"])
+def test_a_run_repeats_whatever_the_generators_and_the_settings_of_the_process_were(way):
+    config, expected = told_of(way)
+    torch.manual_seed(1)
+    deterministic, tf32 = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        assert told(whole(config)) == expected
+        assert torch.backends.cudnn.benchmark
+        assert torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = False
+    assert (deterministic, tf32) == (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.allow_tf32,
+    )
+
+
+def go_on(config: RunConfig, state: bytes) -> Trained:
+    return train_slices(config, RunState.from_bytes(state), splits_of(config), ["validation", "test"], [None, None])
+
+
+def test_a_run_goes_on_in_another_process_and_is_reproduced_in_one():
+    config, expected = told_of("adam")
+    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
+        assert told(elsewhere.submit(whole, config).result()) == expected
+        begun = train_slices(config, initial_state(config), splits_of(config), ["validation", "test"], [8])
+        ended = elsewhere.submit(go_on, config, begun.state.to_bytes()).result()
+    assert ended.state.hash() == expected[0]
+    assert begun.points + ended.points == expected[2]
+    assert begun.losses + ended.losses == expected[3]
+
+
+def test_it_starts_from_the_cpus_weights_and_ends_near_the_cpus_loss():
+    way = {"model.dropout": [0, 0]}
+    here, on_cpu = (config_of(way, device) for device in (DEVICE, "cpu"))
+    weights = initial_state(here).model
+    assert all(torch.equal(weights[name], weight) for name, weight in initial_state(on_cpu).model.items())
+    ours, theirs = whole(here), whole(on_cpu)
+    assert ours.losses[0] == pytest.approx(theirs.losses[0], rel=1e-5)
+    assert ours.losses[5] == pytest.approx(theirs.losses[5], rel=1e-3)
+    assert ours.metrics[0].train_loss == pytest.approx(theirs.metrics[0].train_loss, rel=0.05)
+    assert ours.metrics[0].validation_loss == pytest.approx(theirs.metrics[0].validation_loss, rel=0.25)
+
+
+@on_a_gpu
+def test_what_is_not_deterministic_is_refused_by_name():
+    with isolated(config_of({})), pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
         torch.nn.functional.adaptive_avg_pool2d(
             torch.ones(1, 1, 4, 4, device="cuda", requires_grad=True), 3
         ).sum().backward()
 
 
+@on_a_gpu
 def test_the_device_is_found_and_recorded():
     assert resolve_device("auto") == "cuda"
     assert resolve_device("cuda:0") == "cuda:0"

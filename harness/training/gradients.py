@@ -1,0 +1,87 @@
+"""The gradients of a batch: computed operation by operation, or all of it replayed as one CUDA graph."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F  # noqa: N812
+
+from harness.config import AugmentationConfig, OwnConfig, RunConfig
+from harness.training.augmentation import build_augmentation
+from harness.training.evaluation import forward
+from harness.training.images import Split
+from harness.training.networks import gives_logits
+
+Gradients = Callable[[Tensor], tuple[Tensor, Tensor]]
+EAGER_STEPS = 3  # in which torch and cuDNN set up what they can't while a graph is captured
+
+
+def gradients_of(model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig) -> Gradients:
+    """Return what takes the indices (n,) of a batch in `data` and gives each parameter its gradient.
+
+    It returns the mean loss () and how many images the model got right (), both on the device of the data, where they
+    are valid until its next call.
+    """
+    augment = build_augmentation(config.augmentation)
+
+    def compute(batch: Tensor) -> tuple[Tensor, Tensor]:
+        images, labels = data.images[batch], data.labels[batch]
+        outputs = forward(model, augment(images) if augment else images, config)
+        loss = _training_loss(outputs, labels, config)
+        optimizer.zero_grad()
+        loss.backward()
+        if config.gradient_clip_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip_norm)
+        return loss.detach(), (outputs.detach().argmax(dim=1) == labels).sum()
+
+    return _Replayed(compute, tuple(model.parameters()), config.batch_size) if is_captured(config) else compute
+
+
+def is_captured(config: RunConfig) -> bool:
+    """Judge whether the gradients of a config are replayed: on CUDA, where all that computes them is ours or torch's.
+
+    A graph repeats what a user's own code did once, be it drawn from Python's generator or decided by a value, and
+    augmentation draws each image's numbers on the CPU.
+    """
+    owns = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
+    return config.device.startswith("cuda") and not owns and config.augmentation == AugmentationConfig()
+
+
+class _Replayed:
+    """Gradients of whole batches as one launch of a CUDA graph, with the bits of `compute`.
+
+    A step of a small network is some sixty kernels, which take the host longer to launch than the GPU to run.
+    The optimizer's step is not in the graph: it computes with numbers of the host that change from step to step.
+    """
+
+    def __init__(self, compute: Gradients, parameters: tuple[nn.Parameter, ...], size: int) -> None:
+        self.compute, self.parameters, self.size = compute, parameters, size
+        self.eager_steps = EAGER_STEPS
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        if self.eager_steps > 0 or len(batch) != self.size:
+            self.eager_steps -= 1
+            return self.compute(batch)
+        self.graph = self.graph or self._captured(batch)
+        self.batch.copy_(batch)
+        # a smaller batch in between has put others there
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            parameter.grad = gradient
+        self.graph.replay()
+        return self.result
+
+    def _captured(self, batch: Tensor) -> torch.cuda.CUDAGraph:
+        """Record the operations of `compute`, without running them, and where they leave what they compute."""
+        self.batch, graph = batch.clone(), torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=torch.cuda.Stream()):
+            self.result = self.compute(self.batch)
+        self.gradients = [parameter.grad for parameter in self.parameters]
+        return graph
+
+
+def _training_loss(outputs: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
+    """Return the mean over the batch. Cross-entropy takes log-probabilities, too: their softmax is themselves."""
+    if config.label_smoothing or gives_logits(config.model):
+        return F.cross_entropy(outputs, labels, label_smoothing=config.label_smoothing)
+    return F.nll_loss(outputs, labels)
