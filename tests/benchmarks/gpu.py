@@ -146,7 +146,7 @@ def _measure(contender: Contender, folder: Path, barrier: Barrier, results: "Que
 
 def _plain(contender: Contender, folder: Path, start: Callable[[], object]) -> Measured:
     start()
-    epochs = run_chapter(folder, 3, 2, contender.loaders or 0, DEVICE)
+    epochs = run_chapter(folder, 2, 2, contender.loaders or 0, DEVICE)
     seconds = [each.train_seconds + each.evaluate_seconds for each in epochs[1:]]
     return Measured(statistics.mean(seconds), epochs[1].correct / TESTED, _mebibytes())
 

@@ -15,6 +15,7 @@ import torch
 
 from harness.config import OPTIMIZER_CONFIGS, AnyDatasetConfig, DatasetConfig, RunConfig, with_settings
 from harness.provenance.environment import environment
+from harness.slices import train_slice
 from harness.training import gradients
 from harness.training.data import load_splits
 from harness.training.determinism import isolated
@@ -22,6 +23,7 @@ from harness.training.devices import resolve_device
 from harness.training.images import Splits
 from harness.training.loop import initial_state
 from harness.training.state import RunState
+from studies.executors.local import LocalExecutor
 from tests.training import Trained, train_epochs, train_slices
 
 DEVICE = "cpu" if os.environ.get("REHEARSE") else "cuda"
@@ -34,7 +36,7 @@ SMALL = DatasetConfig(train_size=330, validation_size=160)  # the last batch is 
 EPOCHS = 2
 WAYS_TO_TRAIN = {
     **{name: {"optimizer.name": name} for name in OPTIMIZER_CONFIGS},
-    "fused": {"optimizer.name": "adam", "fused": True},
+    **{f"fused {name}": {"optimizer.name": name, "fused": True} for name in ("sgd", "momentum", "adam")},
     "bfloat16": {"precision": "bfloat16"},
     "channels_last": {"memory_format": "channels_last"},
     "the fast profile": {"precision": "bfloat16", "memory_format": "channels_last"},
@@ -137,6 +139,14 @@ def test_a_run_goes_on_in_another_process_and_is_reproduced_in_one():
     assert ended.state.hash() == expected[0]
     assert begun.points + ended.points == expected[2]
     assert begun.losses + ended.losses == expected[3]
+
+
+def test_workers_of_a_sweep_train_side_by_side_to_the_same_bits():
+    config = config_of({})
+    alone = train_epochs(config, initial_state(config), splits_of(config), 1, ["validation"]).state.hash()
+    with LocalExecutor(2) as workers:
+        slices = [workers.submit(train_slice, config, None, ("validation",), None) for _ in range(4)]
+        assert {RunState.from_bytes(each.result().state).hash() for each in slices} == {alone}
 
 
 def test_it_starts_from_the_cpus_weights_and_ends_near_the_cpus_loss():
