@@ -44,11 +44,10 @@ class SweepExperiment(FrozenModel):
     sweep: SweepDefinition
     resources: Resources | None = None
 
-    @property
-    def slice_resources(self) -> Resources:
-        """The resources as declared, or by default."""
-        on_gpu = self.sweep.base.device.startswith("cuda")
-        return self.resources or Resources(cpus=self.sweep.base.threads, gpus=1.0 if on_gpu else 0.0)
+    def slice_resources(self, base: RunConfig) -> Resources:
+        """The resources as declared, or those of a sweep's base."""
+        on_gpu = base.device.startswith("cuda")
+        return self.resources or Resources(cpus=base.threads, gpus=1.0 if on_gpu else 0.0)
 
     @model_validator(mode="before")
     @classmethod

@@ -66,7 +66,7 @@ def begin_sweep(
         BadInputError: that sweep has another definition, storage, data or source of own parts and has not ended; or
             own parts are unsound.
     """
-    data = load_cached_splits(definition.base.dataset, definition.base.device, data_dir)
+    data = load_cached_splits(definition.base.dataset, "cpu", data_dir)
     for optimizer in definition.optimizers:
         require_threads(definition.example(optimizer).threads)
     logits = _require_sound_parts(definition, data)

@@ -101,9 +101,8 @@ class Replicate:
 
     @property
     def data(self) -> Splits:
-        """The dataset, split as this replicate has it."""
-        base = self.definition.base
-        return load_cached_splits(base.dataset, base.device, self.sweep.pool.data_dir)
+        """The dataset, split as this replicate has it, on the CPU, whatever its slices train on."""
+        return load_cached_splits(self.definition.base.dataset, "cpu", self.sweep.pool.data_dir)
 
     def winner(self, optimizer: str) -> tuple[Trial, float] | None:
         """Return the trial that won, and its validation accuracy: the mean over all its seeds where it was confirmed.

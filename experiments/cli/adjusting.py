@@ -1,4 +1,4 @@
-"""What a command says of a declared sweep in place of its file: budget, finals, replicates, margin, deadline."""
+"""What a command says of a declared sweep in place of its file: budget, finals, margin, device, deadline."""
 
 import re
 from dataclasses import dataclass, fields
@@ -26,6 +26,7 @@ class Adjustments:
     sampler: str | None = None
     no_pruning: bool = False
     asynchronous: bool = False
+    device: str | None = None
     fast: bool = False
 
     @property
@@ -62,10 +63,13 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
         "asynchronous": said.asynchronous or None,
     }
     values = {key: value for key, value in values.items() if value is not None}
-    if said.fast:
-        from harness.training.devices import fast_settings
+    if said.fast or said.device is not None:
+        from harness.training.devices import fast_settings, resolve_device
 
-        values["base"] = with_settings(definition.base, fast_settings(definition.base.device))
+        device = definition.base.device if said.device is None else resolve_device(said.device)
+        values["base"] = with_settings(
+            definition.base, {"device": device} | (fast_settings(device) if said.fast else {})
+        )
     values |= _looks(definition, values, said.until is not None)
     return validated(SweepDefinition, definition.model_dump() | values)
 

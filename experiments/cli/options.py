@@ -94,6 +94,9 @@ ForOption = Annotated[
 ]
 SamplerOption = Annotated[str | None, typer.Option(metavar="NAME", help="tpe, prior, random, sobol or grid.")]
 NoPruning = Annotated[bool, typer.Option("--no-pruning", metavar=FLAG, help="Train every trial to its end.")]
+SweepDeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="In place of the declared one: auto, cpu, cuda, mps.")
+]
 Asynchronous = Annotated[
     bool, typer.Option("--async", metavar=FLAG, help="No worker waits, and no second sweep finds the same.")
 ]

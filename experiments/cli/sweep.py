@@ -27,6 +27,7 @@ from experiments.cli.options import (
     SliceSeconds,
     StorageOption,
     SweepArgument,
+    SweepDeviceOption,
     TrialsOption,
     UntilOption,
     Workers,
@@ -57,6 +58,7 @@ def sweep(
     sampler: SamplerOption = None,
     no_pruning: NoPruning = False,
     asynchronous: Asynchronous = False,
+    device: SweepDeviceOption = None,
     fast: Fast = False,
     workers: Workers = None,
     slice_seconds: SliceSeconds = SLICE_SECONDS,
@@ -74,13 +76,16 @@ def sweep(
     The same command goes on where an earlier one stopped.
     """
     from experiments import catalog
+    from harness.training.devices import resolve_device
     from studies.executors.pool import open_pool
 
     declared = catalog.load_sweep(experiment)
-    said = Adjustments(trials, seeds, replicates, margin, until, sampler, no_pruning, asynchronous, fast)
+    said = Adjustments(trials, seeds, replicates, margin, until, sampler, no_pruning, asynchronous, device, fast)
     seconds = None if deadline is None else seconds_of(deadline)
     definition = adjusted(declared.sweep, said)
-    resources = declared.slice_resources
+    if executor != "ray":  # whose nodes may have what this machine lacks
+        resolve_device(definition.base.device)
+    resources = declared.slice_resources(definition.base)
     workplace = functools.partial(open_pool, executor, workers, data_dir, resources, ray_address, slice_seconds)
     if dry_run:
         _print_plan(catalog.title(experiment), definition, workplace, as_json)

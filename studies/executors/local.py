@@ -55,8 +55,13 @@ class LocalExecutor(ProcessPoolExecutor):
 
 
 def begin_locally(asked: Asked) -> tuple[Callable[[], Executor], int]:
-    """Return what makes the executor, and how many workers it has: by default one a core."""
-    workers = asked.workers or os.cpu_count() or 1
+    """Return what makes the executor, and how many workers it has.
+
+    By default one a core, or as many as the GPU of the slices has shares: side by side they were measured to be no
+    sooner than one after the other.
+    """
+    share = asked.resources.gpus if asked.resources else 0.0
+    workers = asked.workers or (max(1, int(1 / share)) if share else os.cpu_count()) or 1
     workers = min(workers, MOST_ON_WINDOWS) if sys.platform == "win32" else workers
     return functools.partial(LocalExecutor, workers), workers
 

@@ -61,9 +61,9 @@ def open_pool(
     ray_address: str | None = None,
     slice_seconds: float = SLICE_SECONDS,
 ) -> Iterator[WorkerPool]:
-    """A pool of so many workers: by default one a core, or as many as a Ray cluster has room for.
+    """A pool of so many workers: by default one a core or share of a GPU, or as many as a Ray cluster has room for.
 
-    An exception ends what is in flight at once. `resources` and `ray_address` are of `ray` alone.
+    An exception ends what is in flight at once. `ray_address` is of `ray` alone.
 
     Raises:
         BadInputError: no such executor, no such cluster, or a slice finds room on none of its nodes.

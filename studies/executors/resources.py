@@ -11,7 +11,10 @@ Share = Annotated[float, Field(ge=0, le=1024)]
 
 
 class Resources(FrozenModel):
-    """What a slice needs of a cluster's node. A share of a GPU lets several slices train on it side by side."""
+    """What a slice needs of this machine or of a cluster's node.
+
+    A share of a GPU lets several slices train on it side by side.
+    """
 
     cpus: Share = 1.0
     gpus: Share = 0.0
@@ -19,7 +22,7 @@ class Resources(FrozenModel):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks of the executor of a sweep. `resources` and `ray_address` are of Ray alone."""
+    """What a person asks of the executor of a sweep. `ray_address` is of Ray alone."""
 
     workers: int | None = None
     resources: Resources | None = None

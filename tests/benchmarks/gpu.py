@@ -45,8 +45,8 @@ class Contender:
 
     @property
     def is_small(self) -> bool:
-        """Judge whether two cores are enough for it."""
-        return self.at_once <= 2 and not self.loaders
+        """Judge whether a rehearsal on two cores has time for it."""
+        return self.at_once <= 2 and not self.loaders and not self.settings
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ CONTENDERS = {
     "ours, fast": Contender(settings=FAST),
     "ours, adam": Contender(settings=ADAM),
     "ours, adam, fused": Contender(settings=ADAM | {"fused": True}),
-    "ours, eager, 4 at once": Contender(is_captured=False, at_once=4),
     "ours, 2 at once": Contender(at_once=2),
     "ours, 4 at once": Contender(at_once=4),
     "ours, 8 at once": Contender(at_once=8),

@@ -30,6 +30,14 @@ def test_what_is_said_is_in_the_definition_and_in_the_command_that_goes_on():
     ]
 
 
+def test_the_device_is_that_of_all_runs_and_one_that_is_not_here_is_refused():
+    definition = changed(device="cpu", fast=True)
+    assert (definition.base.device, definition.base.memory_format) == ("cpu", "channels_last")
+    assert Adjustments(device="cpu").words == ["--device", "cpu"]
+    with pytest.raises(BadInputError, match="device 'cuda:99' is not available"):
+        changed(device="cuda:99")
+
+
 @pytest.mark.parametrize(("count", "seeds"), [(1, (1,)), (2, (1, 2)), (5, (1, 2, 3, 4, 5))])
 def test_more_finals_are_on_the_seeds_after_the_declared_ones(count, seeds):
     assert changed(seeds=count).final_seeds == seeds

@@ -64,6 +64,14 @@ def study(project) -> Path:
     return folder / "my_study.py"
 
 
+def test_a_sweep_on_a_device_that_is_not_here_is_refused_before_anything_begins(study, harness):
+    study.write_text(study.read_text().replace('"threads": 1', '"threads": 1, "device": "cuda:99"'), encoding="utf-8")
+    refused = harness("sweep", str(study), "--executor", "inline")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("harness: device 'cuda:99' is not available")
+    assert not Path(".harness").exists()
+
+
 @pytest.fixture(autouse=True)
 def modules_as_they_were(monkeypatch):
     """What the command imports in this process does not stay."""

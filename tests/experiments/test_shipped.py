@@ -129,9 +129,12 @@ def test_a_wrong_declaration_is_refused_in_one_line_that_names_it(change, messag
 def test_a_slice_takes_a_cpu_for_each_thread_of_a_run_unless_its_file_says_otherwise():
     sweep = {"optimizers": ["sgd"], "budget": 2, "trial_epochs": 2, "final_seeds": [1], "final_epochs": 2}
     values = {"kind": "sweep", "shows": "", "cost": "", "result": "", "sweep": sweep | {"base": {"threads": 4}}}
-    assert catalog.parse("mine", values).slice_resources == Resources(cpus=4, gpus=0)
+    declared = catalog.parse("mine", values)
+    on_a_gpu = with_settings(declared.sweep.base, {"device": "cuda"})
+    assert declared.slice_resources(declared.sweep.base) == Resources(cpus=4, gpus=0)
+    assert declared.slice_resources(on_a_gpu) == Resources(cpus=4, gpus=1)
     values["resources"] = {"cpus": 0.5, "gpus": 0.25}
-    assert catalog.parse("mine", values).slice_resources == Resources(cpus=0.5, gpus=0.25)
+    assert catalog.parse("mine", values).slice_resources(on_a_gpu) == Resources(cpus=0.5, gpus=0.25)
     with pytest.raises(BadInputError, match=r"resources\.gpus -1: expected a number greater than or equal to 0"):
         catalog.parse("mine", values | {"resources": {"gpus": -1}})
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from harness.training.determinism import keep_freed_memory
-from studies.executors.local import LocalExecutor
+from studies.executors.local import LocalExecutor, begin_locally
+from studies.executors.resources import Asked, Resources
 
 pytestmark = pytest.mark.posix
 
@@ -54,6 +55,21 @@ def resident() -> int:
 
 def fail() -> None:
     raise ValueError("of the function")
+
+
+@pytest.mark.parametrize(
+    ("asked", "workers"),
+    [
+        (Asked(), os.cpu_count()),
+        (Asked(resources=Resources(cpus=2)), os.cpu_count()),
+        (Asked(resources=Resources(gpus=1)), 1),
+        (Asked(resources=Resources(gpus=0.25)), 4),
+        (Asked(resources=Resources(gpus=2)), 1),
+        (Asked(workers=3, resources=Resources(gpus=1)), 3),
+    ],
+)
+def test_there_is_a_worker_for_each_core_or_for_each_share_of_a_gpu(asked, workers):
+    assert begin_locally(asked)[1] == workers
 
 
 @pytest.fixture
