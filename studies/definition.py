@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, with_settings
+from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
 from harness.errors import BadInputError, unknown
 from studies.pruning import halving_rungs
 from studies.space import Range, Space, overlap, trial_config
@@ -242,9 +242,10 @@ class SweepDefinition(FrozenModel):
 
         Where rungs are within epochs, it is measured there at them alone: to a short trial each point is dear.
         """
-        config = trial_config(self.base, {**self.settings(name), **values}, self.trial_epochs, self.base.seed)
         within = tuple(rung for rung in self.pruned_at if rung % 1)
-        return with_settings(config, {"trajectory.points": within, "trajectory.every": 1}) if within else config
+        measured = {"trajectory.points": within, "trajectory.every": 1} if within else {}
+        settings = {**self.settings(name), **values, **measured}
+        return trial_config(self.base, settings, self.trial_epochs, self.base.seed)
 
     def images(self, name: str, epochs: float) -> int:
         """Return how many images so many epochs of that optimizer's trials are."""

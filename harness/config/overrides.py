@@ -39,11 +39,10 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
             if _is_of_another_kind(part, str(name), values[part].get("name")):
                 values[part] = _defaults(part, str(name))
     for key, value in settings.items():
-        keys = leaves("", values)  # as the settings before it left them
         part, _, leaf = key.partition(".")
-        own = ":" in str(keys.get(f"{part}.name")) and "." not in leaf  # its signature says what there is
-        if not own and not any(f"{known}.".startswith(f"{key}.") for known in keys):
-            raise unknown("setting", key, keys, "correct the key")
+        own = "." not in leaf and ":" in str(_found(values, f"{part}.name"))  # its signature says what there is
+        if not own and leaves("", _found(values, key)) == {}:
+            raise unknown("setting", key, leaves("", values), "correct the key")
         _set_leaf(values, key, value)
     return parse_config(values)
 
@@ -66,6 +65,18 @@ def _defaults(part: str, name: str) -> dict[str, Any]:
     if kind is not None:
         return kind().model_dump()
     return {"name": name} | (defaults(name, OWN[part].first_argument) if part in OWN and ":" in name else {})
+
+
+def _found(values: Any, key: str) -> Any:  # noqa: ANN401
+    """Return what a dotted key of nested values names; an empty mapping where it names nothing."""
+    for name in key.split("."):
+        if isinstance(values, Mapping) and name in values:
+            values = values[name]
+        elif isinstance(values, list | tuple) and name.isdecimal() and int(name) < len(values):
+            values = values[int(name)]
+        else:
+            return {}
+    return values
 
 
 def _set_leaf(values: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
