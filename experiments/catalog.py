@@ -1,4 +1,4 @@
-"""The declared experiments by name: a TOML file of this package, or a user's Python file, as a typed definition."""
+"""The declared experiments: those of this package by name, or a user's TOML or Python file, as typed definitions."""
 
 import contextlib
 import importlib
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
 
-from experiments.declared import names, read
+from experiments.declared import is_file, names, read, read_file
 from experiments.spaces import with_default_spaces
 from harness.config import FrozenModel, RunConfig, refused, validated
 from harness.config.imports import hidden_folder, in_one_line, place
@@ -60,21 +60,53 @@ Experiment = RunExperiment | SweepExperiment
 
 
 def load(name: str) -> Experiment:
-    """The definition of that name, or of a user's Python file.
+    """The definition of that name, or of a user's TOML or Python file.
 
     Raises:
         BadInputError: no such experiment, or a field of it is wrong.
     """
-    if name.endswith(".py"):
-        return _load_file(Path(name))
+    if is_file(name):
+        path = Path(name)
+        if not path.is_file():
+            kind = "TOML" if path.suffix == ".toml" else "Python"
+            raise BadInputError(
+                "experiment", name, "is not there", expected=f"a {kind} file", next_step="correct its path"
+            )
+        require_name(path)
+        sys.path.append(str(path.resolve().parent))  # a user's own parts are looked for beside their file
+        return _load_python(path) if path.suffix == ".py" else parse(name, read_file(path))
     if name not in names():
-        raise unknown("experiment", name, names(), "choose one of these; a file of your own ends with .py")
+        raise unknown("experiment", name, names(), "choose one of these; a file of your own ends with .toml or .py")
     return parse(name, read(name))
+
+
+def require_name(path: Path) -> None:
+    """Refuse a file whose experiment would be called as a declared one is, or that Python could not import.
+
+    Raises:
+        BadInputError: it is refused.
+    """
+    if path.stem in names():
+        raise BadInputError(
+            "experiment",
+            str(path),
+            "is called as a declared one is",
+            expected="a name of its own",
+            next_step="rename the file",
+        )
+    if path.suffix == ".py" and "." in path.stem:
+        raise BadInputError(
+            "experiment",
+            str(path),
+            "has a dot in its name, which Python takes for a folder's",
+            expected="letters, digits and underscores",
+            next_step=f"rename the file to {path.stem.replace('.', '_')}.py",
+        )
 
 
 def title(name: str) -> str:
     """What an experiment is called in MLflow: a file by its name."""
-    return Path(name).stem if name.endswith(".py") else name
+    return Path(name).stem if is_file(name) else name
 
 
 def load_run(name: str) -> RunConfig:
@@ -113,7 +145,7 @@ def parse(name: str, values: dict[str, Any]) -> Experiment:
         raise error.within(f"experiment {name!r}") from None
 
 
-def _load_file(path: Path) -> Experiment:
+def _load_python(path: Path) -> Experiment:
     """What a Python file calls `sweep`, a `SweepDefinition`, or `run`, a `RunConfig`."""
     module = _import_file(path)
     sweep, run = getattr(module, "sweep", None), getattr(module, "run", None)
@@ -133,27 +165,6 @@ def _load_file(path: Path) -> Experiment:
 
 def _import_file(path: Path) -> ModuleType:
     """Import a file as the module that its workers, and a run that goes on, find again by its name."""
-    if not path.is_file():
-        raise BadInputError(
-            "experiment", str(path), "is not there", expected="a Python file", next_step="correct its path"
-        )
-    if path.stem in names():
-        raise BadInputError(
-            "experiment",
-            str(path),
-            "is called as a declared one is",
-            expected="a name of its own",
-            next_step="rename the file",
-        )
-    if "." in path.stem:
-        raise BadInputError(
-            "experiment",
-            str(path),
-            "has a dot in its name, which Python takes for a folder's",
-            expected="letters, digits and underscores",
-            next_step=f"rename the file to {path.stem.replace('.', '_')}.py",
-        )
-    sys.path.append(str(path.resolve().parent))
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(path.stem)

@@ -1,10 +1,12 @@
-"""Which experiments are declared, and what each says of itself, from their TOML files alone.
+"""Which experiments are declared, and what each says of itself, from their files alone.
 
-Nothing is checked and no config is made: that takes the greater part of a second, which a list need not wait for.
+Nothing is checked, imported or run: that takes the greater part of a second, which a list need not wait for.
 """
 
+import ast
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import BadInputError
@@ -32,16 +34,77 @@ def read(name: str) -> dict[str, Any]:
     Raises:
         BadInputError: it is no TOML.
     """
-    text = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8")
+    return _parsed(name, (files("experiments") / f"{name}.toml").read_bytes())
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the values of a user's TOML file.
+
+    Raises:
+        BadInputError: it can't be read, or is no TOML.
+    """
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return _parsed(str(path), path.read_bytes())
+    except OSError as error:
+        raise BadInputError("experiment", str(path), f"can't be read ({error.strerror})") from None
+
+
+def is_file(name: str) -> bool:
+    """Judge whether an experiment is named as a user's file is."""
+    return name.endswith((".toml", ".py"))
+
+
+def describe(name: str) -> Description:
+    """Return what that experiment says of itself."""
+    return _description(read(name))
+
+
+def in_folder(folder: Path) -> dict[str, Description]:
+    """Return what each experiment among the files of a folder says of itself, by its path.
+
+    Raises:
+        BadInputError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise BadInputError("folder", str(folder), "is not there", next_step="correct its path")
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".toml":
+            values = read_file(path)
+            if values.get("kind") in ("run", "sweep"):
+                found[str(path)] = _description(values)
+        elif path.suffix == ".py" and (described := _described_study(path)):
+            found[str(path)] = described
+    return found
+
+
+def _parsed(name: str, content: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except ValueError as error:  # no TOML, or no UTF-8
         raise BadInputError(
             "experiment", name, f"can't be read ({error})", expected="TOML", next_step="correct its file"
         ) from None
 
 
-def describe(name: str) -> Description:
-    """Return what that experiment says of itself."""
-    values = read(name)
+def _description(values: dict[str, Any]) -> Description:
     return Description(*(str(values.get(field, "")) for field in Description._fields))
+
+
+def _described_study(path: Path) -> Description | None:
+    """Return what a Python file says of itself that gives `sweep` or `run` a value; None of any other."""
+    try:
+        module = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    assigned = {
+        target.id
+        for statement in module.body
+        for target in (
+            statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        )
+        if isinstance(target, ast.Name)
+    }
+    kind = next((kind for kind in ("sweep", "run") if kind in assigned), None)
+    shows = (ast.get_docstring(module) or "").partition("\n")[0]
+    return Description(kind, shows, "", "") if kind else None

@@ -60,11 +60,15 @@ OWN_SWEEP = "tests/experiments/test_own_files.py::test_the_readmes_study_is_plan
 AS_A_MODULE = (
     "tests/experiments/test_names.py::test_python_m_harness_is_the_command_whatever_the_folders_files_are_called"
 )
+FILE_OF_MY_OWN = "tests/experiments/test_own_files.py::test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder"
+TOML_OF_MY_OWN = "tests/experiments/test_own_files.py::test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it"
 ELSEWHERE = {  # which commands: the test or script that runs them
     r"python -m harness": AS_A_MODULE,
     r"harness ui": UI,
     r"harness run": OWN_RUN,
     r"harness sweep \./my_study\.py": OWN_SWEEP,
+    r"harness (new .*|list FOLDER)": FILE_OF_MY_OWN,
+    r"harness sweep (mine\.toml|.* --(save|name) .*)": TOML_OF_MY_OWN,
     r"harness sweep optimizers --executor ray .*": CLUSTER,
     r"(pip install optimizer-harness\[system\]|export MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=true)": SYSTEM,
     r"pip wheel --no-deps \.": WHEEL,

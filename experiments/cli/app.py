@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from experiments.cli import inspect, run, serve, sweep
+from experiments.cli import inspect, new, run, serve, sweep
 from experiments.cli.options import FLAG
 from experiments.cli.prose import say
 from experiments.cli.steps import flags_of, with_flags
@@ -59,6 +59,7 @@ app.command("list")(inspect.list_experiments)
 app.command(cls=WithConfigKeys)(run.run)
 for command in (
     sweep.sweep,
+    new.new,
     inspect.status,
     inspect.leaderboard,
     inspect.compare,

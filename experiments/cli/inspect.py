@@ -13,11 +13,18 @@ from harness.errors import BadInputError, unknown
 FORMATS = ("csv", "parquet", "json")
 
 
-def list_experiments(as_json: Json = False) -> None:
-    """The declared experiments, a line each with kind, cost and what it shows."""
+def list_experiments(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="One with files of your own, instead of the declared.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The declared experiments, or those of a folder, a line each with kind, cost and what it shows."""
     from experiments import declared
 
-    experiments = {name: declared.describe(name) for name in declared.names()}
+    experiments = (
+        declared.in_folder(folder) if folder else {name: declared.describe(name) for name in declared.names()}
+    )
     if as_json:
         print_json([{"name": name} | each._asdict() for name, each in experiments.items()])
         return

@@ -49,7 +49,8 @@ Limit = Annotated[
 RunArgument = Annotated[
     str | None,
     typer.Argument(
-        autocompletion=_declared_runs, help="A declared run, as `harness list` shows them, or your Python file."
+        autocompletion=_declared_runs,
+        help="A declared run, as `harness list` shows them, or a TOML or Python file of your own.",
     ),
 ]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="0 to 2**64 - 1.")]
@@ -65,8 +66,30 @@ SweepArgument = Annotated[
     str,
     typer.Argument(
         autocompletion=_declared_sweeps,
-        help="A declared sweep, as `harness list` shows them, or your Python file.",
+        help="A declared sweep, as `harness list` shows them, or a TOML or Python file of your own.",
     ),
+]
+OptimizersOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="In place of the declared ones: adam,sgd or module:Class, between commas."),
+]
+SweepSetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Of every run, instead of being searched; as often as you like."),
+]
+SearchOption = Annotated[
+    list[str] | None,
+    typer.Option("--search", metavar="KEY=RANGE", help="log(1e-5, 1e-1), uniform(0, 0.5) or [32, 64]."),
+]
+SweepEpochsOption = Annotated[
+    int | None, typer.Option("--epochs", min=1, metavar="N", help="Of each trial that is not pruned, and each final.")
+]
+BudgetOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Epochs of all trials of an optimizer together.")
+]
+NameOption = Annotated[str | None, typer.Option(metavar="NAME", help="What the sweep is called in MLflow.")]
+SaveOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.toml", help="Write what results as a declared sweep's file.")
 ]
 TrialsOption = Annotated[
     int | None,

@@ -1,14 +1,16 @@
-"""From what a person says to a run config: --set, --seed, --epochs, --device and --fast."""
+"""From the options of the command line to settings, spaces and a run's config: --set, --search, --seed, --device."""
 
 import ast
 import json
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import BadInputError
 
 if TYPE_CHECKING:
     from harness.config import RunConfig
+    from studies.space import Dimension
 
 
 def resolve_config(
@@ -19,7 +21,7 @@ def resolve_config(
     from harness.config import with_settings
 
     base = catalog.load_run(experiment)
-    texts = dict(_split_setting(setting) for setting in settings)
+    texts = _by_key("--set", settings, "optimizer.lr=0.1")
     texts |= {key: text for key, text in (("seed", seed), ("epochs", epochs)) if text is not None}
     values = _parse_settings(base, texts)
     config = with_settings(base, values | ({} if "device" in values else {"device": "cpu"}))
@@ -30,11 +32,33 @@ def resolve_config(
     return with_settings(config, {"device": resolved} | profile)
 
 
-def _split_setting(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise BadInputError("--set", text, "has no '='", expected="KEY=VALUE, such as --set optimizer.lr=0.1")
-    return key, value
+def names_of(text: str | None) -> tuple[str, ...]:
+    """Return the names that a text has between its commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def settings_of(base: "RunConfig", settings: Iterable[str]) -> dict[str, Any]:
+    """Return the values that are set, by config key."""
+    return _parse_settings(base, _by_key("--set", settings, "model.dropout.0=0.2"))
+
+
+def searched_of(searched: Iterable[str]) -> "dict[str, Dimension]":
+    """Return the ranges and choices that are to be searched, by config key."""
+    from studies.notation import parse_dimension
+
+    texts = _by_key("--search", searched, "'optimizer.weight_decay=log(1e-5, 1e-1)'")
+    return {key: parse_dimension(text) for key, text in texts.items()}
+
+
+def _by_key(option: str, texts: Iterable[str], example: str) -> dict[str, str]:
+    """Return what each text says of a key, by the key."""
+    found = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise BadInputError(option, text, "has no '='", expected=f"KEY=VALUE, such as {option} {example}")
+        found[key] = value
+    return found
 
 
 def _parse_settings(base: "RunConfig", texts: dict[str, str]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import signal
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli.adjusting import Adjustments, adjusted, seconds_of
+from experiments.adjusting import Adjustments, adjusted, name_of, redeclared, seconds_of
 from experiments.cli.options import (
     Asynchronous,
+    BudgetOption,
     DataDir,
     DryRun,
     ExecutorOption,
@@ -18,21 +19,28 @@ from experiments.cli.options import (
     Fresh,
     Json,
     MarginOption,
+    NameOption,
     NoPruning,
+    OptimizersOption,
     Quiet,
     RayAddress,
     ReplicatesOption,
     SamplerOption,
+    SaveOption,
+    SearchOption,
     SeedsOption,
     SliceSeconds,
     StorageOption,
     SweepArgument,
     SweepDeviceOption,
+    SweepEpochsOption,
+    SweepSetOption,
     TrialsOption,
     UntilOption,
     Workers,
 )
 from experiments.cli.prose import print_json, say
+from experiments.cli.settings import names_of, searched_of, settings_of
 from harness.errors import HarnessError, SweepStopped, WorkFailedError
 from harness.pace import SLICE_SECONDS
 
@@ -49,6 +57,11 @@ if TYPE_CHECKING:
 
 def sweep(
     experiment: SweepArgument,
+    optimizers: OptimizersOption = None,
+    settings: SweepSetOption = None,
+    search: SearchOption = None,
+    epochs: SweepEpochsOption = None,
+    budget: BudgetOption = None,
     trials: TrialsOption = None,
     seeds: SeedsOption = None,
     replicates: ReplicatesOption = None,
@@ -60,6 +73,8 @@ def sweep(
     asynchronous: Asynchronous = False,
     device: SweepDeviceOption = None,
     fast: Fast = False,
+    name: NameOption = None,
+    save: SaveOption = None,
     workers: Workers = None,
     slice_seconds: SliceSeconds = SLICE_SECONDS,
     executor: ExecutorOption = "local",
@@ -76,19 +91,31 @@ def sweep(
     The same command goes on where an earlier one stopped.
     """
     from experiments import catalog
+    from experiments.saving import save_sweep
     from harness.training.devices import resolve_device
     from studies.executors.pool import open_pool
 
     declared = catalog.load_sweep(experiment)
-    said = Adjustments(trials, seeds, replicates, margin, until, sampler, no_pruning, asynchronous, device, fast)
+    said = Adjustments(
+        names_of(optimizers),
+        settings_of(declared.sweep.base, settings or ()),
+        searched_of(search or ()),
+        *(epochs, budget, trials, seeds, replicates, margin, until, sampler, no_pruning, asynchronous, device),
+        *(fast, name),
+    )
     seconds = None if deadline is None else seconds_of(deadline)
-    definition = adjusted(declared.sweep, said)
+    structure = redeclared(declared.sweep, said)
+    definition = adjusted(structure, said)
+    name = name_of(catalog.title(experiment), declared.sweep, structure, said)
     if executor != "ray":  # whose nodes may have what this machine lacks
         resolve_device(definition.base.device)
+    if save is not None:
+        save_sweep(save, declared, definition)
+        say(f"harness: declared in {save}", err=True)
     resources = declared.slice_resources(definition.base)
     workplace = functools.partial(open_pool, executor, workers, data_dir, resources, ray_address, slice_seconds)
     if dry_run:
-        _print_plan(catalog.title(experiment), definition, workplace, as_json)
+        _print_plan(name, definition, workplace, as_json)
         return
     if until is not None:
         _say_how_long(definition, workplace)
@@ -96,9 +123,7 @@ def sweep(
     stop = Event()
     with _deadline(seconds, stop) as passed:
         try:
-            sweep_id = _run(
-                catalog.title(experiment), definition, workplace, fresh, storage, command, quiet, stop
-            ).sweep_id
+            sweep_id = _run(name, definition, workplace, fresh, storage, command, quiet, stop).sweep_id
         except SweepStopped as stopped:
             _report(stopped.sweep_id, quiet, as_json)
             if passed.is_set():

@@ -77,7 +77,7 @@ def print_experiments(experiments: Mapping[str, "Description"]) -> None:
     console = wide_console()
     if not console.is_terminal:
         for name, each in experiments.items():
-            console.print(f"{name:<16} {each.kind:<6} {each.cost}: {each.shows}")
+            console.print(f"{name:<16} {each.kind:<6} {f'{each.cost}: ' if each.cost else ''}{each.shows}")
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, each in experiments.items():

@@ -1,13 +1,19 @@
-"""What a command says of a declared sweep: more finals or replicates, a margin, a deadline."""
+"""What a person says of a declared sweep: optimizers, settings, spaces, finals, replicates, a margin, a deadline."""
 
 import json
 import signal
 
 import pytest
 
-from experiments.cli.adjusting import Adjustments, adjusted, seconds_of
+from experiments import catalog
+from experiments.adjusting import Adjustments, adjusted, name_of, redeclared, seconds_of
+from experiments.saving import save_sweep
+from experiments.spaces import SHARED, SPACES
 from harness.errors import BadInputError
+from studies.space import Choice, Range
 from tests import tiny
+
+DECAY = Range(low=1e-5, high=1e-1, log=True)
 
 
 def changed(**said):
@@ -36,6 +42,113 @@ def test_the_device_is_that_of_all_runs_and_one_that_is_not_here_is_refused():
     assert Adjustments(device="cpu").words == ["--device", "cpu"]
     with pytest.raises(BadInputError, match="device 'cuda:99' is not available"):
         changed(device="cuda:99")
+
+
+def test_other_optimizers_have_their_default_spaces_beside_what_was_declared():
+    declared = tiny.definition()
+    now = redeclared(declared, Adjustments(optimizers=("adam", "rmsprop", "pytorch_optimizer:Lion")))
+    assert now.optimizers == ("adam", "rmsprop", "pytorch_optimizer:Lion")
+    assert now.spaces["adam"] == declared.spaces["adam"]
+    assert now.spaces["rmsprop"] == SPACES["rmsprop"]
+    assert now.spaces["pytorch_optimizer:Lion"]["optimizer.lr"].start == 1e-4
+    assert "sgd" not in now.spaces
+    assert now.space == declared.space
+
+
+def test_what_is_set_is_of_every_run_and_is_searched_no_more():
+    declared = catalog.load_sweep("smoke").sweep
+    settings = {"batch_size": 64, "model.dropout": [0.0, 0.1], "optimizer.weight_decay": 1e-4}
+    now = redeclared(declared, Adjustments(settings=settings))
+    assert now.space.keys() == SHARED.keys() - {"batch_size", "model.dropout.0", "model.dropout.1"}
+    for name in declared.optimizers:
+        config = now.example(name)
+        assert (config.batch_size, config.model.dropout, config.optimizer.weight_decay) == (64, (0.0, 0.1), 1e-4)
+        assert config.optimizer.name == name
+
+
+def test_a_setting_of_the_optimizers_is_of_variants_too():
+    variants = catalog.load_sweep("activations").sweep
+    now = redeclared(variants, Adjustments(settings={"optimizer.eps": 1e-4}))
+    assert {now.example(name).optimizer.eps for name in now.optimizers} == {1e-4}
+    assert [now.example(name).model.activation for name in now.optimizers] == list(now.optimizers)
+
+
+def test_what_is_searched_is_so_in_the_study_of_every_optimizer():
+    searched = {"optimizer.weight_decay": DECAY, "model.dropout.0": Choice(choices=(0.0, 0.3))}
+    now = redeclared(tiny.definition(), Adjustments(search=searched))
+    for name in now.optimizers:
+        assert now.searched(name)["optimizer.weight_decay"] == DECAY
+        assert now.searched(name)["model.dropout.0"] == Choice(choices=(0.0, 0.3))
+        assert "optimizer.lr" in now.searched(name)
+
+
+def test_of_another_network_none_of_the_old_ones_fields_is_searched():
+    declared = catalog.load_sweep("smoke").sweep
+    model = {"model.name": "tests.own.shapes:Small", "model.width": 4}
+    now = redeclared(declared, Adjustments(settings=model, search={"model.classes": Choice(choices=(10, 11))}))
+    assert [key for key in now.space if key.startswith("model.")] == ["model.classes"]
+
+
+def test_epochs_are_of_trials_and_finals_and_the_budget_pays_as_many_trials():
+    now = redeclared(tiny.definition(), Adjustments(epochs=4))
+    assert (now.trial_epochs, now.final_epochs, now.budget) == (4, 4, 16)
+    assert adjusted(now, Adjustments(budget=12)).budget == 12
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"search": {"optimizer.lr": DECAY}, "settings": {"optimizer.lr": 0.1}}, "search 'optimizer.lr' is set too"),
+        ({"optimizers": ("adm",)}, "did you mean 'adam'"),
+        ({"settings": {"batch_sise": 1}}, "setting 'batch_sise' is unknown"),
+        ({"search": {"epochs": DECAY}}, "epochs can't be searched"),
+        ({"search": {"optimizer.betas.0": DECAY}}, "space of 'sgd': setting 'optimizer.betas.0' is unknown"),
+        ({"budget": 4, "trials": 2}, "budget 4 beside"),
+    ],
+)
+def test_what_contradicts_itself_or_is_unknown_is_refused_in_one_line(said, message):
+    with pytest.raises(BadInputError) as caught:
+        adjusted(redeclared(tiny.definition(), Adjustments(**said)), Adjustments(**said))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_same_words_name_the_same_sweep_and_other_words_another():
+    def named(**said):
+        adjustments = Adjustments(**said)
+        return name_of("tiny", tiny.definition(), redeclared(tiny.definition(), adjustments), adjustments)
+
+    one = {"settings": {"batch_size": 64}}
+    assert named() == named(seeds=5, replicates=3) == "tiny"
+    assert named(**one) == named(**one, seeds=5) != named(settings={"batch_size": 32})
+    assert named(**one).startswith("tiny-")
+    assert named(**one, name="mine") == "mine"
+
+
+def test_the_words_say_it_again():
+    said = Adjustments(
+        optimizers=("adam", "sgd"), settings={"model.dropout": [0, 0.1]}, search={"optimizer.lr": DECAY}, name="mine"
+    )
+    assert said.words == [
+        "--optimizers=adam,sgd",
+        *("--set", "model.dropout=[0, 0.1]", "--search", "optimizer.lr=log(1e-05, 0.1)", "--name", "mine"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["smoke", "optimizers", "activations", "null"])
+def test_what_is_saved_declares_the_same_sweep(name, tmp_path):
+    declared = catalog.load_sweep(name)
+    said = Adjustments(settings={"batch_size": 64}, search={"optimizer.weight_decay": DECAY}, margin=0.1)
+    definition = adjusted(redeclared(declared.sweep, said), said)
+    path = tmp_path / "mine.toml"
+    save_sweep(path, declared, definition)
+    assert catalog.load_sweep(str(path)).sweep == definition
+    with pytest.raises(BadInputError, match="is there already"):
+        save_sweep(path, declared, definition)
+    with pytest.raises(BadInputError, match=r"ends with \.toml"):
+        save_sweep(tmp_path / "mine.json", declared, definition)
+    with pytest.raises(BadInputError, match="can't be written"):
+        save_sweep(tmp_path / "none" / "mine.toml", declared, definition)
 
 
 @pytest.mark.parametrize(("count", "seeds"), [(1, (1,)), (2, (1, 2)), (5, (1, 2, 3, 4, 5))])

@@ -1,5 +1,6 @@
 """A user's experiment is a Python file outside the project, with parts of their own that our workers find."""
 
+import json
 import re
 import shutil
 import sys
@@ -188,3 +189,58 @@ def test_a_file_that_is_no_experiment_is_refused_in_one_line(harness, study, nam
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
     if Path("mlflow.db").exists():
         assert not connect(tracking_uri()).search_experiments(filter_string="name = 'broken'")
+
+
+def test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it(study, harness, harness_json, monkeypatch):
+    path = study.with_name("mine.toml")
+    assert harness("new", str(path)).returncode == 0
+    refused = harness("new", str(path))
+    assert (refused.returncode, "is there already" in refused.stderr) == (2, True)
+    own = {"dataset.name": "shapes:bars", "dataset.train_size": 240, "dataset.validation_size": 80}
+    own |= {"dataset.test_size": 80, "model.name": "shapes:Small", "batch_size": 32}
+    settings = [word for key, value in own.items() for word in ("--set", f"{key}={value}")]
+    asked = ("--optimizers", "adam,shapes:SignDescent", "--search", "model.width=[8, 16]", "--budget", "2")
+    saved = study.with_name("saved.toml")
+    planned = harness_json("sweep", str(path), *settings, *asked, "--save", str(saved), "--dry-run")
+    assert planned["optimizers"] == ["adam", "shapes:SignDescent"]
+    assert planned["base"]["dataset"]["name"] == "shapes:bars"
+    assert planned["space"]["model.width"]["choices"] == [8, 16]
+    again = harness_json("sweep", str(saved), "--dry-run")
+    assert {**again, "seconds": 0} == {**planned, "seconds": 0}
+
+
+def test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder(study, harness, harness_json):
+    folder = study.parent
+    assert harness("new", str(folder / "my_new.py")).returncode == 0
+    assert harness("new", str(folder / "mine.toml")).returncode == 0
+    (folder / "pyproject.toml").write_text("[project]\nname = 'no experiment'\n")
+    listed = harness_json("list", str(folder))
+    assert [(Path(each["name"]).name, each["kind"]) for each in listed] == [
+        ("mine.toml", "sweep"),
+        ("my_new.py", "sweep"),
+        ("my_study.py", "sweep"),
+    ]
+    with one_figure():
+        ended = harness("sweep", str(folder / "my_new.py"), "--executor", "inline", "--trials", "2", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["outcome"] == "completed"
+    sys.modules.pop("my_new")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("new", "mine.json"), "file 'mine.json': expected a name that ends with .toml or .py"),
+        (("new", "smoke.toml"), "experiment 'smoke.toml' is called as a declared one is"),
+        (("new", "none/mine.toml"), "file 'none/mine.toml' can't be written"),
+        (("sweep", "none.toml"), "experiment 'none.toml' is not there: expected a TOML file"),
+        (("list", "none"), "folder 'none' is not there"),
+        (("sweep", "smoke", "--set", "batch_size"), "--set 'batch_size' has no '='"),
+        (("sweep", "smoke", "--search", "batch_size=32"), "search '32': expected a range or a choice"),
+    ],
+)
+def test_what_is_no_experiment_is_refused_by_name(project, harness, arguments, message):
+    refused = harness(*arguments)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"harness: {message}")
+    assert list(Path().iterdir()) == [] or not Path("mine.toml").exists()

@@ -1,0 +1,200 @@
+"""What a person says of a declared sweep in place of its file: settings, spaces, budget, finals, device."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import BadInputError
+
+if TYPE_CHECKING:
+    from harness.config import RunConfig
+    from studies.definition import SweepDefinition
+    from studies.space import Dimension, Space
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+UNTIL_LOOKS = (1, 2, 4)  # of `--until`: times the declared number of replicates, or `UNTIL_FINALS`
+UNTIL_FINALS = 8
+OPTIMIZER = "optimizer."
+
+
+@dataclass(frozen=True)
+class Adjustments:
+    """What decides what a sweep does, as a person says it; what is empty, None or False leaves it as declared.
+
+    `settings` are of every run, by config key, and `search` of every optimizer's space. `budget` is in epochs,
+    `trials` says it in whole trials. `epochs` are those of a trial and of a final.
+    """
+
+    optimizers: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, "Dimension"] = field(default_factory=dict)
+    epochs: int | None = None
+    budget: int | None = None
+    trials: int | None = None
+    seeds: int | None = None
+    replicates: int | None = None
+    margin: float | None = None
+    until: float | None = None
+    sampler: str | None = None
+    no_pruning: bool = False
+    asynchronous: bool = False
+    device: str | None = None
+    fast: bool = False
+    name: str | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """The options of the command line that say it again."""
+        from studies.notation import written
+
+        words = [f"--optimizers={','.join(self.optimizers)}"] if self.optimizers else []
+        for key, value in self.settings.items():
+            words += ["--set", f"{key}={json.dumps(value)}"]
+        for key, dimension in self.search.items():
+            words += ["--search", f"{key}={written(dimension)}"]
+        said = {OPTIONS.get(each.name, each.name): getattr(self, each.name) for each in fields(self)[3:]}
+        said = {name: value for name, value in said.items() if value is not None and value is not False}
+        return words + [
+            word for name, value in said.items() for word in (f"--{name}", *([] if value is True else [str(value)]))
+        ]
+
+
+OPTIONS = {"no_pruning": "no-pruning", "asynchronous": "async"}
+
+
+def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefinition":
+    """Return the declared definition with the optimizers, settings, spaces and epochs that are said instead.
+
+    What is set is not searched, and what is searched is not set. An optimizer that is named anew has its default
+    space.
+
+    Raises:
+        BadInputError: what results is refused.
+    """
+    from experiments.spaces import with_default_spaces
+    from harness.config import validated, with_settings
+    from studies.definition import SweepDefinition
+
+    if not (said.optimizers or said.settings or said.search or said.epochs):
+        return definition
+    if both := said.settings.keys() & said.search.keys():
+        raise BadInputError("search", min(both), "is set too", expected="one of the two", next_step="leave one out")
+    values: dict[str, Any] = {name: getattr(definition, name) for name in SweepDefinition.model_fields}
+    names = said.optimizers or definition.optimizers
+    of_optimizers = {key: value for key, value in said.settings.items() if key.startswith(OPTIMIZER)}
+    of_all = {key: value for key, value in said.settings.items() if key not in of_optimizers}
+    values["optimizers"] = names
+    values["base"] = with_settings(definition.base, of_all)
+    values["variants"] = {
+        name: definition.settings(name) | of_optimizers
+        for name in names
+        if name in definition.variants or of_optimizers
+    }
+    values["spaces"] = {name: space for name, space in definition.spaces.items() if name in names}
+    values = with_default_spaces(values)
+    gone = [*said.settings, *said.search, *(["model"] if "model.name" in said.settings else [])]
+    values["space"] = _without(values["space"], gone) | _searched(said, of_optimizers=False)
+    values["spaces"] = {
+        name: _without(space, gone) | _searched(said, of_optimizers=True) for name, space in values["spaces"].items()
+    }
+    if said.epochs is not None:
+        values |= {"trial_epochs": said.epochs, "final_epochs": said.epochs}
+        values["budget"] = definition.trials * said.epochs
+    return validated(SweepDefinition, values)
+
+
+def name_of(title: str, declared: "SweepDefinition", now: "SweepDefinition", said: Adjustments) -> str:
+    """Return what a sweep is called: as said, or as declared; what is redeclared has a name of its own.
+
+    So the same words go on with the same sweep, and other words are another one.
+    """
+    from harness.config import config_hash
+
+    return said.name or (title if now == declared else f"{title}-{config_hash(now)[:6]}")
+
+
+def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefinition":
+    """Return the definition with the budget, finals, replicates, margin, sampler and device that are said instead.
+
+    Raises:
+        BadInputError: what results is refused.
+    """
+    from harness.config import validated
+    from studies.definition import SweepDefinition
+
+    if said.budget is not None and said.trials is not None:
+        raise BadInputError("budget", said.budget, "beside `trials`", expected="one of the two")
+    values: dict[str, Any] = {
+        "budget": said.budget if said.trials is None else said.trials * definition.trial_epochs,
+        "final_seeds": None
+        if said.seeds is None
+        else _seeds(definition.final_seeds, said.seeds, definition.base.seed),
+        "replicates": said.replicates,
+        "margin": said.until if said.until is not None else said.margin,
+        "sampler": said.sampler,
+        "pruning": False if said.no_pruning else None,
+        "asynchronous": said.asynchronous or None,
+    }
+    values = {key: value for key, value in values.items() if value is not None}
+    values["base"] = _on_its_device(definition.base, said)
+    values |= _looks(definition, values, said.until is not None)
+    return validated(SweepDefinition, definition.model_dump() | values)
+
+
+def _on_its_device(base: "RunConfig", said: Adjustments) -> "RunConfig":
+    """Return the base on the device that is said, with that device's fast profile where it is asked for."""
+    if said.device is None and not said.fast:
+        return base
+    from harness.config import with_settings
+    from harness.training.devices import fast_settings, resolve_device
+
+    device = base.device if said.device is None else resolve_device(said.device)
+    return with_settings(base, {"device": device} | (fast_settings(device) if said.fast else {}))
+
+
+def _without(space: "Space", keys: list[str]) -> "Space":
+    """Return the space without what overlaps one of the keys."""
+    from studies.space import overlap
+
+    return {key: each for key, each in space.items() if not any(overlap(key, other) for other in keys)}
+
+
+def _searched(said: Adjustments, *, of_optimizers: bool) -> "Space":
+    """Return what is said to be searched of the optimizers, or of all else."""
+    return {key: each for key, each in said.search.items() if key.startswith(OPTIMIZER) == of_optimizers}
+
+
+def _seeds(declared: tuple[int, ...], count: int, tuning: int) -> tuple[int, ...]:
+    """Return so many of the declared seeds, and those after them."""
+    more = (seed for seed in range(max(declared) + 1, max(declared) + count + 2) if seed != tuning)
+    return (*declared, *more)[:count]
+
+
+def _looks(definition: "SweepDefinition", values: dict[str, Any], until: bool) -> dict[str, Any]:
+    """Return at which numbers verdicts are taken, where the number of finals or replicates is another."""
+    replicates = values.get("replicates", definition.replicates)
+    seeds = values.get("final_seeds", definition.final_seeds)
+    if until and replicates > 1:
+        looks = tuple(times * replicates for times in UNTIL_LOOKS)
+        return {"looks": looks, "replicates": looks[-1]}
+    if until:
+        looks = tuple(times * UNTIL_FINALS for times in UNTIL_LOOKS)
+        return {"looks": looks, "final_seeds": _seeds(seeds, looks[-1], definition.base.seed)}
+    most = replicates if replicates > 1 else len(seeds)
+    if most == definition.looks_at[-1] or definition.looks is None:
+        return {}
+    return {"looks": tuple(sorted({*(look for look in definition.looks if look < most), most}))}
+
+
+def seconds_of(text: str) -> float:
+    """Return a duration such as 90s, 10m or 1.5h in seconds.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if found is None or not float(found[1]):
+        raise BadInputError("for", text, expected="a duration such as 90s, 10m or 1.5h")
+    return float(found[1]) * SECONDS[found[2]]
