@@ -33,5 +33,5 @@ def _draw(data: pd.DataFrame, width: Width) -> Drawn:
             interval(drawn, axis, row, (float(each.low), float(each.high)), COLOURS[0])
     rows(axis, data["source"].tolist())
     axis.set_xlim(0, None)
-    axis.set_xlabel("standard deviation (points of test accuracy)")
+    axis.set_xlabel("standard deviation (points)")
     return drawn
