@@ -158,6 +158,52 @@ class AdamaxConfig(TorchOptimizerConfig):
     weight_decay: NonNegative = 0.0
 
 
+class AdafactorConfig(TorchOptimizerConfig):
+    """`torch.optim.Adafactor` (Shazeer and Stern 2018), without its first moment.
+
+    The step is relative to the size of the weights; `lr` is its largest. `d`: where updates are clipped.
+    """
+
+    torch_class: ClassVar[str] = "Adafactor"
+    fixed: ClassVar[Mapping[str, Any]] = {"eps": (None, 1e-3)}  # torch's own; None: that of the weights' type
+
+    name: Literal["adafactor"] = "adafactor"
+    lr: LearningRate = 1e-2
+    beta2_decay: Annotated[float, Field(le=0)] = -0.8
+    d: Annotated[float, Field(ge=1)] = 1.0
+    weight_decay: NonNegative = 0.0
+
+
+class ASGDConfig(TorchOptimizerConfig):
+    """`torch.optim.ASGD` (Polyak and Juditsky 1992), whose weights themselves are measured, not their average.
+
+    The rate falls as (1 + `lambd` `lr` step)^-`alpha`; the average begins after `t0` steps.
+    """
+
+    torch_class: ClassVar[str] = "ASGD"
+
+    name: Literal["asgd"] = "asgd"
+    lr: LearningRate = 1e-2
+    lambd: NonNegative = 1e-4
+    alpha: NonNegative = 0.75
+    t0: NonNegative = 1e6
+    weight_decay: NonNegative = 0.0
+
+
+class RpropConfig(TorchOptimizerConfig):
+    """`torch.optim.Rprop` (Riedmiller and Braun 1993), made for gradients of the whole data.
+
+    `lr` is each weight's first step; `etas` shrink and grow it, within `step_sizes`.
+    """
+
+    torch_class: ClassVar[str] = "Rprop"
+
+    name: Literal["rprop"] = "rprop"
+    lr: LearningRate = 1e-2
+    etas: tuple[Annotated[float, Field(gt=0, lt=1)], Annotated[float, Field(gt=1)]] = (0.5, 1.2)
+    step_sizes: tuple[Positive, Positive] = (1e-6, 50.0)
+
+
 AnyOptimizerConfig = (
     SGDConfig
     | MomentumConfig
@@ -170,6 +216,9 @@ AnyOptimizerConfig = (
     | NAdamConfig
     | RAdamConfig
     | AdamaxConfig
+    | AdafactorConfig
+    | ASGDConfig
+    | RpropConfig
 )
 OPTIMIZER_CONFIGS: dict[str, type[AnyOptimizerConfig]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyOptimizerConfig)

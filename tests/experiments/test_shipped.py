@@ -44,7 +44,7 @@ def test_what_ships():
     on_mnist = with_settings(fashion.base, {"dataset.name": "mnist"})
     assert fashion.model_copy(update={"base": on_mnist}) == default, "fashion says that it is the same sweep"
     full = catalog.load_sweep("optimizers-full").sweep
-    assert set(full.optimizers) == OPTIMIZER_CONFIGS.keys()
+    assert set(full.optimizers) == OPTIMIZER_CONFIGS.keys() - {"adafactor", "asgd", "rprop"}
     assert len(full.final_seeds) == 10
 
 

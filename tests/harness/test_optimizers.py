@@ -51,9 +51,61 @@ def adam(w, gradients, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     return w
 
 
+def asgd(w, gradients, lr, lambd=1e-4, alpha=0.75):
+    rate = lr
+    for t, g in enumerate(gradients, 1):
+        w = (1 - lambd * rate) * w - rate * g
+        rate = lr / (1 + lambd * lr * t) ** alpha
+    return w
+
+
+def rprop(w, gradients, lr, shrink=0.5, grow=1.2, least=1e-6, most=50):
+    before, step = np.zeros_like(w), np.full_like(w, lr)
+    for g in gradients:
+        factor = np.where(g * before > 0, grow, np.where(g * before < 0, shrink, 1))
+        step = np.clip(step * factor, least, most)
+        before = np.where(factor == shrink, 0, g)
+        w = w - np.sign(before) * step
+    return w
+
+
+def adafactor(w, gradients, lr, decay=-0.8, least_size=1e-3, clip=1.0):
+    """Algorithm 5 of Shazeer and Stern, of a vector, whose second moment is not factored."""
+    mean_square = np.zeros_like(w)
+    for t, g in enumerate(gradients, 1):
+        mean_square = (1 - t**decay) * mean_square + t**decay * g**2
+        update = g / np.sqrt(np.maximum(mean_square, np.finfo(float).eps ** 2))
+        update = update / max(1, np.sqrt(np.mean(update**2)) / clip)
+        w = w - max(least_size, np.sqrt(np.mean(w**2))) * min(lr, 1 / np.sqrt(t)) * update
+    return w
+
+
+def test_adafactor_keeps_the_second_moment_of_a_matrix_by_rows_and_columns():
+    generator = np.random.default_rng(0)
+    start, g = generator.normal(size=(4, 3)), generator.normal(size=(4, 3))
+    parameter = torch.nn.Parameter(torch.tensor(start))
+    optimizer = build_optimizer(OPTIMIZER_CONFIGS["adafactor"](lr=0.05), [parameter])
+    parameter.grad = torch.tensor(g)
+    optimizer.step()
+    rows, columns = (g**2).mean(axis=1, keepdims=True), (g**2).mean(axis=0, keepdims=True)
+    update = g / np.sqrt(rows @ columns / rows.mean())
+    update = update / max(1, np.sqrt(np.mean(update**2)))
+    expected = start - np.sqrt(np.mean(start**2)) * 0.05 * update
+    np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("equation", "tolerance"), [(asgd, 1e-12), (rprop, 1e-12), (adafactor, 1e-6)])
+def test_several_steps_equal_the_authors_equation(equation, tolerance):
+    assert_equal_after_several_steps(equation, tolerance, fused=False)  # torch counts Adafactor's steps in float32
+
+
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("equation", [sgd, adagrad, adadelta, rmsprop, adam], ids=lambda each: each.__name__)
 def test_several_steps_equal_the_chapters_equation(equation, fused):
+    assert_equal_after_several_steps(equation, 1e-12, fused)
+
+
+def assert_equal_after_several_steps(equation, tolerance, fused):
     generator = np.random.default_rng(0)
     start, gradients = generator.normal(size=20), generator.normal(size=(STEPS, 20))
     parameter = torch.nn.Parameter(torch.tensor(start))
@@ -62,7 +114,7 @@ def test_several_steps_equal_the_chapters_equation(equation, fused):
         parameter.grad = torch.tensor(gradient)
         optimizer.step()
     expected = equation(start, gradients, 0.05)
-    np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=tolerance, atol=1e-14)
 
 
 @pytest.mark.parametrize(("name", "momentum", "nesterov"), [("momentum", 0.9, False), ("nesterov", 0.9, True)])
