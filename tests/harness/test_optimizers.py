@@ -94,9 +94,11 @@ def test_adafactor_keeps_the_second_moment_of_a_matrix_by_rows_and_columns():
     np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("equation", "tolerance"), [(asgd, 1e-12), (rprop, 1e-12), (adafactor, 1e-6)])
+@pytest.mark.parametrize(("equation", "tolerance"), [(asgd, 1e-6), (rprop, 1e-12), (adafactor, 1e-6)])
 def test_several_steps_equal_the_authors_equation(equation, tolerance):
-    assert_equal_after_several_steps(equation, tolerance, fused=False)  # torch counts Adafactor's steps in float32
+    assert_equal_after_several_steps(
+        equation, tolerance, fused=False
+    )  # torch has the rates of two of them in float32
 
 
 @pytest.mark.parametrize("fused", [False, True])
