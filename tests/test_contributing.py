@@ -67,13 +67,13 @@ def harness(copy: Path, *arguments: str) -> str:
 def test_an_optimizer_takes_two_files(copy):
     assert len(follow("Add an optimizer", copy)) == 2
     data = str(write_small_mnist(copy.parent / "data"))
-    asked = ("--epochs", "1", "--set", "optimizer.name=asgd", "--set", "optimizer.alpha=0.5", "--data-dir", data)
+    asked = ("--epochs", "1", "--set", "optimizer.name=amsgrad", "--set", "optimizer.eps=0.5", "--data-dir", data)
     assert json.loads(harness(copy, "run", "chapter", *asked, *SMALL, "--json"))["outcome"] == "completed"
-    check = "from experiments.spaces import SPACES; print(SPACES['asgd']['optimizer.lr'].start)"
+    check = "from experiments.spaces import SPACES; print(SPACES['amsgrad']['optimizer.lr'].start)"
     printed = subprocess.run(
         [sys.executable, "-c", check], cwd=copy, capture_output=True, text=True, check=True
     ).stdout
-    assert printed == "0.01\n"
+    assert printed == "0.001\n"
 
 
 def test_a_dataset_takes_one_file(copy):
