@@ -49,13 +49,18 @@ class Adjustments:
         """The options of the command line that say it again."""
         from studies.notation import written
 
-        words = [f"--optimizers={','.join(self.optimizers)}"] if self.optimizers else []
+        words = ["--optimizers", ",".join(self.optimizers)] if self.optimizers else []
         for key, value in self.settings.items():
             words += ["--set", f"{key}={json.dumps(value)}"]
         for key, dimension in self.search.items():
             words += ["--search", f"{key}={written(dimension)}"]
-        said = {OPTIONS.get(each.name, each.name): getattr(self, each.name) for each in fields(self)[3:]}
-        said = {name: value for name, value in said.items() if value is not None and value is not False}
+        said = {OPTIONS.get(each.name, each.name): getattr(self, each.name) for each in fields(self)}
+        written_above = ("optimizers", "settings", "search")
+        said = {
+            name: value
+            for name, value in said.items()
+            if name not in written_above and value is not None and value is not False
+        }
         return words + [
             word for name, value in said.items() for word in (f"--{name}", *([] if value is True else [str(value)]))
         ]

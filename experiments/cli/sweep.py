@@ -97,11 +97,22 @@ def sweep(
 
     declared = catalog.load_sweep(experiment)
     said = Adjustments(
-        names_of(optimizers),
-        settings_of(declared.sweep.base, settings or ()),
-        searched_of(search or ()),
-        *(epochs, budget, trials, seeds, replicates, margin, until, sampler, no_pruning, asynchronous, device),
-        *(fast, name),
+        optimizers=names_of(optimizers),
+        settings=settings_of(declared.sweep.base, settings or ()),
+        search=searched_of(search or ()),
+        epochs=epochs,
+        budget=budget,
+        trials=trials,
+        seeds=seeds,
+        replicates=replicates,
+        margin=margin,
+        until=until,
+        sampler=sampler,
+        no_pruning=no_pruning,
+        asynchronous=asynchronous,
+        device=device,
+        fast=fast,
+        name=name,
     )
     seconds = None if deadline is None else seconds_of(deadline)
     structure = redeclared(declared.sweep, said)

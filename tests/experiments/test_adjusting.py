@@ -130,7 +130,7 @@ def test_the_words_say_it_again():
         optimizers=("adam", "sgd"), settings={"model.dropout": [0, 0.1]}, search={"optimizer.lr": DECAY}, name="mine"
     )
     assert said.words == [
-        "--optimizers=adam,sgd",
+        *("--optimizers", "adam,sgd"),
         *("--set", "model.dropout=[0, 0.1]", "--search", "optimizer.lr=log(1e-05, 0.1)", "--name", "mine"),
     ]
 

@@ -243,4 +243,5 @@ def test_what_is_no_experiment_is_refused_by_name(project, harness, arguments, m
     refused = harness(*arguments)
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"harness: {message}")
-    assert list(Path().iterdir()) == [] or not Path("mine.toml").exists()
+    assert not Path(".harness").exists()
+    assert not list(Path().glob("*.toml"))
