@@ -3,8 +3,9 @@
 import functools
 import logging
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 from threading import Event
 from typing import Protocol
 
@@ -160,8 +161,7 @@ def run_jobs(queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequenc
             break
         for observer in observers:
             observer.waiting()
-        done = wait(work.in_flight, return_when=FIRST_COMPLETED).done
-        lost = [job for future in done if (job := work.take(future))]
+        lost = [job for future in work.ended_slices() if (job := work.take(future))]
         if lost:
             work.begin_anew(lost)
 
@@ -176,11 +176,24 @@ class _Work:
         self._tracker = tracker
         self._observers = observers
         self._deaths = 0
+        # `concurrent.futures.wait` would do, but a second Ctrl-C within it breaks its lock for the other threads
+        self._ended: SimpleQueue[Future[SliceResult]] = SimpleQueue()
 
     def submit(self, job: Job) -> None:
-        self.in_flight[self._pool.submit(job.run, job.steps_to_train)] = job
+        future = self._pool.submit(job.run, job.steps_to_train)
+        self.in_flight[future] = job
+        future.add_done_callback(self._ended.put)
         for observer in self._observers:
             observer.submitted(job)
+
+    def ended_slices(self) -> list[Future[SliceResult]]:
+        """Wait until a slice in flight ends, and return all that have ended."""
+        ended: list[Future[SliceResult]] = []
+        while not ended or not self._ended.empty():
+            future = self._ended.get()
+            if future in self.in_flight:  # or it was of workers that have been replaced
+                ended.append(future)
+        return ended
 
     def take(self, future: Future[SliceResult]) -> Job | None:
         """Record the slice that ended, and return its job where its worker died."""

@@ -70,7 +70,8 @@ def test_the_variables_of_an_environment_are_those_that_change_numbers_on_a_devi
 
 
 def test_what_a_run_on_cuda_sets_itself_is_no_variable_of_its_environment(config, monkeypatch):
-    monkeypatch.setattr(torch.random, "fork_rng", lambda *_, **__: contextlib.nullcontext())
+    for needs_a_gpu in ((torch.random, "fork_rng"), (torch.cuda, "device")):
+        monkeypatch.setattr(*needs_a_gpu, lambda *_, **__: contextlib.nullcontext())
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     before = numerical_variables(os.environ)
