@@ -30,6 +30,13 @@ run: $(SETUP)  ## the chapter's run
 ui: $(SETUP)  ## the MLflow UI on 127.0.0.1:5000
 	$(BIN)/harness ui
 
+notebook: .venv/.made-with-jupyterlab  ## the chapter as a notebook, in the browser
+	$(BIN)/jupyter lab experiments/chapter.ipynb
+
+.venv/.made-with-jupyterlab: $(SETUP)
+	$(BIN)/python -m pip install --quiet 'jupyterlab>=4.4'
+	touch $@
+
 test: $(SETUP)  ## all tests
 	$(BIN)/python -m pytest
 

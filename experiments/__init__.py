@@ -1,1 +1,5 @@
-"""What we claim: the declared experiments, and the command line; README.md says what is where."""
+"""The declared experiments, the command line, and the Python interface; README.md says what is where."""
+
+from experiments.api import findings, run, sweep
+
+__all__ = ["findings", "run", "sweep"]

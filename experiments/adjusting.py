@@ -143,20 +143,24 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
         "asynchronous": said.asynchronous or None,
     }
     values = {key: value for key, value in values.items() if value is not None}
-    values["base"] = _on_its_device(definition.base, said)
+    values["base"] = on_its_device(definition.base, said.device, said.fast)
     values |= _looks(definition, values, said.until is not None)
     return validated(SweepDefinition, definition.model_dump() | values)
 
 
-def _on_its_device(base: "RunConfig", said: Adjustments) -> "RunConfig":
-    """Return the base on the device that is said, with that device's fast profile where it is asked for."""
-    if said.device is None and not said.fast:
-        return base
+def on_its_device(config: "RunConfig", device: str | None, fast: bool) -> "RunConfig":
+    """Return the config on that device, or on its own where it is None, with the device's fast profile if `fast`.
+
+    Raises:
+        BadInputError: there is no such device here.
+    """
+    if device is None and not fast:
+        return config
     from harness.config import with_settings
     from harness.training.devices import fast_settings, resolve_device
 
-    device = base.device if said.device is None else resolve_device(said.device)
-    return with_settings(base, {"device": device} | (fast_settings(device) if said.fast else {}))
+    resolved = config.device if device is None else resolve_device(device)
+    return with_settings(config, {"device": resolved} | (fast_settings(resolved) if fast else {}))
 
 
 def _without(space: "Space", keys: list[str]) -> "Space":

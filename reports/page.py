@@ -76,15 +76,29 @@ def write_report(
         BadInputError: no such run, or the folder can't be written.
     """
     source = read_source(run_id)
-    target = writable_folder(folder or work_folder("reports", source.sweep.run_id), OTHER_FOLDER)  # before the work
+    target = writable_folder(folder or report_folder(source), OTHER_FOLDER)  # before the work
     report = build_report(source, formats)
-    write_files(report.files, target)
+    return publish(report, source, target), report
+
+
+def publish(report: Report, source: Source, folder: Path) -> Path:
+    """Write a report's files into the folder, log them to the run that they are of, and return the page's path.
+
+    Raises:
+        BadInputError: the folder can't be written.
+    """
+    write_files(report.files, folder)
     tracker = MlflowTracker()
     for name, content in report.files.items():
         where = name if name == CARD else f"{REPORT_ARTIFACT}/{name}"  # at the top, where a visitor looks first
         tracker.log_artifact(source.sweep.run_id, where, content)
     tracker.set_tags(source.sweep.run_id, {Tag.NOTE: note(source.sweep.tags.get(Tag.NOTE, ""), report)})
-    return target / "report.html", report
+    return folder / "report.html"
+
+
+def report_folder(source: Source) -> Path:
+    """Return the folder of a report's files, where no other one is named."""
+    return work_folder("reports", source.sweep.run_id)
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
@@ -103,7 +117,12 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
 
 def build_report(source: Source, formats: Sequence[str] = PAGE_FORMATS) -> Report:
     """Return the report of what is tracked."""
-    said = contents(source)
+    return report_of(contents(source), formats)
+
+
+def report_of(said: Contents, formats: Sequence[str] = PAGE_FORMATS) -> Report:
+    """Return the report that says these contents; `formats` are of the figures beside those on the page."""
+    source = said.source
     files = {
         f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition.subset), "csv")
         for name, table in said.tables.items()
@@ -111,7 +130,7 @@ def build_report(source: Source, formats: Sequence[str] = PAGE_FORMATS) -> Repor
     warning = SUBSET if source.definition.subset else ""
     files |= rendered_figures(said.pictures, warning, formats)
     if not source.single:
-        files[CARD] = _card(said)
+        files[CARD] = card_of(said)
     described = report_document(said)
     files["report.json"] = _json(described.model_dump(mode="json"))
     files["report.schema.json"] = _json(ReportDocument.model_json_schema())
@@ -130,7 +149,8 @@ def note(before: str, report: Report) -> str:
     return f"{render_template('note.md', values).decode()}\n{NOTE_END}\n\n{begun}"
 
 
-def _card(said: Contents) -> bytes:
+def card_of(said: Contents) -> bytes:
+    """Return the card of a sweep as PNG, 1200 by 630."""
     definition = said.source.definition
     title = (
         f"{said.source.sweep.experiment}: {len(definition.optimizers)} optimizers on {definition.base.dataset.name}"

@@ -26,7 +26,7 @@ def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
             values = {field: run.history.get(name, {}).get(epoch) for field, name in METRIC_NAMES.items()}
             trained += values["train_seconds"] or 0.0
             rows.append(
-                _identity(run) | {"outcome": outcome_of(run), "epoch": epoch} | values | {"trained_seconds": trained}
+                identity(run) | {"outcome": outcome_of(run), "epoch": epoch} | values | {"trained_seconds": trained}
             )
     columns = [*IDENTITY, "outcome", "epoch", *METRIC_NAMES, "trained_seconds"]
     frame = pd.DataFrame(rows, columns=columns)
@@ -49,7 +49,7 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
     measured = epochs.dropna(subset=["validation_accuracy"])
     best = measured.loc[measured.groupby("run_id")["validation_accuracy"].idxmax()].set_index("run_id")
     rows = [
-        _identity(run)
+        identity(run)
         | {
             "number": int(run.tags.get(Tag.NUMBER, 0)),
             "replicate": int(run.tags.get(Tag.REPLICATE, 1)),
@@ -167,6 +167,7 @@ RUN_COLUMNS = [
 RUN_COLUMNS += ["selected_epoch", "selected_test_accuracy", "selected_test_loss", "train_seconds", "cause"]
 
 
-def _identity(run: TrackedRun) -> dict[str, str]:
+def identity(run: TrackedRun) -> dict[str, str]:
+    """Return what tells a run from the others of its sweep: run_id, optimizer, stage and seed."""
     tags = (run.tags.get(Tag.OPTIMIZER, ""), run.tags.get(Tag.STAGE, ""), run.tags.get(Tag.SEED, ""))
     return dict(zip(IDENTITY, (run.run_id, *tags), strict=True))

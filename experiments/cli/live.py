@@ -12,6 +12,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from experiments.cli.cell import shown_in_cell
 from experiments.cli.terminal import duration, epoch_line, slice_line, workers_table
 from harness.errors import brief
 from harness.records import Outcome, Stage
@@ -29,6 +30,11 @@ def watch(definition: SweepDefinition, quiet: bool = False) -> Iterator[SweepObs
     console = Console(stderr=True)
     if quiet:
         yield SweepObserver()
+        return
+    if console.is_jupyter:
+        screen = Screen(definition, console)
+        with shown_in_cell(screen):
+            yield screen
         return
     if not console.is_terminal:
         yield Lines(console)

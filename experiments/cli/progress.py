@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from experiments.cli.cell import shown_in_cell
 from experiments.cli.terminal import LAST_STEPS, duration, epoch_line
 
 if TYPE_CHECKING:
@@ -36,17 +37,20 @@ def watch_training(config: "RunConfig", epochs: int | None, quiet: bool = False)
     console = Console(stderr=True)
     if quiet:
         yield Watcher()
+    elif console.is_jupyter:
+        bar = _bar(console)
+        with shown_in_cell(bar, transient=True):
+            yield TrainingBar(bar, config, epochs)
     elif console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[said]}"),
-        )
-        with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True) as bar:
+        with _bar(console) as bar:
             yield TrainingBar(bar, config, epochs)
     else:
         yield TrainingLines(console, config, epochs)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[said]}"))
+    return Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True)
 
 
 class Watcher:

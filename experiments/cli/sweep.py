@@ -1,11 +1,8 @@
 """The command that runs a declared sweep, or says what it would do."""
 
-import contextlib
 import functools
 import shlex
-import signal
-from threading import Event, Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.adjusting import Adjustments, adjusted, name_of, redeclared, seconds_of
 from experiments.cli.options import (
@@ -41,18 +38,12 @@ from experiments.cli.options import (
 )
 from experiments.cli.prose import print_json, say
 from experiments.cli.settings import names_of, searched_of, settings_of
-from harness.errors import HarnessError, SweepStopped, WorkFailedError
+from experiments.cli.watched import Workplace, run_watched, say_what_waits
+from harness.errors import HarnessError
 from harness.pace import SLICE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-
     from studies.definition import SweepDefinition
-    from studies.executors.pool import WorkerPool
-    from studies.findings import SweepResult
-
-    Workplace = Callable[[], AbstractContextManager[WorkerPool]]
 
 
 def sweep(
@@ -131,16 +122,12 @@ def sweep(
     if until is not None:
         _say_how_long(definition, workplace)
     command = shlex.join(["harness", "sweep", experiment, *said.words])
-    stop = Event()
-    with _deadline(seconds, stop) as passed:
-        try:
-            sweep_id = _run(name, definition, workplace, fresh, storage, command, quiet, stop).sweep_id
-        except SweepStopped as stopped:
-            _report(stopped.sweep_id, quiet, as_json)
-            if passed.is_set():
-                return
-            raise
+    sweep_id, interrupt = run_watched(
+        name, definition, workplace, fresh=fresh, storage=storage, command=command, quiet=quiet, seconds=seconds
+    )
     _report(sweep_id, quiet, as_json)
+    if interrupt is not None:
+        raise interrupt
 
 
 def _report(sweep_id: str, quiet: bool, as_json: bool) -> None:
@@ -161,59 +148,7 @@ def _report(sweep_id: str, quiet: bool, as_json: bool) -> None:
     say(f"report: {page.resolve()}")
 
 
-@contextlib.contextmanager
-def _deadline(seconds: float | None, stop: Event) -> "Iterator[Event]":
-    """Have the sweep stopped after so long; what it yields says then that it was."""
-    passed = Event()
-
-    def pass_() -> None:
-        passed.set()
-        stop.set()
-        say("harness: the time is over, finishing the slices in flight", err=True)
-
-    timer = None if seconds is None else Timer(seconds, pass_)
-    if timer is not None:
-        timer.daemon = True
-        timer.start()
-    try:
-        yield passed
-    finally:
-        if timer is not None:
-            timer.cancel()
-
-
-def _run(
-    name: str,
-    definition: "SweepDefinition",
-    workplace: "Workplace",
-    fresh: bool,
-    storage: str | None,
-    command: str,
-    quiet: bool,
-    stop: Event,
-) -> "SweepResult":
-    """Run the sweep, or go on with it, shown on stderr; the first Ctrl-C finishes what is in flight."""
-    from experiments.cli.live import watch
-    from experiments.cli.progress import working
-
-    with contextlib.ExitStack() as opened:
-        with working("starting the workers and opening the tracking store", quiet):
-            from harness.tracking.mlflow import MlflowTracker
-            from studies.sweep import run_sweep
-
-            pool = opened.enter_context(workplace())  # what its workers need is imported while the store is opened
-            tracker = MlflowTracker()
-        with watch(definition, quiet) as observer:
-            _say_what_waits(definition, pool.workers)
-            _stop_on_signals(stop)  # after Ray, which sets its own
-            try:
-                return run_sweep(name, definition, tracker, pool, observer, stop, fresh, storage, command)
-            except (KeyboardInterrupt, WorkFailedError, OSError):
-                say("harness: the same command goes on where this one stopped", err=True)
-                raise
-
-
-def _say_how_long(definition: "SweepDefinition", workplace: "Workplace") -> None:
+def _say_how_long(definition: "SweepDefinition", workplace: Workplace) -> None:
     """How long the sweep takes until its first look, and until its last."""
     from experiments.cli.terminal import roughly
     from studies.forecast import measure, reckon
@@ -233,7 +168,7 @@ def _say_how_long(definition: "SweepDefinition", workplace: "Workplace") -> None
 def _print_plan(
     name: str,
     definition: "SweepDefinition",
-    workplace: "Workplace",
+    workplace: Workplace,
     as_json: bool,
 ) -> None:
     """What a sweep would do: budgets, spaces, and for how long."""
@@ -242,7 +177,7 @@ def _print_plan(
     from studies.forecast import forecast
 
     with workplace() as pool:
-        _say_what_waits(definition, pool.workers)
+        say_what_waits(definition, pool.workers)
         say("harness: measuring a few steps of each optimizer", err=True)
         try:
             seconds = forecast(definition, pool)
@@ -255,29 +190,3 @@ def _print_plan(
     from experiments.cli.terminal import print_plan
 
     print_plan(name, definition, pool.workers, seconds)
-
-
-def _say_what_waits(definition: "SweepDefinition", workers: int) -> None:
-    """What is lost where there are more workers than trials at a time."""
-    at_a_time = len(definition.optimizers) * definition.at_once
-    if definition.asynchronous:
-        say("harness: asynchronous, so timing decides what is tried: another sweep finds something else", err=True)
-    elif workers > at_a_time:
-        say(
-            f"harness: {workers - at_a_time} of {workers} workers wait while trials run, {at_a_time} at a time; "
-            "--async keeps them busy, and gives up that a second sweep finds the same",
-            err=True,
-        )
-
-
-def _stop_on_signals(stop: Event) -> None:
-    """Have the first Ctrl-C or SIGTERM stop the sweep, slices in flight being finished; the second ends at once."""
-
-    def on_signal(number: int, frame: Any) -> None:  # noqa: ANN401
-        if stop.is_set():
-            signal.default_int_handler(number, frame)
-        stop.set()
-        say("harness: finishing the slices in flight; again ends at once", err=True)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)

@@ -20,11 +20,11 @@ def find(name: str) -> Any:  # noqa: ANN401
     """What `module:name` is.
 
     Raises:
-        BadInputError: there is no such module, it can't be imported, or has nothing of that name; or it is
-            `__main__`, which neither a worker nor a resumed run finds again.
+        BadInputError: there is no such module, it can't be imported, or has nothing of that name; or it is of a
+            `__main__` that is not this process's, such as a worker's or a resumed run's.
     """
     module_name, _, path = name.partition(":")
-    if module_name == "__main__":
+    if module_name == "__main__" and not hasattr(sys.modules["__main__"], path.partition(".")[0]):
         raise BadInputError(
             "name",
             name,

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from harness.config import OwnConfig, RunConfig, differences
 from harness.config.imports import OURS
 from harness.errors import BadInputError
+from harness.provenance.program import MAIN, program_source
 
 ENVIRONMENT = ("torch", "torchvision", "numpy")  # what runs without own parts compute with, too
 INSTALLED = {"site-packages", "dist-packages"}
@@ -72,8 +73,12 @@ def own_source(names: Iterable[str]) -> OwnSource:
     library, installed packages and this one. What is imported by a name that is only made at run time is not found.
     """
     importlib.invalidate_caches()  # a file may be younger than Python's listing of its folder
-    modules = sorted(modules_of(names))
-    return OwnSource(tuple((module, *row) for module in modules for row in sorted(_files(module).items())))
+    names = list(names)
+    of_program = [name for name in names if name.startswith(f"{MAIN}:")]
+    rows = [(MAIN, *row) for row in sorted(program_source(of_program).items())]
+    for module in sorted(modules_of(names) - {MAIN}):
+        rows += [(module, *row) for row in sorted(_files(module).items())]
+    return OwnSource(tuple(rows))
 
 
 @functools.lru_cache(maxsize=1)
@@ -83,8 +88,9 @@ def require_same_source(expected: OwnSource) -> None:
     Raises:
         BadInputError: they are not; the first one that differs is named.
     """
-    here = own_source(f"{module}:" for module in expected.modules)
-    for file, was, is_here in differences(expected.files, here.files):
+    here = own_source(f"{module}:" for module in expected.modules if module != MAIN)  # which this process itself is
+    files = {file: value for file, value in expected.files.items() if not file.startswith(f"{MAIN}:")}
+    for file, was, is_here in differences(files, here.files):
         raise BadInputError(
             "source",
             file,
@@ -100,8 +106,10 @@ def short(value: str | None) -> str:
 
 
 def _files(module: str) -> dict[str, str]:
-    """By name, the files of a module and of all that it imports."""
+    """By name, the files of a module and of all that it imports; none for a module of this project."""
     found: dict[str, str] = {}
+    if module.partition(".")[0] in OURS:
+        return found
     seen: set[str] = set()
     waiting = _with_parents(module)
     while waiting:

@@ -1,6 +1,7 @@
 """How figures look: one theme, one colour and marker per optimizer, two widths, the same bytes for the same data."""
 
 import functools
+import io
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ THEME: dict[str, Any] = {
 }
 DOT = 22  # area of a point, in points squared
 LONGEST_NAME = 20
+DOTS = 110  # an inch, in a notebook
 MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, so that the page stays small
 
 
@@ -83,6 +85,12 @@ class Drawn(Figure):
     def tag_points(self, artist: Artist, looks: Iterable[Look], tips: Iterable[str]) -> None:
         """Say of which optimizer each point is, and what it says, in the order in which they are drawn."""
         self._add(artist, Part(tuple(each.key for each in looks), tuple(tips), of_points=True))
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture that a notebook shows, which knows figures of `matplotlib.pyplot` alone."""
+        with styled(), io.BytesIO() as file:
+            self.savefig(file, format="png", dpi=DOTS, facecolor="white")
+            return file.getvalue()
 
     def _add(self, artist: Artist, part: Part) -> None:
         name = f"part-{len(self.parts)}"

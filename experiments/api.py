@@ -1,0 +1,290 @@
+"""The Python interface: run an experiment or a sweep from a program or a notebook, and get what it found."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from experiments.adjusting import Adjustments, adjusted, name_of, on_its_device, redeclared, seconds_of
+from harness.errors import BadInputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import nn, optim
+
+    from reports.findings import Findings
+    from studies.space import Dimension
+
+    Data = str | Callable[..., Any] | tuple[ArrayLike, ArrayLike]
+KEPT = "harness.kept_data:kept"
+TEST_SHARE = 7  # one image of so many is for testing, and one for validation, as of MNIST's 70,000
+MAIN = "__main__"
+
+
+def run(
+    experiment: str = "chapter",
+    *,
+    model: "str | type[nn.Module] | Callable[..., nn.Module] | None" = None,
+    optimizer: "str | type[optim.Optimizer] | None" = None,
+    data: "Data | None" = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    epochs: int | None = None,
+    device: str = "auto",
+    fast: bool = False,
+    data_dir: str | Path | None = None,
+    quiet: bool = False,
+) -> "Findings":
+    """Train one run of a declared experiment, tracked in MLflow, and return what it found.
+
+    Args:
+        experiment: The name of a declared run, or the path of a TOML or Python file that declares one.
+        model: A class or function that makes a network, or its name, `module:name`.
+        optimizer: The name of an optimizer, or a class of `torch.optim` or of any other module.
+        data: Images (n, height, width), (n, channels, height, width) or (n, features) and labels (n,) from 0, as two
+            tensors or arrays; a function that returns both; or the name of a dataset. Of n images, n // 7 are for
+            testing and n // 7 for validation, unless `settings` has `dataset.test_size`, `dataset.validation_size`
+            and `dataset.train_size`.
+        settings: Values by config key, such as `{"optimizer.lr": 0.1}`.
+        seed: The seed of the run.
+        epochs: How many epochs it is trained.
+        device: `cpu`, `cuda`, `mps`, or `auto`, which is the first of `cuda` and `cpu` that is there.
+        fast: Whether the device's faster arithmetic is used, which changes the last bits.
+        data_dir: The folder with a dataset's files.
+        quiet: Whether no progress is shown.
+
+    Raises:
+        BadInputError: something that was given is wrong; nothing was run.
+        WorkFailedError: the store was away for too long, or a file could not be written.
+    """
+    from experiments import catalog
+    from experiments.cli.progress import watch_training, working
+    from harness.config import with_settings
+
+    values = {"device": "cpu", **_settings(model, data, settings)}
+    values |= {key: value for key, value in {"seed": seed, "epochs": epochs}.items() if value is not None}
+    if optimizer is not None:
+        values["optimizer.name"] = optimizer_name(optimizer)
+    config = on_its_device(with_settings(catalog.load_run(experiment), values), device, fast)
+    with working("opening the tracking store and reading the data", quiet):
+        from harness.run import begin_run, complete_run
+        from harness.tracking.mlflow import MlflowTracker
+
+        tracker, folder = MlflowTracker(), _path(data_dir)
+        opened = begin_run(config, tracker, catalog.title(experiment), folder)
+    with watch_training(opened.config, opened.config.epochs, quiet) as shown:
+        complete_run(opened, tracker, folder, shown.ended, shown.stepped)
+    return findings(opened.run_id)
+
+
+def sweep(
+    experiment: str = "optimizers",
+    *,
+    optimizers: "Sequence[str | type[optim.Optimizer]]" = (),
+    model: "str | type[nn.Module] | Callable[..., nn.Module] | None" = None,
+    data: "Data | None" = None,
+    settings: Mapping[str, Any] | None = None,
+    search: "Mapping[str, str | Dimension] | None" = None,
+    epochs: int | None = None,
+    budget: int | None = None,
+    seeds: int | None = None,
+    replicates: int | None = None,
+    margin: float | None = None,
+    until: float | None = None,
+    sampler: str | None = None,
+    pruning: bool = True,
+    asynchronous: bool = False,
+    device: str | None = None,
+    fast: bool = False,
+    name: str | None = None,
+    time_limit: str | None = None,
+    workers: int | None = None,
+    executor: str = "local",
+    ray_address: str | None = None,
+    storage: str | None = None,
+    fresh: bool = False,
+    data_dir: str | Path | None = None,
+    quiet: bool = False,
+) -> "Findings":
+    """Compare optimizers: search each under the same budget, train the winners on fresh seeds, return what was found.
+
+    The same call resumes a sweep that was stopped, and returns at once what one that has ended found. Ctrl-C, or the
+    kernel's interrupt, stops it after the slices in flight, and what there is until then is returned. Worker
+    processes import what is given: a program that calls this does so below `if __name__ == "__main__":`.
+
+    Args:
+        experiment: The name of a declared sweep, or the path of a TOML or Python file that declares one.
+        optimizers: Which optimizers are compared: names, or classes of `torch.optim` or any other module.
+        model: A class or function that makes a network, or its name, `module:name`.
+        data: As in `run`.
+        settings: Values of every run by config key, which are then not searched.
+        search: What every optimizer's study searches by config key: `"log(1e-5, 1e-1)"`, or a dimension of
+            `studies.space`.
+        epochs: The epochs of a trial, and of a final.
+        budget: The epochs of all trials of an optimizer together.
+        seeds: How many finals each winner has.
+        replicates: How many whole searches there are.
+        margin: The difference in accuracy that matters to nobody, in percentage points.
+        until: Go on with finals or replicates until every pair is decided within so many percentage points.
+        sampler: The name of the sampler.
+        pruning: Whether the worse trials are stopped early.
+        asynchronous: Whether trials are judged as they come; timing then decides what is tried.
+        device: `cpu`, `cuda`, `mps` or `auto`; as declared by default.
+        fast: Whether the device's faster arithmetic is used, which changes the last bits.
+        name: What the sweep is called in MLflow; as declared by default, with six characters of what was changed.
+        time_limit: Stop after so long, such as `"10m"`, with what there is by then.
+        workers: How many worker processes; by default one a core.
+        executor: `local` (processes), `inline` (this process) or `ray`. What a notebook's own cells define needs
+            `inline`.
+        ray_address: The address of a Ray cluster.
+        storage: The URL of a database for the Optuna studies.
+        fresh: Whether a new sweep begins where one of the same name was stopped.
+        data_dir: The folder with a dataset's files.
+        quiet: Whether no progress is shown.
+
+    Raises:
+        BadInputError: something that was given is wrong.
+        BusyError: another process is running the sweep.
+        WorkFailedError: trials fail one after the other, workers die again and again, or the store was away for too
+            long.
+    """
+    from experiments import catalog
+    from experiments.cli.progress import working
+    from experiments.cli.watched import run_watched
+    from studies.executors.pool import open_pool
+
+    declared = catalog.load_sweep(experiment)
+    said = Adjustments(
+        optimizers=tuple(optimizer_name(each) for each in optimizers),
+        settings=_settings(model, data, settings),
+        search=_dimensions(search or {}),
+        epochs=epochs,
+        budget=budget,
+        seeds=seeds,
+        replicates=replicates,
+        margin=margin,
+        until=until,
+        sampler=sampler,
+        no_pruning=not pruning,
+        asynchronous=asynchronous,
+        device=device,
+        fast=fast,
+        name=name,
+    )
+    structure = redeclared(declared.sweep, said)
+    definition = adjusted(structure, said)
+    if executor != "inline":
+        _require_importable([*definition.optimizers, *map(str, said.settings.values())])
+    resources = declared.slice_resources(definition.base)
+    sweep_id, _ = run_watched(
+        name_of(catalog.title(experiment), declared.sweep, structure, said),
+        definition,
+        functools.partial(open_pool, executor, workers, _path(data_dir), resources, ray_address),
+        fresh=fresh,
+        storage=storage,
+        quiet=quiet,
+        seconds=None if time_limit is None else seconds_of(time_limit),
+    )
+    with working("writing the report", quiet):
+        found = findings(sweep_id)
+        found.report  # noqa: B018  # the page of a sweep that was run is there, whoever looks for it
+    return found
+
+
+def findings(run_id: str | None = None) -> "Findings":
+    """Return what a sweep (the latest by default) or a single run found, from MLflow.
+
+    Raises:
+        BadInputError: there is no such run.
+    """
+    from reports.findings import read_findings
+
+    return read_findings(run_id)
+
+
+def optimizer_name(given: "str | type[optim.Optimizer]") -> str:
+    """Return the name of an optimizer: of a class of `torch.optim` the registry's, of any other `module:name`."""
+    from harness.config import OPTIMIZER_CONFIGS
+
+    if isinstance(given, str):
+        return given
+    if given.__module__.startswith("torch.optim."):
+        for name, kind in OPTIMIZER_CONFIGS.items():
+            if getattr(kind, "torch_class", None) == given.__name__:
+                return name
+    return _named(given, "optimizer")
+
+
+def _named(given: object, what: str) -> str:
+    """Return the name, `module:name`, under which another process finds a class or function.
+
+    Raises:
+        BadInputError: it has none, as what is defined within a function.
+    """
+    name = getattr(given, "__qualname__", None)
+    if name is None or "<" in name:
+        raise BadInputError(
+            what,
+            name or type(given).__name__,
+            "has no name in a module",
+            expected="a class or a function that a module defines",
+            next_step="define it at the top of a module, or of a notebook's cell",
+        )
+    return f"{getattr(given, '__module__', MAIN)}:{name}"
+
+
+def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the values by config key that model, data and settings stand for; the settings' own come last."""
+    values: dict[str, Any] = {}
+    if model is not None:
+        values["model.name"] = model if isinstance(model, str) else _named(model, "model")
+    if isinstance(data, str):
+        values["dataset.name"] = data
+    elif isinstance(data, FunctionType):
+        values["dataset.name"] = _named(data, "data")
+    elif data is not None:
+        values |= _kept(data)
+    return values | dict(settings or {})
+
+
+def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Keep images and labels in files, and return the settings of the dataset that they are."""
+    from harness.kept_data import keep
+
+    if not (isinstance(data, tuple | list) and len(data) == 2):
+        raise BadInputError(
+            "data",
+            type(data).__name__,
+            expected="images and labels, a function that returns both, or the name of a dataset",
+            next_step="give two tensors or arrays, `data=(images, labels)`",
+        )
+    images, labels = data
+    count = len(images)
+    part = count // TEST_SHARE
+    sizes = {"train_size": count - 2 * part, "validation_size": part, "test_size": part}
+    named = {"name": KEPT, "digest": keep(images, labels), **sizes}
+    return {f"dataset.{key}": value for key, value in named.items()}
+
+
+def _dimensions(search: "Mapping[str, str | Dimension]") -> "dict[str, Dimension]":
+    from studies.notation import parse_dimension
+
+    return {key: parse_dimension(each) if isinstance(each, str) else each for key, each in search.items()}
+
+
+def _require_importable(names: Sequence[str]) -> None:
+    """Refuse what the current program or notebook defines itself, where other processes are to import it."""
+    wrong = next((name for name in names if name.startswith(f"{MAIN}:")), None)
+    if wrong is not None:
+        raise BadInputError(
+            "name",
+            wrong.partition(":")[2],
+            "is defined in the notebook or program itself, where worker processes do not find it",
+            expected="a class or a function of a module",
+            next_step='move it to a file of its own and import it, or run with `executor="inline"`',
+        )
+
+
+def _path(folder: str | Path | None) -> Path | None:
+    return None if folder is None else Path(folder)

@@ -1,0 +1,59 @@
+"""Images and labels that a Python program gave, kept in files where every process finds them again."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import BadInputError
+from harness.paths import WORK_FOLDER, writable_folder
+
+FOLDER = WORK_FOLDER / "data"
+NAMES = ("images", "labels")
+DIGEST_LENGTH = 32
+
+
+def keep(images: Any, labels: Any) -> str:  # noqa: ANN401
+    """Write images and labels (tensors, arrays or nested lists of n each) to the current folder, once.
+
+    Return their digest, by which `kept` reads them.
+
+    Raises:
+        BadInputError: the folder can't be written.
+    """
+    arrays = [np.ascontiguousarray(np.asarray(each)) for each in (images, labels)]
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape} ".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    name = digest.hexdigest()[:DIGEST_LENGTH]
+    folder = FOLDER / name
+    if not folder.is_dir():
+        parent = writable_folder(FOLDER, "run in another folder")
+        with tempfile.TemporaryDirectory(dir=parent) as whole:
+            for each, array in zip(NAMES, arrays, strict=True):
+                np.save(Path(whole) / f"{each}.npy", array)
+            Path(whole).rename(folder)
+            Path(whole).mkdir()  # which is removed at the end of the block
+    return name
+
+
+def kept(digest: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read the images and labels of that digest, mapped into memory: a dataset function, as a config names it.
+
+    Raises:
+        BadInputError: they are not in the current folder.
+    """
+    folder = FOLDER / digest
+    if not folder.is_dir():
+        raise BadInputError(
+            "dataset.digest",
+            digest,
+            f"is not in {str(FOLDER.resolve())!r}",
+            expected="data that a program gave in this folder",
+            next_step="run in the folder in which it was given, or give it again",
+        )
+    images, labels = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
+    return images, labels

@@ -1,0 +1,63 @@
+"""The source of what the running program, or a notebook's cells, define: read from Python's memory of it."""
+
+import ast
+import hashlib
+import linecache
+import sys
+from collections.abc import Iterable
+from types import FunctionType
+from typing import Any
+
+from harness.errors import BadInputError
+
+MAIN = "__main__"
+PLAIN = (bool, int, float, str, bytes, type(None), tuple)
+
+
+def program_source(names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of the source of these names, `__main__:name`, and of each name of the program that it uses.
+
+    Those are its classes and functions, by their text, and plain values, by what they are. Other objects that it uses
+    are not followed.
+
+    Raises:
+        BadInputError: the source of one can't be read.
+    """
+    defined = vars(sys.modules[MAIN])
+    found: dict[str, str] = {}
+    waiting = [name.partition(":")[2].partition(".")[0] for name in names]
+    while waiting:
+        name = waiting.pop()
+        key, value = f"{MAIN}:{name}", defined.get(name)
+        if key in found or name not in defined:
+            continue
+        if isinstance(value, PLAIN):
+            found[key] = _hash(repr(value))
+        elif isinstance(value, type | FunctionType) and value.__module__ == MAIN:
+            text = _text(value)
+            found[key] = _hash(text)
+            waiting += [node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+    return found
+
+
+def _text(defined: Any) -> str:  # noqa: ANN401
+    """Return the source of a class or function; before Python 3.13 `inspect` finds no class of a notebook."""
+    functions = [defined] if isinstance(defined, FunctionType) else vars(defined).values()
+    codes = [each.__code__ for each in functions if isinstance(each, FunctionType)]
+    for filename in dict.fromkeys(code.co_filename for code in codes):
+        text = "".join(linecache.getlines(filename))
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        for node in reversed(ast.parse(text).body):
+            if isinstance(node, kinds) and node.name == defined.__name__:
+                return ast.unparse(node)
+    raise BadInputError(
+        "source",
+        f"{MAIN}:{defined.__name__}",
+        "can't be read",
+        expected="a class with a method, or a function, that the program or a notebook's cell defines",
+        next_step="move it to a file of its own and import it",
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,142 @@
+"""What a sweep or a single run found, as a notebook wants it: frames, figures, the page, and an answer to look at."""
+
+import base64
+import html
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from harness.errors import unknown
+from harness.records import TRAJECTORY, Stage
+from reports.contents import Contents, contents
+from reports.document import ReportDocument, report_document
+from reports.figures.style import Drawn, Width, lay_out, styled
+from reports.page import SUBSET, card_of, publish, report_folder, report_of
+from reports.source import read_source
+from reports.tables import identity
+from reports.trajectories import epoch_images
+
+
+class Findings:
+    """What a sweep, or a single run, found. Accuracies are fractions, losses are in nats, durations in seconds."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+
+    @cached_property
+    def document(self) -> ReportDocument:
+        """All that the report says, as one typed document; `report.json` has the same."""
+        return report_document(self._contents)
+
+    @cached_property
+    def report(self) -> Path:
+        """The path of the report's page, which is written now where this was not asked for before."""
+        source = self._contents.source
+        return publish(report_of(self._contents), source, report_folder(source)).resolve()
+
+    @property
+    def run_id(self) -> str:
+        """The id of the sweep, or of the single run, in MLflow."""
+        return self.document.run_id
+
+    @property
+    def answer(self) -> str:
+        """The answer in sentences."""
+        return " ".join(self.document.answer)
+
+    @property
+    def optimizers(self) -> pd.DataFrame:
+        """One row per optimizer, the best first: its winner, the mean of its finals with its interval, its trials."""
+        return self._contents.summary
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """One row per pair of optimizers and outcome (accuracy, loss, images to the target), with its verdict."""
+        return self._contents.tables["verdicts"]
+
+    @cached_property
+    def finals(self) -> pd.DataFrame:
+        """One row per final, with the columns of `reports.tables.runs_frame`."""
+        return self._of_stage(Stage.FINAL)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial, with the columns of `reports.tables.runs_frame`."""
+        return self._of_stage(Stage.TRIAL)
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """One row per run and epoch, with the columns of `reports.tables.epochs_frame`."""
+        return self._contents.tables["epochs"]
+
+    @cached_property
+    def trajectory(self) -> pd.DataFrame:
+        """One row per run and point within its epochs at which something was measured.
+
+        Columns: run_id, optimizer, stage, seed, images (seen by then), epochs (the same as a fraction), train_loss
+        and train_accuracy (means of a window of steps), validation_loss and validation_accuracy (of a fixed part of
+        the validation set); NaN where that one was not measured there.
+        """
+        rows = [
+            {**identity(run), "images": images, "epochs": images / epoch_images(run)}
+            | {name.partition("/")[2]: run.history.get(name, {}).get(images) for name in TRAJECTORY}
+            for run in self._contents.source.runs
+            for images in sorted({step for name in TRAJECTORY for step in run.history.get(name, {})})
+        ]
+        measures = [name.partition("/")[2] for name in TRAJECTORY]
+        columns = ["run_id", "optimizer", "stage", "seed", "images", "epochs", *measures]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(["epochs", *measures], "float64"))
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names of the figures that there are of it."""
+        return tuple(self._contents.pictures)
+
+    def figure(self, name: str, width: Width = "page") -> Drawn:
+        """Draw a figure of the report anew, as a matplotlib figure.
+
+        Args:
+            name: One of `figures`, such as `convergence`.
+            width: `page` (7.2 inches) or `column` (3.5 inches).
+
+        Raises:
+            BadInputError: there is no such figure of it.
+        """
+        if name not in self.figures:
+            raise unknown("figure", name, self.figures, "choose one of these")
+        with styled():
+            drawn = self._contents.pictures[name].draw(width)
+            lay_out(drawn, SUBSET if self.document.subset else "")
+        return drawn
+
+    def __repr__(self) -> str:
+        return f"<{self.document.kind} {self.run_id}: {self.answer or self.document.outcome}>"
+
+    def _repr_html_(self) -> str:
+        """The answer, and the card or a single run's epochs, as a notebook shows them."""
+        return "\n".join(self._html())
+
+    def _html(self) -> Iterator[str]:
+        yield f"<p>{html.escape(self.answer or f'{self.document.kind} {self.document.outcome}')}</p>"
+        if self.document.kind == "sweep":
+            picture = base64.b64encode(card_of(self._contents)).decode()
+            yield f'<img alt="{html.escape(self.answer)}" width="800" src="data:image/png;base64,{picture}">'
+            yield f"<p>report: <code>{html.escape(str(self.report))}</code></p>"
+        else:
+            shown = ["epoch", "train_loss", "validation_accuracy", "test_accuracy", "train_seconds"]
+            yield self.epochs[shown].dropna(axis="columns", how="all").to_html(index=False)
+
+    def _of_stage(self, stage: Stage) -> pd.DataFrame:
+        runs = self._contents.computed.runs
+        return runs[runs["stage"] == stage].reset_index(drop=True)
+
+
+def read_findings(run_id: str | None = None) -> Findings:
+    """Read what a sweep (the latest by default) or a single run found, from MLflow.
+
+    Raises:
+        BadInputError: there is no such run.
+    """
+    return Findings(contents(read_source(run_id)))

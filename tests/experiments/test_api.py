@@ -1,0 +1,139 @@
+"""The Python interface: what it takes, what it gives back, and that it says and does what the command line does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.figure
+import pandas as pd
+import pytest
+import torch
+
+import experiments
+from experiments.api import optimizer_name
+from harness.config import flatten
+from harness.errors import BadInputError
+from harness.tracking.read import latest_sweep, read_tracked_run
+from tests.mnist_folder import write_small_mnist
+from tests.own import shapes
+from tests.own.shapes import Small, bars
+from tests.tracked import tiny_sweeps
+
+SMALL = {"dataset.train_size": 160, "dataset.validation_size": 80, "threads": 1}
+INLINE = {"executor": "inline", "quiet": True}
+
+
+@pytest.fixture
+def data(project) -> Path:
+    return write_small_mnist(project / "data")
+
+
+@pytest.fixture
+def images():
+    return bars()
+
+
+def test_a_run_gives_its_epochs_and_its_trajectory(data):
+    found = experiments.run(optimizer=torch.optim.Adam, settings=SMALL, epochs=2, seed=3, data_dir=data, quiet=True)
+    assert found.epochs["epoch"].tolist() == [1, 2]
+    assert found.finals["seed"].tolist() == ["3"]
+    assert read_tracked_run(found.run_id).params["optimizer.name"] == "adam"
+    measured = found.trajectory.dropna(subset="validation_accuracy")
+    assert measured["images"].is_monotonic_increasing
+    assert measured["epochs"].iloc[-1] == 2
+    assert "convergence" in found.figures
+    assert "<table" in found._repr_html_()
+    assert found.report.is_file()
+
+
+def test_a_sweep_takes_classes_and_tensors_and_gives_frames_figures_and_the_page(project, images):
+    with tiny_sweeps():
+        found = experiments.sweep(
+            optimizers=["adam", shapes.SignDescent],
+            model=Small,
+            data=images,
+            settings={"model.width": 8, "batch_size": 16},
+            search={"optimizer.lr": "log(1e-3, .1)"},
+            seeds=2,
+            **INLINE,
+        )
+    assert set(found.optimizers["optimizer"]) == {"adam", "tests.own.shapes:SignDescent"}
+    assert len(found.finals) == 4
+    assert set(found.trials["stage"]) == {"trial"}
+    assert {"better", "worse", "verdict"} <= set(found.verdicts.columns)
+    assert isinstance(found.figure("final-accuracy"), matplotlib.figure.Figure)
+    assert found.report.name == "report.html"
+    shown = found._repr_html_()
+    assert found.answer.partition(" ")[0] in shown
+    assert "data:image/png;base64," in shown
+    with pytest.raises(BadInputError, match="figure 'convergenc'"):
+        found.figure("convergenc")
+
+
+def test_tensors_are_kept_once_and_found_again_by_any_process(project, images):
+    for _ in range(2):
+        found = experiments.run(model=Small, data=images, settings={"threads": 1}, epochs=1, quiet=True)
+    (folder,) = Path(".harness/data").iterdir()
+    config = flatten(experiments.findings(found.run_id)._contents.source.definition.base)
+    assert config["dataset.digest"] == folder.name
+    sizes = [config[f"dataset.{part}_size"] for part in ("train", "validation", "test")]
+    assert sum(sizes) == len(images[0])
+    assert sizes[1] == sizes[2] == len(images[0]) // 7
+    again = subprocess.run(
+        [sys.executable, "-m", "experiments.cli", "reproduce", found.run_id], capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr
+
+
+def test_other_tensors_are_another_dataset(project, images):
+    of = [
+        experiments.run(model=Small, data=(of_images, images[1]), settings={"threads": 1}, epochs=1, quiet=True)
+        for of_images in (images[0], images[0].flip(0))
+    ]
+    digests = {read_tracked_run(each.run_id).params["dataset.digest"] for each in of}
+    assert len(digests) == 2
+
+
+def test_the_same_call_gives_what_was_found_and_another_one_begins_another_sweep(data):
+    with tiny_sweeps():
+        first = experiments.sweep(data_dir=data, **INLINE)
+        again = experiments.sweep(data_dir=data, **INLINE)
+        other = experiments.sweep(data_dir=data, settings={"label_smoothing": 0.1}, **INLINE)
+    assert again.run_id == first.run_id
+    assert other.run_id != first.run_id
+    pd.testing.assert_frame_equal(again.finals, first.finals)
+    assert experiments.findings().run_id == other.run_id == latest_sweep()
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("nadam", "nadam"),
+        (torch.optim.SGD, "sgd"),
+        (torch.optim.Adam, "adam"),
+        (shapes.SignDescent, "tests.own.shapes:SignDescent"),
+    ],
+)
+def test_an_optimizer_is_a_name_or_a_class(given, name):
+    assert optimizer_name(given) == name
+
+
+def test_what_has_no_name_in_a_module_is_refused(project):
+    class Local(Small):
+        pass
+
+    with pytest.raises(BadInputError, match="has no name in a module"):
+        experiments.run(model=Local)
+    with pytest.raises(BadInputError, match=r"data 'int'.*two tensors"):
+        experiments.run(data=3)
+
+
+def test_a_class_of_the_program_itself_needs_the_inline_executor(project, monkeypatch):
+    class Net(Small):
+        pass
+
+    Net.__module__, Net.__qualname__ = "__main__", "Net"
+    monkeypatch.setattr(sys.modules["__main__"], "Net", Net, raising=False)
+    with tiny_sweeps(), pytest.raises(BadInputError, match=r"'Net' is defined in the notebook.*inline"):
+        experiments.sweep(model=Net)
+    assert not Path(".harness/sweeps").exists()
