@@ -19,7 +19,7 @@ HOMES = {
     "mlflow": ("harness.tracking.", "harness.export"),
     "optuna": ("studies.search.",),
     "ray": ("studies.executors.ray",),
-    "torch": ("harness.", "studies."),
+    "torch": ("harness.", "studies.", "experiments.api."),  # there for types alone
     "torchvision": ("harness.training.",),
     "matplotlib": ("reports.",),
     "seaborn": ("reports.",),

@@ -35,7 +35,7 @@ MODES = {"rounds": {"at_once": 13}, "asynchronous": {"asynchronous": True}}
 
 
 def main() -> None:
-    """coordinator time per slice, memory and resume time up to 10,000 null trials in five studies on 64 workers"""
+    """coordinator time per slice, memory and resume time up to 10,000 null trials in fifteen studies on 64 workers"""
     for mode, changes in MODES.items():
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:  # its memory is its own
             figures, before_it = process.submit(measure, changes).result()

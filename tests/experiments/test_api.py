@@ -80,7 +80,7 @@ def test_tensors_are_kept_once_and_found_again_by_any_process(project, images):
     assert sum(sizes) == len(images[0])
     assert sizes[1] == sizes[2] == len(images[0]) // 7
     again = subprocess.run(
-        [sys.executable, "-m", "experiments.cli", "reproduce", found.run_id], capture_output=True, text=True
+        [sys.executable, "-m", "harness", "reproduce", found.run_id], capture_output=True, text=True
     )
     assert again.returncode == 0, again.stderr
 
