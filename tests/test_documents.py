@@ -40,7 +40,7 @@ FOLLOWED = DOCUMENTS[".github/CONTRIBUTING.md"].partition("## Add an optimizer")
 ALL = "\n".join({**DOCUMENTS, ".github/CONTRIBUTING.md": FOLLOWED[0]}.values())
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("harness", "make", "python", "pip", "mlflow", "ray", "apt-get", "export")
-SHELL, TOML, PYTHON = "", "toml", "python"
+SHELL, TOML, PYTHON, OUTPUT = "", "toml", "python", "text"
 SMALL = ["--data-dir", "data", "--epochs", "1", "--set", "dataset.train_size=160"]
 
 ADJUSTED = "tests/experiments/test_adjusting.py::test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on"
@@ -62,13 +62,15 @@ AS_A_MODULE = (
 )
 FILE_OF_MY_OWN = "tests/experiments/test_own_files.py::test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder"
 TOML_OF_MY_OWN = "tests/experiments/test_own_files.py::test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it"
+README_PROGRAM = "tests/experiments/test_api.py::test_the_readmes_program_compares_its_own_network"
 ELSEWHERE = {  # which commands: the test or script that runs them
     r"python -m harness": AS_A_MODULE,
     r"harness ui": UI,
     r"harness run": OWN_RUN,
     r"harness sweep \./my_study\.py": OWN_SWEEP,
+    r"(python my_study\.py|harness sweep smoke --set model\.name=my_study:Net .*)": README_PROGRAM,
     r"harness (new .*|list FOLDER)": FILE_OF_MY_OWN,
-    r"harness sweep (mine\.toml|.* --(save|name) .*)": TOML_OF_MY_OWN,
+    r"harness sweep (mine\.toml|optimizers .*--(save|name) .*)": TOML_OF_MY_OWN,
     r"harness sweep optimizers --executor ray .*": CLUSTER,
     r"(pip install optimizer-harness\[system\]|export MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=true)": SYSTEM,
     r"pip wheel --no-deps \.": WHEEL,
@@ -92,9 +94,11 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make run": f"{CLI}::test_run_is_tracked_epoch_by_epoch",
     r"make bench.*": BENCHMARK,
     r"python -m tests\.benchmarks (default_sweep|fast|speed|sweeps|where)": BENCHMARK,
+    r"make notebook": "tests/test_makefile.py::test_notebook_opens_the_chapter",
     r"make gallery": "tests/test_makefile.py::test_gallery_is_a_picture_of_the_default_sweeps_report",
 }
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
+    "from experiments import sweep": README_PROGRAM,
     "class Net": OWN_SWEEP,
     "import optuna": "tests/studies/test_optuna.py::test_the_readmes_figure_has_a_line_for_each_trial",
 }
@@ -134,7 +138,7 @@ def documented_commands():
 
 
 def test_every_block_is_of_a_kind_that_is_tested():
-    assert {language for language, _ in BLOCK.findall(ALL)} <= {SHELL, TOML, PYTHON}
+    assert {language for language, _ in BLOCK.findall(ALL)} <= {SHELL, TOML, PYTHON, OUTPUT}
     assert len(documented_commands()) > 30
 
 

@@ -57,6 +57,12 @@ def test_sweep_takes_an_experiment_and_workers(make):
     assert "harness sweep optimizers" in make("-n", "sweep")
 
 
+def test_notebook_opens_the_chapter(make):
+    printed = make("-n", "notebook")
+    assert "pip install --quiet 'jupyterlab>=4.4'" in printed
+    assert printed.endswith("jupyter lab experiments/chapter.ipynb\n")
+
+
 @pytest.mark.parametrize(
     ("target", "program", "called"),
     [

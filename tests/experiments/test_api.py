@@ -1,5 +1,8 @@
 """The Python interface: what it takes, what it gives back, and that it says and does what the command line does."""
 
+import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +140,20 @@ def test_a_class_of_the_program_itself_needs_the_inline_executor(project, monkey
     with tiny_sweeps(), pytest.raises(BadInputError, match=r"'Net' is defined in the notebook.*inline"):
         experiments.sweep(model=Net)
     assert not Path(".harness/sweeps").exists()
+
+
+@pytest.mark.slow
+def test_the_readmes_program_compares_its_own_network(project):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (command,) = re.findall(r"^harness (sweep .*my_study:Net.*)$", readme, re.MULTILINE)
+    Path("my_study.py").write_text(program, encoding="utf-8")
+    ran = subprocess.run([sys.executable, "my_study.py"], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    *answer, page = ran.stdout.splitlines()
+    assert answer[0].startswith("Undecided")
+    assert Path(page).is_file()
+    again = subprocess.run(
+        [sys.executable, "-m", "harness", *shlex.split(command), "--json"], capture_output=True, text=True
+    )
+    assert json.loads(again.stdout)["sweep_id"] == Path(page).parent.name, "it is the same sweep"
