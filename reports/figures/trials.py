@@ -122,7 +122,7 @@ def _draw(
     for axis, (panel, mine) in zip(axes, data.groupby("panel", sort=False), strict=True):
         if str(panel) in ranges:
             axis.axvspan(*ranges[str(panel)], color=GREY, alpha=0.12, linewidth=0)
-        _draw_panel(drawn, axis, mine, looks, colours)
+        _draw_panel(drawn, axis, mine, looks, colours, rasterized=len(data) > MOST_VECTORS)
         axis.set_title(titles[str(panel)] if width == "page" else titles[str(panel)].replace(" (", "\n("))
         axis.set(xlabel="", ylabel="")
     logarithmic(axes[0], "y")
@@ -135,7 +135,9 @@ def _draw(
     return drawn
 
 
-def _draw_panel(drawn: Drawn, axis: Axes, data: pd.DataFrame, looks: Looks, colours: Mapping[float, str]) -> None:
+def _draw_panel(
+    drawn: Drawn, axis: Axes, data: pd.DataFrame, looks: Looks, colours: Mapping[float, str], *, rasterized: bool
+) -> None:
     """Draw a point a trial in the colour of how far it got: a star for the start, a ring around a winner."""
     values = sorted(data["value"].unique(), key=lambda value: (isinstance(value, str), value))
     if not data["log"].any() and (len(values) <= FEW or isinstance(values[-1], str)):
@@ -156,7 +158,7 @@ def _draw_panel(drawn: Drawn, axis: Axes, data: pd.DataFrame, looks: Looks, colo
         sizes={False: DOT, True: 3 * DOT},
         linewidth=0,
         legend=False,
-        rasterized=len(data) > MOST_VECTORS,
+        rasterized=rasterized,
     )
     drawn.tag_points(axis.collections[-1], [looks[name] for name in data["optimizer"]], data["tip"])
     won = data[data["won"]]

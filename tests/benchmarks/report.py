@@ -40,4 +40,4 @@ def main() -> None:
     assert grown < MOST_ROWS_BYTES, f"{grown:.0f} bytes of the database for a run and epoch, goal {MOST_ROWS_BYTES}"
     assert seconds < MOST_SECONDS, f"{seconds:.1f} s, goal {MOST_SECONDS}"
     assert peak < MOST_BYTES, f"{peak / 2**20:.0f} MiB, goal {MOST_BYTES / 2**20:.0f}"
-    assert size < 3e6, f"{size} bytes, goal 3 MB"
+    assert size < 3.5e6, f"{size} bytes, goal 3.5 MB"
