@@ -73,7 +73,9 @@ def load(name: str) -> Experiment:
                 "experiment", name, "is not there", expected=f"a {kind} file", next_step="correct its path"
             )
         require_name(path)
-        sys.path.append(str(path.resolve().parent))  # a user's own parts are looked for beside their file
+        folder = str(path.resolve().parent)
+        if folder not in sys.path:  # a user's own parts are looked for beside their file
+            sys.path.append(folder)
         return _load_python(path) if path.suffix == ".py" else parse(name, read_file(path))
     if name not in names():
         raise unknown("experiment", name, names(), "choose one of these; a file of your own ends with .toml or .py")
