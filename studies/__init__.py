@@ -1,1 +1,1 @@
-"""Searching: what a sweep does, Optuna's studies, the coordinator, executors; README.md says what is where."""
+"""Search hyperparameters: a sweep's definition, Optuna studies, coordinator and executors; README.md has a map."""

@@ -1,4 +1,4 @@
-"""How a sweep begins: what is a user's own is tried, and a sweep of before is gone on with, or a new one started."""
+"""Begin a sweep: check the user's own code, then resume the last sweep of that name or start a new one."""
 
 import json
 import logging
@@ -30,14 +30,15 @@ from studies.snapshot import sweep_folder
 from studies.space import Choice
 
 logger = logging.getLogger(__name__)
-FILE = "file"  # where studies are that are in no database
+FILE = "file"  # the storage tag of a sweep whose Optuna studies are in a file, not in a database
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A sweep that begins, or goes on with what is `found` of it; `definition` is what is to be done now.
+    """A sweep that begins or resumes.
 
-    `logits` are the own models that were found to give them.
+    `definition` is what the sweep must do now. `found` is the recorded sweep that it resumes, None for a new sweep.
+    `logits` names the user's own models whose output was found to be logits.
     """
 
     sweep_id: str
@@ -49,7 +50,7 @@ class Begun:
 
     @property
     def is_complete(self) -> bool:
-        """Judge whether it has come to its end under this very definition."""
+        """Return whether the recorded sweep has completed with exactly this definition."""
         if self.found is None:
             return False
         tags = self.found.tags
@@ -60,11 +61,11 @@ class Begun:
 def begin_sweep(
     name: str, definition: SweepDefinition, tracker: Tracker, data_dir: Path | None, storage: str | None, fresh: bool
 ) -> Begun:
-    """Go on with the last sweep of that name that was begun in this folder, or start a new one.
+    """Resume the last sweep of that name that began in this folder, or start a new sweep.
 
     Raises:
-        BadInputError: that sweep has another definition, storage, data or source of own parts and has not ended; or
-            own parts are unsound.
+        BadInputError: the last sweep has not ended and has another definition, storage, dataset or source of the
+            user's own code; or that code does not pass its checks.
     """
     data = load_cached_splits(definition.base.dataset, "cpu", data_dir)
     for optimizer in definition.optimizers:
@@ -81,7 +82,7 @@ def begin_sweep(
 
 
 def _require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset[str]:
-    """Try what is a user's own of every optimizer's trials, and return the models that were found to give logits."""
+    """Check the user's own code in every optimizer's trials; return the names of own models that output logits."""
     logits: frozenset[str] = frozenset()
     for optimizer in definition.optimizers:
         for example in definition.examples(optimizer):
@@ -92,7 +93,7 @@ def _require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset
 
 
 def _names_of_own_parts(definition: SweepDefinition) -> set[str]:
-    """The user's own parts that the sweep can train: of its optimizers' configs, and among what is searched."""
+    """Return the names of the user's own code that the sweep can train, fixed in its configs or searched."""
     names = {name for optimizer in definition.optimizers for name in own_names(definition.example(optimizer))}
     for optimizer in definition.optimizers:
         for key, searched in definition.searched(optimizer).items():
@@ -104,25 +105,25 @@ def _names_of_own_parts(definition: SweepDefinition) -> set[str]:
 def _find_sweep(
     name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin
 ) -> tuple[FoundRun | None, SweepDefinition]:
-    """The last sweep of that name with a folder here, if it is one to go on with; and what is to be done now.
+    """Return the last sweep of that name in this folder if it can be resumed, and the definition to work on.
 
-    What was done stays done: a budget, the replicates, the final seeds and the looks can only grow.
+    Finished work is kept: the budget, the replicates, the final seeds and the looks can only grow.
     """
     for found in tracker.find_runs(name, {Tag.STAGE: Stage.SWEEP}):
         if not sweep_folder(found.run_id).exists():
             continue
         stored = json.loads(tracker.read_artifact(found.run_id, DEFINITION_ARTIFACT))
-        # parsed, so that fields which are younger than that sweep are there, as they were: off
+        # parsing gives fields that are younger than the sweep their default, which is off
         try:
             then = validated(SweepDefinition, stored)
-        except BadInputError as error:  # it was no error when that sweep began
+        except BadInputError as error:  # the definition was valid when that sweep began
             if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
                 return None, definition
             raise BadInputError(
                 "sweep",
                 found.run_id,
-                f"of {name!r} has not ended, and its own definition is refused now ({error.without_next_step})",
-                next_step="say `fresh` to begin anew",
+                f"of {name!r} has not ended, and its own definition is no longer valid ({error.without_next_step})",
+                next_step="say `fresh` to start a new sweep",
             ) from None
         changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
         other = "" if changed else _other_origin(found, definition, tracker, origin)
@@ -130,22 +131,22 @@ def _find_sweep(
             return found, grown(then, definition)
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
             if other:
-                logger.warning("harness: sweep %r ended with another %s; a new one begins", found.run_id, other)
+                logger.warning("harness: sweep %r ended with another %s; a new sweep begins", found.run_id, other)
             return None, definition
         raise BadInputError(
             "sweep",
             found.run_id,
             f"of {name!r} has not ended, and {f'its {changed}' if changed else f'began with another {other}'}",
             expected="its own definition" if changed else "its own",
-            next_step="restore it to go on, or say `fresh` to begin anew",
+            next_step="restore it to resume the sweep, or say `fresh` to start a new one",
         )
     return None, definition
 
 
 def grown(then: SweepDefinition, now: SweepDefinition) -> SweepDefinition:
-    """Return the definition that does what both do, where they differ in how much alone.
+    """Return `now`, with the larger of both budgets, seed lists and replicates, so that no finished work is dropped.
 
-    More finals or replicates than were declared are one more look; fewer change nothing.
+    A larger number of finals or replicates than before adds one look; a smaller number changes nothing.
     """
     changes = {
         "budget": max(then.budget, now.budget),
@@ -161,7 +162,7 @@ def grown(then: SweepDefinition, now: SweepDefinition) -> SweepDefinition:
 
 
 def _changed_definition(then: SweepDefinition, now: SweepDefinition, kept_in_then: str, kept_in_now: str) -> str:
-    """The first field that is another, and both values; empty where none is but how much is to be done."""
+    """Describe the first field that differs, with both values; empty if only the amount of work differs."""
     shorter, longer = sorted((then.final_seeds, now.final_seeds), key=len)
     same: dict[str, Any] = {"budget": 0, "replicates": 1, "looks": None}
     if longer[: len(shorter)] == shorter:
@@ -172,7 +173,7 @@ def _changed_definition(then: SweepDefinition, now: SweepDefinition, kept_in_the
 
 
 def _other_origin(found: FoundRun, definition: SweepDefinition, tracker: Tracker, now: Origin) -> str:
-    """The file of own parts, or the dataset, that a sweep began with and that is another now; empty where none is."""
+    """Describe the file of own code, or the dataset, that changed since the sweep began; empty if none did."""
     for file, was, is_now in changed_source(found, now.source, tracker.read_artifact):
         return f"{file!r} ({short(was)}, now {short(is_now)})"
     digest = found.tags.get(Tag.DATA_DIGEST, now.digest)
@@ -182,7 +183,7 @@ def _other_origin(found: FoundRun, definition: SweepDefinition, tracker: Tracker
 
 
 def _start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: Tracker, origin: Origin) -> str:
-    """Open a sweep's run with its definition, tags and provenance, and return its id."""
+    """Create the sweep's run with its definition, tags and provenance, and return the run's id."""
     tags = {
         Tag.STORAGE: kept_in,
         Tag.STAGE: Stage.SWEEP,
@@ -202,7 +203,7 @@ def _start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: 
 
 
 def params_of(definition: SweepDefinition) -> dict[str, Any]:
-    """What MLflow shows of a definition; without the budget, of which there may be more later."""
+    """Return the params that MLflow shows for a definition, without the budget, which may grow later."""
     return {in_mlflow(key): value for key, value in flatten(definition).items() if key != "budget"}
 
 
@@ -216,5 +217,5 @@ def _note(definition: SweepDefinition) -> str:
 
 
 def in_mlflow(text: str) -> str:
-    """Return a param's or metric's name without colons, which MLflow refuses on Windows and own optimizers have."""
+    """Return a param or metric name without colons, which own optimizers contain and MLflow refuses on Windows."""
     return text.replace(":", ".")

@@ -1,4 +1,4 @@
-"""What a look at the finals decides: who trains more of them, and whether one more replicate is needed."""
+"""Decide from the finals who trains more of them, and whether the sweep needs one more replicate."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -11,9 +11,9 @@ TEST = METRIC_NAMES["test_accuracy"]
 
 
 def in_need(replicate: Replicate, seeds: Sequence[int]) -> list[str]:
-    """Return the optimizers that train more finals than those on `seeds`, which have ended.
+    """Return the optimizers that must train more finals than those on `seeds`, which have ended.
 
-    One that lost a final is never shown to be better or the same, so it trains no more.
+    An optimizer that lost a final can't be judged better or the same, so it trains no more finals.
     """
     winners = [found[1] for name in replicate.searches if (found := replicate.winner(name))]
     samples = {}
@@ -26,7 +26,7 @@ def in_need(replicate: Replicate, seeds: Sequence[int]) -> list[str]:
 
 
 def is_decided(sweep: Sweep, replicates: int) -> bool:
-    """Judge whether so many replicates are a look that leaves no pair undecided. One that lost a final never is."""
+    """Return whether the verdicts after this many replicates leave no pair undecided; False if a final was lost."""
     definition = sweep.definition
     if definition.replicates == 1 or replicates not in definition.looks_at:
         return False

@@ -1,4 +1,4 @@
-"""What a sweep does: its definition, a plain value."""
+"""Define what a sweep does, as a plain value."""
 
 import math
 import re
@@ -13,51 +13,52 @@ from studies.pruning import halving_rungs
 from studies.space import Range, Space, overlap, trial_config
 
 Count = Annotated[int, Field(ge=1)]
-Rung = Annotated[int | float, Field(gt=0)]  # a whole number stays one, as the hash of older definitions has it
+Rung = Annotated[int | float, Field(gt=0)]  # an integer stays an integer, so that older definitions keep their hash
 
 
 def _variant_name(text: str) -> str:
-    """Refuse a name that MLflow does not take in a param's or metric's name on every system."""
+    """Refuse a name that MLflow does not accept as part of a param or metric name on every system."""
     if re.fullmatch(r"[\w.\- ]+", text) is None:
         raise BadInputError("variant", text, expected="a name of letters, digits, spaces, '_', '-' and '.'")
     return text
 
 
 VariantName = Annotated[str, Field(max_length=100), AfterValidator(_variant_name)]
-LEVEL = 0.95  # of all intervals of a sweep together, at all its looks
-LEAST_UNITS = 3  # finals, or replicates, below which nothing is claimed
-SEEDS_APART = 1000  # of a replicate and the next
+LEVEL = 0.95  # joint confidence of all intervals of a sweep, over all its looks
+LEAST_UNITS = 3  # with fewer finals (or replicates) nothing is claimed
+SEEDS_APART = 1000  # difference between the seeds of one replicate and those of the next
 NOT_SEARCHED = {
-    "epochs": "the budget is counted in them",
-    "seed": "trials have the base's, finals fresh ones",
-    "optimizer.name": "each optimizer has a study of its own",
+    "epochs": "the budget is counted in epochs",
+    "seed": "trials use the base's seed, finals fresh ones",
+    "optimizer.name": "each optimizer has its own study",
 }
 
 
 class SweepDefinition(FrozenModel):
-    """What a sweep does. Each of `optimizers` has one study, and `budget` epochs for all its trials together.
+    """What a sweep does.
 
-    An optimizer is the registry's of that name, a user's own (`module:Class`), or what `variants` makes of it:
-    settings by dotted key, such as the same optimizer under another activation. `space` is searched by all, `spaces`
-    adds each one's own. What a variant fixes is not searched: a dimension that waits for a larger budget gives way to
-    it, any other is refused.
+    **Search.** Each of `optimizers` has one study, and `budget` epochs for all trials of that study together. An
+    optimizer is a registered name, a user's own class (`module:Class`), or a name in `variants`, which gives its
+    settings by dotted key (for example the same optimizer with another activation). All studies search `space`;
+    `spaces` adds dimensions for one optimizer. A key that a variant fixes is not searched: a dimension that waits for
+    a larger budget is dropped, and any other dimension on that key is an error.
 
-    Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving, after which the best
-    1/`reduction_factor` of a study's trials go on. The `rungs` are declared in epochs, whole or not (0.125: an
-    eighth); without them they are `warm_up` epochs and each `reduction_factor` times as many. Within an epoch a trial
-    is judged on the part of the validation set that its trajectory is measured on, at its end on all of it. A study
-    asks `at_once` trials at a time and waits for them at each rung, so that workers and timing change nothing; with
-    `asynchronous` it waits for nothing, and they do.
+    **Pruning.** A trial trains for `trial_epochs`, unless `pruning` ends it at a rung of successive halving: the best
+    1/`reduction_factor` of a study's trials continue. `rungs` are declared in epochs, whole or not (0.125 is an
+    eighth of an epoch); by default they are `warm_up` epochs, multiplied by `reduction_factor` from rung to rung.
+    Within an epoch a trial is judged on the part of the validation set that its trajectory uses; at the end of an
+    epoch, on the whole set. A study asks for `at_once` trials together and waits for all of them at each rung, so the
+    results do not depend on workers or timing. With `asynchronous` it does not wait, and they do.
 
-    With `confirm`, and budget enough, a study's best trials train again on further tuning seeds, out of its budget,
-    and the best mean wins. Winners are trained for `final_epochs` on `final_seeds`; with `start_finals` so is the
-    published start of each study. Each of `replicates` does all of this anew, with a search, seeds and a validation
-    split of its own, so that what is claimed covers their luck.
+    **Finals.** With `confirm`, and a large enough budget, a study's best trials train again on more tuning seeds,
+    paid from the study's budget, and the best mean wins. Winners train for `final_epochs` on each of `final_seeds`;
+    with `start_finals`, so does the published start of each study. Each of `replicates` repeats all of this with its
+    own search seed, training seeds and validation split, so that the claims cover the luck of the search.
 
-    `looks` are the numbers of finals, or of replicates where there are several, after which the verdicts are taken;
-    what is decided then trains no more. `margin` (points of accuracy) is the difference that matters to nobody; by
-    default an eighth of the best winner's validation error. `subset` marks a sweep whose accuracies mean nothing,
-    because it trains on a part of the data.
+    **Verdicts.** `looks` are the numbers of finals (of replicates, if there are several) after which the verdicts are
+    taken; optimizers whose pairs are all decided then stop training. `margin` (percentage points of accuracy) is the
+    largest difference that does not matter; by default an eighth of the best winner's validation error. `subset`
+    marks a sweep that trains on a part of the data, whose accuracies mean nothing.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset(
@@ -96,7 +97,7 @@ class SweepDefinition(FrozenModel):
             for key, dimension in self._space(name).items():
                 if key in NOT_SEARCHED:
                     raise BadInputError(
-                        key, problem=f"can't be searched, {NOT_SEARCHED[key]}", next_step="leave it out of the space"
+                        key, problem=f"can't be searched: {NOT_SEARCHED[key]}", next_step="remove it from the space"
                     )
                 fixed = self._fixed(name, key)
                 if fixed is not None and dimension.from_trials == 1:
@@ -104,13 +105,15 @@ class SweepDefinition(FrozenModel):
                         "variant",
                         name,
                         f"fixes {fixed} to {self.variants[name][fixed]!r}, and {key} is searched",
-                        expected="one of the two",
-                        next_step="leave it out of the variant or of its space",
+                        expected="a key that is either fixed or searched",
+                        next_step="remove it from the variant or from its space",
                     )
         if self.budget < self.trial_epochs:
-            raise BadInputError("budget", self.budget, expected=f"{self.trial_epochs} or more, the epochs of a trial")
+            raise BadInputError(
+                "budget", self.budget, expected=f"{self.trial_epochs} (the epochs of a trial) or more"
+            )
         if len(set(self.final_seeds)) < len(self.final_seeds):
-            raise BadInputError("final_seeds", self.final_seeds, "hold one twice", expected="different seeds")
+            raise BadInputError("final_seeds", self.final_seeds, "hold a seed twice", expected="different seeds")
         if self.base.seed in self.final_seeds:
             raise BadInputError(
                 "final_seeds", self.final_seeds, f"hold the tuning seed {self.base.seed}", expected="fresh seeds"
@@ -123,15 +126,15 @@ class SweepDefinition(FrozenModel):
     def _has_sound_rungs(self) -> Self:
         if self.rungs is not None and list(self.rungs) != sorted(set(self.rungs)):
             raise BadInputError(
-                "rungs", list(self.rungs), expected="epochs or fractions of them, each more than the last"
+                "rungs", list(self.rungs), expected="epochs or fractions of epochs, in increasing order"
             )
         if any(rung % 1 for rung in self.pruned_at) and not self.base.trajectory.images:
             raise BadInputError(
                 "rungs",
                 list(self.pruned_at),
-                "within an epoch, where base.trajectory.images is 0",
-                expected="rungs of whole epochs, or images to measure trials on",
-                next_step="choose one of the two",
+                "lie within an epoch, and base.trajectory.images is 0",
+                expected="rungs at whole epochs, or 1 or more images to measure trials on",
+                next_step="change one of the two",
             )
         return self
 
@@ -143,14 +146,14 @@ class SweepDefinition(FrozenModel):
             raise BadInputError(
                 "looks",
                 looks,
-                expected=f"numbers of {counted}, each more than the last, from {LEAST_UNITS} to {most}, which is all",
+                expected=f"increasing numbers of {counted}, the first at least {LEAST_UNITS}, the last {most} (all)",
             )
         seeds = (self.base.seed, *self.final_seeds, self.base.dataset.split_seed)
         if self.replicates > 1 and max(seeds) >= SEEDS_APART:
             raise BadInputError(
                 "base.seed, final_seeds, base.dataset.split_seed",
                 seeds,
-                expected=f"less than {SEEDS_APART}, by which those of one replicate and the next differ",
+                expected=f"less than {SEEDS_APART}, the distance between the seeds of two replicates",
             )
         return self
 
@@ -162,7 +165,7 @@ class SweepDefinition(FrozenModel):
                 for key, each in self.searched(name).items()
             }
             for number in range(max(map(len, drawn.values()), default=1)):
-                # of all keys at once: a config for each value of each key would take long
+                # one value of every key at a time: a config for each combination would take too long
                 values = {
                     key: each.value(drawn[key][min(number, len(drawn[key]) - 1)])
                     for key, each in self.searched(name).items()
@@ -180,8 +183,8 @@ class SweepDefinition(FrozenModel):
             raise BadInputError(
                 "sampler",
                 "grid",
-                "with pruning",
-                expected="a whole grid",
+                "does not work with pruning",
+                expected="a grid whose trials all train to the end",
                 next_step="declare pruning = false, or say `no_pruning`",
             )
         for name in self.optimizers:
@@ -197,28 +200,28 @@ class SweepDefinition(FrozenModel):
 
     @property
     def trials(self) -> int:
-        """How many whole trials the budget of an optimizer pays; with pruning there are more."""
+        """Return the number of whole trials that an optimizer's budget pays for; with pruning there are more."""
         return self.budget // self.trial_epochs
 
     @property
     def total_epochs(self) -> int:
-        """How many epochs all trials and finals take at most: looks, and starts that win, save some."""
+        """Return the most epochs that all trials and finals can take; looks and starts that win save some."""
         of_finals = len(self.final_seeds) * self.final_epochs * (1 + self.start_finals)
         return len(self.optimizers) * self.replicates * (self.budget + of_finals)
 
     @property
     def looks_at(self) -> tuple[int, ...]:
-        """After how many finals, or replicates where there are several, the verdicts are taken."""
+        """Return after how many finals (replicates, if there are several) the verdicts are taken."""
         return self.looks or ((self.replicates,) if self.replicates > 1 else (len(self.final_seeds),))
 
     @property
     def level(self) -> float:
-        """The confidence of each look's intervals: the looks share the risk of a false claim evenly."""
+        """Return the confidence of the intervals at each look: all looks share the risk of a false claim evenly."""
         return 1 - (1 - LEVEL) / len(self.looks_at)
 
     @property
     def pruned_at(self) -> tuple[float, ...]:
-        """After how many epochs trials are pruned."""
+        """Return the rungs below `trial_epochs`, in epochs; empty without pruning."""
         if not self.pruning:
             return ()
         declared = self.rungs or halving_rungs(self.warm_up, self.reduction_factor, self.trial_epochs)
@@ -226,11 +229,11 @@ class SweepDefinition(FrozenModel):
 
     @property
     def milestones(self) -> tuple[float, ...]:
-        """After how many epochs a trial is measured to be judged: the rungs, and the ends of its epochs."""
+        """Return the points, in epochs, at which a trial's accuracy is compared: rungs and ends of epochs."""
         return tuple(sorted({*self.pruned_at, *range(1, self.trial_epochs + 1)}))
 
     def halved(self, trials: int) -> float:
-        """Return the epochs of so many trials that begin together, the best of them going on at each rung."""
+        """Return the epochs that a round of `trials` trials takes when only the best continue at each rung."""
         epochs, before = 0.0, 0.0
         for rung in self.pruned_at:
             epochs += trials * (rung - before)
@@ -238,9 +241,10 @@ class SweepDefinition(FrozenModel):
         return epochs + trials * (self.trial_epochs - before)
 
     def trial_config(self, name: str, values: Mapping[str, Any]) -> RunConfig:
-        """Return the config of a trial of that optimizer with the searched values.
+        """Return the config of an optimizer's trial with the searched values.
 
-        Where rungs are within epochs, it is measured there at them alone: to a short trial each point is dear.
+        With rungs within epochs, the trial is validated within epochs only at those rungs, since each point takes
+        much of a short trial's time.
         """
         within = tuple(rung for rung in self.pruned_at if rung % 1)
         measured = {"trajectory.points": within, "trajectory.every": 1} if within else {}
@@ -248,30 +252,30 @@ class SweepDefinition(FrozenModel):
         return trial_config(self.base, settings, self.trial_epochs, self.base.seed)
 
     def images(self, name: str, epochs: float) -> int:
-        """Return how many images so many epochs of that optimizer's trials are."""
+        """Return the number of training images in that many epochs of an optimizer's trials."""
         size = self.settings(name).get("dataset.train_size", self.base.dataset.train_size)
         return int(epochs * size)
 
     def final_config(self, winner: RunConfig, seed: int) -> RunConfig:
-        """Return the config of a final: that of the trial which won, on a seed of its own, as long as finals train.
+        """Return the config of a final: the winning trial's config with this seed and the length of finals.
 
-        It is measured within its epochs as the base is. It is not checked, so that finals are told apart without the
-        user's own parts that the winner may have.
+        A final records its trajectory as the base does. The config is not validated, so that finals can be identified
+        even if the user's own code that the winner needs is missing.
         """
         changes = {"epochs": self.final_epochs, "seed": seed, "trajectory": self.base.trajectory}
         return winner.model_copy(update=changes)
 
     def settings(self, name: str) -> dict[str, Any]:
-        """What makes the base that optimizer's."""
+        """Return the settings, by dotted key, that turn the base config into that optimizer's."""
         return dict(self.variants[name]) if name in self.variants else {"optimizer.name": name}
 
     def example(self, name: str, position: float = 0.5) -> RunConfig:
-        """A trial at that position, in [0, 1), of each range and choice that the optimizer's study searches."""
+        """Return a trial's config with each searched dimension at `position`, in [0, 1), of its range or choices."""
         values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
         return self.trial_config(name, values)
 
     def examples(self, name: str) -> Iterator[RunConfig]:
-        """Return trials of that optimizer with each model, dataset and schedule that its study can draw."""
+        """Yield configs of that optimizer's trials that cover each model, dataset and schedule it can draw."""
         yield self.example(name)
         searched = self.searched(name)
         middle = {key: each.value(each.at(0.5)) for key, each in searched.items()}
@@ -287,7 +291,7 @@ class SweepDefinition(FrozenModel):
         return each.grid() if each else ()
 
     def searched(self, name: str) -> Space:
-        """What that optimizer's study searches under this budget."""
+        """Return the dimensions that an optimizer's study searches under this budget, by dotted key."""
         return {
             key: each
             for key, each in self._space(name).items()
@@ -298,11 +302,11 @@ class SweepDefinition(FrozenModel):
         return self.spaces.get(name, {}) | self.space
 
     def _fixed(self, name: str, key: str) -> str | None:
-        """What the variant of that name fixes of a key; None where it leaves all of it open."""
+        """Return the key that the variant `name` fixes and that overlaps `key`; None if it fixes none."""
         return next((each for each in self.variants.get(name, {}) if overlap(each, key)), None)
 
     def _of_the_space(self, name: str, values: Mapping[str, Any], refusal: BadInputError) -> BadInputError:
-        """Return a refusal of drawn values as one of the space that has them. One of the rest stays as it is."""
+        """Return the error about drawn values as one about the space; an error of the base config stays as it is."""
         of_the_rest = self._refusal(name, {})
         if of_the_rest is not None and of_the_rest.without_next_step == refusal.without_next_step:
             return refusal
@@ -313,11 +317,11 @@ class SweepDefinition(FrozenModel):
             and self._refusal(name, {key: value})
             and not self._refusal(name, {key: round(value)})
         ]
-        hint = f"say integer = true of the range of {' and '.join(whole)}" if whole else "correct the space"
+        hint = f"set integer = true in the range of {' and '.join(whole)}" if whole else "correct the space"
         return refusal.but(next_step=hint).within(f"space of {name!r}")
 
     def _refusal(self, name: str, values: Mapping[str, Any]) -> BadInputError | None:
-        """Return why no trial can have these values; None where one can."""
+        """Return the error that a trial with these values raises; None if they are valid."""
         try:
             self.trial_config(name, values)
         except BadInputError as error:

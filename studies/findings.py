@@ -1,4 +1,4 @@
-"""What a sweep has found, from what is recorded of it: its result, its winner, what each hyperparameter mattered."""
+"""Collect what a sweep has found from its recorded runs: result, best final, importances, curves for MLflow."""
 
 import itertools
 from collections import Counter
@@ -14,9 +14,9 @@ from studies.open_sweep import Replicate, Sweep
 
 
 class StudyResult(FrozenModel):
-    """What the coordinator counts of one optimizer's study, and the test accuracies of its finals in seed order.
+    """The counts of one optimizer's study, and the test accuracies (fractions) of its finals in seed order.
 
-    `outcomes` counts the trials by how they ended, `best` are the winner's values of what was searched.
+    `outcomes` counts the trials by how they ended; `best` holds the winner's searched values by dotted key.
     """
 
     trials: int
@@ -27,14 +27,14 @@ class StudyResult(FrozenModel):
 
 
 class SweepResult(FrozenModel):
-    """What the coordinator knows of a sweep when it ends; `reports.document` has all that was found."""
+    """The result of a sweep as the coordinator knows it; `reports.document` has everything that was found."""
 
     sweep_id: str
     optimizers: dict[str, StudyResult]
 
 
 def result_of(sweep: Sweep) -> SweepResult:
-    """What is recorded of the sweep."""
+    """Return the result of the sweep from its studies and recorded runs."""
 
     def of(optimizer: str) -> StudyResult:
         trials = [trial for each in sweep.replicates for trial in each.searches[optimizer].trials]
@@ -56,10 +56,10 @@ def result_of(sweep: Sweep) -> SweepResult:
 
 
 def winning_final(sweep: Sweep) -> FoundRun | None:
-    """The first final of the optimizer whose finals validated best on average; None where none completed.
+    """Return the first final of the optimizer whose finals have the best mean validation accuracy; None without one.
 
-    Not the one whose best trial did: that is the luckiest of many on one seed. One whose finals diverged comes after
-    those of which more completed.
+    The mean over finals counts, not the best trial, which is the luckiest of many on one seed. An optimizer with
+    diverged finals ranks below those that completed more.
     """
     accuracy = METRIC_NAMES["validation_accuracy"]
     finals = [found for name in sweep.definition.optimizers if (found := sweep.completed_finals(name))]
@@ -68,7 +68,7 @@ def winning_final(sweep: Sweep) -> FoundRun | None:
 
 
 def mark_superseded(sweep: Sweep) -> None:
-    """The finals of earlier winners: more trials have found better ones since."""
+    """Tag the finals of earlier winners: a larger budget has since found better trials."""
     current = {
         final.run_id
         for each in sweep.replicates
@@ -81,7 +81,7 @@ def mark_superseded(sweep: Sweep) -> None:
 
 
 def importances_of(sweep: Sweep) -> dict[str, dict[str, float]]:
-    """What each config key mattered to each optimizer's searches, on average over those whose trials say it."""
+    """Return the importance (share of 1) of each config key by optimizer: the mean over replicates that have one."""
     found = {}
     for name in sweep.definition.optimizers:
         shares = [of for each in sweep.replicates if (of := each.searches[name].importances())]
@@ -91,10 +91,10 @@ def importances_of(sweep: Sweep) -> dict[str, dict[str, float]]:
 
 
 def course_of(sweep: Sweep) -> list[MetricRow]:
-    """Return what the sweep's own run shows in MLflow as curves, at steps that count an optimizer's budget in images.
+    """Return the metric rows that the sweep's own run shows in MLflow; a step is images of one optimizer's budget.
 
-    They are the best validation accuracy of a search after each of its trials, and the mean test accuracy of the
-    finals so far, in the order of their seeds. Both follow from what is recorded alone, not from when it ended.
+    The rows are the best validation accuracy after each trial of a search, and the mean test accuracy after each
+    final in seed order. They depend only on what is recorded, not on the order in time.
     """
     searched = [row for each in sweep.replicates for row in _searched(each)]
     return searched + [row for name in sweep.definition.optimizers for row in _finals(sweep, name)]
@@ -122,9 +122,9 @@ def _finals(sweep: Sweep, name: str) -> Iterator[MetricRow]:
 
 
 def log_course(sweep: Sweep) -> None:
-    """Have the sweep's own run show its curves, as far as it does not yet: an earlier process may have begun them.
+    """Log the rows of `course_of` that the sweep's run in MLflow does not have yet.
 
-    Where more budget found other finals, their means come after those of before.
+    If a larger budget led to other finals, their means follow those of the earlier finals.
     """
     rows = course_of(sweep)
     last = {name: sweep.tracker.last_step(sweep.sweep_id, name) for name in {row.name for row in rows}}

@@ -1,4 +1,4 @@
-"""How long a sweep would take here, before it begins: a few real steps of each optimizer, scaled to the budget."""
+"""Forecast how long a sweep would take here: measure a few real steps of each optimizer, and scale to the budget."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -10,19 +10,19 @@ from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.progress import Progress
 
-POSITIONS = (0.25, 0.75)  # within each range or choice that is searched
-BESIDES = 25.0  # seconds to import, start workers, and draw and track the report; measured on two cores
+POSITIONS = (0.25, 0.75)  # measured positions within each searched range or choice
+BESIDES = 25.0  # seconds for imports, starting workers, and drawing and tracking the report; measured on two cores
 
 
 def forecast(definition: SweepDefinition, pool: WorkerPool) -> float:
-    """Seconds from the command to its report, were the sweep begun anew with those workers."""
+    """Return the seconds from the command to the report of a new sweep with this definition and these workers."""
     return reckon(definition, pool.workers, measure(definition, pool))
 
 
 def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[ImageSeconds]]:
-    """Return the seconds of an image of each optimizer, at a few values of what is searched.
+    """Return the seconds per image of each optimizer, at a few values of the searched dimensions.
 
-    One of each optimizer at a time: as many side by side as trials train, since they slow each other down.
+    All optimizers are measured at the same time, as trials train in a sweep, since they slow each other down.
     """
     seconds: dict[str, list[ImageSeconds]] = {name: [] for name in definition.optimizers}
     for position in POSITIONS:
@@ -34,9 +34,9 @@ def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[Ima
 
 
 def reckon(definition: SweepDefinition, workers: int, seconds: Mapping[str, Sequence[ImageSeconds]]) -> float:
-    """Return the seconds of a sweep whose images take so long.
+    """Return the seconds that a sweep takes, given the measured seconds per image of each optimizer.
 
-    The budget counts: pruning makes more trials of it, not fewer epochs.
+    The budget decides: pruning leads to more trials, not to fewer epochs.
     """
     nothing = dict.fromkeys(definition.optimizers, 0)
     progress = Progress(definition, workers, nothing, nothing, {})

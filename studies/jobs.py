@@ -1,4 +1,4 @@
-"""Trials and finals under way: slices kept in flight on an executor, their results recorded as they come."""
+"""Train trials and finals: keep their slices in flight on an executor, and record results as they arrive."""
 
 import functools
 import logging
@@ -19,16 +19,16 @@ from harness.training.checkpoint import discard
 from studies.executors.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
-MOST_DEATHS = 3
+MOST_DEATHS = 3  # deaths of workers without a finished slice between, after which a sweep stops
 
 
 @dataclass
 class Job:
-    """A trial, confirmation or final. `number` is the trial's in its study, or the final's seed.
+    """A trial, confirmation or final under way. `number` is the trial's number in its study, or the final's seed.
 
-    It ends after `limit` epochs, or earlier where `pruned`. It is judged at its `milestones`, in epochs, and stops at
-    those of them that are `rungs`. `failure` is what a slice of it raised, which a final may once. At its end
-    `stored_id` is its run's id in the store, None where the store has not answered yet.
+    A job ends after `limit` epochs, or earlier if `pruned`. It is judged at its `milestones` (in epochs), and its
+    slices end at those milestones that are `rungs`. `failure` is the error of one of its slices; a final is then
+    tried once more. `stored_id` is set at the end: the run's id in the store, None if the store has not answered yet.
     """
 
     stage: Stage
@@ -45,17 +45,17 @@ class Job:
 
     @property
     def epochs(self) -> float:
-        """How many epochs it has trained, a fraction of one too."""
+        """Return how many epochs the job has trained, with fractions."""
         return self.run.images / self.run.config.dataset.train_size
 
     @property
     def done(self) -> bool:
-        """Whether nothing of it is left to train."""
+        """Return whether the job has nothing left to train."""
         return self.run.trained or self.pruned or self.run.step >= step_at(self.run.config, self.limit)
 
     @property
     def accuracies(self) -> tuple[float, ...]:
-        """Validation accuracy at each milestone that it has come to: of a part of the set within an epoch."""
+        """Return the validation accuracies at the milestones reached; within an epoch, on a part of the set."""
         points = {point.step: point.validation_accuracy for point in self.run.checkpoint.points}
         epochs = self.run.checkpoint.epochs
         found = []
@@ -71,84 +71,85 @@ class Job:
 
     @property
     def judged(self) -> tuple[float, ...]:
-        """Return the accuracies until the last rung that it has come to, by which it is judged there."""
+        """Return the accuracies up to the last rung that the job has reached, by which it is judged there."""
         accuracies = self.accuracies  # where an epoch has one step, a rung within it is its end
         at_rungs = (number for number, each in enumerate(self.milestones, 1) if each in self.rungs)
         return accuracies[: max((number for number in at_rungs if number <= len(accuracies)), default=0)]
 
     @property
     def is_at_a_rung(self) -> bool:
-        """Whether it has just come to one, where it is to be judged."""
+        """Return whether the job has just reached a rung, where it must be judged."""
         return any(self.run.step == step_at(self.run.config, rung) for rung in self.rungs)
 
     @property
     def steps_to_train(self) -> int:
-        """How many steps it may train until it is judged, or ends."""
+        """Return how many steps the job may train before it is judged or ends."""
         stops = (step_at(self.run.config, each) for each in (*self.rungs, self.limit))
         return min(stop for stop in stops if stop > self.run.step) - self.run.step
 
     @property
     def spent(self) -> int:
-        """How many images of the budget it has spent.
+        """Return how many images of the budget the job has spent.
 
-        One that diverged or failed has spent all until its next milestone: what does so at once would be tried for
-        ever.
+        A job that diverged or failed counts up to its next milestone: a study whose trials all diverge at once would
+        otherwise ask for trials without end.
         """
         if self.outcome not in (Outcome.DIVERGED, Outcome.FAILED):
             return self.run.images
         steps = [step_at(self.run.config, each) for each in (*self.milestones, self.limit)]
-        # one that diverged where its epoch was to be measured has not come to that milestone
+        # a job that diverged at the end of its epoch was not measured there, so that milestone is not reached
         done = self.run.step - (self.run.checkpoint.step == steps_per_epoch(self.run.config))
         return images_at(self.run.config, min((step for step in steps if step > done), default=done))
 
     @property
     def last(self) -> EpochMetrics | None:
-        """The last epoch's metrics."""
+        """Return the metrics of the last whole epoch; None before the first has ended."""
         return self.run.checkpoint.epochs[-1] if self.run.checkpoint.epochs else None
 
 
 class Observer:
-    """Who watches trials and finals. What a subclass leaves out, it does not look at."""
+    """Watch trials and finals. Each method does nothing; a subclass overrides the ones it needs."""
 
     def started(self, job: Job) -> None:
-        """A trial or final began, or goes on."""
+        """Handle the start, or resumption, of a trial or final."""
 
     def submitted(self, job: Job) -> None:
-        """A worker is given its next slice."""
+        """Handle that a worker was given the job's next slice."""
 
     def trained(self, job: Job, result: SliceResult) -> None:
-        """Take note that the job trained one more slice."""
+        """Handle that the job has trained one more slice."""
 
     def ended(self, job: Job) -> None:
-        """Take note that the job came to its end."""
+        """Handle the end of the job."""
 
     def waiting(self) -> None:
-        """Nothing is left to do until a slice ends."""
+        """Handle that nothing is left to do until a slice ends."""
 
 
 class Queue(Protocol):
-    """Which job trains next."""
+    """Decide which job trains next."""
 
     def next(self) -> Job | None:
-        """One that may train its next slice now, or is done; None where all wait for what is in flight."""
+        """Return a job that is done or may train its next slice; None if all jobs wait for slices in flight."""
 
     def put(self, job: Job) -> None:
         """Take back a job that has trained one more slice."""
 
     def end(self, job: Job) -> None:
-        """Take note that a job has ended."""
+        """Handle the end of a job."""
 
 
 def run_jobs(queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequence[Observer], stop: Event) -> None:
-    """Keep so many workers busy until the queue has no more jobs.
+    """Train the queue's jobs, with a slice for every worker, until the queue is empty.
 
-    A slice whose worker died is trained again, and once more a final's that raised: it is then lost, as one that
-    diverged is. Once `stop` is set nothing more is submitted; what is in flight is finished and recorded.
+    A slice whose worker died is trained again. A slice of a final or confirmation that raised an error is tried once
+    more; after a second error the run counts as lost, like one that diverged. Once `stop` is set no slice is
+    submitted; slices in flight are finished and recorded.
 
     Raises:
-        BadInputError: a worker finds no such data or own parts, or others.
+        BadInputError: a worker does not find the data or the user's own code, or finds other versions.
         WorkFailedError: workers die again and again, the queue gives up, or the tracking store was away for too long.
-        KeyboardInterrupt: Ctrl-C came.
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     work = _Work(queue, pool, tracker, observers)
     while True:
@@ -167,7 +168,7 @@ def run_jobs(queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequenc
 
 
 class _Work:
-    """The slices of a queue's jobs that are in flight, and what becomes of each."""
+    """The slices of a queue's jobs that are in flight, and the handling of their results."""
 
     def __init__(self, queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequence[Observer]) -> None:
         self.in_flight: dict[Future[SliceResult], Job] = {}
@@ -176,7 +177,7 @@ class _Work:
         self._tracker = tracker
         self._observers = observers
         self._deaths = 0
-        # `concurrent.futures.wait` would do, but a second Ctrl-C within it breaks its lock for the other threads
+        # not `concurrent.futures.wait`: a second Ctrl-C within it breaks its lock for the other threads
         self._ended: SimpleQueue[Future[SliceResult]] = SimpleQueue()
 
     def submit(self, job: Job) -> None:
@@ -187,16 +188,16 @@ class _Work:
             observer.submitted(job)
 
     def ended_slices(self) -> list[Future[SliceResult]]:
-        """Wait until a slice in flight ends, and return all that have ended."""
+        """Wait until a slice in flight ends, and return all slices that have ended."""
         ended: list[Future[SliceResult]] = []
         while not ended or not self._ended.empty():
             future = self._ended.get()
-            if future in self.in_flight:  # or it was of workers that have been replaced
+            if future in self.in_flight:  # a future of replaced workers is ignored
                 ended.append(future)
         return ended
 
     def take(self, future: Future[SliceResult]) -> Job | None:
-        """Record the slice that ended, and return its job where its worker died."""
+        """Record the slice that ended; return its job only if its worker died."""
         job = self.in_flight.pop(future)
         try:
             result = _result(future, job)
@@ -236,17 +237,19 @@ class _Work:
         self._tracker.when_delivered(functools.partial(discard, job.run.folder))
 
     def begin_anew(self, lost: list[Job]) -> None:
-        """Have new workers train what was in flight when one died: the others can't be used any more.
+        """Replace all workers after one died, and submit again every slice that was in flight.
+
+        The other workers of the pool can't be used after that.
 
         Raises:
-            WorkFailedError: workers die again and again, and no slice comes to its end between.
+            WorkFailedError: workers died several times without a finished slice between.
         """
         self._deaths += 1
         if self._deaths >= MOST_DEATHS:
             raise WorkFailedError(
                 lost[0].run.run_id,
-                f"workers died {self._deaths} times before a slice came to its end; the system's log may say why "
-                "(out of memory, for example)",
+                f"workers died {self._deaths} times and finished no slice between; look for the reason in the "
+                "system's log (out of memory, for example)",
             )
         lost += self.in_flight.values()
         self.in_flight.clear()
@@ -256,13 +259,13 @@ class _Work:
 
 
 def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
-    """Whether it is no trial and has failed for the first time; said, as its failing again is."""
+    """Return whether a failed job is tried again: a final or confirmation, the first time. Warn in either case."""
     if job.stage is Stage.TRIAL:
         return False
     first = job.failure is None
     job.failure = " ".join(failure.what.split())
     logger.warning(
-        "harness: %s; it is %s", job.failure, "tried once more" if first else "left out, as a diverged one"
+        "harness: %s; %s", job.failure, "it is tried once more" if first else "it is left out, like a diverged run"
     )
     return first
 
@@ -270,7 +273,7 @@ def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
 def _result(future: Future[SliceResult], job: Job) -> SliceResult:
     try:
         return future.result()
-    except RefusedError:  # of the whole sweep: the worker finds other data or source than it began with
+    except RefusedError:  # this stops the whole sweep: the worker finds other data or code than the sweep began with
         raise
     except Exception as error:
         raise WorkFailedError(

@@ -1,4 +1,4 @@
-"""A dimension of a space as a person types it: `log(1e-5, 1e-1)`, `uniform(0, 0.5)`, `[32, 64]`."""
+"""Read and write a dimension of a space as a person types it: `log(1e-5, 1e-1)`, `uniform(0, 0.5)`, `[32, 64]`."""
 
 import ast
 from typing import Any
@@ -12,13 +12,13 @@ WRITTEN = "a range or a choice, such as log(1e-5, 1e-1), uniform(0, 0.5, start=0
 
 
 def parse_dimension(text: str) -> Dimension:
-    """Return the range or choice that a text stands for.
+    """Return the range or choice that the text describes.
 
-    `log(low, high)` and `uniform(low, high)` are ranges; `start=`, `integer=`, `points=` and `from_trials=` are the
+    `log(low, high)` and `uniform(low, high)` are ranges; `start=`, `integer=`, `points=` and `from_trials=` set the
     fields of `Range`. `1 - log(low, high)` searches 1 - value. A list, or `choice(a, b, start=a)`, is a choice.
 
     Raises:
-        BadInputError: the text is none of these, or its values are refused.
+        BadInputError: the text has none of these forms, or its values are invalid.
     """
     try:
         return _dimension(ast.parse(text.strip(), mode="eval").body)
@@ -27,7 +27,7 @@ def parse_dimension(text: str) -> Dimension:
 
 
 def written(dimension: Dimension) -> str:
-    """Return the text that `parse_dimension` reads as that dimension."""
+    """Return the dimension as text that `parse_dimension` reads back."""
     if isinstance(dimension, Choice):
         arguments = [*map(repr, dimension.choices), *_keywords(dimension, "start", "from_trials")]
         return f"choice({', '.join(arguments)})"
@@ -63,5 +63,5 @@ def _called(node: ast.expr, more: dict[str, Any]) -> Dimension:
 
 
 def _value(node: ast.expr) -> Any:  # noqa: ANN401
-    """Return a literal, or a name such as relu as text."""
+    """Return the value of a literal, or a bare name such as relu as text."""
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)

@@ -1,4 +1,4 @@
-"""A sweep that is open: the jobs of its trials and finals, each found again among what is recorded or begun."""
+"""Hold an open sweep: the jobs of its trials and finals, new or matched with the recorded runs."""
 
 import functools
 import hashlib
@@ -29,13 +29,13 @@ from studies.search.storage import Storage
 from studies.search.study import Search, Trial
 from studies.snapshot import sweep_folder
 
-Opening = Callable[[], Job | None]  # opens a run, unless it has ended
+Opening = Callable[[], Job | None]  # opens a run and returns its job; None if the run has ended
 VALIDATION = METRIC_NAMES["validation_accuracy"]
 
 
 @dataclass
 class Sweep:
-    """A sweep that is open: what it does, where it is recorded, who works on it and who watches."""
+    """An open sweep: its definition, its records, its workers and its observers."""
 
     name: str
     definition: SweepDefinition
@@ -47,16 +47,16 @@ class Sweep:
     stop: Event
     storage: Storage
     recorded: dict[tuple[str, ...], FoundRun]
-    logits: frozenset[str] = frozenset()  # the own models that were found to give them
+    logits: frozenset[str] = frozenset()  # names of the own models whose output was found to be logits
     jobs: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Open every replicate's studies, each where an earlier process left it."""
+        """Open the studies of every replicate, as an earlier process left them."""
         with self.storage.together():
             self.replicates = [Replicate(self, number) for number in range(self.definition.replicates)]
 
     def run(self, queue: Queue) -> None:
-        """Bring the queue's jobs to their ends.
+        """Train the queue's jobs to their ends.
 
         Raises:
             SweepStopped: `stop` was set.
@@ -66,11 +66,11 @@ class Sweep:
             raise SweepStopped(self.sweep_id)
 
     def completed_finals(self, optimizer: str) -> list[FoundRun]:
-        """Return the finals of the optimizer's winners that came to their end, of all replicates."""
+        """Return the completed finals of the optimizer's winners, of all replicates."""
         return [final for each in self.replicates for final in each.completed_finals(optimizer)]
 
     def break_off(self, error: BaseException) -> None:
-        """Close what is under way, and the sweep."""
+        """Close the jobs under way and the sweep, with outcomes that fit the error."""
         failed = error.run_id if isinstance(error, WorkFailedError) else None
         for job in self.jobs:
             if job.outcome is None:
@@ -79,12 +79,12 @@ class Sweep:
         close_broken_run(self.tracker, self.sweep_id, broken_outcome(error), error)
 
     def read_recorded(self) -> None:
-        """Take up what was recorded since."""
+        """Read the sweep's recorded runs again."""
         self.recorded = recorded_runs(self.name, self.sweep_id, self.tracker)
 
 
 class Replicate:
-    """One whole search of every optimizer with its finals, the jobs of which it opens. Its `number` counts from 0."""
+    """One whole search of every optimizer with its finals. It opens their jobs. `number` counts from 0."""
 
     def __init__(self, sweep: Sweep, number: int) -> None:
         self.sweep = sweep
@@ -101,25 +101,25 @@ class Replicate:
 
     @property
     def data(self) -> Splits:
-        """The dataset, split as this replicate has it, on the CPU, whatever its slices train on."""
+        """Return the dataset with this replicate's split, on the CPU even if slices train on another device."""
         return load_cached_splits(self.definition.base.dataset, "cpu", self.sweep.pool.data_dir)
 
     def winner(self, optimizer: str) -> tuple[Trial, float] | None:
-        """Return the trial that won, and its validation accuracy: the mean over all its seeds where it was confirmed.
+        """Return the winning trial and its validation accuracy; None if no trial has completed.
 
-        None where no trial came to its end.
+        The accuracy (fraction) is the mean over all seeds of a confirmed trial.
         """
         trials, accuracies = self._completed_trials(optimizer)
         found = winner_of(self.definition, accuracies, self._confirmed(optimizer))
         return None if found is None else (trials[found[0]], found[1])
 
     def trial(self, optimizer: str, trial: Trial) -> Job:
-        """The trial's job."""
+        """Return the job of the trial: its recorded run, resumed, or a new one."""
         config = self._trial_config(optimizer, trial.values)
         return self._begin(self._job(Stage.TRIAL, optimizer, trial.number, config, trial.limit))
 
     def confirmations(self, which: int) -> list[Opening]:
-        """Return what opens each run of that round of confirmation, counted from 0, the optimizers side by side."""
+        """Return functions that open the runs of a confirmation round (counted from 0), optimizers in turn."""
         seeds = confirming_seeds(self.definition)[which]
         found: list[Opening] = []
         for optimizer in self.searches:
@@ -134,7 +134,7 @@ class Replicate:
         return found
 
     def final(self, optimizer: str, seed: int) -> Job | None:
-        """The final's job; None where it has come to its end, or no trial has, so that there is no winner."""
+        """Return the job of the final on that seed; None if it has ended, or the optimizer has no winner."""
         best = self.winner(optimizer)
         if best is None:
             return None
@@ -142,7 +142,7 @@ class Replicate:
         return self._unless_ended(Stage.FINAL, optimizer, seed, config, {Tag.SUPERSEDED: "false"})
 
     def start_final(self, optimizer: str, seed: int) -> Job | None:
-        """The job of the published start's final; None where it has ended, there is none, or the start has won."""
+        """Return the job of the published start's final; None if it has ended, or the start is missing or has won."""
         best, start = self.winner(optimizer), published_start(self.definition, optimizer)
         if best is None or start is None:
             return None
@@ -152,7 +152,7 @@ class Replicate:
         return self._unless_ended(Stage.START, optimizer, seed, config)
 
     def winners_finals(self, optimizer: str) -> Iterator[FoundRun]:
-        """The finals of the optimizer's winner, in seed order, as recorded."""
+        """Yield the recorded finals of the optimizer's winner, in seed order."""
         best = self.winner(optimizer)
         if best is None:
             return
@@ -163,16 +163,16 @@ class Replicate:
                 yield final
 
     def seeds_of_finals(self, optimizer: str) -> set[int]:
-        """Return the seeds on which the optimizer's winner was trained; looks may have left out some."""
+        """Return the seeds on which the optimizer's winner was trained; a look may have left out some."""
         return {int(final.tags[Tag.NUMBER]) for final in self.winners_finals(optimizer)}
 
     def completed_finals(self, optimizer: str) -> list[FoundRun]:
-        """Return the finals of the optimizer's winner that came to their end."""
+        """Return the completed finals of the optimizer's winner, in seed order."""
         finals = self.winners_finals(optimizer)
         return [final for final in finals if final.tags.get(Tag.OUTCOME) == Outcome.COMPLETED]
 
     def record_what_ended(self) -> None:
-        """Track to its end each trial that ended before the store had all of it: its checkpoint is still there."""
+        """Finish the records of trials that ended before the store had everything; their checkpoints still exist."""
         recorded_runs, tracker = self.sweep.recorded, self.sweep.tracker
         for optimizer, search in self.searches.items():
             for trial in search.trials:
@@ -190,13 +190,13 @@ class Replicate:
                 tracker.when_delivered(functools.partial(discard, job.run.folder))
 
     def _completed_trials(self, optimizer: str) -> tuple[dict[int, Trial], dict[int, float]]:
-        """Return those trials and their validation accuracies, by number."""
+        """Return the completed trials and their validation accuracies (fractions), both by trial number."""
         completed = (each for each in self.searches[optimizer].trials if each.outcome is Outcome.COMPLETED)
         trials = {each.number: each for each in completed}
         return trials, {number: trial.accuracies[-1] for number, trial in trials.items()}
 
     def _confirmed(self, optimizer: str) -> dict[int, list[float]]:
-        """Return the validation accuracies of the runs that confirm a trial, in the order of their seeds."""
+        """Return, by trial number, the validation accuracies of its confirmations in the order of their seeds."""
         trials, accuracies = self._completed_trials(optimizer)
         rounds = to_confirm(self.definition, accuracies, {})
         found: dict[int, list[float]] = {number: [] for of_round in rounds for number in of_round}
@@ -228,11 +228,11 @@ class Replicate:
         return with_settings(self._trial_config(optimizer, trial.values), {"seed": seed})
 
     def _final_config(self, optimizer: str, values: Mapping[str, Any], seed: int) -> RunConfig:
-        """The winner's, checked, since what trials may have finals may not: a warm-up of more epochs than theirs."""
+        """Return the winner's config as a final, validated: a warm-up longer than a final's training is an error."""
         return parse_config(self.definition.final_config(self._trial_config(optimizer, values), seed).model_dump())
 
     def _folder(self, key: tuple[str, ...]) -> Path:
-        """Where its checkpoints are, under a name that is known before the store has given the run an id."""
+        """Return the folder of a run's checkpoints; its name is known before the store gives the run an id."""
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
         return sweep_folder(self.sweep.sweep_id) / "runs" / name
 
@@ -251,7 +251,7 @@ class Replicate:
         limit: float,
         more_tags: Mapping[str, str] | None = None,
     ) -> Job:
-        """The job of that number and stage: the recorded one, gone on with, or a new one."""
+        """Return the job of that stage and number: its recorded run, resumed, or a new run."""
         sweep = self.sweep
         key = _key(stage, optimizer, number, config)
         found = sweep.recorded.get(key)
@@ -277,7 +277,7 @@ class Replicate:
 
 
 def _which(stage: Stage, number: int, seed: int) -> str:
-    """Say which of an optimizer's runs it is, in few signs; `s3` is its seed."""
+    """Name a run among the optimizer's runs, briefly; `s3` means seed 3."""
     words = {
         Stage.TRIAL: f"trial {number}",
         Stage.CONFIRMATION: f"trial {number} again s{seed}",
@@ -288,25 +288,25 @@ def _which(stage: Stage, number: int, seed: int) -> str:
 
 
 def with_outputs(config: RunConfig, logits: frozenset[str]) -> RunConfig:
-    """Say of a config's model that it gives logits where it is one of those that do."""
+    """Return the config with `model.outputs` set to logits if its own model is one of `logits`."""
     is_one = isinstance(config.model, OwnModelConfig) and config.model.name in logits
     return with_settings(config, {"model.outputs": "logits"}) if is_one else config
 
 
 def _key(stage: Stage, optimizer: str, number: int, config: RunConfig) -> tuple[str, ...]:
-    """What a trial or final is found by among those recorded."""
+    """Return the key of a run in `Sweep.recorded`."""
     return stage, optimizer, str(number), config_hash(config)
 
 
 def _has_ended(final: FoundRun) -> bool:
-    """Whether nothing of it is left to do. One that failed with its sweep, because of something else, goes on."""
+    """Return whether the run needs no more work; a run that failed together with its sweep is resumed."""
     outcome = final.tags.get(Tag.OUTCOME)
     given_up = outcome == Outcome.FAILED and Tag.GIVEN_UP in final.tags
     return given_up or outcome in (Outcome.COMPLETED, Outcome.DIVERGED)
 
 
 def recorded_runs(name: str, sweep_id: str, tracker: Outbox) -> dict[tuple[str, ...], FoundRun]:
-    """The sweep's trials and finals by stage, number and config hash."""
+    """Return the recorded trials and finals of the sweep by stage, optimizer, number and config hash."""
     return {
         tuple(run.tags.get(tag, "") for tag in (Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)): run
         for run in tracker.find_runs(name, {Tag.SWEEP_ID: sweep_id})

@@ -1,4 +1,4 @@
-"""How far a sweep is while it runs: epochs spent, best so far, what each worker is at, how long it still takes."""
+"""Count a running sweep's progress: epochs spent, best accuracy so far, what each worker does, the time left."""
 
 import contextlib
 import heapq
@@ -16,23 +16,24 @@ from studies.definition import SweepDefinition
 from studies.jobs import Job, Observer
 from studies.snapshot import Snapshot, write_snapshot
 
-LATEST = 8  # slices, as which the next ones are expected to be: a machine may get slower, or faster
+LATEST = 8  # latest slices that predict the next ones: a machine may become slower or faster
 
 
 def describe(job: Job) -> str:
-    """A trial, confirmation or final, in words."""
+    """Return the name of a trial, confirmation or final in words."""
     return job.stage.of_number(job.number)
 
 
 def part_of(stage: Stage) -> Stage:
-    """Return the stage that a run counts to: what confirms trials to them, what is trained as finals are to those."""
+    """Return the stage that a run's epochs count to: TRIAL for trials and confirmations, else FINAL."""
     return Stage.TRIAL if stage.is_tuning else Stage.FINAL
 
 
 class Progress(Observer):
-    """Counts what a sweep does. By optimizer: epochs of trials and of finals, parts of them too; the best validation
-    accuracy and the test accuracies of the finals that ended since (fractions). `running` are the jobs that have not
-    ended.
+    """Count the work of a sweep.
+
+    Counted by optimizer: epochs of trials and of finals, with fractions; the best validation accuracy; and the test
+    accuracies (fractions) of finals that ended since the sweep was opened. `running` holds the jobs under way.
     """
 
     def __init__(
@@ -50,24 +51,25 @@ class Progress(Observer):
         self.finals: dict[str, list[float]] = defaultdict(list)
         self.running: dict[str, Job] = {}
         self._clock = clock
-        self._at: list[tuple[Job, float] | None] = [None] * workers  # and since when
-        self._counted: dict[str, float] = {}  # epochs of each job that is running
+        self._at: list[tuple[Job, float] | None] = [None] * workers  # each worker's job, and when its slice began
+        self._counted: dict[str, float] = {}  # epochs counted of each running job
         # epochs and seconds of the latest slices, by stage and optimizer
         self._seconds: dict[tuple[Stage, str], deque[tuple[float, float]]] = defaultdict(lambda: deque(maxlen=LATEST))
-        self._winner: dict[str, float] = {}  # how long an epoch of it took, of those of the optimizer's trials then
+        # seconds of an epoch of the winner, relative to the epochs of the optimizer's other trials at that time
+        self._winner: dict[str, float] = {}
 
     @property
     def epochs_done(self) -> float:
-        """The epochs of all trials and finals, fractions of them too."""
+        """Return the epochs of all trials and finals so far, with fractions."""
         return sum(sum(epochs.values()) for epochs in self.spent.values())
 
     @property
     def workers(self) -> list[str | None]:
-        """What each is at, in words; None where it waits."""
+        """Return in words what each worker trains; None for a worker that waits."""
         return [at and f"{at[0].optimizer} {describe(at[0])}, {self.position(at[0])}" for at in self._at]
 
     def position(self, job: Job) -> str:
-        """Say how far a job is; of the slice that is in flight, as far as slices took such time until now."""
+        """Describe how far a job is; the slice in flight is estimated from the time of earlier slices."""
         epochs = job.epochs
         if self._seconds:
             rung = job.steps_to_train / steps_per_epoch(job.run.config) if not job.done else 0.0
@@ -76,16 +78,17 @@ class Progress(Observer):
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last final ends, as epochs have taken until now; None before one has ended.
+        """Return the estimated seconds until the last final ends; None before the first slice has ended.
 
-        Trials wait for each other within a study; finals train side by side, each from its beginning to its end.
+        The estimate assumes that trials of a study wait for each other, and that finals train side by side, each
+        from its beginning to its end.
         """
         if not self._seconds:
             return None
         return self._trials_left() + _makespan(self._finals_left(), len(self._at))
 
     def _trials_left(self) -> float:
-        """Seconds until the last trial ends: by what all workers have to do, or by the study that takes longest."""
+        """Return the seconds until the last trial ends: all work shared by all workers, or the longest study."""
         definition = self.definition
         budget = definition.budget * definition.replicates
         begun: dict[str, float] = defaultdict(float)
@@ -100,7 +103,7 @@ class Progress(Observer):
         return of_all if definition.asynchronous else max(of_all, max(studies) / definition.at_once)
 
     def _finals_left(self) -> list[float]:
-        """Seconds that each final still takes: those that run, then those that are to begin."""
+        """Return the seconds that each final still takes: first those that run, then those that have not begun."""
         definition = self.definition
         running = [job for job in list(self.running.values()) if not job.stage.is_tuning]
         under_way = [
@@ -119,33 +122,33 @@ class Progress(Observer):
         return [*under_way, *in_turn]
 
     def expect(self, stage: Stage, optimizer: str, seconds: float) -> None:
-        """Take an epoch to last so long, until some have ended."""
+        """Expect an epoch to take that many seconds, until real slices have ended."""
         self._seconds[stage, optimizer].append((1.0, seconds))
 
     def snapshot(self) -> Snapshot:
-        """Return what other processes may see of it now."""
+        """Return the snapshot that other processes may read."""
         return Snapshot(workers=tuple(self.workers), seconds_left=self.seconds_left)
 
     def started(self, job: Job) -> None:
-        """What an earlier process trained of it counts."""
+        """Count the job as running, with the epochs that an earlier process has trained."""
         self.running[job.run.run_id] = job
         self._count(job, job.epochs)
 
     def submitted(self, job: Job) -> None:
-        """A worker is at it."""
+        """Mark a free worker as busy with the job."""
         self._free(job)
         if None in self._at:
             self._at[self._at.index(None)] = (job, self._clock())
 
     def trained(self, job: Job, result: SliceResult) -> None:
-        """One more slice, and a worker less that is at it."""
+        """Free the job's worker, and count its new epochs and the time of the slice."""
         self._free(job)
         trained = self._count(job, job.epochs)
         if trained:
             self._seconds[part_of(job.stage), job.optimizer].append((trained, result.seconds))
 
     def ended(self, job: Job) -> None:
-        """Keep its accuracy, and what it has spent."""
+        """Count the epochs that the job has spent, and keep its accuracy."""
         self._free(job)
         del self.running[job.run.run_id]
         self._count(job, job.spent / job.run.config.dataset.train_size)
@@ -157,12 +160,12 @@ class Progress(Observer):
             self.finals[job.optimizer].append(test)
         elif job.stage is Stage.TRIAL and validation is not None and validation > self.best.get(job.optimizer, -1.0):
             self.best[job.optimizer] = validation
-            if self._seconds:  # or an earlier process trained it
+            if self._seconds:  # empty if an earlier process trained the job
                 seconds = mean(each.train_seconds + each.evaluate_seconds for each in job.run.checkpoint.epochs)
                 self._winner[job.optimizer] = seconds / self._trial_seconds(job.optimizer)
 
     def _count(self, job: Job, epochs: float) -> float:
-        """Count so many epochs of a job, and return how many of them are new."""
+        """Set the counted epochs of a job, and return how many of them are new."""
         new = epochs - self._counted.get(job.run.run_id, 0)
         self._counted[job.run.run_id] = epochs
         self.spent[part_of(job.stage)][job.optimizer] += new
@@ -172,12 +175,12 @@ class Progress(Observer):
         self._at = [None if at and at[0] is job else at for at in self._at]
 
     def _final_seconds(self, optimizer: str) -> float:
-        """Return the seconds of an epoch of its finals; before one has ended, its winner's beside other trials."""
+        """Return the seconds of an epoch of the optimizer's finals; before one, estimated from its winner."""
         latest = self._seconds.get((Stage.FINAL, optimizer))
         return _of_an_epoch(latest) if latest else self._winner.get(optimizer, 1.0) * self._trial_seconds(optimizer)
 
     def _trial_seconds(self, optimizer: str) -> float:
-        """Return the seconds of an epoch of its trials; before one has ended, those of all optimizers' trials."""
+        """Return the seconds of an epoch of the optimizer's trials; before one, of all optimizers' trials."""
         latest = self._seconds.get((Stage.TRIAL, optimizer))
         return _of_an_epoch(latest or itertools.chain.from_iterable(self._seconds.values()))
 
@@ -185,19 +188,19 @@ class Progress(Observer):
         return (self._trial_seconds if job.stage.is_tuning else self._final_seconds)(job.optimizer)
 
     def _begun(self, job: Job) -> float:
-        """Seconds since a worker is at its slice, but no more than an epoch is expected to take."""
+        """Return the seconds since the job's slice began, at most the expected time of an epoch."""
         since = next((self._clock() - at[1] for at in self._at if at and at[0] is job), 0.0)
         return min(since, self._seconds_of(job))
 
 
 def _of_an_epoch(slices: Iterable[tuple[float, float]]) -> float:
-    """Return the seconds of an epoch, by the epochs and seconds of slices."""
+    """Return the seconds of an epoch, from the (epochs, seconds) of slices."""
     epochs, seconds = map(sum, zip(*slices, strict=True))
     return seconds / epochs
 
 
 def _makespan(seconds: Sequence[float], workers: int) -> float:
-    """How long so many workers take for these, each begun by the first that is free."""
+    """Return the time until the last task ends, if each task goes to the first free of `workers` workers."""
     free = [0.0] * workers
     for each in seconds:
         heapq.heapreplace(free, free[0] + each)
@@ -205,20 +208,20 @@ def _makespan(seconds: Sequence[float], workers: int) -> float:
 
 
 class SweepObserver(Observer):
-    """Who watches a whole sweep. What a subclass leaves out, it does not look at."""
+    """Watch a whole sweep. Each method does nothing; a subclass overrides the ones it needs."""
 
     def opened(self, sweep_id: str, progress: Progress) -> None:
-        """The sweep began, or goes on. `progress` counts what comes."""
+        """Handle the start, or resumption, of the sweep. `progress` counts its work."""
 
 
 class Publisher(Observer):
-    """Writes the snapshot of a progress where `read_snapshot` finds it."""
+    """Write the snapshot of a progress to the sweep's folder, where `read_snapshot` finds it."""
 
     def __init__(self, progress: Progress, folder: Path) -> None:
         self._progress = progress
         self._folder = folder
 
     def waiting(self) -> None:
-        """Write it, now that all workers have what they are to do."""
-        with contextlib.suppress(OSError):  # a sweep does not end because nobody can see how far it is
+        """Write the snapshot once all workers are busy."""
+        with contextlib.suppress(OSError):  # a failed write of the progress must not end the sweep
             write_snapshot(self._folder, self._progress.snapshot())

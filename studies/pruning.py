@@ -1,7 +1,8 @@
-"""Successive halving within one study: which trials go on after a rung (Jamieson and Talwalkar 2016).
+"""Decide by successive halving which trials of a study continue after a rung (Jamieson and Talwalkar 2016).
 
-Optuna's pruner marks a rung as passed in its storage while it decides, so a coordinator that is killed in between
-would promote what it meant to prune. Here a decision is a function of accuracies, and can be taken again.
+Optuna's pruner is not used: while it decides, it marks a rung as passed in its storage. A coordinator killed in
+between would, after its restart, promote a trial that it was about to prune. Here a decision is a pure function of
+accuracies, so it can be repeated.
 """
 
 import math
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def halving_rungs(first: float, factor: int, epochs: int) -> tuple[float, ...]:
-    """Return `first` times the powers of `factor`, in epochs, before the last epoch."""
+    """Return `first` times the powers of `factor`, in epochs, as far as they are below `epochs`."""
     found: list[float] = []
     rung = first
     while rung < epochs:
@@ -20,13 +21,13 @@ def halving_rungs(first: float, factor: int, epochs: int) -> tuple[float, ...]:
 
 
 class Standings:
-    """How the trials of a study stand at each rung, kept in order: a decision costs no scan of all trials.
+    """The ranking of a study's trials at each rung, kept in order, so that a decision does not scan all trials.
 
-    A trial has an accuracy at each milestone, which are the rungs and the ends of its epochs; `rungs` says which of
-    them, counted from 1, are rungs.
+    A trial has one accuracy for each milestone (a rung or the end of an epoch); `rungs` are the numbers, counted from
+    1, of the milestones that are rungs.
 
-    What diverged or failed ranks last once its round is over. In its own round it counts with what it had, so that a
-    decision is the same when it is taken again after a crash.
+    A trial that diverged or failed ranks last once its round is over. During its round it counts with the accuracies
+    that it had, so that a decision repeated after a crash gives the same result.
     """
 
     def __init__(self, rungs: Iterable[int], factor: int) -> None:
@@ -37,7 +38,7 @@ class Standings:
         self._last = 0
 
     def begin(self, of_round: int) -> None:
-        """A trial of that round begins; rounds come one after the other."""
+        """Begin a trial of that round; once a later round begins, broken trials of earlier rounds rank last."""
         if of_round <= self._round:
             return
         self._round = of_round
@@ -48,20 +49,20 @@ class Standings:
         self._broken = {}
 
     def record(self, number: int, accuracies: Sequence[float]) -> None:
-        """A trial's accuracies so far."""
+        """Rank a trial by its accuracies (fractions) so far, one for each milestone it has reached."""
         for ranked, place in self._places(number, accuracies):
             index = bisect_left(ranked, place)
             if ranked[index : index + 1] != [place]:
                 ranked.insert(index, place)
 
     def rank_last(self, number: int, accuracies: Sequence[float]) -> None:
-        """A trial diverged or failed, after these accuracies."""
+        """Mark a trial as diverged or failed after these accuracies."""
         self._broken[number] = accuracies
 
     def goes_on(self, number: int, accuracies: Sequence[float]) -> bool:
-        """Whether the trial, at a rung now, is in the best 1/`factor` (rounded up) of the trials that came there.
+        """Return whether a trial at a rung is in the best 1/`factor` (rounded up) of the trials that reached it.
 
-        Of equal ones the earlier trial is the better.
+        Of trials with equal accuracy the earlier one ranks better.
         """
         ranked = self._ranked[len(accuracies)]
         better = bisect_left(ranked, (-accuracies[-1], number))

@@ -1,4 +1,4 @@
-"""What of a sweep trains next: which trial begins, goes on or is pruned, and when it is told; then whole runs."""
+"""Choose which trial of a sweep begins, continues or is pruned next; and queue confirmations and finals."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,13 +11,13 @@ from studies.open_sweep import Opening
 from studies.pruning import Standings
 from studies.search.study import Search, Trial
 
-SAME_FAILURES = 3  # in a row stop the sweep: what fails so often would spend the budget on nothing
+SAME_FAILURES = 3  # equal failures in a row that stop the sweep, before they spend the whole budget
 
 
 class Trials:
-    """A queue of trials. The study that has begun the fewest epochs asks next, so a sweep stopped early is fair.
+    """A queue of trials. The study that has begun the fewest epochs asks next, so a sweep that stops early is fair.
 
-    `open_job` begins a trial's run, or goes on with the recorded one.
+    `open_job` begins a trial's run, or resumes the recorded one.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class Trials:
         self._failures: list[str] = []
 
     def next(self) -> Job | None:
-        """One that goes on, else a new one of the study that has begun the fewest epochs."""
+        """Return a trial that is ready to continue, else a new one of the study that has begun the fewest epochs."""
         while not self._ready and self._begin():
             pass
         return self._ready.popleft() if self._ready else None
 
     def put(self, job: Job) -> None:
-        """Take back a trial that trained a slice; at a rung it waits for its round, and is then decided upon."""
+        """Take back a trial that trained a slice; a trial at a rung waits there until its round is decided."""
         self._standings[job.optimizer].record(job.number, job.accuracies)
         if job.is_at_a_rung:
             self._waiting[job.optimizer].append(job)
@@ -49,10 +49,10 @@ class Trials:
         self._decide(job.optimizer)
 
     def end(self, job: Job) -> None:
-        """Tell its study.
+        """Tell the trial's study how the trial ended.
 
         Raises:
-            WorkFailedError: trials fail one after the other for the same cause.
+            WorkFailedError: several trials in a row failed for the same cause.
         """
         assert job.outcome is not None, "it has ended"
         accuracies = job.accuracies
@@ -67,7 +67,7 @@ class Trials:
             )
 
     def _begin(self) -> bool:
-        """Open one more trial's run, if a study may."""
+        """Open the run of one more trial; return False if no study may ask for one."""
         for name in sorted(self._searches, key=self._begun):
             trial = self._next_trial(name)
             if trial is not None:
@@ -76,7 +76,7 @@ class Trials:
                 if job.done:
                     self._standings[name].record(job.number, job.accuracies)
                     self._ready.append(job)
-                else:  # an earlier process may have left it at a rung
+                else:  # an earlier process may have left the trial at a rung
                     self.put(job)
                 return True
         return False
@@ -90,7 +90,7 @@ class Trials:
         return asked.popleft() if asked else None
 
     def _decide(self, name: str) -> None:
-        """Release the study's waiting trials whose round has come to their rung, as pruned or going on."""
+        """Release the study's waiting trials, as pruned or continuing, once their whole round is at that rung."""
         for job in list(self._waiting[name]):
             if self._definition.asynchronous or self._round_is_at(name, len(job.judged)):
                 self._waiting[name].remove(job)
@@ -98,7 +98,7 @@ class Trials:
                 self._ready.append(job)
 
     def _round_is_at(self, name: str, milestone: int) -> bool:
-        """Whether no trial of the round is still to come to the milestone of that number."""
+        """Return whether all trials of the round have reached the milestone with that number."""
         return not self._asked[name] and all(len(each.accuracies) >= milestone for each in self._live[name].values())
 
     def _begun(self, name: str) -> float:
@@ -107,14 +107,14 @@ class Trials:
 
 
 class Whole:
-    """A queue of runs that are trained to their end: confirmations and finals. None is opened before its turn."""
+    """A queue of runs that train to their end: confirmations and finals. A run is opened only when its turn comes."""
 
     def __init__(self, openings: Iterable[Opening]) -> None:
         self._to_open = deque(openings)
         self._ready: deque[Job] = deque()
 
     def next(self) -> Job | None:
-        """One that goes on, else the next that has not come to its end."""
+        """Return a run that is ready to continue, else open the next one that has not ended; None without either."""
         while not self._ready and self._to_open:
             job = self._to_open.popleft()()
             if job is not None:
@@ -126,11 +126,11 @@ class Whole:
         self._ready.append(job)
 
     def end(self, job: Job) -> None:
-        """Nothing waits for it."""
+        """Do nothing: no other run waits for this one."""
 
 
 def _standings(definition: SweepDefinition, trials: Sequence[Trial]) -> Standings:
-    """Return the standings of the trials of a study that have ended."""
+    """Return the standings of a study's trials that have ended."""
     milestones = definition.milestones
     standings = Standings([milestones.index(rung) + 1 for rung in definition.pruned_at], definition.reduction_factor)
     for trial in trials:

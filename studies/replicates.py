@@ -1,4 +1,4 @@
-"""What each replicate of a sweep does: its seeds, its split, how its winners are confirmed, and where it starts."""
+"""Define what each replicate of a sweep does: seeds, split, published start, and how winners are confirmed."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any
 from harness.config import DatasetConfig, with_settings
 from studies.definition import SEEDS_APART, SweepDefinition
 
-CONFIRM_FROM, CONFIRM_MORE_FROM = 8, 20  # trials that the budget pays; with fewer it costs more than it finds
-CONFIRMING_SEED = 901  # the first of those on which winners are confirmed
+CONFIRM_FROM, CONFIRM_MORE_FROM = 8, 20  # in whole trials of budget; below 8, confirming costs more than it gains
+CONFIRMING_SEED = 901  # the first seed on which winners are confirmed
 
 
 def of_replicate(definition: SweepDefinition, number: int) -> SweepDefinition:
-    """Return what the replicate of that number does, counted from 0: the same with other seeds and another split.
+    """Return the definition of one replicate, counted from 0: the same sweep with other seeds and another split.
 
-    A user's own dataset keeps its split, which decides its test set too.
+    A user's own dataset keeps its split, since the split also decides its test set.
     """
     if number == 0:
         return definition
@@ -31,7 +31,7 @@ def of_replicate(definition: SweepDefinition, number: int) -> SweepDefinition:
 
 
 def published_start(definition: SweepDefinition, name: str) -> dict[str, Any] | None:
-    """Return the published start of that optimizer's study; None where a dimension of it has none."""
+    """Return the published start of that optimizer's study; None if one of its dimensions has no start."""
     searched = definition.searched(name)
     drawn: dict[str, Any] = {key: each.start_drawn() for key, each in searched.items()}
     if any(each is None for each in drawn.values()):
@@ -40,25 +40,25 @@ def published_start(definition: SweepDefinition, name: str) -> dict[str, Any] | 
 
 
 def is_published_start(definition: SweepDefinition, name: str, settings: Mapping[str, Any]) -> bool:
-    """Judge whether these settings of an optimizer, by config key, are its published start where it is searched."""
+    """Return whether an optimizer's settings, by dotted key, equal its published start in all searched dimensions."""
     start = published_start(definition, name) or {}
     return start != {} and all(key in settings and settings[key] == value for key, value in start.items())
 
 
 def confirming(definition: SweepDefinition) -> tuple[tuple[int, int], ...]:
-    """Return how winners are confirmed: of how many trials, the best, on how many further seeds; then of fewer."""
+    """Return for each round of confirmation how many of the best trials train, and on how many more seeds."""
     if not definition.confirm or definition.trials < CONFIRM_FROM:
         return ()
     return ((2, 1),) if definition.trials < CONFIRM_MORE_FROM else ((4, 1), (2, 2))
 
 
 def search_budget(definition: SweepDefinition) -> int:
-    """Return how many epochs of an optimizer's budget are for its search, the others to confirm its winner."""
+    """Return how many epochs of an optimizer's budget its search has; confirmations take the rest."""
     return definition.budget - definition.trial_epochs * sum(count * seeds for count, seeds in confirming(definition))
 
 
 def confirming_seeds(definition: SweepDefinition) -> list[tuple[int, ...]]:
-    """Return the seeds of each round of confirmation: neither the search's nor a final's."""
+    """Return the seeds of each round of confirmation; none is the search's seed or a final's."""
     seed = definition.base.seed
     first = CONFIRMING_SEED + seed - seed % SEEDS_APART
     fresh = (each for each in itertools.count(first) if each not in (seed, *definition.final_seeds))
@@ -68,10 +68,10 @@ def confirming_seeds(definition: SweepDefinition) -> list[tuple[int, ...]]:
 def to_confirm(
     definition: SweepDefinition, accuracies: Mapping[int, float], confirmed: Mapping[int, Sequence[float]]
 ) -> list[list[int]]:
-    """Return the trials of each round of confirmation whose members are known, by their numbers, the best first.
+    """Return the trial numbers of each round of confirmation whose members are known, best trial first.
 
-    `accuracies` are those of the trials that completed, by number; `confirmed` those on further seeds, in the order
-    of the seeds, 0 where a run diverged. A round is known once all of the round before have theirs.
+    `accuracies` are those of the completed trials, by number. `confirmed` are those on more seeds, in the order of
+    the seeds, 0 for a run that diverged. A round is known once all runs of the round before have ended.
     """
     rounds: list[list[int]] = []
     candidates = list(accuracies)
@@ -88,9 +88,9 @@ def to_confirm(
 def winner_of(
     definition: SweepDefinition, accuracies: Mapping[int, float], confirmed: Mapping[int, Sequence[float]]
 ) -> tuple[int, float] | None:
-    """Return the winning trial's number, and its mean validation accuracy over all its seeds; None without a trial.
+    """Return the winning trial's number and its mean validation accuracy over all its seeds; None without a trial.
 
-    Of equal ones the earlier trial wins. Before all are confirmed, what is known decides.
+    Of trials with equal accuracy the earlier one wins. Before all are confirmed, the accuracies so far decide.
     """
     rounds = to_confirm(definition, accuracies, confirmed)
     needed = sum(seeds for _, seeds in confirming(definition)[: len(rounds)])

@@ -1,4 +1,4 @@
-"""What a running sweep shows other processes: a small file in its folder. No torch, so that a look at it is quick."""
+"""Publish a running sweep's progress to other processes, in a small file. Without torch, so that reading is quick."""
 
 from pathlib import Path
 
@@ -11,9 +11,10 @@ FILE = "progress.json"
 
 
 class Snapshot(FrozenModel):
-    """What another process may see. `workers`: what each is at, in words, None where it waits.
+    """The progress that other processes see.
 
-    `seconds_left` is None before the first epoch has ended.
+    `workers`: what each worker trains, in words, None for one that waits. `seconds_left`: None before the first slice
+    has ended.
     """
 
     workers: tuple[str | None, ...]
@@ -21,12 +22,12 @@ class Snapshot(FrozenModel):
 
 
 def sweep_folder(sweep_id: str) -> Path:
-    """Where a sweep's lock, checkpoints, Optuna journal and snapshot are."""
+    """Return the folder of a sweep's lock, checkpoints, Optuna journal and snapshot."""
     return work_folder("sweeps", sweep_id)
 
 
 def read_snapshot(folder: Path) -> Snapshot | None:
-    """The last one that the sweep of `folder` published; None where there is none."""
+    """Return the latest snapshot in a sweep's folder; None if there is none."""
     try:
         return Snapshot.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
@@ -34,7 +35,7 @@ def read_snapshot(folder: Path) -> Snapshot | None:
 
 
 def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
-    """Publish it: a reader sees this one or the one before, whole."""
+    """Replace the snapshot in a sweep's folder in one step, so that a reader never sees half of it."""
     temporary = folder / f"{FILE}.partial"
     temporary.write_text(snapshot.model_dump_json(), encoding="utf-8")
     temporary.replace(folder / FILE)

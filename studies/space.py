@@ -1,4 +1,4 @@
-"""What a study searches: typed ranges and choices over fields of the config, and how a value is drawn from them."""
+"""Define what a study searches: ranges and choices for fields of the config, and the values drawn from them."""
 
 import math
 from collections.abc import Mapping
@@ -14,11 +14,12 @@ TrialCount = Annotated[int, Field(ge=1)]
 
 
 class Range(FrozenModel):
-    """An interval, searched uniformly in the value or, with `log`, in its logarithm; with `integer`, its integers.
+    """An interval, searched uniformly; with `log`, uniformly in the logarithm; with `integer`, over its integers.
 
-    `complement`: `low` and `high` are of 1 - value, which is what is searched: for a decay near 1, such as Adam's β1,
-    1 - β is what its effect is proportional to. `start` is the published value that a study tries first. A study
-    searches the field only where its budget pays for `from_trials` whole trials. `points` is how many of a grid.
+    `complement` means that `low` and `high` bound 1 - value, and 1 - value is searched. It suits a decay near 1, such
+    as Adam's β1, whose effect is proportional to 1 - β. `start` is the published value, which a study tries first. A
+    study searches the dimension only if its budget pays for `from_trials` whole trials. `points` is the number of
+    values in a grid.
     """
 
     kind: Literal["range"] = "range"
@@ -45,25 +46,25 @@ class Range(FrozenModel):
         return self
 
     def describe(self) -> str:
-        """Return the dimension in words."""
+        """Return the range in words."""
         what = "1 - value " if self.complement else "integers " if self.integer else ""
         return f"{what}{self.low:g} to {self.high:g}{', log-uniform' if self.log else ', uniform'}{_from(self.start)}"
 
     def parameter(self, key: str) -> str:
-        """What Optuna calls it."""
+        """Return the name of the parameter in Optuna."""
         return f"1-{key}" if self.complement else key
 
     def value(self, drawn: float) -> float:
-        """What the config gets."""
+        """Return the config's value for a drawn value."""
         return 1 - drawn if self.complement else drawn
 
     def start_drawn(self) -> float | None:
-        """The start as it is drawn."""
+        """Return the start on the scale of drawn values; None without one."""
         return self.start if self.start is None or not self.complement else 1 - self.start
 
     def at(self, position: float) -> float:
-        """What is drawn at a position in [0, 1)."""
-        if self.integer:  # each has the part of the scale from it to the next
+        """Return the drawn value at a position in [0, 1) of the searched scale."""
+        if self.integer:  # each integer owns the part of the scale from itself to the next integer
             end = self.high + 1
             grown = self.low * (end / self.low) ** position if self.log else self.low + position * (end - self.low)
             return min(math.floor(grown), int(self.high))
@@ -72,43 +73,43 @@ class Range(FrozenModel):
         return min(max(math.exp(between) if self.log else between, self.low), self.high)
 
     def position(self, value: float) -> float:
-        """Return where a config's value is between the ends of the range, 0 to 1, on the scale that is searched."""
+        """Return the position of a config's value between the ends of the range, 0 to 1, on the searched scale."""
         drawn = self.position_drawn(1 - value if self.complement else value)
         return 1 - drawn if self.complement else drawn
 
     def position_drawn(self, drawn: float) -> float:
-        """Return where a drawn value is between the ends of the range, 0 to 1, on the scale that is searched."""
+        """Return the position of a drawn value between the ends of the range, 0 to 1, on the searched scale."""
         scale = math.log if self.log else float
         low, high = scale(self.low), scale(self.high)
         return (scale(drawn) - low) / (high - low)
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The lowest and the highest value that a config gets."""
+        """Return the lowest and the highest value that a config can get."""
         low, high = sorted((self.value(self.low), self.value(self.high)))
         return low, high
 
     @property
     def is_log_in_value(self) -> bool:
-        """Whether a config's values are spread evenly over their logarithms."""
+        """Return whether a config's values are spread evenly over their logarithms."""
         return self.log and not self.complement
 
     def extremes(self) -> list[float]:
-        """Drawn values that stand for all: the ends, the start and, if integers are not meant, one that is none."""
+        """Return drawn values that represent the range: its ends, its start and, unless `integer`, a non-integer."""
         no_integer = self.low + (self.high - self.low) / math.pi
         drawn: list[float] = [int(self.low), int(self.high)] if self.integer else [self.low, self.high, no_integer]
         start = self.start_drawn()
         return drawn if start is None else [*drawn, start]
 
     def grid(self) -> list[float]:
-        """`points` values from `low` to `high`, evenly spread, on the log scale where it is one."""
+        """Return `points` drawn values (by default 2), spread evenly from `low` to `high` on the searched scale."""
         spread = np.geomspace if self.log else np.linspace
         values = [float(value) for value in spread(self.low, self.high, self.points or 2)]
         return sorted({round(value) for value in values}) if self.integer else values
 
 
 class Choice(FrozenModel):
-    """One of several values. `start` is the published one, which a study tries first; `from_trials` as of a range."""
+    """One of several values. `start` is the published value, tried first; `from_trials` is as in `Range`."""
 
     kind: Literal["choice"] = "choice"
     choices: Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
@@ -122,36 +123,36 @@ class Choice(FrozenModel):
         return self
 
     def describe(self) -> str:
-        """Return the dimension in words."""
+        """Return the choice in words."""
         return f"one of {', '.join(map(str, self.choices))}{_from(self.start)}"
 
     def parameter(self, key: str) -> str:
-        """What Optuna calls it."""
+        """Return the name of the parameter in Optuna."""
         return key
 
     def value(self, drawn: Any) -> Any:  # noqa: ANN401
-        """What the config gets."""
+        """Return the config's value for a drawn value."""
         return drawn
 
     def start_drawn(self) -> Any:  # noqa: ANN401
-        """The start as it is drawn."""
+        """Return the start on the scale of drawn values; None without one."""
         return self.start
 
     def at(self, position: float) -> Any:  # noqa: ANN401
-        """The choice at a position in [0, 1)."""
+        """Return the choice at a position in [0, 1)."""
         return self.choices[int(position * len(self.choices))]
 
     @property
     def is_log_in_value(self) -> bool:
-        """No: choices are in no order."""
+        """Return False: choices have no order."""
         return False
 
     def extremes(self) -> list[Any]:
-        """All choices."""
+        """Return all choices."""
         return list(self.choices)
 
     def grid(self) -> list[Any]:
-        """All choices."""
+        """Return all choices."""
         return list(self.choices)
 
 
@@ -164,10 +165,10 @@ Space = dict[str, Dimension]
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two dotted keys are the same or one holds the other, as `optimizer.betas` does `optimizer.betas.0`."""
+    """Return whether two dotted keys are equal or one contains the other (`optimizer.betas`, `optimizer.betas.0`)."""
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def trial_config(base: RunConfig, settings: Mapping[str, Any], epochs: int, seed: int) -> RunConfig:
-    """The full config of a trial or final: `base` with the optimizer's settings and the searched values."""
+    """Return the config of a run: `base` with these settings by dotted key, epochs and seed."""
     return with_settings(base, {**settings, "epochs": epochs, "seed": seed})

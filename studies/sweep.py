@@ -1,4 +1,4 @@
-"""The coordinator of a sweep: every optimizer searched under the same budget, then winners rerun on fresh seeds."""
+"""Coordinate a sweep: search every optimizer under the same budget, then train the winners again on fresh seeds."""
 
 from functools import partial
 from threading import Event
@@ -38,23 +38,23 @@ def run_sweep(
     storage: str | None = None,
     command: str | None = None,
 ) -> SweepResult:
-    """Search every optimizer under the same budget, then rerun each winner on the fresh seeds.
+    """Search every optimizer under the same budget, then train each winner again on the fresh seeds.
 
-    Goes on with the last sweep of that name that was begun in this folder, unless `fresh`; one that has come to
-    its end has nothing left to do, unless there is more budget now. Where the data or the source of own parts are
-    others than that one's, a new one begins. Its Optuna studies are in the database `storage`, or in a file of its
-    folder. `command` is what a person says to go on with it.
+    Resumes the last sweep of that name that began in this folder, unless `fresh`. A completed sweep has nothing left
+    to do, unless the definition now asks for more. A new sweep begins if a completed one had other data or another
+    source of the user's own code. The sweep's Optuna studies are in the database `storage`, or in a file of its
+    folder. `command` is the command that a person repeats to resume the sweep.
 
     Raises:
-        BadInputError: that sweep has another definition, storage, data or source of own parts and has not ended,
-            the database can't be used, a user's own model or optimizer, or a dataset function of which two processes
-            have other data.
-        BusyError: another process is running it.
+        BadInputError: the last sweep has not ended and has another definition, storage, dataset or source of own
+            code; the database can't be used; the user's own code does not pass its checks; or a dataset function
+            returns other data in another process.
+        BusyError: another process is running the sweep.
         WorkFailedError: trials fail one after the other, workers die again and again, or the tracking store was away
             for too long.
         ConnectionError: the database is away.
-        SweepStopped: `stop` was set, and what was in flight is recorded.
-        KeyboardInterrupt: Ctrl-C came.
+        SweepStopped: `stop` was set; the slices in flight are recorded.
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     database = Database(storage) if storage else None
     begun = begin_sweep(name, definition, tracker, pool.data_dir, storage, fresh)
@@ -110,7 +110,7 @@ def _run_to_the_end(sweep: Sweep, data: Splits, observer: SweepObserver) -> None
 
 
 def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
-    """Search every optimizer, confirm the winners and train their finals, more of those that are still undecided."""
+    """Search every optimizer, confirm the winners and train their finals; more finals for undecided pairs."""
     definition = replicate.definition
     sweep.run(Trials(definition, replicate.searches, replicate.trial))
     log_course(sweep)
@@ -122,7 +122,7 @@ def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
     before = 0
     for look in definition.looks_at if definition.replicates == 1 else (len(seeds),):
         names = in_need(replicate, seeds[:before]) if before else definition.optimizers
-        # the optimizers side by side, so that they have the machine in the same state
+        # the optimizers in turn, so that all of them meet the same state of the machine
         finals = [partial(replicate.final, name, seed) for seed in seeds[before:look] for name in names]
         sweep.run(Whole(finals))
         sweep.read_recorded()
@@ -134,7 +134,7 @@ def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
 
 
 def _watch(sweep: Sweep, observer: SweepObserver) -> None:
-    """Count what the sweep does for those who watch it, beginning with what earlier coordinators spent."""
+    """Create the progress and connect the observers; count first what earlier processes of the sweep spent."""
     definition = sweep.definition
     spent: dict[str, float] = dict.fromkeys(definition.optimizers, 0.0)
     finals = dict(spent)
