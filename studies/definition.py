@@ -35,29 +35,12 @@ NOT_SEARCHED = {
 
 
 class SweepDefinition(FrozenModel):
-    """What a sweep does. Each of `optimizers` has one study, and `budget` epochs for all its trials together.
+    """What a sweep does. Each of its optimizers has one study, and the budget for all trials of it together.
 
-    An optimizer is the registry's of that name, a user's own (`module:Class`), or what `variants` makes of it:
-    settings by dotted key, such as the same optimizer under another activation. `space` is searched by all, `spaces`
-    adds each one's own. What a variant fixes is not searched: a dimension that waits for a larger budget gives way to
-    it, any other is refused.
-
-    Trials train for `trial_epochs`, unless `pruning` ends them at a rung of successive halving, after which the best
-    1/`reduction_factor` of a study's trials go on. The `rungs` are declared in epochs, whole or not (0.125: an
-    eighth); without them they are `warm_up` epochs and each `reduction_factor` times as many. Within an epoch a trial
-    is judged on the part of the validation set that its trajectory is measured on, at its end on all of it. A study
-    asks `at_once` trials at a time and waits for them at each rung, so that workers and timing change nothing; with
-    `asynchronous` it waits for nothing, and they do.
-
-    With `confirm`, and budget enough, a study's best trials train again on further tuning seeds, out of its budget,
-    and the best mean wins. Winners are trained for `final_epochs` on `final_seeds`; with `start_finals` so is the
-    published start of each study. Each of `replicates` does all of this anew, with a search, seeds and a validation
-    split of its own, so that what is claimed covers their luck.
-
-    `looks` are the numbers of finals, or of replicates where there are several, after which the verdicts are taken;
-    what is decided then trains no more. `margin` (points of accuracy) is the difference that matters to nobody; by
-    default an eighth of the best winner's validation error. `subset` marks a sweep whose accuracies mean nothing,
-    because it trains on a part of the data.
+    A study asks `at_once` trials at a time and waits for them at each rung, so that workers and timing change
+    nothing; where it is `asynchronous` it waits for nothing, and they do. Within an epoch a trial is judged on the
+    part of the validation set that its trajectory is measured on, at its end on all of it. What a variant fixes is
+    not searched: a dimension that waits for a larger budget gives way to it, any other is refused.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset(
@@ -65,28 +48,51 @@ class SweepDefinition(FrozenModel):
     )
 
     base: RunConfig
+    """The config of every run, but for what is searched."""
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Which optimizers are compared: names of the registry or of `variants`, or a user's own, `module:Class`."""
     variants: dict[VariantName, dict[str, Any]] = Field(default_factory=dict)
+    """What makes an optimizer of another name: settings by config key, such as another activation."""
     space: Space
+    """What each study searches, by config key."""
     spaces: dict[str, Space]
+    """What the study of one optimizer searches beside it, by optimizer."""
     budget: Count
+    """Epochs of all trials of an optimizer together."""
     trial_epochs: Count
+    """Epochs of a trial that is not pruned."""
     sampler: Literal["tpe", "prior", "random", "sobol", "grid"] = "tpe"
+    """How trials are drawn."""
     pruning: bool = True
+    """Stop the worse trials early, at the rungs of successive halving."""
     warm_up: Rung = 1
+    """The first rung where none are declared, in epochs; each next one is `reduction_factor` times as many."""
     rungs: tuple[Rung, ...] | None = None
+    """Epochs, whole or not (0.125: an eighth), after each of which the worse trials are pruned."""
     reduction_factor: Annotated[int, Field(ge=2)] = 2
+    """One in so many of a study's trials goes on at a rung, the best."""
     at_once: Count = 1
+    """Trials of a study that begin together."""
     asynchronous: bool = False
+    """Judge trials as they come; timing decides what is tried."""
     final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Seeds of the finals of each winner."""
     final_epochs: Count
+    """Epochs of a final."""
     confirm: bool = False
+    """Train a study's best trials on further tuning seeds too, out of a budget that is enough; the best mean wins."""
     start_finals: bool = False
+    """Measure the published start of each study on the finals' seeds too."""
     replicates: Count = 1
+    """Whole searches of each optimizer, with a search, seeds and a validation split of their own."""
     looks: tuple[Count, ...] | None = None
+    """Numbers of finals, or of several replicates, at which verdicts are taken; what is decided trains no more."""
     margin: Annotated[float, Field(gt=0, le=100)] | None = None
+    """The difference in accuracy that matters to nobody, in points; by default an eighth of the best error."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """The seed of the searches."""
     subset: bool = False
+    """Mark a sweep whose accuracies mean nothing, because it trains on a part of the data."""
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
