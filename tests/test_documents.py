@@ -215,7 +215,7 @@ def parse_make(arguments):
     command = ["make", "--dry-run", *options, *arguments]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     called = re.findall(r"\.venv/bin/harness ([^|;$)]+)", printed)
-    assert called or ".venv/bin/python -m" in printed
+    assert called or ".venv/bin/python" in printed
     for each in called:
         parse_harness(shlex.split(each))
     for module in re.findall(r"\.venv/bin/python -m (tests\S*)", printed):
