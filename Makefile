@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+UV ?= $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 SETUP := .venv/.made-from-lock
 LOWEST := .venv-lowest
@@ -12,10 +13,21 @@ help:  ## print the targets
 
 setup: $(SETUP)  ## make .venv from the lock file
 
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+NEEDED = $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
+TOO_OLD = import sys; sys.exit(sys.version_info < tuple(map(int, "$(NEEDED)".split("."))))
+WRONG = $(shell $(PYTHON) -c '$(TOO_OLD)' >/dev/null 2>&1 || echo no)
+# pip's own variable of more indexes counts for uv too, and as pip has it: the best version of any index
+ALSO_FROM = $(if $(PIP_EXTRA_INDEX_URL),--index-strategy unsafe-best-match --index $(PIP_EXTRA_INDEX_URL))
+INSTALLER = $(if $(UV),$(UV) pip install --python $(BIN)/python $(ALSO_FROM),$(BIN)/python -m pip install)
+INSTALL = test -t 1 || quiet=--quiet; $(INSTALLER) $$quiet
+
 $(SETUP): requirements.lock pyproject.toml
+	$(if $(WRONG),$(error $(PYTHON) is not Python $(NEEDED) or newer; name one that is: make setup PYTHON=python$(NEEDED)))
+	@$(if $(PIP_EXTRA_INDEX_URL),,echo 'Linux: torch brings gigabytes for CUDA; for its CPU build: PIP_EXTRA_INDEX_URL=$(CPU_INDEX) make setup')
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(INSTALL) --requirement requirements.lock
+	$(INSTALL) --no-deps --editable .
 	touch $@
 
 sweep: $(SETUP)  ## compare the optimizers on full MNIST, or EXPERIMENT=fashion WORKERS=2
@@ -34,7 +46,7 @@ notebook: .venv/.made-with-jupyterlab  ## the chapter as a notebook, in the brow
 	$(BIN)/jupyter lab experiments/chapter.ipynb
 
 .venv/.made-with-jupyterlab: $(SETUP)
-	$(BIN)/python -m pip install --quiet 'jupyterlab>=4.4'
+	$(INSTALL) 'jupyterlab>=4.4'
 	touch $@
 
 test: $(SETUP)  ## all tests

@@ -23,8 +23,7 @@ OPTIMIZER = "optimizer."
 class Adjustments:
     """What decides what a sweep does, as a person says it; what is empty, None or False leaves it as declared.
 
-    `settings` are of every run, by config key, and `search` of every optimizer's space. `budget` is in epochs,
-    `trials` says it in whole trials. `epochs` are those of a trial and of a final.
+    `experiments.parameters` says what each field is.
     """
 
     optimizers: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ def run(
     """Train one run of a declared experiment, tracked in MLflow, and return what it found.
 
     Args:
-        experiment: The name of a declared run, or the path of a TOML or Python file that declares one.
+        experiment: A declared run, or the path of a TOML or Python file.
         model: A class or function that makes a network, or its name, `module:name`.
         optimizer: The name of an optimizer, or a class of `torch.optim` or of any other module.
         data: Images (n, height, width), (n, channels, height, width) or (n, features) and labels (n,) from 0, as two
@@ -47,12 +47,13 @@ def run(
             testing and n // 7 for validation, unless `settings` has `dataset.test_size`, `dataset.validation_size`
             and `dataset.train_size`.
         settings: Values by config key, such as `{"optimizer.lr": 0.1}`.
-        seed: The seed of the run.
-        epochs: How many epochs it is trained.
-        device: `cpu`, `cuda`, `mps`, or `auto`, which is the first of `cuda` and `cpu` that is there.
-        fast: Whether the device's faster arithmetic is used, which changes the last bits.
-        data_dir: The folder with a dataset's files.
-        quiet: Whether no progress is shown.
+        seed: The seed of the run, from 0 to 2**64 - 1.
+        epochs: How many epochs it trains.
+        device: Where it trains: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. `auto` is `cuda` where that is there, or
+            `cpu`.
+        fast: Use faster arithmetic, which changes the last bits.
+        data_dir: A folder with the dataset in torchvision's layout.
+        quiet: Show no progress.
 
     Raises:
         BadInputError: something that was given is wrong; nothing was run.
@@ -114,34 +115,33 @@ def sweep(
     processes import what is given: a program that calls this does so below `if __name__ == "__main__":`.
 
     Args:
-        experiment: The name of a declared sweep, or the path of a TOML or Python file that declares one.
-        optimizers: Which optimizers are compared: names, or classes of `torch.optim` or any other module.
+        experiment: A declared sweep, or the path of a TOML or Python file.
+        optimizers: Which optimizers are compared: names, or classes of `torch.optim` or of any other module.
         model: A class or function that makes a network, or its name, `module:name`.
         data: As in `run`.
-        settings: Values of every run by config key, which are then not searched.
-        search: What every optimizer's study searches by config key: `"log(1e-5, 1e-1)"`, or a dimension of
-            `studies.space`.
-        epochs: The epochs of a trial, and of a final.
-        budget: The epochs of all trials of an optimizer together.
-        seeds: How many finals each winner has.
-        replicates: How many whole searches there are.
+        settings: Values of every run by config key, not searched.
+        search: What each study searches, by config key: `"log(1e-5, 1e-1)"`, or a dimension of `studies.space`.
+        epochs: Epochs of a trial that is not pruned, and of a final.
+        budget: Epochs of all trials of an optimizer together.
+        seeds: Finals of each winner; more of them go on with the same sweep.
+        replicates: Whole searches of each optimizer; more of them go on with the same sweep.
         margin: The difference in accuracy that matters to nobody, in percentage points.
-        until: Go on with finals or replicates until every pair is decided within so many percentage points.
-        sampler: The name of the sampler.
-        pruning: Whether the worse trials are stopped early.
-        asynchronous: Whether trials are judged as they come; timing then decides what is tried.
-        device: `cpu`, `cuda`, `mps` or `auto`; as declared by default.
-        fast: Whether the device's faster arithmetic is used, which changes the last bits.
-        name: What the sweep is called in MLflow; as declared by default, with six characters of what was changed.
-        time_limit: Stop after so long, such as `"10m"`, with what there is by then.
-        workers: How many worker processes; by default one a core.
-        executor: `local` (processes), `inline` (this process) or `ray`. What a notebook's own cells define needs
-            `inline`.
-        ray_address: The address of a Ray cluster.
-        storage: The URL of a database for the Optuna studies.
-        fresh: Whether a new sweep begins where one of the same name was stopped.
-        data_dir: The folder with a dataset's files.
-        quiet: Whether no progress is shown.
+        until: Go on until each pair is decided within so many points; of finals, or of several replicates.
+        sampler: How trials are drawn: `tpe`, `prior`, `random`, `sobol` or `grid`.
+        pruning: Stop the worse trials early, at the rungs.
+        asynchronous: Judge trials as they come; timing decides what is tried.
+        device: Where every run trains: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; by default as declared.
+        fast: Use faster arithmetic, which changes the last bits.
+        name: What the sweep is called in MLflow; by default as declared, with six characters of what was changed.
+        time_limit: Stop after `90s`, `10m` or `2h`, and report what there is.
+        workers: Slices that train at a time; by default one a core.
+        executor: Where slices run: `inline`, `local` or `ray`. That is this process, processes of this machine, or a
+            Ray cluster. What a notebook's own cells define needs `inline`.
+        ray_address: The address of a Ray cluster's head.
+        storage: A database for Optuna's studies, by its URL.
+        fresh: Begin anew instead of going on with what was stopped.
+        data_dir: A folder with the dataset in torchvision's layout.
+        quiet: Show no progress.
 
     Raises:
         BadInputError: something that was given is wrong.

@@ -35,30 +35,13 @@ NOT_SEARCHED = {
 
 
 class SweepDefinition(FrozenModel):
-    """What a sweep does.
+    """What a sweep does. Each optimizer has one study, with a budget for all of its trials together.
 
-    **Search.** Each of `optimizers` has one study, and `budget` epochs for all trials of that study together. An
-    optimizer is a registered name, a user's own class (`module:Class`), or a name in `variants`, which gives its
-    settings by dotted key (for example the same optimizer with another activation). All studies search `space`;
-    `spaces` adds dimensions for one optimizer. A key that a variant fixes is not searched: a dimension that waits for
-    a larger budget is dropped, and any other dimension on that key is an error.
-
-    **Pruning.** A trial trains for `trial_epochs`, unless `pruning` ends it at a rung of successive halving: the best
-    1/`reduction_factor` of a study's trials continue. `rungs` are declared in epochs, whole or not (0.125 is an
-    eighth of an epoch); by default they are `warm_up` epochs, multiplied by `reduction_factor` from rung to rung.
-    Within an epoch a trial is judged on the part of the validation set that its trajectory uses; at the end of an
-    epoch, on the whole set. A study asks for `at_once` trials together and waits for all of them at each rung, so the
-    results do not depend on workers or timing. With `asynchronous` it does not wait, and they do.
-
-    **Finals.** With `confirm`, and a large enough budget, a study's best trials train again on more tuning seeds,
-    paid from the study's budget, and the best mean wins. Winners train for `final_epochs` on each of `final_seeds`;
-    with `start_finals`, so does the published start of each study. Each of `replicates` repeats all of this with its
-    own search seed, training seeds and validation split, so that the claims cover the luck of the search.
-
-    **Verdicts.** `looks` are the numbers of finals (of replicates, if there are several) after which the verdicts are
-    taken; optimizers whose pairs are all decided then stop training. `margin` (percentage points of accuracy) is the
-    largest difference that does not matter; by default an eighth of the best winner's validation error. `subset`
-    marks a sweep that trains on a part of the data, whose accuracies mean nothing.
+    A study asks for `at_once` trials together and waits for all of them at each rung, so the results do not depend on
+    workers or timing. With `asynchronous` it does not wait, and they do. Within an epoch a trial is judged on the part
+    of the validation set that its trajectory uses; at the end of an epoch, on the whole set. A key that a variant
+    fixes is not searched: a dimension that waits for a larger budget is dropped, and any other dimension on that key
+    is an error.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset(
@@ -66,28 +49,51 @@ class SweepDefinition(FrozenModel):
     )
 
     base: RunConfig
+    """The config of every run, but for what is searched."""
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Which optimizers are compared: names of the registry or of `variants`, or a user's own, `module:Class`."""
     variants: dict[VariantName, dict[str, Any]] = Field(default_factory=dict)
+    """What makes an optimizer of another name: settings by config key, such as another activation."""
     space: Space
+    """What each study searches, by config key."""
     spaces: dict[str, Space]
+    """What the study of one optimizer searches beside it, by optimizer."""
     budget: Count
+    """Epochs of all trials of an optimizer together."""
     trial_epochs: Count
+    """Epochs of a trial that is not pruned."""
     sampler: Literal["tpe", "prior", "random", "sobol", "grid"] = "tpe"
+    """How trials are drawn."""
     pruning: bool = True
+    """Stop the worse trials early, at the rungs of successive halving."""
     warm_up: Rung = 1
+    """The first rung where none are declared, in epochs; each next one is `reduction_factor` times as many."""
     rungs: tuple[Rung, ...] | None = None
+    """Epochs, whole or not (0.125: an eighth), after each of which the worse trials are pruned."""
     reduction_factor: Annotated[int, Field(ge=2)] = 2
+    """One in so many of a study's trials goes on at a rung, the best."""
     at_once: Count = 1
+    """Trials of a study that begin together."""
     asynchronous: bool = False
+    """Judge trials as they come; timing decides what is tried."""
     final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Seeds of the finals of each winner."""
     final_epochs: Count
+    """Epochs of a final."""
     confirm: bool = False
+    """Train a study's best trials on further tuning seeds too, out of a budget that is enough; the best mean wins."""
     start_finals: bool = False
+    """Measure the published start of each study on the finals' seeds too."""
     replicates: Count = 1
+    """Whole searches of each optimizer, with a search, seeds and a validation split of their own."""
     looks: tuple[Count, ...] | None = None
+    """Numbers of finals, or of several replicates, at which verdicts are taken; what is decided trains no more."""
     margin: Annotated[float, Field(gt=0, le=100)] | None = None
+    """The difference in accuracy that matters to nobody, in points; by default an eighth of the best error."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """The seed of the searches."""
     subset: bool = False
+    """Mark a sweep whose accuracies mean nothing, because it trains on a part of the data."""
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:

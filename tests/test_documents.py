@@ -1,4 +1,4 @@
-"""Every command, option and example of the documents is run by a test, here or named here; their links and maps hold.
+"""Every command and example of the documents and the help is run by a test, here or named; their links and maps hold.
 
 Here: on a tiny sweep and runs, with their ids for RUN_ID, SWEEP and the like. What needs a server, a cluster or an
 environment of its own is parsed here by the program that it calls, and names the test that runs it.
@@ -133,7 +133,8 @@ def documented_commands():
     lines = [line for block in blocks(SHELL) for line in block.replace("\\\n", " ").splitlines()]
     docstrings = [importlib.import_module(package).__doc__ for package in PACKAGES]
     inline = [span for text in (ALL, *docstrings) for span in spans(text) if is_command(span)]
-    found = [shlex.join(words) for line in (*lines, *inline) if (words := words_of(line))]
+    of_help = [command.epilog for command in typer.main.get_command(cli.app).commands.values()]
+    found = [shlex.join(words) for line in (*lines, *inline, *of_help) if (words := words_of(line))]
     return list(dict.fromkeys(found))
 
 
@@ -218,7 +219,7 @@ def parse_make(arguments):
     command = ["make", "--dry-run", *options, *arguments]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     called = re.findall(r"\.venv/bin/harness ([^|;$)]+)", printed)
-    assert called or ".venv/bin/python -m" in printed
+    assert called or ".venv/bin/python" in printed
     for each in called:
         parse_harness(shlex.split(each))
     for module in re.findall(r"\.venv/bin/python -m (tests\S*)", printed):

@@ -14,10 +14,12 @@ from tests.browser import installed_browser
 pytestmark = pytest.mark.posix
 
 RESULTS = ("mlflow.db", "mlflow.db-wal", "mlartifacts/run/state.pt", ".harness/sweeps/optuna.journal")
+NEEDED = '[project]\nrequires-python = ">={}"\n'
 
 
 @pytest.fixture
-def make(tmp_path):
+def called(tmp_path):
+    """Calls make in a folder of its own, and gives the process that has ended."""
     shutil.copy(Path(__file__).parents[1] / "Makefile", tmp_path)
     for name in (
         *RESULTS,
@@ -28,28 +30,101 @@ def make(tmp_path):
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "pyproject.toml").write_text(NEEDED.format("3.11"))
 
     # A make that runs the tests hands its level to this one, which would then say which folder it enters.
-    environment = {name: value for name, value in os.environ.items() if name not in {"MAKELEVEL", "MAKEFLAGS"}}
+    unwanted = {"MAKELEVEL", "MAKEFLAGS", "PIP_EXTRA_INDEX_URL", "UV"}
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
 
-    def run(*arguments, answer=""):
+    def call(*arguments, answer="", stdout=subprocess.PIPE, **variables):
         return subprocess.run(
             ["make", *arguments],
             cwd=tmp_path,
-            env=environment,
+            env=environment | variables,
             input=answer,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
-            check=True,
-        ).stdout
+            check=False,
+        )
 
-    return run
+    return call
+
+
+@pytest.fixture
+def make(called):
+    """What make prints, when nothing fails."""
+
+    def printed(*arguments, **options):
+        process = called(*arguments, **options)
+        process.check_returncode()
+        return process.stdout
+
+    return printed
 
 
 def test_alone_it_prints_each_target_with_a_line(make):
     lines = [line.split(maxsplit=1) for line in make().splitlines()]
     assert {"sweep", "report", "test", "clean"} <= {line[0] for line in lines}
     assert all(len(line) == 2 for line in lines)
+
+
+@pytest.fixture
+def python(tmp_path):
+    """A Python whose environments have one that says what it is called with; and a `uv` that does the same."""
+    program(tmp_path / "uv", 'echo "uv called with $*"')
+    program(tmp_path / "said", 'echo "python called with $*"')
+    made = "mkdir -p .venv/bin; cp said .venv/bin/python"
+    return program(tmp_path / "python", f'if [ "$1" = -c ]; then exec {sys.executable} "$@"; fi; {made}')
+
+
+def program(path, script):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("uv", "called_with"),
+    [("", "python called with -m pip install"), ("./uv", "uv called with pip install --python .venv/bin/python")],
+)
+def test_setup_installs_with_progress_on_a_terminal_alone(make, python, uv, called_with):
+    import pty  # which Windows lacks
+
+    printed = make("setup", f"PYTHON={python}", f"UV={uv}")
+    assert f"{called_with} --quiet --requirement requirements.lock" in printed
+    ours, its = pty.openpty()
+    make("setup", "--always-make", f"PYTHON={python}", f"UV={uv}", stdout=its)
+    shown = os.read(ours, 10_000).decode()
+    assert f"{called_with} --requirement requirements.lock" in shown
+    assert "--quiet --" not in shown
+    for each in (ours, its):
+        os.close(each)
+
+
+def test_setup_finds_uv_and_gives_it_pips_further_index(make, python):
+    path = f"{python.parent}:{os.environ['PATH']}"
+    index = "https://download.pytorch.org/whl/cpu"
+    printed = make("-n", "setup", f"PYTHON={python}", PATH=path, PIP_EXTRA_INDEX_URL=index)
+    assert f"uv pip install --python .venv/bin/python --index-strategy unsafe-best-match --index {index} " in printed
+    assert "--index" not in make("-n", "setup", f"PYTHON={python}", PATH=path)
+
+
+def test_setup_says_first_how_to_have_torchs_cpu_build_unless_it_comes(make, python):
+    first, *_ = make("setup", f"PYTHON={python}").splitlines()
+    assert first.endswith("for its CPU build: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup")
+    with_it = make("setup", "--always-make", f"PYTHON={python}", PIP_EXTRA_INDEX_URL="https://here")
+    assert "CPU" not in with_it
+
+
+@pytest.mark.parametrize(("needed", "name"), [("99.1", sys.executable), ("3.11", "no-such-python")])
+def test_a_wrong_python_is_one_line_before_anything_is_made(called, tmp_path, needed, name):
+    (tmp_path / "pyproject.toml").write_text(NEEDED.format(needed))
+    process = called("setup", f"PYTHON={name}")
+    assert (process.returncode, process.stdout) == (2, "")
+    (line,) = process.stderr.splitlines()
+    assert f"{name} is not Python {needed} or newer; name one that is: make setup PYTHON=python{needed}" in line
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_sweep_takes_an_experiment_and_workers(make):
@@ -64,7 +139,7 @@ def test_notebook_opens_the_chapter(make):
 
 
 @pytest.mark.parametrize(
-    ("target", "program", "called"),
+    ("target", "name", "words"),
     [
         ("sweep", "harness", "sweep optimizers"),
         ("report", "harness", "report"),
@@ -75,9 +150,9 @@ def test_notebook_opens_the_chapter(make):
         ("bench", "python", "-m tests.benchmarks"),
     ],
 )
-def test_a_target_runs_its_command(make, tmp_path, target, program, called):
-    stand_in(tmp_path, program, 'echo "called with $*"')
-    assert f"called with {called}" in make(target).splitlines()
+def test_a_target_runs_its_command(make, tmp_path, target, name, words):
+    stand_in(tmp_path, name, 'echo "called with $*"')
+    assert f"called with {words}" in make(target).splitlines()
 
 
 def test_the_lowest_versions_are_in_an_environment_of_their_own(make):
@@ -88,12 +163,11 @@ def test_the_lowest_versions_are_in_an_environment_of_their_own(make):
     assert said[-1] == '.venv-lowest/bin/python -m pytest -m "not slow" -W default'
 
 
-def stand_in(folder, program, script):
+def stand_in(folder, name, script):
     """For a program of the environment, which is there already."""
-    path = folder / ".venv" / "bin" / program
+    path = folder / ".venv" / "bin" / name
     path.parent.mkdir(parents=True)
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
+    program(path, script)
     (folder / ".venv" / ".made-from-lock").touch()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for package in ("harness", "studies", "reports") for path in (ROOT / package).rglob("*.py"))
-COMMANDS = "run|sweep|list|status|leaderboard|compare|export|report|predict|reproduce|register|doctor|ui"
+COMMANDS = "run|sweep|list|explain|status|leaderboard|compare|export|report|predict|reproduce|register|doctor|ui"
 # what a page shows: a recipe, the check of a row, a style
 PAGE = {"--set", "harness reproduce ", ", harness reproduce ", "var(--grid)"}
 FORBIDDEN = re.compile(rf"--\w|\bharness ({COMMANDS})\b|\b(is|are) allowed\b|\ballowed( here)?:")

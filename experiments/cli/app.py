@@ -8,70 +8,61 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperOption
 
-from experiments.cli import inspect, new, run, serve, sweep
-from experiments.cli.options import FLAG
+from experiments.cli import explain, inspect, new, run, serve, sweep
+from experiments.cli.manual import SETTINGS, CommandPage, ContentsPage
 from experiments.cli.prose import say
 from experiments.cli.steps import flags_of, with_flags
 from harness.errors import HarnessError, StoreAwayError, WorkFailedError, without_password
 
 app = typer.Typer(
     name="harness",
-    no_args_is_help=True,
+    cls=ContentsPage,
+    context_settings=SETTINGS,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(version("optimizer-harness"))
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def harness(
-    version: Annotated[
-        bool,
-        typer.Option("--version", metavar=FLAG, help="Print the version.", is_eager=True, callback=_print_version),
-    ] = False,
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Which optimizer, learning rate, batch size and dropout should I train this network with?"""
+    """Which optimizer, learning rate, batch size and dropout should I train this network with?
+
+    `harness COMMAND --help` shows the options of each command below.
+    """
+    if version:
+        from importlib import metadata
+
+        typer.echo(metadata.version("optimizer-harness"))
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
-class WithConfigKeys(TyperCommand):
-    """A command whose help lists the keys of a config, as the config has them."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
-        """Write the help, with the keys in the place of `{config_keys}`."""
-        from harness.config import config_keys
-
-        for option in self.params:
-            if isinstance(option, TyperOption) and option.help:
-                option.help = option.help.replace("{config_keys}", ", ".join(config_keys()))
-        super().format_help(ctx, formatter)
-
-
-app.command("list")(inspect.list_experiments)
-app.command(cls=WithConfigKeys)(run.run)
-for command in (
-    sweep.sweep,
-    new.new,
-    inspect.status,
-    inspect.leaderboard,
-    inspect.compare,
-    inspect.export,
-    inspect.report,
-    run.predict,
-    run.reproduce,
-    serve.register,
-    inspect.doctor,
-    serve.ui,
+DO, LOOK, CHECK = "Do", "Look", "Check"
+for command, group, example in (
+    (run.run, DO, "run chapter --epochs 1"),
+    (sweep.sweep, DO, "sweep optimizers --for 10m"),
+    (new.new, DO, "new my_study.py"),
+    (run.predict, DO, "predict RUN_ID --index 7"),
+    (serve.register, DO, "register --name mnist"),
+    (inspect.list_experiments, LOOK, "list"),
+    (inspect.status, LOOK, "status"),
+    (inspect.report, LOOK, "report"),
+    (inspect.leaderboard, LOOK, "leaderboard --limit 3"),
+    (inspect.compare, LOOK, "compare RUN RUN"),
+    (inspect.export, LOOK, "export --out sweep.csv"),
+    (serve.ui, LOOK, "ui"),
+    (explain.explain, LOOK, "explain margin"),
+    (inspect.doctor, CHECK, "doctor"),
+    (run.reproduce, CHECK, "reproduce RUN_ID"),
 ):
-    app.command()(command)
+    app.command(example.split()[0], cls=CommandPage, rich_help_panel=group, epilog=f"harness {example}")(command)
 
 
 def main() -> None:
@@ -91,8 +82,6 @@ def main() -> None:
         _stop(f"harness: {with_flags(str(error), _flags())}", error.exit_code)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
-            if not error.format_message():  # no command at all: the help is printed
-                sys.exit(2)
             _stop(_usage(error), 2)
         if isinstance(error, OSError) and error.errno:
             _stop(f"harness: {error}; what was done before is kept", 1)

@@ -15,11 +15,14 @@ FORMATS = ("csv", "parquet", "json")
 
 def list_experiments(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="One with files of your own, instead of the declared.")
+        Path | None, typer.Argument(metavar="FOLDER", help="One with files of your own, instead of the declared.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The declared experiments, or those of a folder, a line each with kind, cost and what it shows."""
+    """List the declared experiments.
+
+    Each has its kind, its cost and what it shows.
+    """
     from experiments import declared
 
     experiments = (
@@ -37,7 +40,10 @@ def status(
     sweep_id: LatestSweep = None,
     as_json: Json = False,
 ) -> None:
-    """How far a sweep is, while it runs or after it was stopped: budgets spent, best so far, what runs now."""
+    """Show how far a sweep is.
+
+    Budgets spent, the best so far and what runs now; after it was stopped, how to go on.
+    """
     from experiments.cli.terminal import print_cut_off, print_progress
     from harness.cut_off import cut_off_runs
     from harness.lock import holder
@@ -65,7 +71,10 @@ def leaderboard(
     limit: Limit = None,
     as_json: Json = False,
 ) -> None:
-    """A sweep's optimizers by mean test accuracy, then their finals and trials, the best on validation first."""
+    """Rank a sweep's optimizers and runs.
+
+    Optimizers by mean test accuracy, then their finals and trials, the best on validation first.
+    """
     from reports.queries import leaderboard, records
 
     found = leaderboard(sweep_id)
@@ -86,7 +95,10 @@ def compare(
     other_id: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
     as_json: Json = False,
 ) -> None:
-    """Where two runs differ: config, outcome, last metrics."""
+    """Show where two runs differ.
+
+    Their configs, outcomes and last metrics.
+    """
     from experiments.cli.results import print_differences
     from reports.queries import compare
 
@@ -102,7 +114,10 @@ def export(
     file_format: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "csv",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="By default stdout.")] = None,
 ) -> None:
-    """All of a sweep as one table, a row per run and epoch."""
+    """Write a sweep as a table.
+
+    It has a row for each run and epoch.
+    """
     if file_format not in FORMATS:
         raise unknown("format", file_format, FORMATS, "choose one with --format")
     if file_format == "parquet" and out is None:
@@ -125,9 +140,9 @@ def export(
 
 def report(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="Or a single run; the latest sweep by default.")
+        str | None, typer.Argument(metavar="SWEEP", help="Or a single run; the latest sweep by default.")
     ] = None,
-    other_id: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="A second one to compare with.")] = None,
+    other_id: Annotated[str | None, typer.Argument(metavar="OTHER", help="A second one to compare with.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="For the page, figures and tables.")
     ] = None,
@@ -138,7 +153,10 @@ def report(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """The report of a sweep or single run, or of two of them beside each other, from MLflow alone."""
+    """Write the report of a sweep or run.
+
+    Or of two of them beside each other; from MLflow alone.
+    """
     from experiments.cli.progress import working
     from reports.figures.svg import formats_of
 
@@ -159,7 +177,10 @@ def report(
 
 
 def doctor(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """What a run here would use, and whether anything is wrong."""
+    """Check this machine and this folder.
+
+    Says what a run here would use, and what is wrong. Exit code 1 says that something is.
+    """
     from experiments.cli.terminal import print_findings
     from harness.doctor import diagnose
 

@@ -16,7 +16,10 @@ def new(
         Path, typer.Argument(metavar="FILE", help="mine.toml, or my_study.py with a network of your own.")
     ],
 ) -> None:
-    """Write a small, commented experiment that runs as it is: a TOML or a Python file."""
+    """Write an experiment of your own.
+
+    It is small and commented, and runs as it is: a TOML or a Python file.
+    """
     from importlib.resources import files
 
     from experiments.catalog import require_name

@@ -1,11 +1,22 @@
-"""The options and arguments of the commands, and what the shell completes."""
+"""The options and arguments of the commands, in groups, and what the shell completes.
+
+What the parameters of `run` and `sweep` say is in `experiments.parameters`.
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-FLAG = ""  # takes no value, so its help names no type
+from experiments.parameters import RUN, SWEEP
+
+TRAINED = "What is trained"
+COMPARED = "What is compared"
+SEARCHED = "How it is searched"
+SURE = "How sure the answer is, and when it stops"
+WHERE = "Where it trains"
+PRINTED = "What is printed"
+DEVICES = "auto, cpu, cuda, cuda:1 or mps"
 
 
 def _declared_runs() -> list[str]:
@@ -23,23 +34,15 @@ def _declared(kind: str) -> list[str]:
     return [name for name in declared.names() if declared.describe(name).kind == kind]
 
 
-Json = Annotated[
-    bool, typer.Option("--json", metavar=FLAG, help="Print one JSON document on stdout and nothing else there.")
+Json = Annotated[bool, typer.Option("--json", rich_help_panel=PRINTED, help=f"{SWEEP['as_json']}.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", rich_help_panel=PRINTED, help=f"{SWEEP['quiet']}, print results alone.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", metavar=FLAG, help="Print results alone, no progress.")]
 DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", metavar="FOLDER", help="A folder with the dataset in torchvision's layout."),
+    Path | None, typer.Option("--data-dir", metavar="FOLDER", rich_help_panel=WHERE, help=f"{SWEEP['data_dir']}.")
 ]
-Fast = Annotated[
-    bool,
-    typer.Option(
-        "--fast",
-        metavar=FLAG,
-        help="channels_last, fused optimizers, and bfloat16 where the device has it: sooner, other last bits.",
-    ),
-]
-LatestSweep = Annotated[str | None, typer.Argument(metavar="[SWEEP]", help="The latest by default.")]
+Fast = Annotated[bool, typer.Option("--fast", rich_help_panel=WHERE, help=f"{SWEEP['fast']}.")]
+LatestSweep = Annotated[str | None, typer.Argument(metavar="SWEEP", help="The latest by default.")]
 Limit = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Runs of an optimizer in each table; 10 by default, with --json all."),
@@ -49,101 +52,109 @@ Limit = Annotated[
 RunArgument = Annotated[
     str | None,
     typer.Argument(
+        metavar="EXPERIMENT",
         autocompletion=_declared_runs,
-        help="A declared run, as `harness list` shows them, or a TOML or Python file of your own.",
+        rich_help_panel=TRAINED,
+        help=f"{RUN['experiment']}.",
     ),
 ]
-Seed = Annotated[str | None, typer.Option(metavar="N", help="0 to 2**64 - 1.")]
-Epochs = Annotated[str | None, typer.Option(metavar="N", help="1 or more.")]
-DeviceOption = Annotated[str | None, typer.Option(metavar="NAME", help="auto (the default), cpu, cuda, cuda:1, mps.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As often as you like. Keys: {config_keys}.")
+Seed = Annotated[
+    str | None, typer.Option(metavar="N", rich_help_panel=TRAINED, help=f"{RUN['seed']}, from 0 to 2**64 - 1.")
 ]
-Resume = Annotated[str | None, typer.Option(metavar="RUN_ID", help="Go on with a run that was stopped.")]
+Epochs = Annotated[str | None, typer.Option(metavar="N", rich_help_panel=TRAINED, help=f"{RUN['epochs']}.")]
+DeviceOption = Annotated[
+    str | None, typer.Option(metavar="NAME", rich_help_panel=WHERE, help=f"{RUN['device']}: {DEVICES}.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        rich_help_panel=TRAINED,
+        help=f"{RUN['settings']}, as often as you like: {{config_keys}}.",
+    ),
+]
+Resume = Annotated[str | None, typer.Option(metavar="RUN_ID", rich_help_panel=TRAINED, help=f"{RUN['resume']}.")]
 
 # of `harness sweep`
 SweepArgument = Annotated[
     str,
     typer.Argument(
+        metavar="EXPERIMENT",
         autocompletion=_declared_sweeps,
-        help="A declared sweep, as `harness list` shows them, or a TOML or Python file of your own.",
+        rich_help_panel=COMPARED,
+        help=f"{SWEEP['experiment']}.",
     ),
 ]
 OptimizersOption = Annotated[
     str | None,
-    typer.Option(metavar="NAMES", help="In place of the declared ones: adam,sgd or module:Class, between commas."),
+    typer.Option(metavar="NAMES", rich_help_panel=COMPARED, help=f"{SWEEP['optimizers']}: adam,sgd or module:Class."),
 ]
 SweepSetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Of every run, instead of being searched; as often as you like."),
+    typer.Option("--set", metavar="KEY=VALUE", rich_help_panel=COMPARED, help=f"{SWEEP['settings']}."),
 ]
 SearchOption = Annotated[
     list[str] | None,
-    typer.Option("--search", metavar="KEY=RANGE", help="log(1e-5, 1e-1), uniform(0, 0.5) or [32, 64]."),
+    typer.Option(
+        "--search",
+        metavar="KEY=RANGE",
+        rich_help_panel=COMPARED,
+        help=f"{SWEEP['search']}: log(1e-5, 1e-1) or [32, 64].",
+    ),
 ]
+NameOption = Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=COMPARED, help=f"{SWEEP['name']}.")]
+SaveOption = Annotated[
+    Path | None, typer.Option(metavar="FILE.toml", rich_help_panel=COMPARED, help=f"{SWEEP['save']}.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", rich_help_panel=COMPARED, help=f"{SWEEP['fresh']}.")]
 SweepEpochsOption = Annotated[
-    int | None, typer.Option("--epochs", min=1, metavar="N", help="Of each trial that is not pruned, and each final.")
+    int | None,
+    typer.Option("--epochs", min=1, metavar="N", rich_help_panel=SEARCHED, help=f"{SWEEP['epochs']}."),
 ]
 BudgetOption = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Epochs of all trials of an optimizer together.")
-]
-NameOption = Annotated[str | None, typer.Option(metavar="NAME", help="What the sweep is called in MLflow.")]
-SaveOption = Annotated[
-    Path | None, typer.Option(metavar="FILE.toml", help="Write what results as a declared sweep's file.")
+    int | None, typer.Option(min=1, metavar="N", rich_help_panel=SEARCHED, help=f"{SWEEP['budget']}.")
 ]
 TrialsOption = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Per optimizer, the budget in whole trials; pruning makes more of it."),
+    int | None, typer.Option(min=1, metavar="N", rich_help_panel=SEARCHED, help=f"{SWEEP['trials']}.")
 ]
+SamplerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", rich_help_panel=SEARCHED, help=f"{SWEEP['sampler']}: tpe, prior, random, sobol or grid."
+    ),
+]
+NoPruning = Annotated[bool, typer.Option("--no-pruning", rich_help_panel=SEARCHED, help=f"{SWEEP['no_pruning']}.")]
+Asynchronous = Annotated[bool, typer.Option("--async", rich_help_panel=SEARCHED, help=f"{SWEEP['asynchronous']}.")]
 SeedsOption = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Finals of each winner; more than before are added.")
+    int | None,
+    typer.Option(min=1, metavar="N", rich_help_panel=SURE, help=f"{SWEEP['seeds']}; say more to add some."),
 ]
 ReplicatesOption = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Whole searches of each optimizer; more than before are added."),
+    typer.Option(min=1, metavar="N", rich_help_panel=SURE, help=f"{SWEEP['replicates']}; say more to add some."),
 ]
 MarginOption = Annotated[
-    float | None, typer.Option(metavar="POINTS", help="The difference in accuracy that matters to nobody.")
+    float | None, typer.Option(metavar="POINTS", rich_help_panel=SURE, help=f"{SWEEP['margin']}.")
 ]
-UntilOption = Annotated[
-    float | None,
-    typer.Option(
-        metavar="POINTS", help="Go on until each pair is decided within so many points, or a cap is reached."
-    ),
-]
+UntilOption = Annotated[float | None, typer.Option(metavar="POINTS", rich_help_panel=SURE, help=f"{SWEEP['until']}.")]
 ForOption = Annotated[
-    str | None,
-    typer.Option("--for", metavar="TIME", help="Stop after 90s, 10m or 2h, with a report of what there is."),
+    str | None, typer.Option("--for", metavar="TIME", rich_help_panel=SURE, help=f"{SWEEP['time_limit']}.")
 ]
-SamplerOption = Annotated[str | None, typer.Option(metavar="NAME", help="tpe, prior, random, sobol or grid.")]
-NoPruning = Annotated[bool, typer.Option("--no-pruning", metavar=FLAG, help="Train every trial to its end.")]
 SweepDeviceOption = Annotated[
-    str | None, typer.Option("--device", metavar="NAME", help="In place of the declared one: auto, cpu, cuda, mps.")
+    str | None, typer.Option("--device", metavar="NAME", rich_help_panel=WHERE, help=f"{SWEEP['device']}: {DEVICES}.")
 ]
-Asynchronous = Annotated[
-    bool, typer.Option("--async", metavar=FLAG, help="No worker waits, and no second sweep finds the same.")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Slices at a time; by default one per core, or what a cluster holds."),
-]
+Workers = Annotated[int | None, typer.Option(min=1, metavar="N", rich_help_panel=WHERE, help=f"{SWEEP['workers']}.")]
 SliceSeconds = Annotated[
-    float,
-    typer.Option(min=0, metavar="S", help="How long a worker trains at a time, which changes no number."),
+    float, typer.Option(min=0, metavar="S", rich_help_panel=WHERE, help=f"{SWEEP['slice_seconds']}.")
 ]
-ExecutorOption = Annotated[str, typer.Option(metavar="NAME", help="inline, local or ray.")]
+ExecutorOption = Annotated[str, typer.Option(metavar="NAME", rich_help_panel=WHERE, help=f"{SWEEP['executor']}.")]
 RayAddress = Annotated[
     str | None,
-    typer.Option(
-        envvar="RAY_ADDRESS", metavar="HOST:PORT", help="The Ray cluster's head; by default this machine's."
-    ),
+    typer.Option(envvar="RAY_ADDRESS", metavar="HOST", rich_help_panel=WHERE, help=f"{SWEEP['ray_address']}."),
 ]
 StorageOption = Annotated[
     str | None,
-    typer.Option(envvar="OPTUNA_STORAGE", metavar="URL", help="A database for Optuna's studies instead of a file."),
+    typer.Option(envvar="OPTUNA_STORAGE", metavar="URL", rich_help_panel=WHERE, help=f"{SWEEP['storage']}."),
 ]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", metavar=FLAG, help="Say what would be done and how long it takes; keep nothing."),
-]
-Fresh = Annotated[bool, typer.Option("--fresh", metavar=FLAG, help="Begin anew instead of going on.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", rich_help_panel=PRINTED, help=f"{SWEEP['dry_run']}.")]

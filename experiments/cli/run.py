@@ -29,15 +29,15 @@ def run(
     experiment: RunArgument = None,
     seed: Seed = None,
     epochs: Epochs = None,
-    device: DeviceOption = None,
     settings: SetOption = None,
-    fast: Fast = False,
     resume: Resume = None,
+    device: DeviceOption = None,
+    fast: Fast = False,
     data_dir: DataDir = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """One run of a declared experiment, tracked in MLflow."""
+    """Train one run, tracked in MLflow."""
     if not experiment and not resume:
         raise BadInputError(
             "which run is missing",
@@ -102,7 +102,10 @@ def predict(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """The chapter's last step: an image, the run's prediction and the ground truth."""
+    """Show what a run's model sees in an image.
+
+    The image is of the test set, with the ground truth, or a picture of your own.
+    """
     if index is not None and image is not None:
         raise BadInputError(
             f"--index {index} and --image {str(image)!r}", expected="one of the two", next_step="leave one out"
@@ -138,7 +141,10 @@ def reproduce(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run a tracked run again from its own record and compare every epoch; exit 1 at the first difference."""
+    """Run a tracked run again, and compare it.
+
+    Every epoch is compared; exit code 1 says that one differs.
+    """
     from experiments.cli.progress import watch_training, working
     from experiments.cli.results import print_reproduction
 

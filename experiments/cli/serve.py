@@ -12,14 +12,20 @@ from harness.errors import BadInputError
 
 
 def register(
-    name: Annotated[str, typer.Option("--name", help="Of the registered model; made where there is none.")],
+    name: Annotated[
+        str,
+        typer.Option("--name", metavar="NAME", help="Of the registered model, and needed; made where there is none."),
+    ],
     run_id: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP_OR_RUN]", help="The latest sweep by default, whose winner it is.")
+        str | None, typer.Argument(metavar="SWEEP_OR_RUN", help="The latest sweep by default, whose winner it is.")
     ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Put a sweep's winner, or the model of a run or final, into MLflow's model registry."""
+    """Put a model into MLflow's registry.
+
+    The winner of a sweep, or the model of a run.
+    """
     from harness.export import register_model
     from harness.tracking.read import latest_sweep
 
@@ -30,8 +36,11 @@ def register(
         typer.echo(f"{registered.name}, version {registered.version}: {registered.uri}")
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N")] = 5000) -> None:
-    """The MLflow UI on this project's store, on 127.0.0.1."""
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Of 127.0.0.1.")] = 5000) -> None:
+    """Serve the MLflow UI, on 127.0.0.1.
+
+    It shows this folder's runs, and its first lines name the pages of the latest sweep.
+    """
     import socket
 
     from harness.tracking.charts import home_route, latest_routes

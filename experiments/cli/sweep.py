@@ -51,36 +51,33 @@ def sweep(
     optimizers: OptimizersOption = None,
     settings: SweepSetOption = None,
     search: SearchOption = None,
+    name: NameOption = None,
+    save: SaveOption = None,
+    fresh: Fresh = False,
     epochs: SweepEpochsOption = None,
     budget: BudgetOption = None,
     trials: TrialsOption = None,
+    sampler: SamplerOption = None,
+    no_pruning: NoPruning = False,
+    asynchronous: Asynchronous = False,
     seeds: SeedsOption = None,
     replicates: ReplicatesOption = None,
     margin: MarginOption = None,
     until: UntilOption = None,
-    deadline: ForOption = None,
-    sampler: SamplerOption = None,
-    no_pruning: NoPruning = False,
-    asynchronous: Asynchronous = False,
+    time_limit: ForOption = None,
     device: SweepDeviceOption = None,
     fast: Fast = False,
-    name: NameOption = None,
-    save: SaveOption = None,
     workers: Workers = None,
     slice_seconds: SliceSeconds = SLICE_SECONDS,
     executor: ExecutorOption = "local",
     ray_address: RayAddress = None,
     storage: StorageOption = None,
-    dry_run: DryRun = False,
-    fresh: Fresh = False,
     data_dir: DataDir = None,
+    dry_run: DryRun = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """A declared sweep: every optimizer under the same budget, then the winners on fresh seeds.
-
-    The same command goes on where an earlier one stopped.
-    """
+    """Tune optimizers under equal budgets, then train their winners on new seeds."""
     from experiments import catalog
     from experiments.saving import save_sweep
     from harness.training.devices import resolve_device
@@ -105,7 +102,7 @@ def sweep(
         fast=fast,
         name=name,
     )
-    seconds = None if deadline is None else seconds_of(deadline)
+    seconds = None if time_limit is None else seconds_of(time_limit)
     structure = redeclared(declared.sweep, said)
     definition = adjusted(structure, said)
     name = name_of(catalog.title(experiment), declared.sweep, structure, said)

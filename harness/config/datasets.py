@@ -96,11 +96,14 @@ AnyDataset = Annotated[
 class AugmentationConfig(FrozenModel):
     """What is done to a training image, drawn anew for each image of each epoch: torchvision's v2 transforms.
 
-    `rotation`: up to so many degrees either way; `translation`: up to that fraction of a side; `scale`: up to that
-    fraction larger or smaller; `horizontal_flip`: its probability. 0: not done.
+    0: not done.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Up to so many degrees either way."""
     translation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Up to that fraction of a side."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Up to that fraction larger or smaller."""
     horizontal_flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Its probability."""

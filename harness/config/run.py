@@ -28,33 +28,46 @@ Device = Annotated[str, AfterValidator(_device_name)]
 
 
 class RunConfig(FrozenModel):
-    """One run. Where it executes is not in here; what changes its numbers is.
-
-    `label_smoothing` is of the training loss, not of what is measured. `gradient_clip_norm`: the largest norm of all
-    gradients together; 0: any. `checkpoint_every`: the state is kept after every so many epochs, and after the last.
-    `fused`: the optimizer's step is torch's one kernel for it, where there is one.
-    """
+    """One run. Where it executes is not in here; what changes its numbers is."""
 
     added_later: ClassVar[frozenset[str]] = frozenset({"trajectory"})
 
     dataset: AnyDataset = DatasetConfig()
+    """Which images, and how they are split."""
     model: AnyModel = ModelConfig()
+    """The network."""
     optimizer: OptimizerConfig = AdadeltaConfig(lr=0.5)
+    """The optimizer and its hyperparameters."""
     schedule: ScheduleConfig = ConstantSchedule()
+    """How the learning rate changes."""
     label_smoothing: Probability = 0.0
+    """Of the training loss, not of what is measured."""
     gradient_clip_norm: NonNegative = 0.0
+    """The largest norm of all gradients together; 0: any."""
     augmentation: AugmentationConfig = AugmentationConfig()
+    """What is done to a training image."""
     batch_size: Annotated[int, Field(ge=1)] = 32
+    """Images of a training step."""
     evaluation_batch_size: Annotated[int, Field(ge=1, le=60_000)] = 500
+    """Images that are measured together."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
+    """How many epochs it trains."""
     checkpoint_every: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """The state is kept after every so many epochs, and after the last."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    """The seed of the run, which all its random draws follow from."""
     device: Device = "cpu"
+    """Where it trains: cpu, mps, cuda or, with a number, cuda:1."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Of torch, on the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the forward and backward pass; weights stay in float32."""
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """Of images and weights in memory."""
     fused: bool = False
+    """Whether the optimizer's step is torch's one kernel for it, where there is one."""
     trajectory: TrajectoryConfig = TrajectoryConfig()
+    """What is recorded within an epoch, and when."""
 
     @model_validator(mode="after")
     def _batch_fits_the_data(self) -> Self:

@@ -19,6 +19,8 @@ COMMANDS = [
     ["list"],
     ["run", "--help"],
     ["sweep", "--help"],
+    ["explain"],
+    ["explain", "population"],
     ["sweep", "optimizers", "--dry-run", *SWEEP],
     ["status"],
     ["leaderboard"],
