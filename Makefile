@@ -30,8 +30,9 @@ run: $(SETUP)  ## the chapter's run
 ui: $(SETUP)  ## the MLflow UI on 127.0.0.1:5000
 	$(BIN)/harness ui
 
+# one more process than the least that there are of cores: many of these tests wait for a server or a clock
 test: $(SETUP)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=3
 
 test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters
 	$(BIN)/python -m pytest -m "not slow"

@@ -64,7 +64,7 @@ def test_sweep_takes_an_experiment_and_workers(make):
         ("report", "harness", "report"),
         ("run", "harness", "run chapter"),
         ("ui", "harness", "ui"),
-        ("test", "python", "-m pytest"),
+        ("test", "python", "-m pytest --numprocesses=3"),
         ("test-fast", "python", "-m pytest -m not slow"),
         ("bench", "python", "-m tests.benchmarks"),
     ],
