@@ -38,7 +38,7 @@ from tests.metrics import sweep_numbers
 @pytest.fixture
 def definition(definition):
     """On half as many images, in epochs of eight steps."""
-    smaller = {"dataset.train_size": 128, "dataset.validation_size": 40, "batch_size": 16}
+    smaller = {"dataset.train_size": 128, "dataset.validation_size": 80, "batch_size": 16}
     return definition.model_copy(update={"base": with_settings(definition.base, smaller)})
 
 
