@@ -49,8 +49,9 @@ notebook: .venv/.made-with-jupyterlab  ## the chapter as a notebook, in the brow
 	$(INSTALL) 'jupyterlab>=4.4'
 	touch $@
 
+# one more process than the least that there are of cores: many of these tests wait for a server or a clock
 test: $(SETUP)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=3
 
 test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters
 	$(BIN)/python -m pytest -m "not slow"

@@ -21,7 +21,7 @@ from harness.config import DatasetConfig, RunConfig
 from tests.started import begin_server_of_workers
 
 IMAGES = int(os.environ.get("TINY_IMAGES", "320"))
-BASE = RunConfig(dataset=DatasetConfig(train_size=IMAGES, validation_size=160), threads=1)
+BASE = RunConfig(dataset=DatasetConfig(train_size=IMAGES, validation_size=60), threads=1)
 ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
 
 

@@ -42,6 +42,7 @@ def read_images(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]
     return _read_torchvision(name, data_dir and data_dir.resolve())
 
 
+@functools.cache
 def _read_shipped_mnist() -> tuple[Split, Split]:
     def read(prefix: str) -> Split:
         images = _read_idx(f"{prefix}-images-idx3-ubyte", header=16).reshape(-1, 28, 28)

@@ -32,7 +32,7 @@ from tests.started import forked
 from tests.training import Trained, train_epochs, train_slices
 
 EPOCHS, STEPS = 2, 12  # of each epoch
-FEW = {"dataset.train_size": 192, "dataset.validation_size": 96, "batch_size": 16, "threads": 1, "epochs": EPOCHS}
+FEW = {"dataset.train_size": 192, "dataset.validation_size": 48, "batch_size": 16, "threads": 1, "epochs": EPOCHS}
 HERE = "tests.own.shapes"
 OWN = FEW | {
     "dataset.name": f"{HERE}:bars",
@@ -232,9 +232,9 @@ def test_the_part_that_is_measured_has_the_classes_in_proportion_and_is_in_each_
     config = with_settings(RunConfig(), {"dataset.validation_size": len(small.validation)})
     parts = [
         set(validation_part(small.validation, with_settings(config, {"trajectory.images": size})).tolist())
-        for size in (100, 160, 2000)
+        for size in (50, 80, 2000)
     ]
-    assert [len(part) for part in parts] == [100, 160, len(small.validation)]
+    assert [len(part) for part in parts] == [50, 80, len(small.validation)]
     assert parts[0] < parts[1] < parts[2]
     counts = small.validation.labels.bincount()
     half = small.validation.labels[torch.tensor(sorted(parts[1]))].bincount()

@@ -75,7 +75,7 @@ def test_the_parts_of_a_runs_data_are_its_inputs_each_once_though_it_is_resumed(
     inputs = run.inputs.dataset_inputs
     used = {each.tags[0].value: each.dataset for each in inputs}
     images = {use: json.loads(each.profile)["images"] for use, each in used.items()}
-    assert images == {"training": 640, "validation": 320, "testing": 320}
+    assert images == {"training": 640, "validation": 160, "testing": 320}
     assert len(inputs) == 3
     assert {each.name for each in used.values()} == {"mnist"}
     assert len({each.digest for each in used.values()}) == 3

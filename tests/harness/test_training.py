@@ -17,11 +17,11 @@ from tests.training import train_epochs
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"])
 def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format, small, config: RunConfig):
-    settings = {"optimizer.name": name, "epochs": 3, "fused": True, "memory_format": memory_format}
+    settings = {"optimizer.name": name, "epochs": 2, "fused": True, "memory_format": memory_format}
     config = with_settings(config, settings)
     assert build(config)[1].param_groups[0]["fused"]
-    whole = train_epochs(config, initial_state(config), small, 3, [])
-    assert in_slices(config, small, 3, [])[0].hash() == whole.state.hash()
+    whole = train_epochs(config, initial_state(config), small, 2, [])
+    assert in_slices(config, small, 2, [])[0].hash() == whole.state.hash()
 
 
 @pytest.mark.parametrize("splits", [[], ["test"], ["validation", "test", "validation"]])
@@ -71,11 +71,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_step(small, config: Run
 def test_evaluation_weighs_every_image_once_at_any_batch_size(small, config: RunConfig):
     model = build_model(config, initial_state(config))
     results = [
-        evaluate(model, small.validation, with_settings(config, {"evaluation_batch_size": size})) for size in (7, 320)
+        evaluate(model, small.validation, with_settings(config, {"evaluation_batch_size": size})) for size in (7, 160)
     ]
     assert results[0][1] == results[1][1]
     assert math.isclose(results[0][0], results[1][0], rel_tol=1e-6)
     images, labels = small.validation.images[:], small.validation.labels
     with torch.no_grad():
         right = (model(normalize(images)).argmax(1) == labels).sum().item()
-    assert results[0][1] == right / 320
+    assert results[0][1] == right / 160

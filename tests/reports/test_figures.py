@@ -379,6 +379,7 @@ def test_what_is_drawn_of_an_optimizer_is_marked_with_its_key_and_says_what_it_i
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_pngs_and_pdfs_are_made_on_request():
     assert formats_of("svg") == ("svg",)
     assert formats_of("png") == ("svg", "png")

@@ -14,7 +14,7 @@ from studies.space import Range
 @pytest.fixture
 def definition(config: RunConfig) -> SweepDefinition:
     return SweepDefinition(
-        base=with_settings(config, {"dataset.train_size": 256}),
+        base=with_settings(config, {"dataset.train_size": 256, "dataset.validation_size": 80}),
         optimizers=("sgd", "adam"),
         space={"model.dropout.0": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},

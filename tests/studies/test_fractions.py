@@ -14,12 +14,14 @@ from studies.progress import SweepObserver
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
 
-EPOCH = 256  # images, eight steps
+EPOCH = 128  # images, eight steps
 
 
 @pytest.fixture
 def fractions(definition):
-    return SweepDefinition.model_validate(definition.model_dump() | {"rungs": (0.25, 0.5, 1), "budget": 4})
+    smaller = {"dataset.train_size": EPOCH, "dataset.validation_size": 40, "batch_size": EPOCH // 8}
+    changes = {"rungs": (0.25, 0.5, 1), "budget": 4, "base": with_settings(definition.base, smaller)}
+    return SweepDefinition.model_validate(definition.model_dump() | changes)
 
 
 def swept(definition, pool, tracker=None, observer=None, stop=None):
@@ -74,6 +76,7 @@ def test_slices_of_one_step_find_the_same(fractions, inline, whole):
     assert numbers(swept(fractions, inline)) == whole
 
 
+@pytest.mark.slow
 def test_slices_of_seven_steps_find_the_same(fractions, inline, whole, monkeypatch):
     def train(config, state, splits, data_dir, origin, steps, seconds):
         return train_slice(config, state, splits, data_dir, origin, min(steps, 7), 600)
@@ -93,6 +96,7 @@ class StopAfter(SweepObserver):
             self.stop.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slices", [1, 5, 13])
 def test_stopped_within_an_epoch_again_and_again_it_goes_on_to_the_same(fractions, inline, whole, slices):
     tracker = MemoryTracker()

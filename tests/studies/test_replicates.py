@@ -5,6 +5,7 @@ import math
 import random
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,7 @@ from studies.sweep import run_sweep
 from tests.benchmarks.scale import NullWorkers
 from tests.memory_tracker import MemoryTracker
 
+pytestmark = pytest.mark.usefixtures("data")
 CHANCE = "tests.benchmarks.scale.chance"
 
 
@@ -53,7 +55,7 @@ def swept(definition, tracker=None, workers=1, observer=None, stop=None, monkeyp
         monkeypatch.setattr(CHANCE, chance)
     tracker = tracker or MemoryTracker()
     with NullWorkers(workers) as pool:
-        result = run_sweep("several", definition, tracker, WorkerPool(pool, workers), observer, stop)
+        result = run_sweep("several", definition, tracker, WorkerPool(pool, workers, Path("data")), observer, stop)
     return result, tracker
 
 
@@ -147,6 +149,7 @@ class StopAfter(SweepObserver):
             self.stop.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("slices", [7, 23])
 def test_interruptions_and_workers_change_nothing(several, monkeypatch, slices, workers):

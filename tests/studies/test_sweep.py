@@ -35,6 +35,13 @@ from tests.memory_tracker import MemoryTracker
 from tests.metrics import sweep_numbers
 
 
+@pytest.fixture
+def definition(definition):
+    """On half as many images, in epochs of eight steps."""
+    smaller = {"dataset.train_size": 128, "dataset.validation_size": 80, "batch_size": 16}
+    return definition.model_copy(update={"base": with_settings(definition.base, smaller)})
+
+
 class StopAfter(SweepObserver):
     """Asks the sweep to stop once so many slices are trained: epochs, where none is cut."""
 
@@ -48,9 +55,22 @@ class StopAfter(SweepObserver):
             self.stop.set()
 
 
-def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, inline):
-    tracker = MemoryTracker()
-    result = run_sweep("tiny", definition, tracker, inline)
+@pytest.fixture(scope="module")
+def sweeps():
+    return {}
+
+
+@pytest.fixture
+def undisturbed(definition, inline, sweeps):
+    """The sweep as it ends when nobody stops it, and where it was tracked, for those that only read; run once."""
+    if not sweeps:
+        tracker = MemoryTracker()
+        sweeps["result"] = run_sweep("tiny", definition, tracker, inline), tracker
+    return sweeps["result"]
+
+
+def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, undisturbed):
+    result, tracker = undisturbed
     children = [run for run in tracker.runs.values() if run.tags.get("mlflow.parentRunId") == result.sweep_id]
     assert sum(len(run.history) for run in children) == definition.total_epochs == 16
     for name, each in result.optimizers.items():
@@ -104,6 +124,7 @@ def test_the_sweeps_model_is_the_first_final_of_the_optimizer_whose_finals_valid
     assert [trained_by[f"harness.{tag}"] for tag in ("stage", "optimizer", "number")] == ["final", best, "1"]
 
 
+@pytest.mark.slow
 def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_there_is_one(
     definition, inline, monkeypatch
 ):
@@ -120,9 +141,8 @@ def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_th
     assert tracker.runs[tracker.runs[result.sweep_id].trained_by].tags["harness.optimizer"] == "sgd"
 
 
-def test_every_final_has_its_mistakes_with_a_picture_and_no_trial_has_any(definition, inline):
-    tracker = MemoryTracker()
-    run_sweep("tiny", definition, tracker, inline)
+def test_every_final_has_its_mistakes_with_a_picture_and_no_trial_has_any(undisturbed):
+    _, tracker = undisturbed
     with_mistakes = [run for run in tracker.runs.values() if MISTAKES_ARTIFACT in run.artifacts]
     assert [run.tags["harness.stage"] for run in with_mistakes] == ["final"] * 4
     assert [run for run in tracker.runs.values() if CONFUSION_ARTIFACT in run.artifacts] == with_mistakes
@@ -140,9 +160,8 @@ def curves(run):
     return found
 
 
-def test_the_sweeps_run_has_what_it_found_as_curves_against_the_budget(definition, inline):
-    tracker = MemoryTracker()
-    result = run_sweep("tiny", definition, tracker, inline)
+def test_the_sweeps_run_has_what_it_found_as_curves_against_the_budget(definition, undisturbed):
+    result, tracker = undisturbed
     found = curves(tracker.runs[result.sweep_id])
     size = definition.base.dataset.train_size
     for name, of in result.optimizers.items():
@@ -157,6 +176,7 @@ def test_the_sweeps_run_has_what_it_found_as_curves_against_the_budget(definitio
         ]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_goes_on_adds_to_its_curves_and_repeats_none_of_them(definition, inline):
     tracker = MemoryTracker()  # which takes no value twice
     begun = run_sweep("tiny", definition, tracker, inline)
@@ -170,6 +190,7 @@ def test_a_sweep_that_goes_on_adds_to_its_curves_and_repeats_none_of_them(defini
         assert [step for step, _ in values] == sorted({step for step, _ in values})
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inline):
     tracker = MemoryTracker()
     run_sweep("tiny", definition.model_copy(update={"budget": 12}), tracker, inline)
@@ -190,7 +211,7 @@ def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inlin
         assert run.history[1]["validation/accuracy"] <= statistics.median(until_then)
 
 
-RUNGS = (0.125, 0.5)  # after 1 and 4 of an epoch's 8 steps of 32 images
+RUNGS = (0.125, 0.5)  # after 1 and 4 of an epoch's 8 steps of 16 images
 
 
 def test_a_trial_pruned_within_an_epoch_was_not_in_the_better_half_there_and_spent_no_more(definition, inline):
@@ -200,14 +221,14 @@ def test_a_trial_pruned_within_an_epoch_was_not_in_the_better_half_there_and_spe
     trials = {int(run.tags[Tag.NUMBER]): run for run in runs}
     images = {number: int(run.tags[Tag.IMAGES]) for number, run in trials.items()}
     assert images == {number: int(run.tags[Tag.SPENT]) for number, run in trials.items()}
-    assert result.epochs_spent == sum(images.values()) / 256 <= 6
+    assert result.epochs_spent == sum(images.values()) / 128 <= 6
     assert len(trials) > 4
-    at_the_rung = {number: dict(points_of(trials[number]))[32] for number in range(4)}  # of the first round
-    pruned = [number for number in at_the_rung if images[number] == 32]
+    at_the_rung = {number: dict(points_of(trials[number]))[16] for number in range(4)}  # of the first round
+    pruned = [number for number in at_the_rung if images[number] == 16]
     assert len(pruned) in (1, 2)  # equal ones go on together
     assert max(at_the_rung[number] for number in pruned) < min(at_the_rung[each] for each in {*range(4)} - {*pruned})
     for number, run in trials.items():
-        assert (run.outcome == "completed") == (images[number] == 512)
+        assert (run.outcome == "completed") == (images[number] == 256)
         assert points_of(run)[-1][0] == images[number]
 
 
@@ -231,9 +252,8 @@ def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, inline
     assert spent == {"sgd": 6, "adam": 6}
 
 
-def test_a_study_begins_at_the_published_starting_point(definition, inline):
-    tracker = MemoryTracker()
-    run_sweep("tiny", definition, tracker, inline)
+def test_a_study_begins_at_the_published_starting_point(undisturbed):
+    _, tracker = undisturbed
     first = [run for run in tracker.runs.values() if run.tags.get("harness.number") == "0"]
     assert [run.params["optimizer.lr"] for run in first] == [1e-2, 1e-2]
     assert all(run.params["model.dropout.0"] != 0.1 for run in first)
@@ -280,20 +300,24 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, in
     definition = definition.model_copy(update={"at_once": at_once})
     undisturbed = MemoryTracker()
     run_sweep("tiny", definition, undisturbed, inline)
-    for slices in (1, 2, 4, 7, 12, 13):
-        disturbed, observer = MemoryTracker(), StopAfter(slices)
-        with pytest.raises(KeyboardInterrupt):
-            run_sweep("tiny", definition, disturbed, inline, observer, observer.stop)
-        assert Outcome.KILLED in {run.outcome for run in disturbed.runs.values()}
-        assert None not in {run.outcome for run in disturbed.runs.values()}
+    for stops in ((7,), (1, 1, 2, 3, 5, 1)):
+        disturbed = MemoryTracker()
+        for slices in stops:
+            observer = StopAfter(slices)
+            with pytest.raises(KeyboardInterrupt):
+                run_sweep("tiny", definition, disturbed, inline, observer, observer.stop)
+            assert Outcome.KILLED in {run.outcome for run in disturbed.runs.values()}
+            assert None not in {run.outcome for run in disturbed.runs.values()}
         run_sweep("tiny", definition, disturbed, inline)
-        assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), slices
+        assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), stops
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 1])
-def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(definition, inline, monkeypatch, left):
-    undisturbed, disturbed, observer = MemoryTracker(), MemoryTracker(), StopAfter(4)
-    run_sweep("tiny", definition, undisturbed, inline)
+def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(
+    definition, inline, undisturbed, monkeypatch, left
+):
+    disturbed, observer = MemoryTracker(), StopAfter(4)
 
     def cut_off(folder):
         paths = sorted(folder.glob("*.checkpoint"))
@@ -305,9 +329,10 @@ def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(definitio
         with pytest.raises(KeyboardInterrupt):
             run_sweep("tiny", definition, disturbed, inline, observer, observer.stop)
     run_sweep("tiny", definition, disturbed, inline)
-    assert sweep_numbers(disturbed) == sweep_numbers(undisturbed)
+    assert sweep_numbers(disturbed) == sweep_numbers(undisturbed[1])
 
 
+@pytest.mark.slow
 def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, inline):
     tracker = MemoryTracker()
     first = run_sweep("tiny", definition, tracker, inline)
@@ -416,12 +441,12 @@ def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition
     assert Counter(run.outcome for run in tracker.runs.values())["failed"] == 3 + 1  # and the sweep
 
 
-def test_a_final_that_fails_is_tried_once_more_and_that_is_said(definition, inline, monkeypatch, caplog):
-    undisturbed, tracker = MemoryTracker(), MemoryTracker()
-    run_sweep("tiny", definition, undisturbed, inline)
+@pytest.mark.slow
+def test_a_final_that_fails_is_tried_once_more_and_that_is_said(definition, inline, undisturbed, monkeypatch, caplog):
+    tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
-    run_sweep("tiny", definition, tracker, inline, fresh=True)
-    assert sweep_numbers(tracker) == sweep_numbers(undisturbed)
+    run_sweep("tiny", definition, tracker, inline)
+    assert sweep_numbers(tracker) == sweep_numbers(undisturbed[1])
     assert "harness: final 1 of sgd failed, ZeroDivisionError: a final; it is tried once more" in caplog.messages
 
 
@@ -438,6 +463,7 @@ class Failing:
         return train_slice(config, *arguments)
 
 
+@pytest.mark.slow
 def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, inline, monkeypatch, caplog):
     tracker, training = MemoryTracker(), Failing()
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
@@ -454,6 +480,7 @@ def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, i
     assert training.raised == 2 * 2, "an ended sweep does not try it again, with the same winner"
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definition, inline, monkeypatch):
     tracker, training, observer = MemoryTracker(), Failing(), StopAfter(13)
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
@@ -464,6 +491,7 @@ def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definitio
     assert training.raised == 2 * 2
 
 
+@pytest.mark.slow
 def test_a_final_that_failed_with_its_sweep_goes_on_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12, 13, 14}, BrokenExecutor("it was killed")))
@@ -497,8 +525,8 @@ def test_wherever_in_an_epoch_a_trial_diverges_it_has_spent_that_epoch(definitio
     result = run_sweep("tiny", definition.model_copy(update=changes), tracker, inline).optimizers["sgd"]
     assert (result.outcomes, result.epochs_spent) == ({Outcome.DIVERGED: 3}, 3)
     trials = [run for run in tracker.runs.values() if run.tags[Tag.STAGE] == "trial"]
-    images = min(256, (step + 1) * 32)
-    assert {(run.tags[Tag.IMAGES], run.tags[Tag.SPENT]) for run in trials} == {(str(images), "256")}
+    images = min(128, (step + 1) * 16)
+    assert {(run.tags[Tag.IMAGES], run.tags[Tag.SPENT]) for run in trials} == {(str(images), "128")}
 
 
 def diverging_with_seed_1(config, *arguments):
@@ -506,6 +534,7 @@ def diverging_with_seed_1(config, *arguments):
     return diverged(after) if config.seed == 1 else after
 
 
+@pytest.mark.slow
 def test_a_winners_final_that_diverges_is_still_its_winners(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", diverging_with_seed_1)
