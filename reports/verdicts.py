@@ -18,7 +18,7 @@ from studies.verdicts import (
     Pair,
     Verdict,
     at_last_look,
-    found_in_most,
+    detectable_difference,
     judge,
     margin_in,
     margin_of,
@@ -141,7 +141,7 @@ def find_verdicts(
     verdicts += [evidence.verdict("loss", each, margin_of(_least_loss(losses))) for each in evidence.pairs(losses)]
     if target is not None:
         verdicts += evidence.on_time(target)
-    widths = [each for pair in found if (each := found_in_most(pair)) is not None]
+    widths = [each for pair in found if (each := detectable_difference(pair)) is not None]
     return Verdicts(
         declared=definition.replicates,
         replicates=len(evidence.whole(accuracies)),
