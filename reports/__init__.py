@@ -1,1 +1,1 @@
-"""Reading: from MLflow to tables, statistics, figures and the page, without torch; README.md says what is where."""
+"""Read a sweep from MLflow, and make tables, statistics, figures and the page, without torch; see README.md."""

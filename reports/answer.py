@@ -1,4 +1,4 @@
-"""What a sweep found, in sentences that are never stronger than its statistics."""
+"""Write the answer of a sweep: sentences that never claim more than its statistics show."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,12 @@ from reports.verdicts import PairVerdict, Verdicts
 from studies.definition import LEAST_UNITS
 from studies.verdicts import Verdict
 
-# the first generalises the second, so where it is tuned as widely it should not be worse (Choi et al. 2019)
+# the first is a generalisation of the second: tuned as widely, it should not be worse (Choi et al. 2019)
 SANITY = (("momentum", "sgd"), ("nesterov", "sgd"), ("adam", "momentum"), ("adam", "sgd"))
 
 
 class Suspicion(FrozenModel):
-    """A finding that `general` is shown to be worse than `special`, which is a special case of it."""
+    """The finding that optimizer `general` is shown to be worse than `special`, which is a special case of it."""
 
     general: str
     special: str
@@ -32,17 +32,20 @@ def answer(
     ended: bool = True,
     against: Caveats = Caveats(),
 ) -> list[str]:
-    """Return three sentences at most: the verdicts, what they are about, and what is behind them with each caveat."""
+    """Return at most three sentences: the verdicts, what they are about, and the evidence with each caveat.
+
+    `finals` are test accuracies (fractions) by optimizer and seed; `ended` is whether the sweep or run has ended.
+    """
     measured = {name: values for name, values in finals.items() if values}
     unmeasured = [name for name, values in finals.items() if not values]
     caveats = _caveats(subset, summary, against)
     if not ended:
-        caveats.insert(0, "it has not ended")
+        caveats.insert(0, "it has not ended yet")
     if not measured:
         none = f"No final has completed{' yet' if not ended else ''}, so there is no answer."
         return [none, _sentence(caveats)] if caveats else [none]
     if unmeasured:
-        caveats.append(f"no final has completed of {_list(unmeasured)}")
+        caveats.append(f"no final of {_list(unmeasured)} has completed")
     evidence = _evidence(measured, summary, verdicts)
     last = _sentence([evidence, *_doubts(measured, against), *caveats])
     about = [_about(verdicts)] if len(measured) > 1 and verdicts.enough else []
@@ -50,7 +53,7 @@ def answer(
 
 
 def suspicions(verdicts: Verdicts) -> list[Suspicion]:
-    """Return what speaks against the tuning of an optimizer that is shown to be worse than a special case of it."""
+    """Return the optimizers that are shown to be worse than a special case of them, so their tuning is doubtful."""
     worse = {(each.worse, each.better) for each in verdicts.accuracy if each.told_apart}
     return [Suspicion(general=general, special=special) for general, special in SANITY if (general, special) in worse]
 
@@ -59,7 +62,7 @@ def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best, *others = sorted(means, key=means.__getitem__, reverse=True)
     if not others:
-        return f"{best} reaches {means[best]:.2%} mean test accuracy; there is nothing to compare it with."
+        return f"{best} reaches {means[best]:.2%} mean test accuracy; there is no other optimizer to compare it with."
     if not verdicts.enough:
         return _too_few(verdicts)
     above = [each for each in verdicts.accuracy if each.better == best and each.told_apart]
@@ -68,13 +71,13 @@ def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:
         return (
             f"{best} is the best, at {means[best]:.2%} mean test accuracy: better than {least.worse} by "
             f"{_points(least.low)} to {_points(least.high)} points"
-            f"{', and than each other optimizer by more' if len(others) > 1 else ''}."
+            f"{', and better than every other optimizer by more' if len(others) > 1 else ''}."
         )
     return f"{'; '.join([*_better(verdicts), *_same(verdicts), *_undecided(verdicts)])}."
 
 
 def _better(verdicts: Verdicts) -> list[str]:
-    """Say which optimizers are better than which, with the least that each difference is; those alike together."""
+    """Say which optimizers are better than which, and by how much at least; group those with the same losers."""
     told_apart = [each for each in verdicts.accuracy if each.told_apart]
     worse: dict[str, list[PairVerdict]] = {}
     for each in told_apart:
@@ -115,25 +118,26 @@ def _undecided(verdicts: Verdicts) -> list[str]:
 
 def _too_few(verdicts: Verdicts) -> str:
     if verdicts.of_optimizers:
-        have = f"{verdicts.replicates} of {verdicts.declared} replicates are whole"
-        return f"Undecided: {have}, and fewer than {LEAST_UNITS} are too few to tell optimizers apart."
+        have = f"{verdicts.replicates} of {verdicts.declared} replicates are complete"
+        return f"Undecided: {have}, and at least {LEAST_UNITS} are needed to compare optimizers."
     seeds = verdicts.looks[0]
     if seeds >= LEAST_UNITS:
-        return f"Undecided: verdicts are taken once every optimizer has {seeds} finals, and they have not."
-    return f"Undecided: {seeds} seed{' is' if seeds == 1 else 's are'} too few to tell optimizers apart."
+        return f"Undecided: the verdicts need {seeds} finals of every optimizer, and there are fewer."
+    return f"Undecided: {seeds} seed{' is' if seeds == 1 else 's are'} too few to compare optimizers."
 
 
 def _about(verdicts: Verdicts) -> str:
-    looks = " and at every look" if len(verdicts.looks) > 1 else ""
+    looks = ", at every look," if len(verdicts.looks) > 1 else ""
     return (
-        f"This is about {verdicts.population}; all intervals hold together{looks} in at least 19 of 20 such sweeps."
+        f"The verdicts are about {verdicts.population}; all intervals are correct at the same time{looks} in at "
+        "least 19 of 20 such sweeps."
     )
 
 
 def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts) -> str:
     spent = summary.loc[summary["optimizer"].isin(list(finals)), "epochs_spent"]
     if not spent.sum():
-        return "it was not tuned, and one seed says nothing of the others"
+        return "it was not tuned, and one seed says nothing about other seeds"
     counts = sorted(len(values) for values in finals.values())
     tuning = _range(in_epochs(spent.min()), in_epochs(spent.max()))
     fresh = f"{_range(str(counts[0]), str(counts[-1]))} final{'s' if counts[-1] > 1 else ''} on fresh seeds"
@@ -153,22 +157,22 @@ def _sentence(clauses: Sequence[str]) -> str:
 
 
 def _doubts(finals: AccuracyBySeed, against: Caveats) -> list[str]:
-    """What makes the best mean, or the seeds, mean nothing."""
+    """Return reasons why the best mean, or the spread over seeds, may mean nothing."""
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best = max(means, key=means.__getitem__)
     doubts = [_equal(each) for each in against.equal if set(each.optimizers) <= finals.keys()]
     majority = against.majority
     if majority is not None and means[best] <= majority.share:
-        always = f"always saying class {majority.name}, the most frequent, gives {majority.share:.2%}"
-        doubts.insert(0, f"{always}, and {best} is no better")
+        always = f"always predicting class {majority.name}, the most frequent, gives {majority.share:.2%}"
+        doubts.insert(0, f"{always}, and {best} is not better than that")
     return doubts
 
 
 def _equal(each: EqualFinals) -> str:
     text = f"the finals of {_list(each.optimizers)} are equal to the last digit on all {each.seeds} seeds"
     if len(each.optimizers) == 1:
-        return f"{text}, so its seed may not act"
-    return f"{text}, seed by seed, so what sets them apart may not act"
+        return f"{text}, so the seed may have no effect"
+    return f"{text}, seed by seed, so the settings that differ between them may have no effect"
 
 
 def _caveats(subset: bool, summary: pd.DataFrame, against: Caveats) -> list[str]:
@@ -178,16 +182,15 @@ def _caveats(subset: bool, summary: pd.DataFrame, against: Caveats) -> list[str]
     lost = summary.loc[summary["lost_finals"] > 0, "optimizer"].tolist()
     caveats = [
         (subset, "trained on a subset of the data, so these accuracies mean nothing"),
-        (edged, f"not fully tuned, its best at the edge of what was searched: {_list(edged)}"),
+        (edged, f"not fully tuned, since the best value is at the edge of its range: {_list(edged)}"),
         (
             lost,
-            f"finals did not complete, so nothing is claimed of {_list(lost)}{_because(against.final_cause)}",
+            f"nothing is claimed about {_list(lost)}, since finals did not complete{_because(against.final_cause)}",
         ),
-        (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged, at the cost of budget"),
+        (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged and used up budget"),
         (
             failed,
-            f"{failed} trial{'s' if failed > 1 else ''} failed, at the cost of budget"
-            + _because(against.trial_cause),
+            f"{failed} trial{'s' if failed > 1 else ''} failed and used up budget" + _because(against.trial_cause),
         ),
     ]
     return [sentence for applies, sentence in caveats if applies]

@@ -1,4 +1,4 @@
-"""The leaderboard as it is shown: what each optimizer's finals reach on average, then its runs, kind by kind."""
+"""Lay out the leaderboard: the mean of each optimizer's finals, then its runs, grouped by kind."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ OTHER = "other"
 
 
 class _Kind(NamedTuple):
-    """Runs that are shown together: what they are called, and what of each is shown beside its optimizer and id."""
+    """A kind of runs shown in one table: its label, and its columns beside optimizer and run id."""
 
     label: str
     columns: tuple[Column, ...]
@@ -49,12 +49,12 @@ MEANS = (
     of("trials"),
     of("pruned"),
 )
-# by stage of what completed, in the order in which they are shown; each row fits into 80 columns with the run's id
+# by the stage of completed runs, in the order shown; with the run's id each row fits into 80 columns
 KINDS = {
     Stage.FINAL: _Kind("finals, measured on the test set", (SEED, VALIDATION, TEST)),
     Stage.START: _Kind("finals of the published starts", (SEED, VALIDATION, TEST)),
     Stage.TRIAL: _Kind("trials", (TRIAL, VALIDATION, RATE, BATCH)),
-    Stage.CONFIRMATION: _Kind("the best trials again, on further seeds", (TRIAL, VALIDATION, RATE, BATCH)),
+    Stage.CONFIRMATION: _Kind("the best trials, trained again on more seeds", (TRIAL, VALIDATION, RATE, BATCH)),
     Outcome.PRUNED: _Kind(
         "pruned trials", (TRIAL, Column("epochs", lambda row: in_epochs(row["epochs"])), VALIDATION, RATE)
     ),
@@ -70,7 +70,7 @@ KINDS = {
 
 
 def kind_of(row: Row) -> str:
-    """Return the key in `KINDS` of what a run of the leaderboard is shown among."""
+    """Return the key in `KINDS` of the table that shows this run of the leaderboard."""
     if row["outcome"] == Outcome.COMPLETED and not row["superseded"]:
         return str(row["stage"])
     return Outcome.PRUNED if row["outcome"] == Outcome.PRUNED else OTHER
@@ -83,10 +83,10 @@ def shortened(board: pd.DataFrame, limit: int) -> pd.DataFrame:
 
 
 def board_tables(board: pd.DataFrame, limit: int) -> list[Table]:
-    """Return the tables that show a leaderboard: the optimizers, then each kind of runs of which there are some.
+    """Return the tables that show a leaderboard: the optimizers, then each kind of runs that occurs.
 
-    Optimizers are in the order of their mean test accuracy, the best first; of each kind the best `limit` runs of an
-    optimizer on validation are shown.
+    Optimizers are sorted by mean test accuracy, the best first. Of each kind, the `limit` runs of an optimizer with
+    the best validation accuracy are shown.
     """
     means = means_frame(board)
     tables = [Table("", MEANS, means.to_dict("records"))]
@@ -102,10 +102,10 @@ def board_tables(board: pd.DataFrame, limit: int) -> list[Table]:
 
 
 def means_frame(board: pd.DataFrame) -> pd.DataFrame:
-    """One row per optimizer, the best mean test accuracy first, then those without one by their best trial.
+    """Return one row per optimizer: the best mean test accuracy first; those without finals last, by best trial.
 
-    Columns: optimizer, mean (of its completed finals' test accuracy), finals (how many), best (validation accuracy of
-    its completed trials; both fractions), trials (completed), pruned.
+    Columns: optimizer, mean (test accuracy of the completed finals), finals (their number), best (validation accuracy
+    of the completed trials; both fractions), trials (completed), pruned.
     """
     kinds = _kinds(board)
     rows = []
@@ -128,7 +128,7 @@ def means_frame(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_runs(tables: Sequence[Table]) -> int:
-    """Return how many runs those tables of a leaderboard show."""
+    """Return the number of runs that the tables of a leaderboard show."""
     return sum(len(each.rows) for each in tables[1:])
 
 

@@ -1,4 +1,4 @@
-"""What speaks against a sweep's finals: a majority as good as they are, seeds without effect, runs that failed."""
+"""Find what weakens a sweep's finals: a class that is as frequent as they are right, equal seeds, failed runs."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from reports.tables import most_common
 
 
 class Majority(NamedTuple):
-    """The most frequent class of the test set, and its share (fraction): what always saying it would get right."""
+    """The most frequent class of the test set, and its share (fraction): the accuracy of always predicting it."""
 
     name: str
     share: float
 
 
 class EqualFinals(NamedTuple):
-    """Optimizers whose finals are equal to the last digit, seed by seed on so many; of one: across them."""
+    """Optimizers whose finals are equal to the last digit on `seeds` seeds; a single optimizer: on all its seeds."""
 
     optimizers: tuple[str, ...]
     seeds: int
@@ -28,10 +28,10 @@ class EqualFinals(NamedTuple):
 
 @dataclass(frozen=True)
 class Caveats:
-    """What speaks against the finals of one sweep or single run.
+    """The findings that weaken the finals of one sweep or single run.
 
-    `majority` is None where no final has its mistakes. `trial_cause` and `final_cause`: why most of the trials that
-    failed did, and of the finals that failed or diverged; empty where none did, or it was not recorded.
+    `majority` is None if no final recorded its mistakes. `trial_cause` is the most frequent cause of failed trials,
+    `final_cause` that of failed or diverged finals; empty if there are none, or the cause was not recorded.
     """
 
     majority: Majority | None = None
@@ -41,7 +41,7 @@ class Caveats:
 
 
 def caveats(runs: pd.DataFrame, mistakes: Mapping[str, Mistakes], optimizers: Sequence[str]) -> Caveats:
-    """Find them in the frame of runs, and in the mistakes of finals by run id."""
+    """Return the caveats of the runs in the frame; `mistakes` are those of finals, by run id."""
     finals = runs[runs["stage"] == "final"]
     return Caveats(
         _majority(mistakes),
@@ -52,7 +52,7 @@ def caveats(runs: pd.DataFrame, mistakes: Mapping[str, Mistakes], optimizers: Se
 
 
 def _majority(mistakes: Mapping[str, Mistakes]) -> Majority | None:
-    """Return the majority of the test set that these finals were measured on; None where none has its mistakes."""
+    """Return the majority class of the test set that the finals were measured on; None without mistakes."""
     if not mistakes:
         return None
     of_one = next(iter(mistakes.values()))
@@ -61,7 +61,10 @@ def _majority(mistakes: Mapping[str, Mistakes]) -> Majority | None:
 
 
 def _equal_finals(runs: pd.DataFrame, optimizers: Sequence[str]) -> list[EqualFinals]:
-    """Completed finals on two or more seeds with equal accuracies and losses: of one optimizer, then of several."""
+    """Return groups of completed finals with equal accuracies and losses: within an optimizer, then between several.
+
+    A group needs two or more seeds.
+    """
     finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed") & runs["test_loss"].notna()]
     measured = {
         name: {

@@ -1,7 +1,7 @@
-"""The columns of the report's tables: what each is called, its text in a row, and what kind of thing it holds.
+"""Define the columns of the report's tables: the heading, the text of a cell, and the role of its content.
 
-A table of the page, of Markdown and of the terminal is made of the same columns. Those of the table of optimizers are
-in `reports.optimizers`, beside what computes it.
+The page, Markdown and the terminal use the same columns. The columns of the table of optimizers are in
+`reports.optimizers`, beside the code that computes their values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +11,15 @@ from typing import Any, Literal
 import pandas as pd
 
 Row = Mapping[Any, Any]
-# `name`: of what the row is about; `hyperparameter`: a key of the config; `command`: to be copied; `sentence`: it may
+# `name`: names the row's subject; `hyperparameter`: a config key; `command`: text to copy; `sentence`: text that may
 # take several lines
 Role = Literal["name", "hyperparameter", "number", "words", "sentence", "command"]
-NOTHING = "–"  # there is no such number
+NOTHING = "–"  # shown for a missing number
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its heading, its text in a row, and its role, which decides how it looks."""
+    """One column: its heading, a function that returns its text for a row, and its role, which sets its look."""
 
     label: str
     text: Callable[[Row], str]
@@ -27,13 +27,13 @@ class Column:
 
     @property
     def is_left(self) -> bool:
-        """Whether its texts begin at one line, as words do; numbers end at one."""
+        """Return whether the column is aligned left, as words are; numbers are aligned right."""
         return self.role in ("words", "sentence", "command")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is shown: its columns and rows, what it is called, and how to read it."""
+    """A table to show: its label, columns and rows, and a note on how to read it."""
 
     label: str
     columns: Sequence[Column]
@@ -42,27 +42,27 @@ class Table:
 
     @property
     def cells(self) -> list[list[str]]:
-        """The text of each row in each column."""
+        """Return the text of each row in each column."""
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
 
 def percent(value: float | None) -> str:
-    """A fraction in percent or points."""
+    """Return a fraction as a percentage (or a difference in points) with two decimals."""
     return NOTHING if pd.isna(value) else f"{value * 100:.2f}"
 
 
 def interval(row: Row) -> str:
-    """Return the interval from the row's `low` to its `high`, fractions."""
+    """Return the interval from the row's `low` to its `high` (fractions), in percent."""
     return NOTHING if pd.isna(row["low"]) else f"{percent(row['low'])} to {percent(row['high'])}"
 
 
 def three_digits(value: float | None) -> str:
-    """A number as short as it can be compared."""
+    """Return a number with three significant digits."""
     return NOTHING if pd.isna(value) else f"{value:.3g}"
 
 
 def setting(value: Any) -> str:  # noqa: ANN401
-    """The value of a hyperparameter."""
+    """Return the text of a hyperparameter's value."""
     if pd.isna(value):
         return NOTHING
     if isinstance(value, bool | str):
@@ -71,12 +71,12 @@ def setting(value: Any) -> str:  # noqa: ANN401
 
 
 def hyperparameter(key: str) -> Column:
-    """The column of what was searched under that key of the config."""
+    """Return the column of a searched config key."""
     return Column(key, lambda row: setting(row[key]), "hyperparameter")
 
 
 def of(key: str, role: Role = "number", label: str | None = None) -> Column:
-    """The column of what a row holds under that key, as it is."""
+    """Return the column that shows a row's value under `key` as it is."""
     return Column(label or key, lambda row: str(row[key]), role)
 
 
@@ -85,18 +85,18 @@ INTERVAL = Column("95% interval", interval)
 
 
 def _verdict(row: Row) -> str:
-    """Say the verdict, and what would decide it."""
+    """Return the verdict in words, with the number of finals or replicates that would decide it."""
     more: float | None = row["more"]
     units = row["units"]
     if not pd.isna(row.get("search_luck")):
         luck = percent(row["search_luck"])
-        return f"{row['verdict']}; of the optimizers too where a search's luck has an s.d. below {luck}"
+        return f"{row['verdict']}; also for the optimizers if a search's luck has an s.d. below {luck}"
     return str(row["verdict"]) if pd.isna(more) else f"{row['verdict']}: about {int(more)} {units} would decide"
 
 
 def _change(row: Row) -> str:
-    """Whether two sweeps are told apart; `tested`: there were seeds enough to."""
-    return "told apart" if row["told_apart"] else "tied" if row["tested"] else "too few seeds"
+    """Say whether the optimizer differs between two sweeps; `tested` means that there are enough seeds."""
+    return "different" if row["told_apart"] else "not shown to differ" if row["tested"] else "too few seeds"
 
 
 P = Column("p", lambda row: f"{row['p']:.3f}" if row["tested"] else NOTHING)
@@ -139,12 +139,12 @@ FINALS = (OPTIMIZER, of("seed"), of("outcome"), Column("test %", lambda row: per
 
 
 def _amount(row: Row, value: float) -> str:
-    """A difference of losses in nats, or a ratio of images."""
+    """Return a difference of losses in nats, or a ratio of images."""
     return f"{value:.4f}" if row["outcome"] == "loss" else f"{value:.2f}×"
 
 
 def winner_columns(keys: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of winners whose hyperparameters have these keys."""
+    """Return the columns of the winners' table, with a column for each of these hyperparameters."""
     validation = Column("validation %", lambda row: percent(row["validation_accuracy"]))
     trial = Column(
         "trial", lambda row: f"{row['trial']}{', the published start' if row['is_start'] else ''}", "words"
@@ -153,7 +153,7 @@ def winner_columns(keys: Sequence[str]) -> tuple[Column, ...]:
 
 
 def target_columns(accuracies: Sequence[float]) -> tuple[Column, ...]:
-    """Return the columns that say when each accuracy was reached, for rows that hold them in `targets`."""
+    """Return the columns that show when each accuracy was reached; rows hold the values in `targets`."""
 
     def reached(index: int) -> Callable[[Row], str]:
         return lambda row: _reached(row["targets"][index])
@@ -168,7 +168,7 @@ def _reached(cell: Mapping[str, Any]) -> str:
 
 
 def change_columns(names: tuple[str, str]) -> tuple[Column, ...]:
-    """Return the columns that say how an optimizer changed between two sweeps of these names."""
+    """Return the columns that show how an optimizer changed between two sweeps with these names."""
     return (
         OPTIMIZER,
         Column(f"{names[0]} %", lambda row: percent(row["before"])),
@@ -181,5 +181,5 @@ def change_columns(names: tuple[str, str]) -> tuple[Column, ...]:
 
 
 def in_epochs(epochs: float) -> str:
-    """Return a number of epochs with one decimal, or none where it is whole."""
+    """Return a number of epochs with one decimal, or without decimals if it is whole."""
     return f"{epochs:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Two sweeps on one page: what each says, how every optimizer changed, and what was done differently."""
+"""Compare two sweeps on one page: their answers, the change of every optimizer, and what was done differently."""
 
 import json
 from collections.abc import Sequence
@@ -25,28 +25,28 @@ from reports.statistics import SweepChange, sweep_changes
 from reports.tables import outcome_of
 
 NOTE = (
-    "Mean test accuracy of the finals; the change with its 95% interval (Welch); p is corrected for all optimizers "
-    "(Holm) and decides."
+    "Mean test accuracy of the finals in each sweep, and the change with its 95% interval (Welch). The verdict uses "
+    "p, which is corrected for the number of optimizers (Holm)."
 )
 COMPARED = {"data": Tag.DATA_DIGEST, "git commit": Tag.GIT_COMMIT, "torch": Tag.TORCH, "device": Tag.DEVICE}
 
 
 def write_comparison(one: str, other: str, folder: Path | None = None, formats: Sequence[str] = PAGE_FORMATS) -> Path:
-    """Write the comparison of two sweeps or single runs, from MLflow alone, and return its page's path.
+    """Write the comparison of two sweeps or single runs, from MLflow alone, and return the path of its page.
 
     Raises:
-        BadInputError: there is none of such an id, both are the same, or the folder can't be written.
+        BadInputError: an id is unknown, both ids are the same, or the folder can't be written.
     """
     if one == other:
         raise BadInputError(
-            "sweep", other, "is to be compared with itself", expected="two different ones", next_step="name another"
+            "sweep", other, "is given twice", expected="two different sweeps or runs", next_step="name another one"
         )
     files = build_comparison(read_source(one), read_source(other), formats)
     return write_files(files, folder or work_folder("reports", f"{one}-{other}")) / "report.html"
 
 
 def build_comparison(one: Source, other: Source, formats: Sequence[str] = PAGE_FORMATS) -> dict[str, bytes]:
-    """The comparison's files by name: page, Markdown, table and figure."""
+    """Return the files of the comparison by name: page, Markdown, table and figure."""
     first, second = contents(one), contents(other)
     found = sweep_changes(first.finals, second.finals)
     names = _name(one), _name(other)
@@ -58,12 +58,12 @@ def build_comparison(one: Source, other: Source, formats: Sequence[str] = PAGE_F
     files = {"tables/changes.csv": table_bytes(frame.assign(subset=subset), "csv")}
     files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "", formats)
     svg = inline_figures(files).get("comparison", {})
-    finding = picture.finding if picture else "They have no optimizer in common."
+    finding = picture.finding if picture else "The two sweeps have no optimizer in common."
     values: dict[str, Any] = {
         "names": names,
         "looks": looks(optimizers),
         "answer": _answer(first, second, finding),
-        "figure": ShownFigure("comparison", "Mean test accuracy in both.", finding, svg),
+        "figure": ShownFigure("comparison", "Mean test accuracy in both sweeps.", finding, svg),
         "table": Table("Changes by optimizer", columns.change_columns(names), frame.to_dict("records"), NOTE),
         "sides": [_side(name, each) for name, each in zip(names, (first, second), strict=True)],
         "differences": _what_differs(one, other),
@@ -80,7 +80,7 @@ def _answer(first: Contents, second: Contents, finding: str) -> list[str]:
     unfinished = [_name(each.source) for each in (first, second) if outcome_of(each.source.sweep) != "completed"]
     caveats = [
         (unfinished, f"Not complete: {' and '.join(unfinished)}."),
-        (len(digests) > 1, "They are of different data, so a difference says nothing of the optimizers."),
+        (len(digests) > 1, "The two used different data, so a difference says nothing about the optimizers."),
         (subset, "At least one trained on a subset of the data, so its accuracies mean nothing."),
     ]
     return [finding, *(sentence for applies, sentence in caveats if applies)]
@@ -96,7 +96,7 @@ def _side(name: str, said: Contents) -> dict[str, Any]:
 
 
 def _what_differs(one: Source, other: Source) -> list[tuple[str, Any, Any]]:
-    """Return what differs in the definitions, then in how they were made: what, then, now."""
+    """Return (name, first value, second value) of everything that differs: definition, data, commit, machine."""
     made = [(name, one.sweep.tags.get(tag), other.sweep.tags.get(tag)) for name, tag in COMPARED.items()]
     done = (json.loads(canonical_json(each.definition)) for each in (one, other))
     return differences(*done) + [each for each in made if each[1] != each[2]]

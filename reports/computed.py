@@ -1,4 +1,4 @@
-"""What is computed of a source before anything is said or drawn: frames, winners, finals, mistakes."""
+"""Compute everything that a report shows, before it is put into words or drawn: frames, winners, verdicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from reports.winners import Winners, find_winners, superseded, winners_frame
 
 @dataclass(frozen=True)
 class Compute:
-    """What all runs took together, the finals of earlier winners included."""
+    """The number of all runs, their epochs and their seconds, including finals of earlier winners."""
 
     runs: int
     epochs: float
@@ -41,11 +41,11 @@ class Compute:
 
 @dataclass(frozen=True)
 class Computed:
-    """What is computed of one sweep or single run, without the finals of earlier winners.
+    """Everything that is computed from one sweep or single run, without the finals of earlier winners.
 
-    `courses` are what was measured of the finals after how many epochs; `finals` are test accuracies (fractions) by
-    optimizer and seed, with the best first; `mistakes` are those of the finals, with the optimizer first whose model
-    the sweep keeps; `settings` are the configs by run id and dotted key.
+    `courses` holds the measurements of finals by epochs trained. `finals` are test accuracies (fractions) by
+    optimizer and seed, the best optimizer first. `mistakes` are those of the finals, by optimizer and seed; first
+    comes the optimizer whose model the sweep keeps. `settings` are the configs by run id and dotted key.
     """
 
     source: Source
@@ -64,29 +64,29 @@ class Computed:
 
     @property
     def optimizers(self) -> tuple[str, ...]:
-        """The optimizers in the order of the definition."""
+        """Return the optimizers in the order of the definition."""
         return self.source.definition.optimizers
 
     @cached_property
     def measured_finals(self) -> pd.DataFrame:
-        """The finals that completed and were measured on the test set, of `runs`."""
+        """Return the rows of `runs` that are completed finals with a test accuracy."""
         finals = self.runs[(self.runs["stage"] == Stage.FINAL) & (self.runs["outcome"] == Outcome.COMPLETED)]
         return finals[finals["test_accuracy"].notna()]
 
     @cached_property
     def split(self) -> str:
-        """`validation`, or `test` where none of the finals has a validation split."""
+        """Return `validation`, or `test` if no final has a validation split."""
         return measured_split(self.epochs)
 
     @cached_property
     def targets(self) -> pd.DataFrame:
-        """When each final reached each target, the best optimizer first."""
+        """Return when each final reached each target accuracy, the best optimizer first."""
         accuracies = target_accuracies(self.source.definition, self.winners)
         return targets_frame(self.runs, self.courses, self.seconds, self.summary["optimizer"].tolist(), accuracies)
 
     @cached_property
     def convergence(self) -> pd.DataFrame:
-        """How the finals converge, the optimizers in the order of the definition."""
+        """Return the convergence of the finals, with the optimizers in the order of the definition."""
         ids = set(self.runs.loc[self.runs["stage"] == Stage.FINAL, "run_id"])
         finals = [run for run in self.source.runs if run.run_id in ids]
         frame = convergence_frame(finals, self.courses, self.epochs[self.epochs["run_id"].isin(ids)])
@@ -94,29 +94,29 @@ class Computed:
 
     @cached_property
     def pace(self) -> pd.DataFrame:
-        """How fast each optimizer trains, the fastest first."""
+        """Return how fast each optimizer trains, the fastest first."""
         return pace_frame(self.runs)
 
     @cached_property
     def seconds(self) -> dict[str, float]:
-        """The training seconds of an epoch, the mean of its finals, by optimizer."""
+        """Return the training seconds per epoch by optimizer, the mean over its finals."""
         return dict(zip(self.pace["optimizer"], self.pace["mean"], strict=True))
 
     @property
     def pace_in_words(self) -> str:
-        """How long an epoch takes, and which optimizers are shown to be faster."""
+        """Return a sentence on how long an epoch takes and which optimizers are shown to be faster."""
         return pace_in_words(self.pace)
 
     @cached_property
     def luck(self) -> Luck | None:
-        """Where the luck of the finals comes from; None where too few replicates say it."""
+        """Return the sources of luck in the finals; None with too few replicates."""
         found = luck_of(final_accuracies(self.runs, self.source.definition))
         wrong = wrong_images(self.mistakes)
         return found and found.model_copy(update={"images": wrong and image_luck(*wrong)})
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Every frame, by the name of its file."""
+        """Return every frame by the name of its file."""
         return {
             "summary": self.summary,
             "winners": winners_frame(self.winners),
@@ -132,7 +132,7 @@ class Computed:
 
 
 def compute(source: Source) -> Computed:
-    """Everything that tables, figures and sentences are made of."""
+    """Return everything that tables, figures and sentences are made from."""
     definition, optimizers = source.definition, source.definition.optimizers
     epochs = epochs_frame(source.runs)
     seconds = float(epochs[["train_seconds", "evaluate_seconds"]].sum().sum())
@@ -164,7 +164,7 @@ def compute(source: Source) -> Computed:
 
 
 def _courses(source: Source, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """What was measured of the finals after how many epochs."""
+    """Return the measurements of the finals by epochs trained."""
     ids = set(runs.loc[runs["stage"] == Stage.FINAL, "run_id"])
     finals = [run for run in source.runs if run.run_id in ids]
     return courses_frame(finals, epochs[epochs["run_id"].isin(ids)], measured_split(epochs))
@@ -173,9 +173,9 @@ def _courses(source: Source, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.Dat
 def _by_optimizer(
     mistakes: Mapping[str, Mistakes], runs: pd.DataFrame, optimizers: Sequence[str]
 ) -> dict[str, dict[str, Mistakes]]:
-    """Return the mistakes of the finals in `runs`, by optimizer and by seed.
+    """Return the mistakes of the finals in `runs`, by optimizer and seed.
 
-    The optimizer comes first whose finals validated best, since the sweep keeps a model of it; then the others.
+    First comes the optimizer with the best validation accuracy of its finals, since the sweep keeps a model of it.
     """
     finals = runs[runs["run_id"].isin(mistakes.keys())].to_dict("records")
     found = {

@@ -1,4 +1,4 @@
-"""All that a report says: sentences, tables and figures, each figure as its record."""
+"""Collect everything that a report says: sentences, tables, and figures as records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from reports.tables import outcome_of
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report says. `pictures` are by figure; `left_out` are those that say nothing of this sweep, and why."""
+    """The contents of a report. `pictures` are by figure name; `left_out` names figures without content, and why."""
 
     computed: Computed
     answer: tuple[str, ...]
@@ -27,27 +27,27 @@ class Contents:
 
     @property
     def source(self) -> Source:
-        """What it was made from."""
+        """Return the source of the report."""
         return self.computed.source
 
     @property
     def finals(self) -> Mapping[str, Mapping[int, float]]:
-        """Test accuracies (fractions) by optimizer and seed, the best first."""
+        """Return test accuracies (fractions) by optimizer and seed, the best optimizer first."""
         return self.computed.finals
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        """By the name of their file."""
+        """Return the frames by the name of their file."""
         return self.computed.tables
 
     @property
     def summary(self) -> pd.DataFrame:
-        """The table of optimizers."""
+        """Return the table of optimizers."""
         return self.computed.summary
 
 
 def contents(source: Source) -> Contents:
-    """All that can be said of what is tracked."""
+    """Return the contents of the report on a source."""
     computed = compute(source)
     made = {each.name: each.make(computed) for each in FIGURES}
     ended = outcome_of(source.sweep) != "running"

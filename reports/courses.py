@@ -1,4 +1,4 @@
-"""The course of each run: what was measured after how many epochs, within them where that was recorded."""
+"""Collect the measurements of each run by epochs trained, within epochs if those were recorded."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ from harness.tracking.tracker import TrackedRun
 from reports.tables import outcome_of
 from reports.trajectories import epoch_images
 
-LEAST = {"training loss": 1e-6, "error": 0.01}  # nats, percent
+LEAST = {"training loss": 1e-6, "error": 0.01}  # lowest values shown on logarithmic scales: nats, percent
 COLUMNS = ["run_id", "optimizer", "stage", "outcome", "epochs", "loss", "accuracy"]
 
 
 def courses_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame, split: str) -> pd.DataFrame:
-    """One row per run and point at which it was measured.
+    """Return one row per run and point at which the run was measured.
 
-    Columns: run_id, optimizer, stage, outcome, epochs (after so many, fractions too), loss (nats), accuracy (a
-    fraction). Where runs were measured within their epochs, all points are of the part of the validation set that was
-    measured there; else they are of `split` at the ends of epochs.
+    Columns: run_id, optimizer, stage, outcome, epochs (trained so far, with fractions), loss (nats), accuracy
+    (fraction). If a run was measured within its epochs, all its points are on the part of the validation set used
+    there; otherwise they are on the whole `split` at the ends of epochs.
     """
     within = {run.run_id: run for run in runs if split == "validation" and run.history.get(POINT_ACCURACY)}
     at_ends = epochs[~epochs["run_id"].isin(within.keys())]
@@ -42,11 +42,11 @@ def courses_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame, split: str) 
 
 
 def convergence_frame(runs: Sequence[TrackedRun], courses: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Return how finals converge: one row per final that did not break off, measure and point.
+    """Return how finals converge: one row per final, measure and point, without failed and diverged finals.
 
-    Columns: run_id, optimizer, seed, epochs (after so many, fractions too), measure ("training loss" in nats, of a
-    window of steps, or of a whole epoch where no windows were recorded; "error" in percent of what `courses` hold),
-    value. What is 0 is raised to the least that a logarithmic scale shows.
+    Columns: run_id, optimizer, seed, epochs (trained so far, with fractions), measure, value. The measure "training
+    loss" is in nats: the mean over a window of steps, or over an epoch if no windows were recorded. The measure
+    "error" is in percent, from `courses`. Values below the lowest shown on a logarithmic scale are raised to it.
     """
     finals = {run.run_id: run for run in runs if outcome_of(run) not in (Outcome.DIVERGED, Outcome.FAILED)}
     whole = epochs[epochs["run_id"].isin([key for key, run in finals.items() if not run.history.get(WINDOW_LOSS)])]

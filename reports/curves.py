@@ -1,4 +1,4 @@
-"""What depends on a budget: tuning curves, performance profiles, medians of times that may never come."""
+"""Compute what depends on a budget: tuning curves, performance profiles, medians of times that may be infinite."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,10 @@ from harness.config import FrozenModel
 
 
 class Curve(FrozenModel):
-    """A quantity over a range of budgets: its median and the middle 80% of it, from where half have one.
+    """A quantity at budgets `at`: its median, and the bounds of its middle 80%.
 
-    An order of trials of which none has completed yet counts as an accuracy of 0.
+    It begins at the budget where at least half of the orders of trials have a completed trial; an order without one
+    counts as an accuracy of 0.
     """
 
     at: tuple[float, ...]
@@ -23,12 +24,12 @@ class Curve(FrozenModel):
 def tuning_curve(
     trials: Sequence[tuple[float, float]], begins: bool = False, resamplings: int = 1000
 ) -> Curve | None:
-    """The best validation accuracy that a search would have had after so many epochs, over orders of its trials.
+    """Return the best validation accuracy after each budget in epochs, over random orders of the trials.
 
-    `trials` are (epochs spent, accuracy; nan where it did not complete). What a user with a part of the budget would
-    have got, had the trials come in another order (as Sivaprasad et al. 2020 do it): exact for random search, while a
-    sampler that learns does better late. `begins`: the first trial is the published start, which always comes first.
-    At most 200 budgets. None where no trial completed.
+    `trials` are pairs (epochs spent, accuracy; nan if the trial did not complete). The curve estimates what a smaller
+    budget would have found (Sivaprasad et al. 2020). It is exact for random search; a sampler that learns does better
+    late in the search. `begins` keeps the first trial, the published start, first in every order. The curve has at
+    most 200 budgets. None if no trial completed.
     """
     if not any(spent for spent, _ in trials):
         return None
@@ -40,8 +41,8 @@ def tuning_curve(
     spent = epochs[orders].cumsum(axis=1)
     best = np.maximum.accumulate(accuracies[orders], axis=1)
     budgets = np.linspace(epochs[epochs > 0].min(), epochs.sum(), 200)
-    # of each order, the best among the trials that had ended by then
-    within = budgets * (1 + 1e-9)  # sums of fractions of epochs differ by their order
+    # in each order, the best of the trials that had ended at each budget
+    within = budgets * (1 + 1e-9)  # sums of the same fractions differ slightly with their order
     ended = np.stack([np.searchsorted(row, within, side="right") for row in spent])
     values = np.where(ended > 0, np.take_along_axis(best, np.maximum(ended - 1, 0), axis=1), 0.0)
     low, median, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
@@ -54,10 +55,11 @@ def tuning_curve(
 
 
 def performance_profile(costs: Mapping[str, Sequence[float]]) -> dict[str, list[tuple[float, float]]]:
-    """Return, for each solver, the share of problems (0 to 1) that it solves within a factor of the best one's cost.
+    """Return for each solver the share of problems (0 to 1) that it solves within a factor of the lowest cost.
 
-    `costs` are by solver, of the same problems in the same order, infinite where one was not solved. The result is
-    steps (factor, share) from factor 1 on (Dolan and Moré 2002). A problem that nobody solves counts as unsolved.
+    `costs` are by solver, over the same problems in the same order, infinite for an unsolved one. The result is a
+    list of steps (factor, share), from factor 1 on (Dolan and Moré 2002). A problem that no solver solves counts as
+    unsolved for all.
     """
     table = np.array([costs[name] for name in costs], dtype=float)
     best = table.min(axis=0)
@@ -70,6 +72,6 @@ def performance_profile(costs: Mapping[str, Sequence[float]]) -> dict[str, list[
 
 
 def median_or_never(values: Sequence[float]) -> float | None:
-    """The median, where None is that it is infinite: at least half of the values are."""
+    """Return the median; None if it is infinite, because at least half of the values are."""
     median = float(np.median(values))
     return median if math.isfinite(median) else None

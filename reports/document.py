@@ -1,4 +1,4 @@
-"""The report as one JSON document, for programs: what it says, with its schema."""
+"""Describe the report as one JSON document for programs, with its schema."""
 
 from typing import Any, Literal
 
@@ -17,10 +17,10 @@ from studies.verdicts import largest_share
 
 
 class Reliability(FrozenModel):
-    """How many of an optimizer's finals were lost or spoilt, and the largest share of them that this still allows.
+    """The numbers of an optimizer's lost and spoilt finals, and an upper bound of their share.
 
-    Lost are those that diverged or failed, spoilt those of more than twice the median error. The share (fraction) is
-    an upper bound with 95% confidence (Clopper and Pearson 1934).
+    A lost final diverged or failed; a spoilt one has more than twice the median error. The bound `largest_share`
+    (fraction) has 95% confidence (Clopper and Pearson 1934).
     """
 
     finals: int
@@ -30,10 +30,10 @@ class Reliability(FrozenModel):
 
 
 class Difference(FrozenModel):
-    """`better` less `worse` in mean test accuracy (fractions). `seeds`: the fewest finals of the two.
+    """The difference `better` minus `worse` in mean test accuracy (fractions). `seeds`: the fewer finals of the two.
 
-    `low` and `high` hold together with those of all pairs, `p` is of Tukey's range test, and `probability` that of a
-    final of `better` being above one of `worse`.
+    The intervals `low` to `high` of all pairs are simultaneous, and `p` is that of Tukey's range test. `probability`
+    is the probability that a final of `better` is above one of `worse`.
     """
 
     better: str
@@ -47,14 +47,15 @@ class Difference(FrozenModel):
 
 
 class OptimizerResult(FrozenModel):
-    """What a sweep found of one optimizer. Accuracies are fractions.
+    """The results of one optimizer. Accuracies are fractions.
 
-    Of its trials: how many, by how they ended, the epochs that they spent, and the winner's searched hyperparameters
-    (`best`) and validation accuracy; `winner_is_start` says whether that is the published start, in every replicate.
-    `finals` are test accuracies, of `final_seeds` in their order; `ci` holds their
-    mean with 95% confidence, `selected_mean` is that at the epoch which validation selects. `tiers`: from 1, the
-    best; of two optimizers in one none is shown to be better. `edges` says where the winner is at the
-    end of what was searched, empty where nowhere. `command` trains with the winner's hyperparameters again.
+    Search: `trials`, `outcomes` (trials by how they ended), `epochs_spent`, the winner's searched values (`best`) and
+    validation accuracy. `winner_is_start` is true if the published start won in every replicate. `edges` names the
+    winner's values at an end of their range, and is empty if there are none.
+
+    Finals: `finals` are the test accuracies on `final_seeds`, in the same order; `ci` is the 95% interval of their
+    mean; `selected_mean` is their mean at the epoch that validation selects. `tiers` counts from 1, the best;
+    optimizers in one tier are not shown to differ. `command` trains again with the winner's hyperparameters.
     """
 
     trials: int
@@ -78,14 +79,14 @@ class OptimizerResult(FrozenModel):
 
 
 class FigureText(FrozenModel):
-    """A figure's file name without width and format, and its finding."""
+    """The name of a figure's files, without width and format, and its finding."""
 
     name: str
     finding: str
 
 
 class Failure(FrozenModel):
-    """Trials or finals of an optimizer that did not complete for one cause, which is empty where not recorded."""
+    """Trials or finals of an optimizer that did not complete for one cause; `cause` is empty if not recorded."""
 
     optimizer: str
     stage: str
@@ -95,13 +96,14 @@ class Failure(FrozenModel):
 
 
 class ReportDocument(FrozenModel):
-    """What a sweep, or a single run, found: the one document of `report.json` and of `harness sweep --json`.
+    """The results of a sweep or single run: the document in `report.json` and of `harness sweep --json`.
 
-    `kind` is what it is of, `run_id` its run in MLflow, and `sweep_id` the same of a sweep; `outcome` is how it
-    ended, or `running`. `population` says what the verdicts are about, `replicates` how many are whole, `margin` (a
-    fraction) which difference matters to nobody. `report` is the page's path where a command wrote it.
+    `run_id` is the run in MLflow; `sweep_id` is the same id for a sweep, None for a single run. `outcome` is how it
+    ended, or `running`. `population` says what the verdicts are about, `replicates` is the number of complete ones,
+    and `margin` (fraction) is the largest difference that does not matter. `report` is the page's path if a command
+    has written it.
 
-    Version 1, of `report.json` alone, had optimizers as a list, each with `low` and `high` (now `ci`), `winner` (now
+    Version 1, in `report.json` only, had optimizers as a list, each with `low` and `high` (now `ci`), `winner` (now
     `best`, typed), `not_fully_tuned` (now `edges`) and `finals` by seed (now beside `final_seeds`).
     """
 
@@ -130,7 +132,7 @@ class ReportDocument(FrozenModel):
 
 
 def report_document(contents: Contents) -> ReportDocument:
-    """Return the document of what a report says."""
+    """Return the document for the contents of a report."""
     sweep, single, verdicts = contents.source.sweep, contents.source.single, contents.computed.verdicts
     return ReportDocument(
         kind="run" if single else "sweep",
@@ -193,5 +195,5 @@ def _optimizer(contents: Contents, row: dict[Any, Any]) -> OptimizerResult:
 
 
 def _known(value: Any) -> Any:  # noqa: ANN401
-    """None for what pandas has no number for."""
+    """Return the value, or None if pandas marks it as missing."""
     return None if pd.isna(value) else value

@@ -1,15 +1,15 @@
-"""Winners at the edge of what was searched: an optimizer whose best is there is not fully tuned."""
+"""Find winners at the edge of a searched range: such an optimizer is not fully tuned."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from studies.space import Range, Space
 
-OUTER = 0.1  # of the range at either end, on the scale on which it was searched
+OUTER = 0.1  # share of the range that is its edge, at either end, on the searched scale
 
 
 class Edge(NamedTuple):
-    """A value of a winner at an end of its range, and the side on which to widen it."""
+    """A winner's value at an end of its range, and the side on which to widen the range."""
 
     key: str
     value: float
@@ -17,7 +17,7 @@ class Edge(NamedTuple):
 
     @property
     def next_step(self) -> str:
-        """What to do about it."""
+        """Return what to change in the range."""
         return f"widen {self.side}"
 
     def __str__(self) -> str:
@@ -26,9 +26,9 @@ class Edge(NamedTuple):
 
 
 def edges(values: Mapping[str, Any], searched: Space) -> tuple[Edge, ...]:
-    """Return each of these values that is in the outer tenth of its range.
+    """Return the values that lie in the outer tenth of their range.
 
-    A range that begins at 0 ends there by nature, and one of 1 - value that does so ends at 1.
+    A range that begins at 0 can't be widened below 0; nor above 1 if it is a range of 1 - value.
     """
     found = []
     for key, value in values.items():

@@ -1,4 +1,4 @@
-"""Where the luck in a sweep's finals comes from: their seeds, the searches, the test images."""
+"""Measure where the luck in a sweep's finals comes from: seeds, searches, test images."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -13,11 +13,12 @@ from studies.definition import LEAST_UNITS, LEVEL
 
 
 class Luck(FrozenModel):
-    """Standard deviations of a final's test accuracy (fractions): of its seed, and of the search that it is of.
+    """Sources of luck in the test accuracy of a final, as standard deviations (fractions).
 
-    `search_low` and `search_high` hold the search's with 95% confidence (Tukey 1951, Williams 1962). `images` is that
-    of the difference between two optimizers' means that comes from which test images were drawn; None where the
-    finals don't say which images they got wrong.
+    `seeds` is between the seeds of one winner, `searches` between the winners of several searches. The 95% interval
+    of the latter is `search_low` to `search_high` (Tukey 1951, Williams 1962). `images` is the part of a difference
+    between two optimizers' means that comes from the choice of test images; None if the finals did not record which
+    images they got wrong.
     """
 
     seeds: float
@@ -28,15 +29,15 @@ class Luck(FrozenModel):
 
     @property
     def in_words(self) -> str:
-        """Say it as a sentence, in points."""
+        """Return the sources of luck as a sentence, in percentage points."""
         searches = f"{_points(self.searches)} ({_points(self.search_low)} to {_points(self.search_high)})"
         said = (
-            "Where the luck comes from: the accuracy of one final has a standard deviation of "
-            f"{_points(self.seeds)} points by its seed and {searches} by its search and split"
+            "Sources of luck: the accuracy of one final has a standard deviation of "
+            f"{_points(self.seeds)} points from its seed and {searches} from its search and split"
         )
         if self.images is None:
             return f"{said}."
-        images = f"{_points(self.images)} points by which test images there are"
+        images = f"{_points(self.images)} points from the choice of test images"
         return f"{said}; the difference between two optimizers has one of {images}."
 
 
@@ -45,10 +46,10 @@ def _points(fraction: float) -> str:
 
 
 def luck_of(accuracies: Mapping[str, Mapping[int, Mapping[int, float | None]]]) -> Luck | None:
-    """Return where the luck comes from, given finals by optimizer, replicate and seed; None where they don't say it.
+    """Return the sources of luck, given accuracies by optimizer, replicate and seed; None with too few finals.
 
-    From the mean squares within and between the replicates of each optimizer, of all optimizers together. It takes
-    three replicates of two finals each, and as many finals in each.
+    The estimate uses the mean squares within and between the replicates of each optimizer, pooled over optimizers. It
+    needs three replicates with two finals each, and the same number of finals in each.
     """
     tables = [
         [[each for each in by_seed.values() if each is not None] for by_seed in of.values()]
@@ -78,12 +79,12 @@ def luck_of(accuracies: Mapping[str, Mapping[int, Mapping[int, float | None]]]) 
 
 
 def image_luck(wrong: Mapping[str, Sequence[Collection[int]]], images: int) -> float | None:
-    """Return the s.d. of a difference between two optimizers' mean accuracies that is due to the drawn test images.
+    """Return the s.d. (fraction) of a difference between two mean accuracies that the choice of test images causes.
 
-    `wrong` are, by optimizer, the test images that each final got wrong, of so many `images`. The differences of a
-    pair, image by image, vary by more than the images: two finals of one optimizer disagree too. That part of the
-    variance, p (1 - p) / (k - 1) of k finals of which a share p is wrong, is taken off. The result is the root mean
-    square of all pairs, a fraction; None where an optimizer has fewer than two finals, or there is no pair.
+    `wrong` are, by optimizer, the test images (of `images`) that each final got wrong. The differences of a pair,
+    image by image, vary for another reason too: two finals of one optimizer disagree. That part of the variance,
+    p (1 - p) / (k - 1) for k finals of which a share p is wrong, is subtracted. The result is the root mean square
+    over all pairs; None if an optimizer has fewer than two finals, or there is only one optimizer.
     """
     if len(wrong) < 2 or min(map(len, wrong.values())) < 2:
         return None
@@ -106,7 +107,7 @@ def image_luck(wrong: Mapping[str, Sequence[Collection[int]]], images: int) -> f
 def wrong_images(
     mistakes: Mapping[str, Mapping[str, Mistakes]],
 ) -> tuple[dict[str, list[tuple[int, ...]]], int] | None:
-    """Return the images that each final got wrong, by optimizer, and of how many; None where one does not say it."""
+    """Return, by optimizer, the images each final got wrong, and the number of images; None if one is unknown."""
     every = [each for of_seeds in mistakes.values() for each in of_seeds.values()]
     sizes = {sum(map(sum, each.confusion)) for each in every}
     if len(sizes) != 1:

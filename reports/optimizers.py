@@ -1,4 +1,4 @@
-"""The table of optimizers: what is computed of each, and its columns wherever it is shown."""
+"""Make the table of optimizers: its values, and its columns wherever it is shown."""
 
 from collections.abc import Sequence
 from statistics import mean, median
@@ -14,7 +14,7 @@ from reports.verdicts import Verdicts
 from reports.winners import Winners
 from studies.definition import LEAST_UNITS
 
-SPOILT = 2.0  # times the median error of an optimizer's finals: one above it is spoilt
+SPOILT = 2.0  # a final with more than this many times the median error of its optimizer's finals is spoilt
 TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
 SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
 SUMMARY += [
@@ -53,7 +53,7 @@ ON_PAGE = (
     Column("sd", lambda row: percent(row["sd"])),
     Column("best epoch %", lambda row: percent(row["selected_mean"])),
     SEEDS,
-    Column("s an epoch", lambda row: three_digits(row["train_seconds"])),
+    Column("s per epoch", lambda row: three_digits(row["train_seconds"])),
 )
 IN_MLFLOW = (MARKED, TIER, Column("mean test %", lambda row: percent(row["mean"])), INTERVAL, SEEDS)
 ON_TERMINAL = (
@@ -76,15 +76,15 @@ BUDGETS = (
 def summary_frame(
     runs: pd.DataFrame, winners: Winners, optimizers: Sequence[str], verdicts: Verdicts
 ) -> pd.DataFrame:
-    """One row per optimizer, best mean test accuracy of the completed finals first.
+    """Return one row per optimizer, the best mean test accuracy of the completed finals first.
 
-    Columns: optimizer; tiers (from 1, the best; of two in one tier none is shown to be better); mean, low, high (95%
-    interval, by the replicates where there are several), sd, median, iqm of the finals' test accuracy at the last
-    epoch, selected_mean of that at the validation-selected epoch (fractions); seeds; lost_finals (not completed);
-    spoilt_finals (completed, with more than twice their optimizer's median test error);
-    train_seconds (per epoch, of all its finals); edges (of the winners, in words); starts_won (in how
-    many searches the published start won); trials, epochs_spent, completed, pruned, diverged, failed (numbers of
-    trials); failure (why most of those failed, empty where none did).
+    Columns: optimizer; tiers (from 1, the best; optimizers in one tier are not shown to differ); mean, low, high (95%
+    interval, over replicates if there are several), sd, median and iqm of the finals' test accuracy at the last
+    epoch; selected_mean (test accuracy at the epoch that validation selects; all fractions); seeds; lost_finals (not
+    completed); spoilt_finals (completed, with more than twice their optimizer's median test error); train_seconds
+    (per epoch, mean of its finals); edges (of the winners, in words); starts_won (searches that the published start
+    won); trials, epochs_spent; completed, pruned, diverged, failed (numbers of trials); failure (the most frequent
+    cause of failed trials, empty without one).
     """
     finals = finals_by_seed(runs, optimizers)
     means = {name: mean(values.values()) for name, values in finals.items() if values}
@@ -119,7 +119,7 @@ def summary_frame(
 
 
 def _spoilt(accuracies: Sequence[float]) -> int:
-    """Return how many have more than `SPOILT` times the median error; 0 where that is of too few to say it."""
+    """Return how many finals have more than `SPOILT` times the median error; 0 for fewer than `LEAST_UNITS`."""
     if len(accuracies) < LEAST_UNITS:
         return 0
     errors = [1 - each for each in accuracies]
@@ -127,7 +127,7 @@ def _spoilt(accuracies: Sequence[float]) -> int:
 
 
 def _summary(measured: pd.DataFrame, values: Sequence[float], verdicts: Verdicts) -> dict[str, Any]:
-    """Return the summary of an optimizer's finals; its interval is of the replicates' means if there are some."""
+    """Return the summary of an optimizer's finals; with several replicates the interval is over their means."""
     if not values:
         return {"seeds": 0}
     summary = summarize(values)

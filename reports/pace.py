@@ -1,4 +1,4 @@
-"""How fast each optimizer trains: seconds of an epoch, of all finals, and which are shown to be faster."""
+"""Measure how fast each optimizer trains: seconds per epoch of all finals, and which are shown to be faster."""
 
 import math
 
@@ -8,14 +8,14 @@ from reports.statistics import interval_of_mean
 from studies.definition import LEAST_UNITS, LEVEL
 from studies.verdicts import Verdict, judge, pairs_of_finals
 
-MARGIN = 1.1  # a ratio, within which two are equally fast
+MARGIN = 1.1  # a ratio of seconds; optimizers within it are equally fast
 
 
 def pace_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per optimizer with a final that was timed, the fastest first.
+    """Return one row per optimizer with a timed final, the fastest first.
 
-    Columns: optimizer; mean, low, high (95% interval): training seconds of an epoch, a final counting once; finals
-    (their seconds, as a list).
+    Columns: optimizer; mean, low, high (95% interval) of the training seconds per epoch, over finals; finals (the
+    seconds per epoch of each final, as a list).
     """
     finals = runs[(runs["stage"] == "final") & runs["train_seconds"].notna()]
     rows = []
@@ -31,7 +31,7 @@ def pace_frame(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def pace_in_words(pace: pd.DataFrame) -> str:
-    """Say how long an epoch takes, and of which optimizer it is shown to take less; empty where nothing was timed."""
+    """Say how long an epoch takes, and which optimizers are shown to be faster; empty if nothing was timed."""
     if not len(pace):
         return ""
     first, last = pace.iloc[0], pace.iloc[-1]
@@ -54,4 +54,4 @@ def pace_in_words(pace: pd.DataFrame) -> str:
         return f"{said}. Shown to be faster: {shown}."
     if all(verdict is Verdict.SAME for _, _, verdict in pairs):
         return f"{said}: all are equally fast, within {MARGIN - 1:.0%}."
-    return f"{said}. None is shown to be faster than another."
+    return f"{said}. No optimizer is shown to be faster than another."

@@ -1,4 +1,4 @@
-"""The report's files: a self-contained page, the same in Markdown and JSON, tables, figures, the card."""
+"""Write the report's files: a self-contained page, the same in Markdown and JSON, tables, figures, the card."""
 
 import base64
 import functools
@@ -45,15 +45,15 @@ MADE_WITH = {
     "threads per run": Tag.THREADS,
 }
 ENVIRONMENT = ("python", "platform", "processor", "cpu_capability", "gpus")
-OTHER_FOLDER = "name another with `out`"  # what to do where it can't be written
+OTHER_FOLDER = "name another with `out`"  # the next step if a folder can't be written
 SUBSET = "subset of the data: these accuracies mean nothing"
 CARD = "card.png"
-NOTE_END = "<!-- end of what the report says -->"  # in the description of a run
+NOTE_END = "<!-- end of what the report says -->"  # marks the report's part of a run's description
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says: its files by name (page, figures, tables), its document, and its table of optimizers."""
+    """A report: its files by name (page, figures, tables), its document, and its table of optimizers."""
 
     files: dict[str, bytes]
     document: ReportDocument
@@ -61,28 +61,28 @@ class Report:
 
     @property
     def answer(self) -> tuple[str, ...]:
-        """The sentences of its answer."""
+        """Return the sentences of the answer."""
         return self.document.answer
 
 
 def write_report(
     run_id: str | None = None, folder: Path | None = None, formats: Sequence[str] = PAGE_FORMATS
 ) -> tuple[Path, Report]:
-    """Write the report of a sweep (the latest by default) or single run from MLflow alone; log it to its run.
+    """Write the report of a sweep (by default the latest) or single run from MLflow alone, and log it to its run.
 
-    `formats` are of the figures beside those on the page. Returns the page's path and what it says.
+    `formats` are those of the figure files; the page itself holds SVG. Returns the page's path and the report.
 
     Raises:
-        BadInputError: no such run, or the folder can't be written.
+        BadInputError: the run is unknown, or the folder can't be written.
     """
     source = read_source(run_id)
-    target = writable_folder(folder or report_folder(source), OTHER_FOLDER)  # before the work
+    target = writable_folder(folder or report_folder(source), OTHER_FOLDER)  # fail early
     report = build_report(source, formats)
     return publish(report, source, target), report
 
 
 def publish(report: Report, source: Source, folder: Path) -> Path:
-    """Write a report's files into the folder, log them to the run that they are of, and return the page's path.
+    """Write a report's files into the folder, log them to the report's run, and return the page's path.
 
     Raises:
         BadInputError: the folder can't be written.
@@ -90,19 +90,19 @@ def publish(report: Report, source: Source, folder: Path) -> Path:
     write_files(report.files, folder)
     tracker = MlflowTracker()
     for name, content in report.files.items():
-        where = name if name == CARD else f"{REPORT_ARTIFACT}/{name}"  # at the top, where a visitor looks first
+        where = name if name == CARD else f"{REPORT_ARTIFACT}/{name}"  # the card at the top, to be seen
         tracker.log_artifact(source.sweep.run_id, where, content)
     tracker.set_tags(source.sweep.run_id, {Tag.NOTE: note(source.sweep.tags.get(Tag.NOTE, ""), report)})
     return folder / "report.html"
 
 
 def report_folder(source: Source) -> Path:
-    """Return the folder of a report's files, where no other one is named."""
+    """Return the default folder of a report's files."""
     return work_folder("reports", source.sweep.run_id)
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
-    """Write each file under its name into the folder, which is made; a disk that gets full leaves the old ones."""
+    """Write files by name into a folder, which is created if needed; a disk that is full leaves the old files."""
     target = writable_folder(folder, OTHER_FOLDER)
     with tempfile.TemporaryDirectory(dir=target) as whole:
         for name, content in files.items():
@@ -116,12 +116,12 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> Path:
 
 
 def build_report(source: Source, formats: Sequence[str] = PAGE_FORMATS) -> Report:
-    """Return the report of what is tracked."""
+    """Return the report on a source."""
     return report_of(contents(source), formats)
 
 
 def report_of(said: Contents, formats: Sequence[str] = PAGE_FORMATS) -> Report:
-    """Return the report that says these contents; `formats` are of the figures beside those on the page."""
+    """Return the report with these contents; `formats` are those of the figure files."""
     source = said.source
     files = {
         f"tables/{name}.csv": table_bytes(table.assign(subset=source.definition.subset), "csv")
@@ -142,7 +142,7 @@ def report_of(said: Contents, formats: Sequence[str] = PAGE_FORMATS) -> Report:
 
 
 def note(before: str, report: Report) -> str:
-    """The description of the run in MLflow: the answer and the leaderboard, above what it was before."""
+    """Return the run's description in MLflow: the answer and the leaderboard, above the earlier description."""
     begun = before.rpartition(NOTE_END)[2].lstrip("\n")
     table = Table("", IN_MLFLOW, report.summary.to_dict("records"))
     values = {"answer": report.answer, "table": table}
@@ -163,7 +163,7 @@ def card_of(said: Contents) -> bytes:
 def rendered_figures(
     pictures: Mapping[str, Picture], warning: str, formats: Sequence[str] = PAGE_FORMATS
 ) -> dict[str, bytes]:
-    """Return each figure at both widths, as SVG and other formats, by file name; under a warning if there is one."""
+    """Return each figure in both widths and all formats, by file name, with `warning` above if it is not empty."""
     files = {}
     with styled():
         for name, picture in pictures.items():
@@ -176,7 +176,7 @@ def rendered_figures(
 
 
 def inline_figures(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
-    """The SVGs by figure and width as they stand in a page: without prologue, in the page's own ink and grid."""
+    """Return the SVGs by figure and width for use in a page: without prologue, in the page's colours."""
     found: dict[str, dict[str, str]] = {}
     for path, content in files.items():
         if match := re.fullmatch(r"figures/(.+)-(column|page)\.svg", path):
@@ -187,7 +187,7 @@ def inline_figures(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
 
 
 def render_template(name: str, values: Mapping[str, Any]) -> bytes:
-    """A template of this package; HTML is escaped, and so are the marks of Markdown."""
+    """Render a template of this package; special characters of HTML or Markdown in values are escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
         autoescape=lambda template: bool(template and template.endswith(".html")),
@@ -203,7 +203,7 @@ def render_template(name: str, values: Mapping[str, Any]) -> bytes:
 
 @functools.cache
 def _script() -> tuple[str, str]:
-    """Return the page's script, and its digest, by which the page allows this script and no other."""
+    """Return the page's script and its digest; the page's security policy allows only a script with that digest."""
     text = resources.files("reports").joinpath("templates/page.js").read_text(encoding="utf-8")
     return text, base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 

@@ -1,4 +1,4 @@
-"""Tidy tables of the pairs of a sweep's optimizers: what differs between two, and what is claimed of it."""
+"""Make tidy tables of the pairs of a sweep's optimizers: their differences and their verdicts."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,12 @@ from reports.verdicts import PairVerdict, Verdicts
 
 
 def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdicts) -> pd.DataFrame:
-    """One row per pair of optimizers with a final, `better` less `worse` in mean test accuracy.
+    """Return one row per pair of optimizers with finals, `better` minus `worse` in mean test accuracy.
 
-    Columns: better, worse, seeds (the fewest finals of the two), mean, low, high (fractions; the intervals of all
-    pairs hold together), p, probability (of a final of `better` being above one of `worse`), told_apart, verdict,
-    more (finals or replicates that would decide it, None where it is decided or nothing is known), search_luck (of a
-    better winner, the s.d. of a search's luck up to which the optimizer is better too; a fraction).
+    Columns: better, worse, seeds (the fewer finals of the two), mean, low, high (fractions; simultaneous intervals of
+    all pairs), p, probability (that a final of `better` is above one of `worse`), told_apart, verdict, more (finals
+    or replicates that would decide the pair; None if it is decided or its spread is unknown), search_luck (for a
+    better winner: the largest s.d. of a search's luck, a fraction, at which the optimizer is better too).
     """
     columns = [
         "better",
@@ -51,5 +51,5 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdi
 
 
 def verdicts_frame(verdicts: Verdicts) -> pd.DataFrame:
-    """One row per outcome and pair of optimizers: the fields of `reports.verdicts.PairVerdict`."""
+    """Return one row per outcome and pair of optimizers, with the fields of `reports.verdicts.PairVerdict`."""
     return pd.DataFrame([each.model_dump() for each in verdicts.pairs], columns=list(PairVerdict.model_fields))

@@ -1,4 +1,4 @@
-"""The Python API on what was tracked: three questions, each answered with a pandas frame, from MLflow alone."""
+"""Answer three questions about tracked runs with pandas frames, from MLflow alone; import it in a notebook."""
 
 import json
 from collections.abc import Hashable
@@ -18,15 +18,15 @@ CONFIG = "config."
 
 
 def leaderboard(sweep_id: str | None = None) -> pd.DataFrame:
-    """The trials and finals of a sweep (the latest by default), the best validation accuracy first.
+    """Return the trials and finals of a sweep (by default the latest), the best validation accuracy first.
 
-    A row per run: run_id, optimizer, stage, number (the trial's, or the final's seed), outcome, epochs (trained), the
-    last validation_accuracy and test_accuracy (fractions; trials have no test accuracy), train_seconds (mean of an
-    epoch), replicate (counted from 1), superseded (whether it is a final of a winner that more trials have replaced),
-    and `config.KEY` for each key of the config in which the runs differ.
+    One row per run: run_id, optimizer, stage, number (the trial's number, or the final's seed), outcome, epochs
+    (trained), the last validation_accuracy and test_accuracy (fractions; trials have no test accuracy), train_seconds
+    (mean per epoch), replicate (from 1), superseded (True for a final whose winner was replaced after more trials),
+    and `config.KEY` for each config key in which the runs differ.
 
     Raises:
-        BadInputError: there is no such sweep.
+        BadInputError: the sweep does not exist.
     """
     _, children = read_sweep(sweep_id or latest_sweep())
     runs = runs_frame(children, epochs_frame(children))
@@ -39,16 +39,17 @@ def leaderboard(sweep_id: str | None = None) -> pd.DataFrame:
 
 
 def compare(run_id: str, other_id: str) -> pd.DataFrame:
-    """Where two runs, trials or finals differ: their config, their outcome and each of their last metrics.
+    """Return where two runs, trials or finals differ: config, outcome and the last value of each metric.
 
-    The index is what differs (`config.optimizer.lr`, `test/accuracy`), a column per run; None where a run lacks it.
+    The index names what differs (`config.optimizer.lr`, `test/accuracy`). There is one column per run; a value that a
+    run does not have is None.
 
     Raises:
-        BadInputError: there is no such run, or both are the same.
+        BadInputError: a run does not exist, or both ids are the same.
     """
     if run_id == other_id:
         raise BadInputError(
-            "run", other_id, "is to be compared with itself", expected="two different ones", next_step="name another"
+            "run", other_id, "is given twice", expected="two different runs", next_step="name another one"
         )
     one, other = (_described(read_tracked_run(each)) for each in (run_id, other_id))
     different = sorted((key for key in one | other if one.get(key) != other.get(key)), key=_place)
@@ -58,12 +59,12 @@ def compare(run_id: str, other_id: str) -> pd.DataFrame:
 
 
 def export(sweep_id: str | None = None) -> pd.DataFrame:
-    """All of a sweep (the latest by default) as one tidy table: a row per run and epoch.
+    """Return a whole sweep (by default the latest) as one tidy table with one row per run and epoch.
 
-    Columns: those of `reports.tables.epochs_frame`, then `number`, and `config.KEY` for each key of the config.
+    Columns: those of `reports.tables.epochs_frame`, then `number`, and `config.KEY` for each config key.
 
     Raises:
-        BadInputError: there is no such sweep.
+        BadInputError: the sweep does not exist.
     """
     _, children = read_sweep(sweep_id or latest_sweep())
     epochs = epochs_frame(children)
@@ -73,10 +74,10 @@ def export(sweep_id: str | None = None) -> pd.DataFrame:
 
 
 def table_bytes(table: pd.DataFrame, file_format: str) -> bytes:
-    """The content of a file with that table: `csv`, `json` (a list of records) or `parquet`."""
+    """Return the table as the content of a file: `csv`, `json` (a list of records) or `parquet`."""
     if file_format == "parquet":
         content = table.to_parquet(index=False)
-        assert content is not None, "to_parquet returns bytes where it is given no path"
+        assert content is not None, "to_parquet returns bytes if it is given no path"
         return content
     if file_format == "csv":
         return table.to_csv(index=False, lineterminator="\n").encode()
@@ -84,12 +85,12 @@ def table_bytes(table: pd.DataFrame, file_format: str) -> bytes:
 
 
 def records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """The rows as plain values that keep every bit, which `to_json` does not; None where there is none."""
+    """Return the rows as plain values in full precision, which `to_json` would lose; None for a missing value."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _place(key: str) -> tuple[int, str]:
-    """Sort the keys of the config in their own order, then the outcome, then metrics by name."""
+    """Return a sort key: config keys in their own order, then the outcome, then metrics by name."""
     return (0, "") if key.startswith(CONFIG) else (1, "") if key == "outcome" else (2, key)
 
 

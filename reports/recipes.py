@@ -1,4 +1,4 @@
-"""How to train with a winner's hyperparameters: as a command, and as Python."""
+"""Say how to train with a winner's hyperparameters: as a command, and as Python."""
 
 import json
 import shlex
@@ -12,12 +12,12 @@ from harness.config import RunConfig, flatten
 from reports.winners import Winners, best_winner
 
 IMPORTS = "from harness.config import RunConfig, with_settings"
-NOT_TO_REPEAT = ("device", "threads")  # of the machine; they change the last bits only
+NOT_TO_REPEAT = ("device", "threads")  # set by the machine; they change only the last bits of a result
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One optimizer's."""
+    """The command and the Python code that train with one optimizer's winning hyperparameters."""
 
     optimizer: str
     command: str
@@ -27,7 +27,7 @@ class Recipe:
 def find_recipes(
     runs: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]], optimizers: Sequence[str], winners: Winners
 ) -> list[Recipe]:
-    """Return the recipe of each optimizer's winner, from its first final; of the replicate that validated best."""
+    """Return the recipe of each optimizer's winner (of the best replicate), from the config of its first final."""
     recipes = []
     for name in optimizers:
         finals = runs[(runs["stage"] == "final") & (runs["optimizer"] == name) & runs["run_id"].isin(settings.keys())]
@@ -40,7 +40,7 @@ def find_recipes(
 
 def _recipe(name: str, config: Mapping[str, Any]) -> Recipe:
     defaults = flatten(RunConfig())
-    # the chapter's own split is another one, and another optimizer begins from its own defaults
+    # these are always written out: the defaults have another split, and each optimizer has its own defaults
     said = {
         key: value
         for key, value in config.items()

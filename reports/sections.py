@@ -1,4 +1,4 @@
-"""The sections of the page, in its order, each with its figures; what else is in one, its templates say."""
+"""List the sections of the page in order, each with its figures; templates add the rest of a section."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from reports.contents import Contents
 from reports.figures.registry import FIGURES, FigureRow
 
-LONGEST_CAPTION = 300  # characters; a longer finding is for those who can't see the figure
+LONGEST_CAPTION = 300  # characters; a longer finding is left to screen readers
 
 
 @dataclass(frozen=True)
 class ShownFigure:
-    """A figure as it stands on the page. `svg` is by width; `instead_of`: in whose place a reader can have it."""
+    """A figure on the page. `svg` is by width; `instead_of` names the figure that a reader can replace by it."""
 
     name: str
     caption: str
@@ -21,15 +21,15 @@ class ShownFigure:
 
     @property
     def text(self) -> str:
-        """What stands below it."""
+        """Return the text below the figure: its caption, and its finding unless that makes it too long."""
         return self.caption if len(self.finding) > LONGEST_CAPTION else f"{self.caption} {self.finding}"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section that has something to show: its figures, `above` its table and `below`.
+    """A section of the page: its title, the figures `above` its table and those `below`.
 
-    The table, and whatever else is its own, is in the templates `section-NAME`.
+    The templates `section-NAME` hold the table and whatever else belongs to the section.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Section:
 
 
 def sections(said: Contents, svg: Mapping[str, Mapping[str, str]]) -> list[Section]:
-    """Return those that have something to show. `svg` are the figures that were drawn, by name and width."""
+    """Return the sections that have content. `svg` holds the figures that were drawn, by name and width."""
     tables, single = said.tables, said.source.single
-    # of each its title, and whether there is something in it but figures
+    # by section: its title, and whether it has content besides figures
     of_page = {
         "answer": ("", True),
         "final-accuracy": ("Final accuracy", True),

@@ -1,4 +1,4 @@
-"""The tables of the page: what each is called, its columns and rows, and how to read it."""
+"""Make the tables of the page: label, columns, rows, and a note on how to read each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from studies.replicates import confirming
 
 
 def shown_tables(said: Contents) -> dict[str, Table]:
-    """Return them by the name under which the templates show them."""
+    """Return the tables by the name that the templates use."""
     return _of_finals(said) | _of_trials(said) | _of_runs(said)
 
 
 def _of_finals(said: Contents) -> dict[str, Table]:
     summary = _records(said, "summary")
-    star = " * not fully tuned: its best is at the edge of what was searched."
+    star = " *: not fully tuned, since the best value is at the edge of its range."
     reached = targets_summary(said.tables["targets"])
     verdicts = said.computed.verdicts
     units = "replicates" if verdicts.of_optimizers else "finals"
@@ -29,15 +29,16 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "Test accuracy by optimizer",
             optimizers.ON_PAGE,
             summary,
-            "Of two optimizers in one tier none is shown to be better. The mean is of the last epoch; best epoch is "
-            f"the mean at the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
+            "Optimizers in one tier are not shown to differ. The mean is that of the last epoch; best epoch is the "
+            f"mean at the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
         ),
         "differences": Table(
             "Differences between optimizers",
             columns.DIFFERENCES,
             [row | {"tested": not pd.isna(row["low"]), "units": units} for row in _records(said, "differences")],
-            f"About {verdicts.population}. All intervals hold together in at least 19 of 20 such sweeps; a pair is "
-            f"the same where its interval lies within {percent(verdicts.margin)} points.",
+            f"The verdicts are about {verdicts.population}. All intervals are correct at the same time in at least "
+            f"19 of 20 such sweeps. A pair is the same if its interval lies within ±{percent(verdicts.margin)} "
+            "points.",
         ),
         "others": Table(
             "Verdicts on loss and on the time to a target",
@@ -47,23 +48,24 @@ def _of_finals(said: Contents) -> dict[str, Table]:
                 for row in _records(said, "verdicts")
                 if row["outcome"] != "accuracy" and not pd.isna(row["low"])
             ],
-            "Judged as accuracy is, the intervals of each outcome together. Loss in nats, its margin an eighth of "
-            "the lowest; images until the target as ratios, the same within 1.25; of a run that never came there "
-            "those of its whole training, so that a ratio is at least that.",
+            "Judged in the same way as accuracy; the intervals of each outcome are simultaneous. Loss is in nats, "
+            "with a margin of an eighth of the lowest loss. Images until the target are compared as ratios, with a "
+            "margin of 1.25; a run that did not reach the target counts all its images, so the true ratio is at "
+            "least as large.",
         ),
         "tuning": Table(
             "Did tuning help?",
             columns.TUNING,
             [gain.model_dump() | {"in_words": gain.in_words} for gain in said.computed.gains],
-            "Each winner less the published start of its search, in test accuracy on the same seeds. The intervals "
-            "of all optimizers hold together (Student's t on the pairs, Bonferroni).",
+            "Test accuracy of each winner minus that of the published start of its search, on the same seeds. The "
+            "intervals of all optimizers are simultaneous (Student's t on the pairs, Bonferroni).",
         ),
         "targets": Table(
             "Time to target accuracies",
             columns.target_columns([cell["target"] for cell in reached[0]["targets"]] if reached else []),
             reached,
-            "Epochs (and seconds of training) until that accuracy was first measured: the median over "
-            "seeds; in brackets how many of the seeds got there. Never: half of them or more did not.",
+            "Epochs (and seconds of training) until a final was first measured at that accuracy: the median over "
+            "seeds. In brackets: how many seeds reached it. Never: at least half of the seeds did not.",
         ),
     }
 
@@ -78,8 +80,8 @@ def _of_trials(said: Contents) -> dict[str, Table]:
             "Budgets and outcomes of the trials",
             optimizers.BUDGETS,
             _records(said, "summary"),
-            "What was spent: every optimizer has the same budget of epochs. A trial that diverged or failed has also "
-            "spent what it had left to its next rung, or to the end of its epoch.",
+            "Every optimizer has the same budget of epochs. A trial that diverged or failed counts up to its next "
+            "rung, or to the end of its epoch, against the budget.",
         ),
         "winners": Table(
             "Hyperparameters of the winners",
@@ -91,17 +93,18 @@ def _of_trials(said: Contents) -> dict[str, Table]:
 
 
 def _about_winners(said: Contents) -> str:
-    """Say how winners were chosen, and whether their validation accuracy is the best of several."""
+    """Describe how winners were selected, and whether their validation accuracy is the best of several trials."""
     runs = said.tables["runs"]
     completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
     most = completed.groupby(["optimizer", "replicate"]).size().max()
-    chosen = "The completed trial with the highest validation accuracy of each search."
+    chosen = "The winner is the completed trial with the highest validation accuracy of each search."
     if confirming(said.source.definition):
-        return f"{chosen} The best trials were trained again on further seeds, and that accuracy is the mean of all."
+        return f"{chosen} The best trials were trained again on more seeds; the accuracy is the mean over all seeds."
     if pd.isna(most) or most < 2:
         return f"{chosen} No search completed more than one trial."
     return (
-        f"{chosen} As the best of up to {most}, it is likely to be too high; the test accuracy of the finals is not."
+        f"{chosen} Since it is the best of up to {most}, it is likely to be too high; the test accuracy of the "
+        "finals is not."
     )
 
 
@@ -112,17 +115,17 @@ def _of_runs(said: Contents) -> dict[str, Table]:
             "Why runs did not complete",
             columns.FAILURES,
             _records(said, "failures"),
-            "A trial that failed or diverged has spent its budget; of trials that diverged only the number is given, "
-            "above. A final that did not complete is in no mean.",
+            "Trials that failed or diverged count against the budget. This table lists no diverged trials; the "
+            "table above counts them. A final that did not complete is in no mean.",
         ),
         "finals": _checkable("Finals", columns.FINALS, [row for row in runs if row["stage"] == "final"]),
     }
 
 
 def _checkable(label: str, of_runs: Sequence[Column], rows: Sequence[Row]) -> Table:
-    """A table of runs, with the causes where one did not complete."""
+    """Return a table of runs with a command that checks each; with causes if some did not complete."""
     causes = [columns.CAUSE] if any(row["cause"] for row in rows) else []
-    note = "Each runs again from its own record, and every epoch is compared bit by bit."
+    note = "The command runs the same config again and compares every epoch bit by bit."
     return Table(label, [*of_runs, *causes], rows, note)
 
 

@@ -1,4 +1,4 @@
-"""What a report is made from, read from MLflow: a sweep with its trials and finals, or a single run."""
+"""Read the source of a report from MLflow: a sweep with its trials and finals, or a single run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,11 +32,11 @@ from studies.definition import SweepDefinition
 
 @dataclass(frozen=True)
 class Source:
-    """A sweep as MLflow holds it.
+    """A sweep, or a single run, as stored in MLflow. Whatever was not recorded is missing.
 
-    `configs` are of trials and finals by run id, `mistakes` of completed finals by run id, `importances` by optimizer
-    and config key, `environment` is that in which it was begun; what was not recorded is missing. `single`: it is a
-    run that stands alone, seen as the one final of a sweep without trials.
+    `configs` are by run id, `mistakes` of completed finals by run id, `importances` by optimizer and config key, and
+    `environment` is that of the process that began the sweep. `single`: the source is a run that belongs to no sweep,
+    treated as the only final of a sweep without trials.
     """
 
     sweep: TrackedRun
@@ -50,10 +50,10 @@ class Source:
 
 
 def read_source(run_id: str | None = None) -> Source:
-    """Return the source of the sweep or single run of that id; of the latest sweep by default.
+    """Return the source of the sweep or single run with that id; by default of the latest sweep.
 
     Raises:
-        BadInputError: there is none, or it is a part of a sweep.
+        BadInputError: the id is unknown, or the run is part of a sweep.
     """
     run_id = run_id or latest_sweep()
     run = read_tracked_run(run_id)
@@ -73,19 +73,19 @@ def read_source(run_id: str | None = None) -> Source:
 
 
 def read_sweep_definition(sweep_id: str) -> SweepDefinition:
-    """What that sweep does.
+    """Return the definition of a sweep.
 
     Raises:
-        BadInputError: there is no such sweep.
+        BadInputError: the sweep does not exist.
     """
     return recorded(SweepDefinition, read_definition(sweep_id))
 
 
 def read_configs(runs: Sequence[TrackedRun]) -> dict[str, RunConfig]:
-    """The config of each of these runs that has one, by run id.
+    """Return the configs of these runs by run id, without runs that have none.
 
-    From a server each file takes several requests, which for thousands of runs are minutes. So where the files are
-    not here, a config is made of the run's params and is taken where it has the hash that was recorded.
+    A server needs several requests for each file, which for thousands of runs takes minutes. If the files are not on
+    this machine, a config is therefore rebuilt from the run's params, and used if its hash is the recorded one.
     """
     contents = read_artifacts_here(runs, CONFIG_ARTIFACT)
     found = {run_id: _config(content) for run_id, content in contents.items()}
@@ -107,7 +107,7 @@ def _single(run: TrackedRun) -> Source:
     config = _config(read_artifact(run.run_id, CONFIG_ARTIFACT))
     tags = run.tags | {Tag.STAGE: Stage.FINAL, Tag.NUMBER: str(config.seed)}
     params = run.params or {key: str(value) for key, value in flatten(config).items()}
-    without_trials = SweepDefinition.model_construct(  # no budget would be allowed to be none
+    without_trials = SweepDefinition.model_construct(  # not validated: a budget of 0 is not valid
         base=config,
         optimizers=(config.optimizer.name,),
         space={},
@@ -140,7 +140,7 @@ def _mistakes(run_ids: Sequence[str]) -> dict[str, Mistakes]:
 
 
 def _is_counted(mistakes: Mistakes) -> bool:
-    """Whether each prediction has a name: where a model had more outputs, early versions shifted the counts."""
+    """Return whether each prediction has a class name; old versions miscounted models with more outputs."""
     return all(each.prediction < len(mistakes.class_names) for each in mistakes.most_confident)
 
 

@@ -1,8 +1,7 @@
-"""Summaries of a few finals, tiers of optimizers, and what changed between two sweeps. Pure functions on scipy.
+"""Summarize finals, group optimizers in tiers, and compare two sweeps. Pure functions on scipy.
 
-Intervals are Student's, because at the few seeds that people can afford they hold what they promise and the
-percentile bootstrap does not: `python -m tests.benchmarks statistics` measures both. The comparisons of optimizers
-within a sweep are in `studies.verdicts`.
+The intervals are Student's, since they keep their confidence with few seeds and the percentile bootstrap does not:
+`python -m tests.benchmarks statistics` measures both. `studies.verdicts` compares optimizers within a sweep.
 """
 
 import itertools
@@ -17,13 +16,14 @@ from harness.config import FrozenModel
 from studies.definition import LEAST_UNITS, LEVEL
 
 Values = Sequence[float] | NDArray[np.float64]
-AccuracyBySeed = Mapping[str, Mapping[int, float]]  # accuracy of each optimizer by seed
+AccuracyBySeed = Mapping[str, Mapping[int, float]]  # by optimizer and seed, a fraction
 
 
 class Summary(FrozenModel):
-    """Accuracies of one optimizer's finals, as fractions. `low` and `high` hold the mean with 95% confidence.
+    """Accuracies of one optimizer's finals (fractions). `low` to `high` is the 95% interval of the mean.
 
-    `iqm` is the interquartile mean: that of the middle half (Agarwal et al. 2021). One seed has no `sd`, no interval.
+    `iqm` is the interquartile mean, over the middle half (Agarwal et al. 2021). With one seed, `sd` and the interval
+    are None.
     """
 
     seeds: int
@@ -36,7 +36,7 @@ class Summary(FrozenModel):
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """The summary of one or more accuracies."""
+    """Return the summary of one or more accuracies."""
     low, high = interval_of_mean(values)
     return Summary(
         seeds=len(values),
@@ -50,10 +50,10 @@ def summarize(values: Sequence[float]) -> Summary:
 
 
 def tiers(means: Mapping[str, float], apart: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
-    """Return the optimizers in tiers, the best first, by mean within one. Two that are `apart` share none.
+    """Return tiers of optimizers that are not shown to differ, the best tier first, each sorted by mean.
 
-    So an optimizer that is shown to differ from neither of two which differ is in two tiers (a compact letter
-    display, Piepho 2004).
+    `apart` holds the pairs that are shown to differ. An optimizer that is not shown to differ from two others is in
+    two tiers if those two differ (a compact letter display, Piepho 2004).
     """
     alike: nx.Graph[str] = nx.Graph()
     alike.add_nodes_from(means)
@@ -65,9 +65,9 @@ def tiers(means: Mapping[str, float], apart: Iterable[tuple[str, str]]) -> list[
 
 
 class SweepChange(FrozenModel):
-    """The same optimizer in two sweeps: `after` less `before`, means of independent finals, as fractions.
+    """The change of an optimizer between two sweeps: `after` minus `before`, means of independent finals (fractions).
 
-    `low` and `high` hold the difference with 95% confidence (Welch); `p` is corrected for all optimizers (Holm).
+    `low` to `high` is the 95% interval of the difference (Welch). `p` is corrected for all optimizers (Holm).
     """
 
     optimizer: str
@@ -81,12 +81,12 @@ class SweepChange(FrozenModel):
 
     @property
     def told_apart(self) -> bool:
-        """Whether the two differ beyond noise."""
+        """Return whether the difference is significant."""
         return self.p < 1 - LEVEL
 
 
 def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepChange]:
-    """Return the change of each optimizer with finals in both. Below `LEAST_UNITS` on a side none is told apart."""
+    """Return the change of each optimizer with finals in both sweeps; untested below `LEAST_UNITS` finals."""
     shared = [name for name in before if before[name] and after.get(name)]
     tests = [_welch(list(before[name].values()), list(after[name].values())) for name in shared]
     corrected = _holm([p for _, _, p in tests])
@@ -106,7 +106,7 @@ def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepCh
 
 
 def _welch(ones: Sequence[float], others: Sequence[float]) -> tuple[float | None, float | None, float]:
-    """Interval of the difference of means and p; no p below `LEAST_UNITS`, or where nothing varies."""
+    """Return the interval of the difference of means, and p; p is 1 with few values, or if they do not vary."""
     if min(len(ones), len(others)) < 2 or max(np.ptp(ones), np.ptp(others)) < 1e-12:
         return None, None, 1.0
     test = stats.ttest_ind(others, ones, equal_var=False)
@@ -116,7 +116,7 @@ def _welch(ones: Sequence[float], others: Sequence[float]) -> tuple[float | None
 
 
 def interval_of_mean(values: Values) -> tuple[float | None, float | None]:
-    """Student's 95% interval of the mean."""
+    """Return Student's 95% interval of the mean; (None, None) for a single value."""
     if len(values) < 2:
         return None, None
     mean, error = float(np.mean(values)), float(stats.sem(values))
@@ -125,7 +125,7 @@ def interval_of_mean(values: Values) -> tuple[float | None, float | None]:
 
 
 def _holm(values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979): the chance of any false claim stays under the level."""
+    """Return p values after Holm's step-down correction (1979), which bounds the risk of any false claim."""
     corrected = [1.0] * len(values)
     largest = 0.0
     for rank, index in enumerate(np.argsort(values, kind="stable")):
@@ -135,5 +135,5 @@ def _holm(values: Sequence[float]) -> list[float]:
 
 
 def probability_above(ones: Sequence[float], others: Sequence[float]) -> float:
-    """The share of all pairs in which the first is above, ties half."""
+    """Return the share of all pairs (one, other) in which the first value is larger; equal values count half."""
     return float(np.heaviside(np.subtract.outer(ones, others), 0.5).mean())

@@ -1,4 +1,4 @@
-"""How far a sweep is, from what MLflow holds of it: budgets spent, best so far, what runs now."""
+"""Report how far a sweep is, as stored in MLflow: budgets spent, best accuracy so far, what runs now."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ from studies.definition import SweepDefinition
 
 
 class StudyProgress(FrozenModel):
-    """One optimizer's part. `best` is a validation accuracy (fraction); `running` is in words."""
+    """The progress of one optimizer's study. `best` is a validation accuracy (fraction); `running` is in words."""
 
     optimizer: str
     epochs_spent: float
@@ -26,9 +26,9 @@ class StudyProgress(FrozenModel):
 
 
 class SweepProgress(FrozenModel):
-    """A sweep as it is now. `outcome` is `running` where none is recorded: it runs, or it was killed.
+    """The progress of a sweep. `outcome` is `running` if none is recorded: the sweep runs, or was killed.
 
-    `command` is what it was begun with, None where that was not recorded.
+    `command` is the command that began the sweep, None if it was not recorded.
     """
 
     sweep_id: str
@@ -42,10 +42,10 @@ class SweepProgress(FrozenModel):
 
 
 def read_progress(sweep_id: str) -> SweepProgress:
-    """How far that sweep is.
+    """Return the progress of the sweep with that id.
 
     Raises:
-        BadInputError: there is none of that id.
+        BadInputError: the sweep does not exist.
     """
     sweep, children = read_sweep(sweep_id)
     by_id = {run.run_id: run for run in children}
@@ -62,9 +62,9 @@ def sweep_progress(
     definition: SweepDefinition,
     config_of: Callable[[str], RunConfig | None],
 ) -> SweepProgress:
-    """How far it is. The finals of a winner that more trials have replaced don't count.
+    """Return the progress of a sweep, given its runs. The finals of replaced winners do not count.
 
-    `config_of` gives a trial's config by its run's id; it is asked for that of winners alone.
+    `config_of` returns a trial's config by run id; it is called for winners only.
     """
     winners = find_winners(runs_frame(children, epochs_frame(children)), definition, config_of)
     replaced = superseded(children, winners, definition)

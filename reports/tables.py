@@ -1,4 +1,4 @@
-"""Tidy tables of a sweep, from its MLflow runs."""
+"""Make tidy tables of a sweep from its MLflow runs."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ from reports.trajectories import epochs_spent, epochs_trained, last_accuracy
 
 
 def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
-    """One row per run and epoch.
+    """Return one row per run and epoch.
 
     Columns: run_id, optimizer, stage, seed, outcome (of the run), epoch; the fields of EpochMetrics (losses in nats,
-    accuracies as fractions, durations in seconds); trained_seconds: training time since the run's beginning.
+    accuracies as fractions, durations in seconds); trained_seconds (training time since the run began).
     """
     rows = []
     for run in runs:
@@ -34,14 +34,14 @@ def epochs_frame(runs: Sequence[TrackedRun]) -> pd.DataFrame:
 
 
 def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame:
-    """One row per run.
+    """Return one row per run.
 
-    Columns: run_id, optimizer, stage, seed, number (the trial's in its study, or the final's seed), replicate
-    (counted from 1), outcome, epochs (trained, fractions too), spent (epochs of its study's budget), the last epoch's
-    test_accuracy and test_loss, the validation_accuracy that was measured last, within an epoch too, selected_epoch
-    (that of the best validation accuracy, the first of equals) with its selected_test_accuracy and
-    selected_test_loss (accuracies as fractions, losses in nats), train_seconds (mean per epoch), cause (why it failed
-    or diverged, else empty), and a column per searched or fixed config key.
+    Columns: run_id, optimizer, stage, seed, number (the trial's number in its study, or the final's seed), replicate
+    (from 1), outcome, epochs (trained, with fractions), spent (epochs of its study's budget), test_accuracy and
+    test_loss of the last epoch, the latest validation_accuracy (also within an epoch), selected_epoch (the one with
+    the best validation accuracy, the first of equals), selected_test_accuracy and selected_test_loss there
+    (accuracies as fractions, losses in nats), train_seconds (mean per epoch), cause (why the run failed or diverged,
+    else empty), and one column per config key.
     """
     last = epochs.groupby("run_id").last()
     seconds = epochs.groupby("run_id")["train_seconds"].mean()
@@ -75,10 +75,9 @@ def runs_frame(runs: Sequence[TrackedRun], epochs: pd.DataFrame) -> pd.DataFrame
 
 
 def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
-    """How well each optimizer's finals know each class: one row per optimizer and class that has test images.
+    """Return one row per optimizer and class that has test images.
 
-    Columns: optimizer, class, accuracy (the share of that class's test images that its finals got right, of all seeds
-    together; fraction).
+    Columns: optimizer, class, accuracy (fraction of that class's test images that the finals of all seeds got right).
     """
     rows = []
     for optimizer, of_seeds in mistakes.items():
@@ -90,7 +89,7 @@ def classes_frame(mistakes: Mapping[str, Sequence[Mistakes]]) -> pd.DataFrame:
 
 
 def untested_classes(mistakes: Iterable[Mistakes]) -> tuple[str, ...]:
-    """What models can say and no test image is."""
+    """Return the classes that the models can predict and that have no test images."""
     names = {
         name: None
         for each in mistakes
@@ -101,9 +100,9 @@ def untested_classes(mistakes: Iterable[Mistakes]) -> tuple[str, ...]:
 
 
 def failures_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """Why trials failed, and finals failed or diverged: one row per optimizer, stage, outcome and cause.
+    """Return why trials failed, and why finals failed or diverged: one row per optimizer, stage, outcome and cause.
 
-    Columns: optimizer, stage, outcome, cause, runs (how many); an optimizer's most frequent cause first.
+    Columns: optimizer, stage, outcome, cause, runs (their number). An optimizer's most frequent cause comes first.
     """
     columns = ["optimizer", "stage", "outcome", "cause"]
     lost = runs[
@@ -114,7 +113,7 @@ def failures_frame(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, dict[int, float]]:
-    """Test accuracy (fraction) at the last epoch of the completed finals, the optimizer with the best mean first."""
+    """Return test accuracies (fractions) at the last epoch of completed finals, the best mean first."""
     finals = runs[(runs["stage"] == "final") & (runs["outcome"] == "completed") & runs["test_accuracy"].notna()]
     by_name = {
         name: {
@@ -127,7 +126,7 @@ def finals_by_seed(runs: pd.DataFrame, optimizers: Sequence[str]) -> dict[str, d
 
 
 def most_common(causes: "pd.Series[str]") -> str:
-    """The most frequent cause of those that are recorded, and whether there are others; empty where none is."""
+    """Return the most frequent recorded cause, with "most often" if there are others; empty if none is recorded."""
     counts = causes[causes != ""].value_counts()
     if not len(counts):
         return ""
@@ -135,7 +134,7 @@ def most_common(causes: "pd.Series[str]") -> str:
 
 
 def _cause(run: TrackedRun) -> str:
-    """Why it failed or diverged, in a short line; empty of any other, and where that is not recorded."""
+    """Return why a run failed or diverged, in one line; empty for other runs, or if the cause was not recorded."""
     outcome = outcome_of(run)
     if outcome == Outcome.DIVERGED and Tag.DIVERGENCE in run.tags:
         return Divergence.model_validate_json(run.tags[Tag.DIVERGENCE]).in_words
@@ -143,12 +142,12 @@ def _cause(run: TrackedRun) -> str:
 
 
 def outcome_of(run: TrackedRun) -> str:
-    """How a run ended, or `running`: one that goes on has the tag of its earlier end."""
+    """Return how a run ended, or `running`; a resumed run still has the tag of its earlier end, which is ignored."""
     return "running" if run.status == "RUNNING" else run.tags.get(Tag.OUTCOME, "running")
 
 
 def measured_split(epochs: pd.DataFrame) -> str:
-    """`validation`, or `test` where none of the finals has a validation split."""
+    """Return `validation`, or `test` if no final has a validation split."""
     finals = epochs[epochs["stage"] == "final"]
     return "validation" if finals["validation_loss"].notna().any() or not len(finals) else "test"
 

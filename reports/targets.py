@@ -1,4 +1,4 @@
-"""Which accuracies are targets, and how many images the finals take until each."""
+"""Choose target accuracies, and measure how many images the finals need to reach each."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from reports.verdicts import TimeToTarget
 from reports.winners import Winners
 from studies.definition import SweepDefinition
 
-OF_OWN_DATA = (0.80, 0.90, 0.95, 0.99)  # where no winner says what can be reached
-TESTED = 2.0  # times the median winner's validation error: the target whose time is judged
-ERRORS = (4.0, TESTED, 1.25)
+OF_OWN_DATA = (0.80, 0.90, 0.95, 0.99)  # the targets on a user's own dataset without a winner
+TESTED = 2.0  # the target with this many times the median winner's validation error is judged
+ERRORS = (4.0, TESTED, 1.25)  # the targets, as multiples of the median winner's validation error
 
 
 def target_accuracies(definition: SweepDefinition, winners: Winners) -> tuple[float, ...]:
-    """Return the targets (fractions), the easiest first: multiples of the error that the winners had in tuning.
+    """Return the targets (fractions), the easiest first: multiples of the validation error of the winners.
 
-    So they are chosen before a final is seen. Of a single run, which has no winner, they are the dataset's.
+    They are thus fixed before any final is seen. A single run has no winner, and uses its dataset's targets.
     """
     targets = [target for times in ERRORS if (target := _at_error(winners, times)) is not None]
     if targets:
@@ -33,7 +33,7 @@ def target_accuracies(definition: SweepDefinition, winners: Winners) -> tuple[fl
 
 
 def judged_target(winners: Winners) -> float | None:
-    """Return the target whose time is judged; None where no winner says one that is above 0."""
+    """Return the target accuracy for the verdicts on time; None if winners are too bad for one above 0."""
     return _at_error(winners, TESTED)
 
 
@@ -46,7 +46,7 @@ def _at_error(winners: Winners, times: float) -> float | None:
 def time_to_target(
     runs: pd.DataFrame, courses: pd.DataFrame, definition: SweepDefinition, accuracy: float
 ) -> TimeToTarget:
-    """Return when each final that completed or diverged reached the accuracy, by the course of its points."""
+    """Return the images at which each completed or diverged final reached the accuracy, by its measured points."""
     finals = runs[(runs["stage"] == Stage.FINAL) & runs["outcome"].isin([Outcome.COMPLETED, Outcome.DIVERGED])]
     size = definition.base.dataset.train_size
     by_run = {run_id: course.sort_values("epochs") for run_id, course in courses.groupby("run_id")}
@@ -79,11 +79,11 @@ def targets_frame(
     optimizers: Sequence[str],
     targets: Sequence[float],
 ) -> pd.DataFrame:
-    """When the finals that completed or diverged reached each target: one row per optimizer, seed and target.
+    """Return when completed and diverged finals reached each target: one row per optimizer, seed and target.
 
-    Columns: run_id, optimizer, seed, target (a validation accuracy, or a test accuracy where no validation was
-    measured; fraction), epochs (until the first point of the course that is at the target or above; infinite where it
-    never got there), seconds (of training: these epochs at `seconds` an epoch, the mean of its finals).
+    Columns: run_id, optimizer, seed, target (accuracy as a fraction, on validation, or on test without validation),
+    epochs (until the first measurement at or above the target; infinite if there is none), seconds (of training:
+    `epochs` times `seconds`, the optimizer's mean seconds per epoch).
     """
     ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
     rows = []
@@ -99,9 +99,9 @@ def targets_frame(
 
 
 def targets_summary(targets: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row per optimizer: for each target, how many seeds reached it, and the median epochs and seconds until then.
+    """Return one row per optimizer: for each target, the seeds that reached it, and the median epochs and seconds.
 
-    The median is None where half of the seeds or more never got there.
+    A median is None if at least half of the seeds did not reach the target.
     """
     rows = []
     for optimizer, mine in targets.groupby("optimizer", sort=False):

@@ -1,16 +1,16 @@
-"""How far a run was trained, what it has spent, and what was measured of it last, within an epoch too."""
+"""Measure how far a run was trained, what it spent, and its latest accuracy, also within an epoch."""
 
 from harness.records import POINT_ACCURACY, Outcome, Tag, epochs_begun
 from harness.tracking.tracker import TrackedRun
 
 
 def epoch_images(run: TrackedRun) -> int:
-    """Return the training images of an epoch of the run; 0 where it has no params."""
+    """Return the training images in an epoch of the run; 0 if it has no params."""
     return int(run.params.get("dataset.train_size", 0))
 
 
 def epochs_trained(run: TrackedRun, whole: int) -> float:
-    """Return how many epochs a run was trained, of which so many are whole; as far as one that runs shows it."""
+    """Return how many epochs a run has trained, given its whole ones; for a running run, up to its last point."""
     size = epoch_images(run)
     if not size:
         return whole
@@ -19,7 +19,7 @@ def epochs_trained(run: TrackedRun, whole: int) -> float:
 
 
 def epochs_spent(run: TrackedRun, whole: int) -> float:
-    """Return the epochs of its study's budget that a trial has spent: more than it trained where it broke off."""
+    """Return the epochs that a trial counts against its study's budget: more than it trained if it broke off."""
     size = epoch_images(run)
     if size and Tag.SPENT in run.tags:
         return int(run.tags[Tag.SPENT]) / size
@@ -29,7 +29,7 @@ def epochs_spent(run: TrackedRun, whole: int) -> float:
 
 
 def last_accuracy(run: TrackedRun, epoch: float | None, accuracy: float | None) -> float | None:
-    """Return the validation accuracy that was measured last: that of its last epoch, or of a point after it."""
+    """Return the latest validation accuracy: that of the last epoch, or of a point measured after it."""
     points = run.history.get(POINT_ACCURACY, {})
     last = max(points, default=0)
     return points[last] if last > (epoch or 0) * epoch_images(run) else accuracy

@@ -1,4 +1,4 @@
-"""What tuning gained over the published start."""
+"""Measure what tuning gained over the published start."""
 
 from statistics import mean
 
@@ -14,10 +14,10 @@ from studies.verdicts import Verdict, judge
 
 
 class TuningGain(FrozenModel):
-    """The winner of an optimizer less its published start, in mean test accuracy on the same seeds (fractions).
+    """The winner of an optimizer minus its published start, in mean test accuracy on the same seeds (fractions).
 
-    `starts_won`: in how many of the `searches` the start itself won; the difference is 0 there.
-    `low` and `high` hold for all optimizers together; None where fewer than three finals or replicates say nothing.
+    The start itself won `starts_won` of the `searches`; there the difference is 0. The intervals `low` to `high` of
+    all optimizers are simultaneous; both are None with fewer than three finals or replicates.
     """
 
     optimizer: str
@@ -30,7 +30,7 @@ class TuningGain(FrozenModel):
 
     @property
     def in_words(self) -> str:
-        """Say it as a clause, in points."""
+        """Return the gain as a clause, in percentage points."""
         if self.starts_won == self.searches:
             return "the search found nothing better than the published start"
         if self.difference is None:
@@ -44,7 +44,7 @@ class TuningGain(FrozenModel):
             )
         if self.verdict is Verdict.SAME:
             return "the same as the published start, within the margin"
-        return "undecided against the published start" + (f", from {self._range}" if self.low is not None else "")
+        return "undecided against the published start" + (f", by {self._range}" if self.low is not None else "")
 
     @property
     def _range(self) -> str:
@@ -57,10 +57,10 @@ class TuningGain(FrozenModel):
 def tuning_gains(
     runs: pd.DataFrame, definition: SweepDefinition, winners: Winners, margin: float
 ) -> list[TuningGain]:
-    """Compare each winner with the published start of its search, by Student's t on the paired differences.
+    """Compare each winner with the published start of its search, by Student's t on paired differences.
 
-    The pairs are the finals' seeds, or the replicates where there are several. Bonferroni's correction holds the
-    intervals of all optimizers together. An optimizer without a winner is left out.
+    A pair is a seed of the finals, or a replicate if there are several. Bonferroni's correction makes the intervals
+    of all optimizers simultaneous. An optimizer without a winner is left out.
     """
     completed = runs[(runs["outcome"] == Outcome.COMPLETED) & runs["test_accuracy"].notna()]
     level = 1 - (1 - LEVEL) / max(1, len(winners))

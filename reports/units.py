@@ -1,18 +1,18 @@
-"""The values of a metric as a person reads them: with its unit, and as many digits as tell them apart."""
+"""Write metric values as text: with their unit, and with enough digits to tell different values apart."""
 
 import math
 from collections.abc import Sequence
 
 from harness.records import METRIC_NAMES
 
-MOST_MORE = 14  # digits, beyond which no two numbers are still the same
+MOST_MORE = 14  # extra digits, after which different floats always have different texts
 
 
 def texts(name: str, values: Sequence[object]) -> list[str]:
-    """Return a text for each value of what a run has under that name; empty where it has none.
+    """Return a text for each value of the metric or config key `name`; an empty text for None or nan.
 
-    Accuracies are in percent with two decimals, losses in nats, durations in seconds. Where two values differ and
-    their texts would not, all get more digits.
+    Accuracies are in percent with two decimals, losses in nats, durations in seconds. If different values would have
+    the same text, all get more digits.
     """
     different = len({each for each in values if not _is_nothing(each)})
     shown: list[str] = []

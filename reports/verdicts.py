@@ -1,4 +1,4 @@
-"""The verdicts of a sweep: on accuracy, on loss and on the time to a target, each for every pair of optimizers."""
+"""Take the verdicts of a sweep for every pair of optimizers: on accuracy, on loss and on the time to a target."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from studies.verdicts import (
     Pair,
     Verdict,
     at_last_look,
-    found_in_most,
+    detectable_difference,
     judge,
     margin_in,
     margin_of,
@@ -29,20 +29,20 @@ from studies.verdicts import (
 )
 
 Measured = Literal["accuracy", "loss", "images_to_target"]
-RATIO_MARGIN = 1.25  # of times to a target, within which they are the same
-LEAST_POINTS = 5  # at which a course was measured before the median reaches a target, for a verdict on it
-MOST_NEVER = 0.2  # of an optimizer's finals that may miss a target, for a verdict on it
-# by optimizer, replicate and seed; None of a final that was lost
+RATIO_MARGIN = 1.25  # times to a target whose ratio is within it are the same
+LEAST_POINTS = 5  # median number of measurements until a target; with fewer there is no verdict on time
+MOST_NEVER = 0.2  # share of an optimizer's finals that may miss a target; with more there is no verdict on time
+# by optimizer, replicate and seed; None for a final that was lost
 Values = Mapping[str, Mapping[int, Mapping[int, float | None]]]
 
 
 class PairVerdict(FrozenModel):
-    """What the finals say of a pair in one outcome. `better` has the higher accuracy, lower loss or fewer images.
+    """The verdict on a pair in one outcome. `better` has the higher accuracy, the lower loss or fewer images.
 
-    Differences are fractions, nats, or ratios of images; `low` and `high` hold together with those of all pairs, and
-    are None where nothing can be said, and `p` is 1 then. `more`: how many finals or replicates would decide it, as
-    things stand.
-    `search_luck`: of a better winner, the s.d. of a search's luck (fraction) up to which the optimizer is better too.
+    `difference`, `low` and `high` are fractions, nats, or ratios of images. The intervals of all pairs are
+    simultaneous; without an interval, `low` and `high` are None and `p` is 1. `more` is how many finals or replicates
+    would decide the pair, if the estimates stay as they are. `search_luck`, for a better winner, is the largest s.d.
+    of a search's luck (fraction) at which the optimizer is better too.
     """
 
     outcome: Measured
@@ -58,18 +58,18 @@ class PairVerdict(FrozenModel):
 
     @property
     def told_apart(self) -> bool:
-        """Whether one is shown to be better than the other, by however little."""
+        """Return whether one optimizer is shown to be better than the other, even if by less than the margin."""
         return self.verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All of a sweep's. `replicates` are whole, of `declared`; `finals` are what each optimizer's verdict rests on.
+    """The verdicts of a sweep. `replicates` are complete, of `declared`; `finals` counts the finals used.
 
-    `margin` is of accuracy, `detectable` the difference that would be found in 80% of sweeps (fractions; None where
-    nothing is known of the spread). `lost`: the optimizers of which a final diverged or failed. `target` is the
-    accuracy whose time is tested, None where none is. `looks`: the numbers of finals or replicates at which verdicts
-    are taken.
+    `margin` is that of accuracy, and `detectable` the difference that 80% of sweeps would find (fractions; None if
+    the spread is unknown). `lost` names optimizers with a final that diverged or failed. `target` is the accuracy
+    whose time is judged, None without one. `looks` are the numbers of finals or replicates at which verdicts are
+    taken.
     """
 
     declared: int
@@ -84,12 +84,12 @@ class Verdicts:
 
     @property
     def of_optimizers(self) -> bool:
-        """Whether they are about this way of tuning, not about the winners that one search found."""
+        """Return whether the verdicts are about the way of tuning, not only about the winners of one search."""
         return self.declared > 1
 
     @property
     def enough(self) -> bool:
-        """Whether there are finals of two optimizers, or replicates, enough for a verdict."""
+        """Return whether there are enough replicates, or finals of two optimizers, for a verdict."""
         if self.of_optimizers:
             return self.replicates >= LEAST_UNITS
         return sum(count >= LEAST_UNITS for count in self.finals.values()) > 1
@@ -101,7 +101,7 @@ class Verdicts:
 
     @property
     def population(self) -> str:
-        """Say what they are about, as a clause."""
+        """Return what the verdicts are about, as a clause."""
         if self.of_optimizers:
             return "this way of tuning, with new searches and new seeds, on this test set"
         return "these winners, on new seeds and this test set"
@@ -109,10 +109,10 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class TimeToTarget:
-    """The images until each final's first point at or above a target accuracy, infinite where it never came there.
+    """The images until each final's first measurement at or above a target accuracy, infinite if there is none.
 
-    `points` is the median number of points until then, by optimizer, and `horizon` the images of a whole final.
-    `least_variance` is that of the logarithm of images which are only known to a point.
+    `points` is the median number of measurements until then, by optimizer; `horizon` the images of a whole final.
+    `least_variance` is the variance of log(images) that comes from measuring only at points.
     """
 
     accuracy: float
@@ -125,10 +125,10 @@ class TimeToTarget:
 def find_verdicts(
     runs: pd.DataFrame, definition: SweepDefinition, winners: Winners, target: TimeToTarget | None = None
 ) -> Verdicts:
-    """Take the verdicts of the finals in the frame of runs, which holds none of earlier winners.
+    """Take the verdicts from the finals in `runs`, which must not hold finals of earlier winners.
 
-    With one replicate they are of the finals until the last look that was reached; with several, of the means of the
-    whole ones. An optimizer that lost a final is shown to be neither better nor the same.
+    With one replicate they use the finals up to the last complete look; with several, the mean finals of each
+    complete replicate. An optimizer that lost a final is never shown to be better or the same.
     """
     accuracies = final_accuracies(runs, definition)
     losses = _values(runs, definition, lambda row: -row["test_loss"])
@@ -141,7 +141,7 @@ def find_verdicts(
     verdicts += [evidence.verdict("loss", each, margin_of(_least_loss(losses))) for each in evidence.pairs(losses)]
     if target is not None:
         verdicts += evidence.on_time(target)
-    widths = [each for pair in found if (each := found_in_most(pair)) is not None]
+    widths = [each for pair in found if (each := detectable_difference(pair)) is not None]
     return Verdicts(
         declared=definition.replicates,
         replicates=len(evidence.whole(accuracies)),
@@ -160,14 +160,14 @@ def find_verdicts(
 def final_accuracies(
     runs: pd.DataFrame, definition: SweepDefinition
 ) -> dict[str, dict[int, dict[int, float | None]]]:
-    """Return that of each final that has ended (a fraction), by optimizer, replicate and seed; None of a lost one."""
+    """Return the test accuracy (fraction) of each ended final by optimizer, replicate and seed; None if lost."""
     return _values(runs, definition, lambda row: row["test_accuracy"])
 
 
 def _values(
     runs: pd.DataFrame, definition: SweepDefinition, value: Callable[[Mapping[Any, Any]], float]
 ) -> dict[str, dict[int, dict[int, float | None]]]:
-    """Return a value of each final, by optimizer, replicate and seed."""
+    """Return a value of each ended final by optimizer, replicate and seed; None if it was lost."""
     ended = runs[(runs["stage"] == Stage.FINAL) & runs["outcome"].isin(ENDED)]
     found: dict[str, dict[int, dict[int, float | None]]] = {}
     for name in definition.optimizers:
@@ -179,21 +179,21 @@ def _values(
 
 
 def _least_loss(losses: Values) -> float:
-    """Return the lowest mean loss of an optimizer's finals, given the losses' negatives."""
+    """Return the lowest mean loss of an optimizer's finals; `losses` holds negative losses."""
     known = [[each for by in of.values() for each in by.values() if each is not None] for of in losses.values()]
     return max(0.0, min((-mean(each) for each in known if each), default=0.0))
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """How a sweep's finals are compared."""
+    """The comparison of a sweep's finals: its definition, its margin, and the optimizers that lost a final."""
 
     definition: SweepDefinition
     margin: float
     lost: Sequence[str]
 
     def pairs(self, values: Values, least_variance: float = 0.0) -> list[Pair]:
-        """Return every pair of optimizers by these values, of which larger is better."""
+        """Return every pair of optimizers, compared by values of which the larger is better."""
         definition = self.definition
         if definition.replicates > 1:
             whole = self.whole(values)
@@ -209,14 +209,14 @@ class _Evidence:
         return pairs_of_finals(self.seen(values), definition.level, least_variance)
 
     def seen(self, values: Values) -> dict[str, list[float]]:
-        """Return the finals until the last look that was reached."""
+        """Return the finals, by optimizer, up to the last look that is complete."""
         definition = self.definition
         finals = {name: of.get(1, {}) for name, of in values.items()}
         _, seen = at_last_look(finals, definition.final_seeds, definition.looks_at, self.margin, definition.level)
         return seen
 
     def whole(self, values: Values) -> list[int]:
-        """Return the replicates of which every optimizer's finals have ended, until the last look."""
+        """Return the replicates in which the finals of every optimizer have ended, up to the last look."""
         definition = self.definition
         if definition.replicates == 1:
             return []
@@ -258,7 +258,7 @@ class _Evidence:
         )
 
     def on_time(self, target: TimeToTarget) -> list[PairVerdict]:
-        """Take verdicts on the ratio of images to a target, unless it is too near the beginning or often missed."""
+        """Return verdicts on the ratio of images; none if the target is reached too early or missed too often."""
         known = {
             name: [each for by_seed in of.values() for each in by_seed.values() if each is not None]
             for name, of in target.images.items()

@@ -1,4 +1,4 @@
-"""The trial that validation selected, by optimizer and replicate, and which finals are those of an earlier one."""
+"""Find the trial that validation selects, by optimizer and replicate, and the finals of earlier winners."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ ConfigOf = Callable[[str], RunConfig | None]
 
 @dataclass(frozen=True)
 class Winner:
-    """An optimizer's best trial of a replicate, counted from 1, on validation (fraction; the mean over its seeds).
+    """The best trial of an optimizer in a replicate (counted from 1), by validation accuracy.
 
-    `values` are those of what was searched, by config key, and `edges` those of them at an end of their range;
-    `config` is None, and both are empty, where it was not recorded. `number` is the trial's, `is_start` says whether
-    it is the published start.
+    `validation_accuracy` is a fraction, the mean over the trial's seeds. `number` is the trial's number. `values` are
+    the searched values by config key, and `edges` those at an end of their range. If the config was not recorded,
+    `config` is None and both are empty. `is_start` says whether the trial is the published start.
     """
 
     optimizer: str
@@ -38,22 +38,22 @@ class Winner:
 
     @property
     def edges_in_words(self) -> str:
-        """All of them; empty where no value is at the edge of its range."""
+        """Return the edges in words; empty if no value is at the edge of its range."""
         return "; ".join(map(str, self.edges))
 
 
-Winners = Mapping[str, tuple[Winner, ...]]  # by optimizer, those of its replicates in their order
+Winners = Mapping[str, tuple[Winner, ...]]  # by optimizer, the winners of its replicates in order
 
 
 def best_winner(winners: Sequence[Winner]) -> Winner:
-    """Return the one of several replicates' that validated best, the first of equals."""
+    """Return the winner with the best validation accuracy of several replicates, the first of equals."""
     return max(winners, key=lambda each: each.validation_accuracy)
 
 
 def find_winners(
     runs: pd.DataFrame, definition: SweepDefinition, config_of: ConfigOf
 ) -> dict[str, tuple[Winner, ...]]:
-    """Return the winners of each optimizer that has one. `config_of` gives a run's config by its id."""
+    """Return the winners by optimizer, without optimizers that have none. `config_of` returns a config by run id."""
     found = {
         name: tuple(
             winner
@@ -94,7 +94,7 @@ def _winner(
 
 
 def _confirmed(mine: pd.DataFrame, definition: SweepDefinition) -> dict[int, list[float]]:
-    """Return the accuracies of the runs that confirm each trial, in the order of their seeds; 0 of one that broke."""
+    """Return the accuracies of each trial's confirmations in the order of their seeds; 0 for one that broke off."""
     seeds = [str(seed) for of_round in confirming_seeds(definition) for seed in of_round]
     runs = mine[(mine["stage"] == Stage.CONFIRMATION) & mine["outcome"].isin(ENDED)]
     found: dict[int, list[float]] = {}
@@ -108,13 +108,13 @@ def _confirmed(mine: pd.DataFrame, definition: SweepDefinition) -> dict[int, lis
 
 
 def superseded(runs: Sequence[TrackedRun], winners: Winners, definition: SweepDefinition) -> set[str]:
-    """Return the ids of the finals of earlier winners: more trials may have found a better one since."""
+    """Return the ids of finals of earlier winners, which more trials have since replaced."""
 
     def is_current(final: TrackedRun) -> bool:
         replicate = int(final.tags.get(Tag.REPLICATE, 1))
         of = winners.get(final.tags[Tag.OPTIMIZER], ())
         winner = next((each for each in of if each.replicate == replicate), None)
-        if winner is None or winner.config is None:  # a run that stands alone, or nothing to tell it by
+        if winner is None or winner.config is None:  # a single run, or no config to compare with
             return True
         config = of_replicate(definition, replicate - 1).final_config(winner.config, int(final.tags[Tag.NUMBER]))
         return final.tags.get(Tag.CONFIG_HASH) == config_hash(config)
@@ -123,11 +123,11 @@ def superseded(runs: Sequence[TrackedRun], winners: Winners, definition: SweepDe
 
 
 def winners_frame(winners: Winners) -> pd.DataFrame:
-    """One row per winner.
+    """Return one row per winner.
 
-    Columns: optimizer, replicate, a column per searched config key, validation_accuracy (fraction), is_start (whether
-    it is the published start), trial (its number), run_id, edges (in words, empty where no value is at an end of its
-    range).
+    Columns: optimizer, replicate, one column per searched config key, validation_accuracy (fraction), is_start
+    (whether it is the published start), trial (its number), run_id, edges (in words, empty if no value is at an end
+    of its range).
     """
     keys = hyperparameters(winners)
     rows = [
@@ -145,12 +145,12 @@ def winners_frame(winners: Winners) -> pd.DataFrame:
         for each in of_optimizer
     ]
     columns = ["optimizer", "replicate", *keys, "validation_accuracy", "is_start", "trial", "run_id", "edges"]
-    # of objects, so that a whole number stays one beside what is missing
+    # dtype object, so that an integer stays an integer beside missing values
     return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def hyperparameters(winners: Winners) -> list[str]:
-    """The config keys that were searched for any of these."""
+    """Return the config keys that were searched for any of these winners."""
     return list(
         dict.fromkeys(key for of_optimizer in winners.values() for each in of_optimizer for key in each.values)
     )

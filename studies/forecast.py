@@ -16,7 +16,7 @@ BESIDES = 25.0  # seconds for imports, starting workers, and drawing and trackin
 
 def forecast(definition: SweepDefinition, pool: WorkerPool) -> float:
     """Return the seconds from the command to the report of a new sweep with this definition and these workers."""
-    return reckon(definition, pool.workers, measure(definition, pool))
+    return estimate_seconds(definition, pool.workers, measure(definition, pool))
 
 
 def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[ImageSeconds]]:
@@ -33,7 +33,9 @@ def measure(definition: SweepDefinition, pool: WorkerPool) -> dict[str, list[Ima
     return seconds
 
 
-def reckon(definition: SweepDefinition, workers: int, seconds: Mapping[str, Sequence[ImageSeconds]]) -> float:
+def estimate_seconds(
+    definition: SweepDefinition, workers: int, seconds: Mapping[str, Sequence[ImageSeconds]]
+) -> float:
     """Return the seconds that a sweep takes, given the measured seconds per image of each optimizer.
 
     The budget decides: pruning leads to more trials, not to fewer epochs.

@@ -106,7 +106,7 @@ class Trials:
         return self._searches[name].epochs_spent + begun
 
 
-class Whole:
+class WholeRuns:
     """A queue of runs that train to their end: confirmations and finals. A run is opened only when its turn comes."""
 
     def __init__(self, openings: Iterable[Opening]) -> None:

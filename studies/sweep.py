@@ -19,7 +19,7 @@ from studies.executors.pool import WorkerPool
 from studies.findings import SweepResult, importances_of, log_course, mark_superseded, result_of, winning_final
 from studies.open_sweep import Replicate, Sweep, recorded_runs
 from studies.progress import Progress, Publisher, SweepObserver
-from studies.queues import Trials, Whole
+from studies.queues import Trials, WholeRuns
 from studies.replicates import confirming
 from studies.search.storage import Database, Journal, without_optunas_log
 from studies.snapshot import sweep_folder
@@ -116,7 +116,7 @@ def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
     log_course(sweep)
     for which in range(len(confirming(definition))):
         sweep.read_recorded()
-        sweep.run(Whole(replicate.confirmations(which)))
+        sweep.run(WholeRuns(replicate.confirmations(which)))
     sweep.read_recorded()
     seeds = definition.final_seeds
     before = 0
@@ -124,13 +124,13 @@ def _run_replicate(sweep: Sweep, replicate: Replicate) -> None:
         names = in_need(replicate, seeds[:before]) if before else definition.optimizers
         # the optimizers in turn, so that all of them meet the same state of the machine
         finals = [partial(replicate.final, name, seed) for seed in seeds[before:look] for name in names]
-        sweep.run(Whole(finals))
+        sweep.run(WholeRuns(finals))
         sweep.read_recorded()
         before = look
     if definition.start_finals:
         trained = {name: replicate.seeds_of_finals(name) for name in definition.optimizers}
         starts = [(name, seed) for seed in seeds for name in definition.optimizers if seed in trained[name]]
-        sweep.run(Whole(partial(replicate.start_final, *each) for each in starts))
+        sweep.run(WholeRuns(partial(replicate.start_final, *each) for each in starts))
 
 
 def _watch(sweep: Sweep, observer: SweepObserver) -> None:

@@ -1,4 +1,4 @@
-"""What finals say of each pair of optimizers: simultaneous intervals, and the verdicts that follow. Pure."""
+"""Judge each pair of optimizers from their finals: simultaneous intervals and verdicts, as pure functions."""
 
 import functools
 import itertools
@@ -14,18 +14,18 @@ from scipy import interpolate, optimize, stats
 
 from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
 
-BLOCKED_RISK = 0.8  # the share of the risk of a false claim that intervals of blocks are given
-NOISY_SHARE = 0.25  # of a pair's variance that a member must cause to be given more finals
-# degrees of freedom between which critical values are interpolated; over the last they hardly change
+BLOCKED_RISK = 0.8  # the part of the allowed risk of a false claim that intervals with blocks use
+NOISY_SHARE = 0.25  # of the variance of a pair's difference: an optimizer that causes as much trains more finals
+# degrees of freedom between which critical values are interpolated; above the last one they hardly change
 KNOTS = (1, 1.4, 2, 2.8, 4, 6.5, 12, 30, 2000)
 
 Array = NDArray[np.float64]
-Samples = Mapping[str, Sequence[float]]  # one value of each final, by optimizer
-Units = Mapping[str, Mapping[int, float]]  # the mean of a replicate's finals, by optimizer and replicate
+Samples = Mapping[str, Sequence[float]]  # by optimizer, one value for each final
+Units = Mapping[str, Mapping[int, float]]  # by optimizer and replicate, the mean of the replicate's finals
 
 
 class Verdict(StrEnum):
-    """What an interval of a difference says, beside a margin."""
+    """The conclusion from the interval of a difference and a margin."""
 
     BETTER = "better"
     SAME = "same"
@@ -35,10 +35,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Pair:
-    """The difference of two means, `better` less `worse`, and the interval that holds it together with all others.
+    """The difference of two means, `better` minus `worse`, and its interval, which is simultaneous over all pairs.
 
-    Values are in the unit of the samples. No interval where there is none: below `LEAST_UNITS`, or where nothing
-    varies. `degrees` of freedom are those of its standard error, and `critical` times that is its half-width.
+    Values are in the unit of the samples. `low` and `high` are None with fewer than `LEAST_UNITS` samples, or if the
+    samples do not vary. The half-width of the interval is `critical` times the standard error, which has `degrees`
+    degrees of freedom. `groups` is the number of optimizers compared.
     """
 
     better: str
@@ -52,12 +53,12 @@ class Pair:
 
     @property
     def error(self) -> float | None:
-        """The difference's standard error; None where there is no interval."""
+        """Return the standard error of the difference; None without an interval."""
         return None if self.low is None else (self.difference - self.low) / self.critical
 
     @property
     def p(self) -> float:
-        """The chance of such a difference where all groups are equal (Tukey's range test); 1 without an interval."""
+        """Return the p value of the difference by Tukey's range test; 1 without an interval."""
         if not self.error:
             return 1.0
         spread = math.sqrt(2) * abs(self.difference) / self.error
@@ -71,10 +72,10 @@ def _tail(spread: float, groups: int, degrees: float) -> float:
 
 
 def judge(low: float | None, high: float | None, margin: float) -> Verdict:
-    """Say what an interval of a difference shows: that it is above 0, that it is within the margin, both or neither.
+    """Return the verdict of an interval: the difference is above 0, within the margin, both, or undecided.
 
-    One set of intervals decides both questions, so the two kinds of error are controlled together (Jennison and
-    Turnbull 1993).
+    One set of intervals answers both questions, so both kinds of error are controlled together (Jennison and
+    Turnbull 1993). `low` and `high` may be None, which is undecided.
     """
     if low is None or high is None:
         return Verdict.UNDECIDED
@@ -85,10 +86,11 @@ def judge(low: float | None, high: float | None, margin: float) -> Verdict:
 
 
 def critical_values(groups: int, degrees: Array, level: float = LEVEL) -> Array:
-    """Return the studentized range's quantile over the root of 2, for each of these degrees of freedom.
+    """Return the quantile of the studentized range divided by the square root of 2, for each value of `degrees`.
 
-    By it a standard error of a difference becomes the half-width of one of `groups` means' simultaneous intervals
-    (Tukey 1953). Several are interpolated, to 0.1%, since each value takes a tenth of a second.
+    The standard error of a difference times this value is the half-width of the simultaneous intervals of `groups`
+    means (Tukey 1953). An array of degrees of freedom is interpolated, to 0.1%, since each exact value takes a tenth
+    of a second. The result has the shape of `degrees`.
     """
     if np.ndim(degrees) == 0:
         return np.array(_critical_value(groups, float(degrees), level))
@@ -106,7 +108,7 @@ def _curve(groups: int, level: float) -> Any:  # noqa: ANN401
 
 @functools.lru_cache
 def _critical_value(groups: int, degrees: float, level: float) -> float:
-    """Solve for it between the quantile of one pair and Bonferroni's of all, which takes a few steps only."""
+    """Find the quantile between that of a single pair and Bonferroni's of all pairs, which takes a few steps only."""
     tail = 1 - level
     lowest = float(stats.t.isf(tail / 2, degrees))
     if groups == 2:
@@ -120,9 +122,9 @@ def _critical_value(groups: int, degrees: float, level: float) -> float:
 
 
 class Intervals(NamedTuple):
-    """The differences of all pairs of groups, half-widths and degrees of freedom. Arrays of (..., groups, groups).
+    """The differences of all pairs of groups, half-widths and degrees of freedom: arrays of (..., groups, groups).
 
-    A half-width is infinite where nothing is known of a pair's spread.
+    A half-width is infinite for a pair whose spread is unknown.
     """
 
     differences: Array
@@ -131,9 +133,9 @@ class Intervals(NamedTuple):
 
 
 def games_howell(means: Array, variances: Array, counts: Array, level: float = LEVEL) -> Intervals:
-    """Return Games and Howell's intervals (1976) of the differences of all pairs of means.
+    """Return the intervals of Games and Howell (1976) for the differences of all pairs of means.
 
-    The samples may have different variances and different counts. All arrays are (..., groups).
+    The samples may have different variances and different counts. All arrays have shape (..., groups).
     """
     groups = means.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -148,11 +150,11 @@ def games_howell(means: Array, variances: Array, counts: Array, level: float = L
 
 
 def blocked(units: Array, level: float = LEVEL, least_variance: float = 0.0) -> Intervals:
-    """Return intervals of the differences of all pairs of optimizers, the replicates as blocks.
+    """Return the intervals for the differences of all pairs of optimizers, with the replicates as blocks.
 
-    `units` is (..., groups, replicates). The variance of a difference is the larger of twice the residual mean square
-    of all (Tukey 1953) and the pair's own, so that one that varies more claims nothing by the calm of the others.
-    That of a unit is `least_variance` at least.
+    `units` has shape (..., groups, replicates). The variance of a difference is the larger of two: twice the pooled
+    residual mean square (Tukey 1953), and the pair's own variance, so that a pair with more variance than the others
+    does not get too short an interval. The variance of a single unit is at least `least_variance`.
     """
     groups, count = units.shape[-2:]
     means = units.mean(axis=-1)
@@ -161,29 +163,30 @@ def blocked(units: Array, level: float = LEVEL, least_variance: float = 0.0) -> 
     degrees = np.full_like(differences, freedom)
     if not freedom:
         return Intervals(differences, np.full_like(differences, np.inf), degrees)
-    centred = units - units.mean(axis=-2, keepdims=True)  # without what the optimizers share in a replicate
+    centred = units - units.mean(axis=-2, keepdims=True)  # removes what all optimizers share in a replicate
     residuals = centred - centred.mean(axis=-1, keepdims=True)
     pooled = 2 * (residuals**2).sum(axis=(-2, -1)) / freedom
     own = (units[..., :, None, :] - units[..., None, :, :]).var(axis=-1, ddof=1)
     variances = np.maximum(np.maximum(pooled[..., None, None], own), 2 * least_variance) / count
-    widths = critical_values(groups, np.array(freedom), of_blocks(level)) * np.sqrt(variances)
+    widths = critical_values(groups, np.array(freedom), block_level(level)) * np.sqrt(variances)
     known = (variances > 0) & ~np.eye(groups, dtype=bool)
     return Intervals(differences, np.where(known, widths, np.inf), degrees)
 
 
-def of_blocks(level: float) -> float:
-    """Return the level at which intervals of blocks are taken, so that they hold at `level`.
+def block_level(level: float) -> float:
+    """Return the confidence at which intervals with blocks are computed, so that they hold at `level`.
 
-    Where optimizers vary unequally and skewed, the same level would claim falsely in 5.9% of sweeps instead of 5%, by
-    the benchmark `statistics`.
+    Without this correction, 5.9% of sweeps instead of 5% would claim something false if the optimizers' variances
+    are unequal and their values skewed (benchmark `statistics`).
     """
     return 1 - BLOCKED_RISK * (1 - level)
 
 
 def pairs_of_finals(samples: Samples, level: float = LEVEL, least_variance: float = 0.0) -> list[Pair]:
-    """Return every pair of optimizers with a final: of these winners, on new seeds. Games and Howell's intervals.
+    """Return every pair of optimizers with finals, for claims about these winners on new seeds.
 
-    A variance below `least_variance` is taken to be that: what is measured in steps varies within them.
+    The intervals are those of Games and Howell. A variance below `least_variance` counts as `least_variance`, since
+    an accuracy is measured in steps of one image and varies within a step.
     """
     names = [name for name, values in samples.items() if len(values)]
     if len(names) < 2:
@@ -197,9 +200,9 @@ def pairs_of_finals(samples: Samples, level: float = LEVEL, least_variance: floa
 
 
 def pairs_of_replicates(units: Units, level: float = LEVEL, least_variance: float = 0.0) -> list[Pair]:
-    """Return every pair of optimizers: of this way of tuning, on new searches and seeds. The replicates are blocks.
+    """Return every pair of optimizers, for claims about this way of tuning on new searches and seeds.
 
-    Only replicates that all of them have count.
+    The replicates are blocks. Only replicates in which every optimizer has a value count.
     """
     names = [name for name, values in units.items() if values]
     shared = sorted(set.intersection(*(set(units[name]) for name in names))) if names else []
@@ -207,7 +210,7 @@ def pairs_of_replicates(units: Units, level: float = LEVEL, least_variance: floa
         return []
     values = np.array([[units[name][replicate] for replicate in shared] for name in names])
     enough = np.full(len(names), len(shared) >= LEAST_UNITS)
-    return _pairs(names, blocked(values, level, least_variance), enough, of_blocks(level))
+    return _pairs(names, blocked(values, level, least_variance), enough, block_level(level))
 
 
 def _pairs(names: Sequence[str], of: Intervals, enough: NDArray[np.bool_], level: float) -> list[Pair]:
@@ -226,10 +229,10 @@ def _pairs(names: Sequence[str], of: Intervals, enough: NDArray[np.bool_], level
 
 
 def in_need_of_finals(samples: Samples, margin: float, level: float) -> list[str]:
-    """Return the optimizers that get more finals, given those until now: members of undecided pairs.
+    """Return the optimizers that need more finals, given the finals so far: members of undecided pairs.
 
-    Of such a pair, those that cause a quarter or more of its difference's variance: the finals of the other would
-    hardly narrow it.
+    Of an undecided pair only those are returned that cause a quarter or more of the variance of the difference: more
+    finals of the other would hardly shorten the interval.
     """
     errors = {
         name: float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else math.inf
@@ -253,9 +256,9 @@ def at_last_look(
     margin: float,
     level: float,
 ) -> tuple[int, dict[str, list[float]]]:
-    """Return the last look that all finals which it needs have reached, and the finals that it sees, by optimizer.
+    """Return the last look whose finals have all ended (0 if none has), and the finals by optimizer that it uses.
 
-    `finals` are those that have ended, by optimizer and seed, None where one was lost. 0 where no look is reached.
+    `finals` are the values of the finals that have ended, by optimizer and seed; None for a final that was lost.
     """
     reached, needed = 0, list(finals)
     seen: dict[str, list[float]] = {name: [] for name in finals}
@@ -275,9 +278,9 @@ def at_last_look(
 
 
 def units_until_decided(pair: Pair, margin: float, units: int) -> int | None:
-    """Return how many finals or replicates would decide a pair, if its difference and spread stay what they are.
+    """Return how many finals or replicates would decide a pair if its difference and spread stay as they are.
 
-    None where nothing is known of the spread. By the interval's width, which falls with the root of their number.
+    The width of the interval falls with the square root of their number. None if the spread is unknown.
     """
     if pair.low is None:
         return None
@@ -287,31 +290,32 @@ def units_until_decided(pair: Pair, margin: float, units: int) -> int | None:
 
 
 def margin_of(error: float) -> float:
-    """Return an eighth of an error or a loss, to one figure: a difference that matters to few."""
+    """Return an eighth of an error or a loss, rounded to one digit: a difference that hardly matters."""
     return float(f"{error / 8:.0e}")
 
 
 def margin_in(definition: SweepDefinition, winners: Sequence[float]) -> float:
-    """Return a sweep's margin as a fraction; where none is declared, by the best winner's validation accuracy."""
+    """Return a sweep's margin as a fraction; if none is declared, from the best winner's validation accuracy."""
     if definition.margin is not None:
         return definition.margin / 100
     return margin_of(1 - max(winners)) if winners else 0.0
 
 
 def survives_search_luck(pair: Pair) -> float:
-    """Return the s.d. of a search's luck up to which a difference of winners is one of optimizers too.
+    """Return the largest s.d. of search luck at which a difference of winners is also a difference of optimizers.
 
-    `sqrt(max(0, (D / c)^2 - se^2) / 2)`, where c is the interval's critical value and se the standard error.
+    It is `sqrt(max(0, (D / c)^2 - se^2) / 2)`: D the difference, c the critical value of its interval, se its
+    standard error. 0 without an interval.
     """
     if pair.error is None:
         return 0.0
     return math.sqrt(max(0.0, (pair.difference / pair.critical) ** 2 - pair.error**2) / 2)
 
 
-def found_in_most(pair: Pair, power: float = 0.8) -> float | None:
-    """Return the true difference that an interval of this width excludes 0 for in 80% of sweeps.
+def detectable_difference(pair: Pair, power: float = 0.8) -> float | None:
+    """Return the true difference that the pair's interval would separate from 0 in a share `power` of sweeps.
 
-    By the noncentral t distribution (Cohen 1988). None where there is no interval.
+    It follows from the noncentral t distribution (Cohen 1988). None without an interval.
     """
     if pair.error is None:
         return None
@@ -323,5 +327,5 @@ def found_in_most(pair: Pair, power: float = 0.8) -> float | None:
 
 
 def largest_share(spoilt: int, count: int, level: float = LEVEL) -> float:
-    """Return the largest share of spoilt finals that so many of `count` still allow (Clopper and Pearson 1934)."""
+    """Return the upper bound of the share of spoilt finals, given `spoilt` of `count` (Clopper and Pearson 1934)."""
     return 1.0 if spoilt >= count else float(stats.beta.ppf(level, spoilt + 1, count - spoilt))

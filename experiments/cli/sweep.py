@@ -148,15 +148,15 @@ def _report(sweep_id: str, quiet: bool, as_json: bool) -> None:
 def _say_how_long(definition: "SweepDefinition", workplace: Workplace) -> None:
     """How long the sweep takes until its first look, and until its last."""
     from experiments.cli.terminal import roughly
-    from studies.forecast import measure, reckon
+    from studies.forecast import estimate_seconds, measure
 
     first = definition.looks_at[0]
     changes = {"replicates": first} if definition.replicates > 1 else {"final_seeds": definition.final_seeds[:first]}
     with workplace() as pool:
         say("harness: measuring a few steps of each optimizer", err=True)
         seconds = measure(definition, pool)
-        least = reckon(definition.model_copy(update=changes | {"looks": None}), pool.workers, seconds)
-        most = reckon(definition, pool.workers, seconds)
+        least = estimate_seconds(definition.model_copy(update=changes | {"looks": None}), pool.workers, seconds)
+        most = estimate_seconds(definition, pool.workers, seconds)
     counted = "replicates" if definition.replicates > 1 else "finals"
     last = definition.looks_at[-1]
     say(f"harness: about {roughly(least)} for {first} {counted}, {roughly(most)} for {last} at most", err=True)

@@ -1,1 +1,1 @@
-"""The report's figures. Each is first computed, as a typed record with its finding in words, and then drawn."""
+"""Compute and draw the report's figures: each first as a record of data with its finding in words, then drawn."""

@@ -1,4 +1,4 @@
-"""The card: the answer of a sweep as one picture, to be shared."""
+"""Draw the card: the answer of a sweep as one picture to share."""
 
 import textwrap
 
@@ -6,12 +6,12 @@ from reports.computed import Computed
 from reports.figures.differences import draw_differences
 from reports.figures.style import Drawn, Picture, dots, drawable, looks, rows
 
-SIZE = (12, 6.3)  # inches, at 100 dots each what messengers and social networks show whole
+SIZE = (12, 6.3)  # inches; at 100 dots per inch, the size that messengers and social networks show in full
 LONGEST = 260  # characters of the answer
 
 
 def card(of: Computed, title: str, answer: str, shown: Picture | None) -> Drawn:
-    """Return the card: what was compared, the answer, and the differences, or the finals where there are none yet."""
+    """Draw the card: the title, the answer, and below it the differences, or the finals before there are any."""
     drawn = Drawn(figsize=SIZE, layout="none")
     drawn.text(0.05, 0.92, drawable(title, 90), fontsize=15, va="top")
     said = textwrap.fill(drawable(" ".join(answer.split()), LONGEST), 64)
@@ -24,11 +24,11 @@ def card(of: Computed, title: str, answer: str, shown: Picture | None) -> Drawn:
         by_look = looks(of.optimizers)
         if "verdict" in shown.data:
             draw_differences(drawn, axis, shown.data, of.verdicts.margin, by_look)
-            axis.set_xlabel("difference in test accuracy (points), 95% intervals together", fontsize=12)
+            axis.set_xlabel("difference in test accuracy (points), simultaneous 95% intervals", fontsize=12)
         else:
             dots(drawn, axis, shown.data, "test_accuracy", "row", by_look, s=60)
             rows(axis, [by_look[name].label for name in dict.fromkeys(shown.data["optimizer"])])
-            axis.set_xlabel("test accuracy (%), a point a seed", fontsize=12)
+            axis.set_xlabel("test accuracy (%), one point per seed", fontsize=12)
         for text in axis.texts:
             text.set_fontsize(12)
     return drawn

@@ -1,4 +1,4 @@
-"""An optimizer's marker in its colour, as a small drawing beside its name."""
+"""Draw an optimizer's marker in its colour, as a small picture beside its name."""
 
 import numpy as np
 from matplotlib.markers import MarkerStyle
@@ -9,7 +9,7 @@ CIRCLE = '<circle r="0.45"/>'
 
 
 def chip(look: Look) -> str:
-    """Return the marker as inline SVG, which says nothing to a screen reader: the name stands beside it."""
+    """Return the marker as inline SVG, hidden from screen readers since the name stands beside it."""
     style = MarkerStyle(look.marker)
     points = np.asarray(style.get_path().transformed(style.get_transform()).vertices)
     ends = " ".join(f"{x:.2f},{-y:.2f}" for x, y in points)

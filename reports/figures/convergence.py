@@ -1,4 +1,4 @@
-"""Convergence: training loss and validation error of the finals as they train, against images or against seconds."""
+"""Show convergence: training loss and validation error of the finals, against images or against seconds."""
 
 from functools import partial
 from typing import Any
@@ -16,12 +16,12 @@ MEASURES = {"training loss": "training loss (nats, log)", "error": "{split} erro
 
 
 def convergence(of: Computed) -> Picture | str:
-    """Show the finals against the images that they have seen."""
+    """Show the finals against the number of training images seen."""
     return _convergence(of, "images")
 
 
 def convergence_in_seconds(of: Computed) -> Picture | str:
-    """Show the finals against the seconds that they have trained, at their optimizer's mean pace."""
+    """Show the finals against seconds of training, at their optimizer's mean seconds per epoch."""
     return _convergence(of, "seconds")
 
 
@@ -42,7 +42,7 @@ def _convergence(of: Computed, against: str) -> Picture | str:
 
 
 def _finding(data: pd.DataFrame, split: str) -> str:
-    """Say who is ahead after the first epoch and after the last, which may be the same."""
+    """Say which optimizer leads at the end, and which after the first epoch."""
     errors = data[data["measure"] == "error"]
     if not len(errors):
         return f"No {split} error was measured."
@@ -54,7 +54,7 @@ def _finding(data: pd.DataFrame, split: str) -> str:
     if errors["epochs"].max() <= 1 or not len(first):
         return f"{at_the_end}."
     ahead = first.groupby("optimizer").head(1).sort_values("value").iloc[0]
-    return f"{at_the_end}; after the first epoch {ahead['optimizer']}, {ahead['value']:.2f}%."
+    return f"{at_the_end}; after the first epoch it is {ahead['optimizer']}, {ahead['value']:.2f}%."
 
 
 def _draw(looks: Looks, split: str, against: str, epoch: int | None, data: pd.DataFrame, width: Width) -> Drawn:
@@ -69,7 +69,7 @@ def _draw(looks: Looks, split: str, against: str, epoch: int | None, data: pd.Da
         ends = range(epoch, int(data["images"].max()) + 1, epoch) if epoch else ()
         for end in ends[:20]:
             axis.axvline(end, color=GREY, linewidth=0.6, linestyle=":")
-        dotted = "; dotted: an epoch's end" if len(ends) > 1 else ""
+        dotted = "; dotted: end of an epoch" if len(ends) > 1 else ""
         axis.set_xlabel(f"training images seen (log{dotted})" if epoch else "seconds of training (log)")
         axis.set_ylabel(MEASURES[measure].format(split=split))
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
@@ -77,7 +77,7 @@ def _draw(looks: Looks, split: str, against: str, epoch: int | None, data: pd.Da
 
 
 def _draw_measure(drawn: Drawn, axis: Axes, data: pd.DataFrame, against: str, looks: Looks) -> None:
-    """Draw a thin line for each seed and a thick one for their median."""
+    """Draw a thin line for each seed and a thick line for their median."""
     runs = data.groupby("optimizer", sort=False)["run_id"].nunique()
     names = [str(name) for name in runs.index]
     shared: dict[str, Any] = {"x": against, "y": "value", "ax": axis, "hue": "optimizer", "hue_order": names}
@@ -85,9 +85,9 @@ def _draw_measure(drawn: Drawn, axis: Axes, data: pd.DataFrame, against: str, lo
     sns.lineplot(data, units="run_id", estimator=None, linewidth=0.6, alpha=0.5, **shared)
     medians = data.groupby(["optimizer", against], sort=False)["value"].median().reset_index()
     sns.lineplot(medians, estimator=None, linewidth=1.7, **shared)
-    of_lines = [name for name in names for _ in range(runs[name])] + names  # as seaborn draws them
+    of_lines = [name for name in names for _ in range(runs[name])] + names  # in the order in which seaborn draws
     for line, name in zip(axis.lines, of_lines, strict=True):
         drawn.tag(line, [looks[name]])
     for line, name in zip(axis.lines[-len(names) :], names, strict=True):
-        if np.size(line.get_xdata()) < 4:  # or nothing would be seen of a single point
+        if np.size(line.get_xdata()) < 4:  # a line of a single point would be invisible
             line.set_marker(looks[name].marker)

@@ -1,4 +1,4 @@
-"""Accuracy against cost: the test error of each final by its training time, and by its images to a target."""
+"""Show accuracy against cost: the test error of each final by its training seconds, and by images to a target."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ AXES = {"seconds": "training seconds of a final", "images": "images until {targe
 
 
 def cost(of: Computed) -> Picture | str:
-    """Show what the accuracy of each final cost, the mean of each optimizer, and the means that none surpasses."""
+    """Show the cost of each final's accuracy, the mean of each optimizer, and the means that none surpasses."""
     finals = of.measured_finals[of.measured_finals["train_seconds"].notna()]
     if not len(finals) or len(of.optimizers) < 2:
         return ""
@@ -33,12 +33,14 @@ def cost(of: Computed) -> Picture | str:
         for each in tuples(data)
     ]
     means = data.groupby("optimizer", sort=False)[["error", "seconds"]].mean()
-    finding = f"Surpassed by none in both mean error and training time: {', '.join(_front(means, 'seconds'))}."
+    finding = (
+        f"No optimizer surpasses these in both mean error and training time: {', '.join(_front(means, 'seconds'))}."
+    )
     return Picture(data, finding, partial(_draw, looks(of.optimizers), target))
 
 
 def _front(means: pd.DataFrame, cost: str) -> list[str]:
-    """Return the optimizers that no other one beats in both error and cost (the Pareto front), the cheapest first."""
+    """Return the optimizers that none beats in both error and cost (the Pareto front), the cheapest first."""
     ordered = means.sort_values([cost, "error"])
     return [str(name) for name in ordered.index[ordered["error"].cummin().diff().fillna(-1.0) < 0]]
 

@@ -1,4 +1,4 @@
-"""The differences between optimizers: each pair's interval, beside the margin within which two are the same."""
+"""Show the differences between optimizers: the interval of each pair, beside the margin."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from reports.figures.style import Drawn, Looks, Picture, Width, drawable, figure
 from reports.verdicts import Verdicts
 from studies.verdicts import Verdict
 
-MOST_PAIRS = 15  # of more, those with the best optimizer alone
+MOST_PAIRS = 15  # with more, only the pairs of the best optimizer are shown
 VERDICT_COLOURS = {
     Verdict.BETTER: COLOURS[0],
     Verdict.SLIGHTLY_BETTER: COLOURS[5],
@@ -21,7 +21,7 @@ VERDICT_COLOURS = {
 
 
 def differences(of: Computed) -> Picture | str:
-    """Show every pair's interval, the largest difference first; of many optimizers those of the best one."""
+    """Show the interval of every pair, the largest difference first; with many, only those of the best optimizer."""
     if len(of.optimizers) < 2:
         return ""
     known = [each for each in of.verdicts.accuracy if each.low is not None and each.high is not None]
@@ -45,7 +45,7 @@ def differences(of: Computed) -> Picture | str:
         best = of.summary["optimizer"].iloc[0]
         data = data[(data["better"] == best) | (data["worse"] == best)].reset_index(drop=True)
         data["row"] = range(len(data))
-        finding += f" Shown are those of {best}, which has the highest mean."
+        finding += f" Shown are only the pairs of {best}, which has the highest mean."
     return Picture(data, finding, partial(_draw, of.verdicts.margin, looks(of.optimizers)))
 
 
@@ -66,7 +66,7 @@ def _draw(margin: float, looks: Looks, data: pd.DataFrame, width: Width) -> Draw
 
 
 def draw_differences(drawn: Drawn, axis: Axes, data: pd.DataFrame, margin: float, looks: Looks) -> None:
-    """Draw a row a pair, in the colour of its verdict, which stands at its right."""
+    """Draw one row per pair in the colour of its verdict, with the verdict on the right."""
     axis.axvspan(-100 * margin, 100 * margin, color=COLOURS[2], alpha=0.15, linewidth=0)
     axis.axvline(0, color=INK, linewidth=0.6)
     for each in tuples(data):

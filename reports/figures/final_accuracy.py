@@ -1,4 +1,4 @@
-"""Final accuracy by optimizer: every seed, the mean and its interval, beside what the commonest class would give."""
+"""Show the final accuracy by optimizer: every seed, the mean with its interval, and the majority class's share."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from studies.definition import LEAST_UNITS
 
 
 def final_accuracy(of: Computed) -> Picture | str:
-    """Show the finals of every optimizer that has one, the best mean first."""
+    """Show the finals of every optimizer that has any, the best mean first."""
     summary = of.summary[of.summary["seeds"] > 0].reset_index(drop=True)
     if not len(summary):
         return "final accuracy (no final completed)"
@@ -42,7 +42,7 @@ def _finding(data: pd.DataFrame, majority: Majority | None) -> str:
     if best["optimizer"] != worst["optimizer"]:
         text += f"; {worst['optimizer']} the lowest, {worst['mean']:.2f}%"
     if majority is not None:
-        text += f". Always saying class {majority.name} would give {majority.share:.2%}"
+        text += f". Always predicting class {majority.name} would give {majority.share:.2%}"
     return f"{text}."
 
 
@@ -62,7 +62,7 @@ def _draw(looks: Looks, majority: Majority | None, data: pd.DataFrame, width: Wi
     if majority is not None and low < 100 * majority.share < high:
         axis.axvline(100 * majority.share, linestyle=":", linewidth=1, color=GREY)
     rows(axis, [looks[each.optimizer].label + ("*" if each.edges else "") for each in tuples(ranked)])
-    parts = ["test accuracy (%), not from 0: a point a seed", "upright: the mean"]
+    parts = ["test accuracy (%), not from 0; point: one seed", "upright line: mean"]
     parts += ["below: its 95% interval"] if has_intervals else []
     axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
     return drawn

@@ -1,4 +1,4 @@
-"""Where the luck comes from: how much of a final's accuracy is its seed's, its search's, and the test images'."""
+"""Show where the luck comes from: the part of a final's accuracy due to its seed, its search and the test images."""
 
 import pandas as pd
 
@@ -8,7 +8,7 @@ from reports.figures.style import Drawn, Picture, Width, figure, interval, rows,
 
 
 def luck(of: Computed) -> Picture | str:
-    """Show the standard deviation of each source of luck; nothing for a single search, which can't say it."""
+    """Show the standard deviation of each source of luck; return an empty text for a single search."""
     found = of.luck
     if found is None:
         return ""
@@ -16,7 +16,7 @@ def luck(of: Computed) -> Picture | str:
         [
             ("seed of a final", found.seeds, None, None),
             ("search and split", found.searches, found.search_low, found.search_high),
-            ("test images, of a difference", found.images, None, None),
+            ("test images, for a difference", found.images, None, None),
         ],
         columns=["source", "sd", "low", "high"],
     ).dropna(subset="sd")

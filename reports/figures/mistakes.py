@@ -1,4 +1,4 @@
-"""What the models get wrong: the best optimizer's confusions, its most confident mistakes, accuracy by class."""
+"""Show what the models get wrong: confusions of the best optimizer, confident mistakes, accuracy by class."""
 
 import base64
 from functools import partial
@@ -14,11 +14,11 @@ from reports.figures.style import Drawn, Looks, Picture, Width, dots, figure, le
 from reports.tables import untested_classes
 
 SIDE = 28
-MOST_NAMED = 10  # classes in a sentence
+MOST_NAMED = 10  # classes listed in a sentence
 
 
 def confusion(of: Computed) -> Picture | str:
-    """Show the confusions of the optimizer with the highest mean, summed over its finals."""
+    """Show the confusions of the first optimizer in `of.mistakes`, summed over its finals."""
     if not of.mistakes:
         return ""
     optimizer, finals = next(iter(of.mistakes.items()))
@@ -36,7 +36,7 @@ def confusion(of: Computed) -> Picture | str:
 
 
 def _draw_confusion(data: pd.DataFrame, width: Width) -> Drawn:
-    """Draw the matrix, coloured by the mistakes alone."""
+    """Draw the matrix; the colour shows mistakes only, not correct predictions."""
     counts = data.to_numpy()
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     drawn = figure(width, 3.3)
@@ -54,7 +54,7 @@ def _draw_confusion(data: pd.DataFrame, width: Width) -> Drawn:
 
 
 def gallery(of: Computed) -> Picture | str:
-    """Show the wrong predictions of highest probability, of the first final of the best optimizer."""
+    """Show the most confident mistakes of one final, of the first optimizer in `of.mistakes`."""
     for optimizer, finals in of.mistakes.items():
         seed, first = next(iter(finals.items()))
         if not first.most_confident:
@@ -77,7 +77,7 @@ def _in_words(each: Mistake, of: Mistakes, thing: str) -> str:
 
 
 def _draw_gallery(names: tuple[str, ...], data: pd.DataFrame, width: Width) -> Drawn:
-    """Draw the images, each under its ground truth, its prediction and the probability of that."""
+    """Draw the images, each with its ground truth, its prediction and the prediction's probability."""
     long = max(map(len, names)) > 2
     columns = (5 if long else 10) if width == "page" else (3 if long else 5)
     lines = -(-len(data) // columns)
@@ -95,7 +95,7 @@ def _draw_gallery(names: tuple[str, ...], data: pd.DataFrame, width: Width) -> D
 
 
 def classes(of: Computed) -> Picture | str:
-    """Show the share of each class's test images that the finals of each optimizer got right."""
+    """Show the share of each class's test images that the finals of each optimizer predict correctly."""
     frame = of.tables["classes"]
     if not len(frame):
         return ""
@@ -107,14 +107,14 @@ def classes(of: Computed) -> Picture | str:
     ]
     means = frame.groupby("class", sort=False)["accuracy"].mean()
     finding = (
-        f"Over all optimizers class {means.idxmin()} is the hardest, at {means.min():.2%}, and {means.idxmax()} the "
-        f"easiest, at {means.max():.2%}."
+        f"Over all optimizers, class {means.idxmin()} is the hardest ({means.min():.2%} correct) and "
+        f"{means.idxmax()} the easiest ({means.max():.2%})."
     )
     untested = untested_classes(final for finals in of.mistakes.values() for final in finals.values())
     if untested:
         more = len(untested) - MOST_NAMED
         listed = ", ".join(untested[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        finding += f" Without test images, and left out: {listed}."
+        finding += f" Classes without test images are left out: {listed}."
     return Picture(data, finding, partial(_draw_classes, looks(of.optimizers)))
 
 
@@ -126,7 +126,7 @@ def _draw_classes(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
     axis.hlines(range(len(names)), of_rows.min(), of_rows.max(), color=GREY, linewidth=0.6, zorder=0)
     dots(drawn, axis, data, "right", "row", looks)
     rows(axis, [str(name) for name in names])
-    parts = ("test images of the class that are right (%)", "mean over seeds")
+    parts = ("correct test images of the class (%)", "mean over seeds")
     axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

@@ -1,4 +1,4 @@
-"""One image as a model saw it, beside the probabilities that it gives the classes."""
+"""Draw one image as a model sees it, beside the probabilities that the model gives the classes."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from reports.figures.style import Drawn, figure, styled
 def prediction(
     pixels: Sequence[Sequence[int]], probabilities: Sequence[float], class_names: Sequence[str], title: str
 ) -> Drawn:
-    """An image (28 × 28, 0-255) beside the model's probabilities of its classes; of features these alone."""
+    """Draw an image (28 × 28, 0 to 255) beside the class probabilities; without pixels, only the probabilities."""
     with styled():
         drawn = figure("page", max(3.4, 1 + 0.16 * len(probabilities)))
         if pixels:

@@ -1,4 +1,4 @@
-"""The figures of the report, one row each. The templates loop over them, section by section."""
+"""List the figures of the report, one row each. The templates loop over them, section by section."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from reports.figures.tuning import gains, importances, outcomes, tuning_curves
 
 @dataclass(frozen=True)
 class FigureRow:
-    """One figure: the name of its files, the section of the page that it is in, and its caption.
+    """One figure: the name of its files, its section of the page, its caption, and the function that computes it.
 
-    `make` computes it. It returns text where there is nothing to show: what is left out, and why in brackets; empty
-    where nobody would look for it. `below_table`: it stands below its section's table, not above it. `instead_of` is
-    the figure in whose place a reader can have it.
+    `make` returns text if there is nothing to show: the name of the figure that is left out, and the reason in
+    brackets; or an empty text if no reader would miss the figure. `below_table` places it below its section's table
+    instead of above. `instead_of` names the figure that a reader can replace by this one.
     """
 
     name: str
@@ -38,67 +38,67 @@ FIGURES = (
     FigureRow(
         "differences",
         "answer",
-        "Differences between optimizers: mean, and intervals that hold together in 19 of 20 such sweeps.",
+        "Differences between optimizers: means, with intervals that are all correct in 19 of 20 such sweeps.",
         differences,
     ),
     FigureRow("final-accuracy", "final-accuracy", "Test accuracy of every final.", final_accuracy),
-    FigureRow("luck", "final-accuracy", "Standard deviations of what is luck in a result.", luck, below_table=True),
+    FigureRow(
+        "luck", "final-accuracy", "Standard deviations of the sources of luck in a result.", luck, below_table=True
+    ),
     FigureRow("reliability", "final-accuracy", "Finals that were lost or spoilt.", reliability, below_table=True),
     FigureRow(
         "convergence",
         "convergence",
-        "The finals as they train: thin a seed, thick the median. Training loss is the mean of a window of steps.",
+        "The finals during training. Thin lines: seeds, thick lines: medians. Training loss: mean of a step window.",
         convergence,
     ),
     FigureRow(
         "convergence-seconds",
         "convergence",
-        "The finals as they train, against training time: thin a seed, thick the median.",
+        "The finals during training, against seconds. Thin lines: seeds, thick lines: medians.",
         convergence_in_seconds,
         instead_of="convergence",
     ),
     FigureRow(
         "cost",
         "cost",
-        "Accuracy against cost: small a seed, large the mean; dashed: the means that no other one surpasses in both.",
+        "Accuracy against cost. Small: seeds, large: means, dashed: the means that no other surpasses in both.",
         cost,
     ),
     FigureRow(
         "time-to-target",
         "cost",
-        "Finals that have not reached a validation accuracy yet. The targets are taken from tuning.",
+        "Share of finals that have not yet reached a validation accuracy. The targets come from tuning.",
         time_to_target,
     ),
     FigureRow("epoch-seconds", "cost", "Training seconds of every epoch of the finals.", epoch_seconds),
     FigureRow(
         "performance-profile",
         "cost",
-        "How often each optimizer is within a factor of the fastest, over targets and seeds.",
+        "How often each optimizer is within a factor of the fastest, over all combinations of target and seed.",
         profile,
         below_table=True,
     ),
-    FigureRow("tuning-gains", "tuning", "From the published start to the winner, on the same seeds.", gains),
+    FigureRow("tuning-gains", "tuning", "Test accuracy of published start and winner, on the same seeds.", gains),
     FigureRow(
         "learning-rates",
         "tuning",
-        "Every trial by its learning rate; shaded: what was searched; colour: how far it was trained.",
+        "Every trial by its learning rate. Shaded: the searched range; colour: epochs trained.",
         learning_rates,
         below_table=True,
     ),
-    FigureRow(
-        "slices", "tuning", "Every trial by what else was searched; colour: how far it was trained.", others, True
-    ),
+    FigureRow("slices", "tuning", "Every trial by the other searched values. Colour: epochs trained.", others, True),
     FigureRow(
         "tuning-curves",
         "tuning",
-        "What a part of the budget would have found: median and middle 80% over orders of the trials.",
+        "What a part of the budget would have found: median and middle 80%, over random orders of the trials.",
         tuning_curves,
         below_table=True,
     ),
     FigureRow(
         "importances",
         "tuning",
-        "How much of the trials' differences each hyperparameter explains (PED-ANOVA).",
+        "How much of the difference between the best trials and all trials each hyperparameter explains (PED-ANOVA).",
         importances,
         below_table=True,
     ),
@@ -106,13 +106,13 @@ FIGURES = (
     FigureRow(
         "confusion",
         "mistakes",
-        "Confusions on the test set of the optimizer whose model the sweep keeps: its finals validated best.",
+        "Confusions on the test set, for the optimizer whose finals have the best validation accuracy.",
         confusion,
     ),
     FigureRow(
         "mistakes",
         "mistakes",
-        "Its most confident mistakes: ground truth → prediction and its probability.",
+        "The most confident mistakes of one final: ground truth → prediction and its probability.",
         gallery,
     ),
     FigureRow("classes", "mistakes", "Accuracy by class.", classes),

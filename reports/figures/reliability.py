@@ -1,4 +1,4 @@
-"""Reliability: how many finals of each optimizer were lost or spoilt, and how many could be."""
+"""Show reliability: how many finals of each optimizer were lost or spoilt, with an upper bound."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from studies.verdicts import largest_share
 
 
 def reliability(of: Computed) -> Picture | str:
-    """Show the share of finals that were lost or spoilt, with its bound; nothing where every final was sound."""
+    """Show the share of lost or spoilt finals with its upper bound; return text if every final was sound."""
     data = pd.DataFrame(
         {
             "optimizer": row["optimizer"],
@@ -26,7 +26,7 @@ def reliability(of: Computed) -> Picture | str:
     data["most"] = [100 * largest_share(bad, finals) for bad, finals in zip(data["bad"], data["finals"], strict=True)]
     if not data["bad"].any():
         finals, most = data["finals"].min(), data["most"].max()
-        return f"reliability (no final was lost or spoilt, which of {finals} still allows {most:.0f}%)"
+        return f"reliability (no final was lost or spoilt; with {finals} finals up to {most:.0f}% still could be)"
     said = ", ".join(f"{each.bad} of {each.finals} finals of {each.optimizer}" for each in tuples(data) if each.bad)
     return Picture(data, f"Lost or spoilt: {said}.", partial(_draw, looks(of.optimizers)))
 
@@ -40,7 +40,7 @@ def _draw(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         (point,) = axis.plot([each.share], [row], look.marker, color=look.colour)
         drawn.tag(point, [look], f"{each.optimizer}: {each.bad} of {each.finals} finals")
     rows(axis, [looks[name].label for name in data["optimizer"]])
-    parts = ("finals lost or spoilt (%)", "line: as many as there may be, 95%")
+    parts = ("lost or spoilt finals (%)", "line: upper bound, 95% confidence")
     axis.set_xlabel(("; " if width == "page" else ";\n").join(parts))
     axis.set_xlim(-2, 102)
     return drawn

@@ -1,4 +1,4 @@
-"""How figures look: one theme, one colour and marker per optimizer, two widths, the same bytes for the same data."""
+"""Define the look of figures: one theme, one colour and marker per optimizer, two widths, reproducible bytes."""
 
 import functools
 import io
@@ -23,8 +23,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocato
 from harness.colours import INK, colours, places
 
 Width = Literal["column", "page"]
-WIDTHS: dict[Width, float] = {"column": 3.5, "page": 7.2}  # inches, of a journal's column and page
-GRID = "#d4d4d9"  # as of INK, the page has its own on a dark ground
+WIDTHS: dict[Width, float] = {"column": 3.5, "page": 7.2}  # inches: the column and the page of a journal
+GRID = "#d4d4d9"  # the page replaces this colour and INK by its own in dark mode
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*")
 THEME: dict[str, Any] = {
     **sns.plotting_context("paper", rc={"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8}),
@@ -44,11 +44,11 @@ THEME: dict[str, Any] = {
 DOT = 22  # area of a point, in points squared
 LONGEST_NAME = 20
 DOTS = 110  # an inch, in a notebook
-MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, so that the page stays small
+MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, to keep the page small
 
 
 class Look(NamedTuple):
-    """How one optimizer looks on every figure of every page. `key` is its name in the page's markup."""
+    """The look of one optimizer on every figure and page. `key` is the optimizer's name in the page's markup."""
 
     colour: str
     marker: str
@@ -60,10 +60,10 @@ Looks = Mapping[str, Look]
 
 
 class Part(NamedTuple):
-    """What a drawn thing is of: keys of optimizers, and what it says to a reader who asks.
+    """The optimizers (by key) that a drawn element belongs to, and the text it shows when a reader taps it.
 
-    `of_points`: each key and each tip is that of one point, in their order; else all keys are of the whole, and so is
-    the one tip.
+    With `of_points`, each key and each tip belongs to one point, in order; otherwise all keys and the single tip
+    belong to the whole element.
     """
 
     keys: tuple[str, ...]
@@ -72,18 +72,18 @@ class Part(NamedTuple):
 
 
 class Drawn(Figure):
-    """A figure that knows of which optimizers its parts are, by the ids that these have in an SVG."""
+    """A figure that records which optimizers its elements belong to, by the id of each element in an SVG."""
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **options)
         self.parts: dict[str, Part] = {}
 
     def tag(self, artist: Artist, looks: Iterable[Look], tip: str = "") -> None:
-        """Say of which optimizers a part is, and what it says."""
+        """Record the optimizers that an element belongs to, and its tip."""
         self._add(artist, Part(tuple(each.key for each in looks), (tip,)))
 
     def tag_points(self, artist: Artist, looks: Iterable[Look], tips: Iterable[str]) -> None:
-        """Say of which optimizer each point is, and what it says, in the order in which they are drawn."""
+        """Record the optimizer and the tip of each point, in the order in which the points are drawn."""
         self._add(artist, Part(tuple(each.key for each in looks), tuple(tips), of_points=True))
 
     def _repr_png_(self) -> bytes:
@@ -100,19 +100,19 @@ class Drawn(Figure):
 
 @dataclass(frozen=True)
 class Picture:
-    """A computed figure: the tidy frame that it shows, and its finding, in words for whoever can't see it."""
+    """A computed figure: its tidy frame, its finding in words, and the function that draws the frame."""
 
     data: pd.DataFrame
     finding: str
     paint: Callable[[pd.DataFrame, Width], Drawn]
 
     def draw(self, width: Width) -> Drawn:
-        """Return the figure at that width."""
+        """Draw the figure in one of the two widths."""
         return self.paint(self.data, width)
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Return the look of each optimizer: of the registry's always the same, of other names the next ones in turn."""
+    """Return the look of each optimizer; registered names always look the same, other names take the next looks."""
     names = list(names)
     found = colours(names)
     return {
@@ -122,7 +122,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def drawable(name: str, longest: int = LONGEST_NAME) -> str:
-    """Return the name as matplotlib can draw it: no formula, no sign that its font lacks, and short."""
+    """Return a name that matplotlib can draw: shortened, without formulas and without signs that its font lacks."""
     signs = _signs()
     text = "".join(sign if ord(sign) in signs else "\N{WHITE SQUARE}" for sign in name)
     return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
@@ -130,26 +130,26 @@ def drawable(name: str, longest: int = LONGEST_NAME) -> str:
 
 @functools.cache
 def _signs() -> Collection[int]:
-    """Return the code points of matplotlib's own font."""
+    """Return the code points in the font that figures use."""
     return FT2Font(findfont("DejaVu Sans")).get_charmap().keys()
 
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw under this theme, whatever the user's matplotlibrc says."""
+    """Use this module's theme within the block, and ignore the user's matplotlibrc."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(THEME)  # type: ignore[arg-type]  # its keys are names of matplotlib's own
+        mpl.rcParams.update(THEME)  # type: ignore[arg-type]  # the keys are names of matplotlib's parameters
         yield
 
 
 def figure(width: Width, height: float) -> Drawn:
-    """Return an empty figure, so many inches high."""
+    """Return an empty figure with this height in inches."""
     return Drawn(figsize=(WIDTHS[width], height), layout="constrained")
 
 
 def panels(width: Width, count: int, height: float, most: int = 3, extra: float = 0.45) -> tuple[Drawn, list[Axes]]:
-    """Return a figure of so many panels that share the scale of y, each so high (inches), and `extra` for labels."""
+    """Return a figure with `count` panels of `height` inches that share the y scale, plus `extra` inches."""
     columns = min(count, most if width == "page" else 2)
     rows = math.ceil(count / columns)
     drawn = figure(width, extra + height * rows)
@@ -160,19 +160,19 @@ def panels(width: Width, count: int, height: float, most: int = 3, extra: float 
 
 
 def rows(axis: Axes, labels: Sequence[str]) -> None:
-    """Give each row its label, the first on top, and a grid along x alone."""
+    """Label the rows from top to bottom, and show grid lines for x only."""
     axis.set_yticks(range(len(labels)), labels)
     axis.set(ylim=(len(labels) - 0.4, -0.6), ylabel="")
     axis.grid(visible=False, axis="y")
 
 
 def tip(said: str, run_id: str) -> str:
-    """Return what a point says to a reader who asks: what it is, and the command that reproduces it."""
+    """Return the tip of a point: what it is, and the command that reproduces its run."""
     return f"{said}, harness reproduce {run_id}"
 
 
 def tuples(data: pd.DataFrame) -> Iterable[Any]:
-    """Return the rows as named tuples, whose fields are numbers and names as the frame's own description says."""
+    """Return the rows of a frame as named tuples."""
     return data.itertuples()
 
 
@@ -185,7 +185,7 @@ def dots(
     looks: Looks,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Draw a point for each row, as its optimizer looks; the column `tip` is what it says to a reader who asks."""
+    """Draw a point for each row in the look of its optimizer; the column `tip`, if present, holds the tips."""
     names = data["optimizer"].tolist()
     how: dict[str, Any] = {"s": DOT, "linewidth": 0, "alpha": 0.75, "rasterized": len(data) > MOST_VECTORS}
     how |= {
@@ -203,13 +203,13 @@ def dots(
 def interval(
     drawn: Drawn, axis: Axes, row: float, ends: tuple[float, float], colour: str, of: Iterable[Look] = ()
 ) -> None:
-    """Draw an interval along a row."""
+    """Draw an interval as a line along a row."""
     (line,) = axis.plot(ends, [row, row], color=colour, linewidth=1.6, solid_capstyle="butt", zorder=1.5)
     drawn.tag(line, of)
 
 
 def legend(drawn: Drawn, names: Iterable[str], looks: Looks, width: Width) -> None:
-    """Show marker and name of each optimizer above all panels."""
+    """Show the marker and name of each optimizer above all panels."""
     handles = [
         Line2D([], [], marker=looks[name].marker, color=looks[name].colour, linestyle="", label=looks[name].label)
         for name in names
@@ -219,18 +219,18 @@ def legend(drawn: Drawn, names: Iterable[str], looks: Looks, width: Width) -> No
 
 
 def lay_out(drawn: Figure, warning: str) -> None:
-    """Find room for all labels, and for a warning above; once for all formats, since it takes as long as drawing."""
+    """Make room for all labels, and for a warning on top. Called once for all formats, since it takes long."""
     if warning:
         drawn.set_figheight(drawn.get_figheight() + 0.2)
         drawn.suptitle(warning, fontsize=7.5, fontweight="bold")
     engine = drawn.get_layout_engine()
-    assert engine is not None, "it was made by `figure`"
+    assert engine is not None, "the figure was made by `figure`"
     engine.execute(drawn)
-    drawn.set_layout_engine(None)  # "none" would be an engine that does nothing, for which saving draws twice
+    drawn.set_layout_engine(None)  # with "none" instead, saving would draw twice
 
 
 def logarithmic(axis: Axes, which: Literal["x", "y"]) -> None:
-    """Make a scale logarithmic, with plain numbers: as many as there is room for, within a decade too."""
+    """Make a scale logarithmic, with plain numbers as labels, also within a decade if there is room."""
     of = axis.xaxis if which == "x" else axis.yaxis
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
     axis.set(**{f"{which}scale": "log"})
@@ -253,5 +253,5 @@ def _short(value: float) -> str:
 
 
 def tint(colour: str) -> LinearSegmentedColormap:
-    """Return a scale from nothing to `colour`, through which numbers are readable on a light and on a dark ground."""
+    """Return a colour scale from transparent to `colour`, on which text stays readable in light and dark mode."""
     return LinearSegmentedColormap.from_list("tint", [to_rgba(colour, 0.0), to_rgba(colour, 0.45)])

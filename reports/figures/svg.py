@@ -1,4 +1,4 @@
-"""A drawn figure as a file: SVG, PNG or PDF, the same bytes for the same data."""
+"""Save a drawn figure as SVG, PNG or PDF, with the same bytes for the same data."""
 
 import io
 import re
@@ -18,10 +18,10 @@ ElementTree.register_namespace("xlink", LINK)
 
 
 def formats_of(text: str) -> tuple[str, ...]:
-    """Return the formats that a text such as `svg,png` or `all` names, the page's own among them.
+    """Return the formats named in a text such as `svg,png` or `all`, always with those that the page needs.
 
     Raises:
-        BadInputError: it names another.
+        BadInputError: the text names an unknown format.
     """
     named = FORMATS if text == "all" else text.split(",")
     for each in named:
@@ -29,7 +29,7 @@ def formats_of(text: str) -> tuple[str, ...]:
             raise BadInputError(
                 "formats",
                 text,
-                f"has {each!r}",
+                f"names {each!r}",
                 expected=f"{', '.join(FORMATS)} or all",
                 next_step="name one of these",
             )
@@ -37,22 +37,22 @@ def formats_of(text: str) -> tuple[str, ...]:
 
 
 def render(drawn: Drawn, kind: str, salt: str, dots: int | None = None) -> bytes:
-    """Return the figure as `svg`, `png` or `pdf`, with so many dots an inch where it holds pixels.
+    """Return the figure as `svg`, `png` or `pdf`, with `dots` per inch for parts drawn as pixels.
 
-    `salt` makes the ids of an SVG its own, for several on one page.
+    `salt` makes the ids of an SVG unique, for several figures on one page.
     """
     buffer = io.BytesIO()
     metadata = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
     with mpl.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
-        dots = dots or (144 if kind == "svg" else 200)  # of a page on a screen, and in print
+        dots = dots or (144 if kind == "svg" else 200)  # for a screen, for print
         drawn.savefig(buffer, format=kind, dpi=dots, metadata=metadata, transparent=kind != "png")
     return marked(buffer.getvalue(), drawn.parts, salt) if kind == "svg" else buffer.getvalue()
 
 
 def marked(svg: bytes, parts: Mapping[str, Part], salt: str) -> bytes:
-    """Return the SVG with each part's optimizers as `data-of`, and what its points say as their titles.
+    """Return the SVG with the optimizers of each element as `data-of`, and the tips of points as titles.
 
-    Ids that matplotlib counts in each figure anew, such as `axes_1`, are made the figure's own.
+    Ids such as `axes_1`, which matplotlib repeats in each figure, get `salt` as a prefix.
     """
     root = ElementTree.fromstring(svg)
     for group in root.iter(f"{{{SVG}}}g"):
@@ -68,20 +68,20 @@ def marked(svg: bytes, parts: Mapping[str, Part], salt: str) -> bytes:
 
 
 def _mark(group: ElementTree.Element, part: Part) -> None:
-    """Say in a part's element of whom it is; of points, in that of each of them."""
+    """Write the keys and the tip of a part to its element, or to the elements of its points."""
     if not part.of_points:
         group.set("data-of", " ".join(part.keys))
         _entitle(group, part.tips[0])
         return
     points = _drawn_points(group)
-    if len(points) == len(part.keys):  # pixels have none
+    if len(points) == len(part.keys):  # points drawn as pixels have no elements
         for point, key, tip in zip(points, part.keys, part.tips, strict=True):
             point.set("data-of", key)
             _entitle(point, tip)
 
 
 def _drawn_points(group: ElementTree.Element) -> list[ElementTree.Element]:
-    """Return the points of a scatter: uses of one path, or a path each where they have several."""
+    """Return the elements of a scatter's points: uses of a shared path, or one path for each point."""
     uses = list(group.iter(f"{{{SVG}}}use"))
     defined = {path for defs in group.iter(f"{{{SVG}}}defs") for path in defs.iter(f"{{{SVG}}}path")}
     return uses or [path for path in group.iter(f"{{{SVG}}}path") if path not in defined]

@@ -1,4 +1,4 @@
-"""Training time: seconds of an epoch, images to target accuracies, how often each optimizer is near the fastest."""
+"""Show training time: seconds per epoch, images to target accuracies, and how often each optimizer is fastest."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ from reports.figures.style import (
     tuples,
 )
 
-LEAST_PROBLEMS = 20  # targets by seeds, for a profile over them
+LEAST_PROBLEMS = 20  # combinations of target and seed that a performance profile needs
 
 
 def epoch_seconds(of: Computed) -> Picture | str:
@@ -52,14 +52,14 @@ def _draw_seconds(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
             interval(drawn, axis, float(each.row) + 0.3, (float(each.low), float(each.high)), look.colour, [look])
     rows(axis, [looks[name].label for name in ranked["optimizer"]])
     axis.set_xlim(0, None)
-    parts = ["training seconds of an epoch: a point an epoch"]
+    parts = ["training seconds per epoch; point: one epoch"]
     parts += ["line: 95% interval of the mean"] if ranked["low"].notna().any() else []
     axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
     return drawn
 
 
 def time_to_target(of: Computed) -> Picture | str:
-    """Show, for each target, the share of finals that have not reached it yet, by the images that they have seen."""
+    """Show, for each target, the share of finals that have not reached it, by training images seen."""
     size = of.source.definition.base.dataset.train_size
     data = of.targets.assign(images=of.targets["epochs"] * size)
     if not len(data) or not np.isfinite(data["images"]).any():
@@ -77,7 +77,7 @@ def _said_of_targets(data: pd.DataFrame) -> str:
             first = ", ".join(str(name) for name in medians.index[medians == medians.min()])
             said.append(f"{reached}: the lowest median is {medians.min():,.0f} images ({first})")
         else:
-            said.append(f"{reached}: half of the finals of no optimizer came there")
+            said.append(f"{reached}: no optimizer reached it in half of its finals")
     return "; ".join(said) + "."
 
 
@@ -87,7 +87,7 @@ def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width
     reached, names = data[np.isfinite(data["images"])], list(dict.fromkeys(data["optimizer"]))
     for axis, target in zip(axes, targets, strict=True):
         mine = data[data["target"] == target]
-        # a final that never came there stays until the end of the scale
+        # the line of a final that missed the target stays until the end of the scale
         sns.ecdfplot(
             mine.assign(images=mine["images"].clip(upper=10 * horizon)),
             x="images",
@@ -100,34 +100,34 @@ def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width
             linewidth=1.4,
             legend=False,
         )
-        for line, name in zip(reversed(axis.lines), names, strict=True):  # seaborn draws the last first
+        for line, name in zip(reversed(axis.lines), names, strict=True):  # seaborn draws the last name first
             drawn.tag(line, [looks[name]], name)
         axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel="training images seen (log)")
         axis.dataLim.intervalx = (reached["images"].min() / 1.3, horizon)
         logarithmic(axis, "x")
-    axes[0].set_ylabel("finals not there yet (%)")
+    axes[0].set_ylabel("finals below the target (%)")
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn
 
 
 def profile(of: Computed) -> Picture | str:
-    """Show how often each optimizer is within a factor of the fastest, over targets and the seeds that all have."""
+    """Show how often each optimizer is within a factor of the fastest, over targets and the seeds that all share."""
     table = of.targets.pivot_table(index=["target", "seed"], columns="optimizer", values="epochs", dropna=False)
     table = table.dropna()
     if len(table.columns) < 2 or not len(table):
         return ""
     if len(table) < LEAST_PROBLEMS:
-        return f"performance profile ({len(table)} targets by seeds, fewer than {LEAST_PROBLEMS})"
+        return f"performance profile ({len(table)} combinations of target and seed, fewer than {LEAST_PROBLEMS})"
     steps = performance_profile({name: table[name].tolist() for name in of.optimizers if name in table})
     data = pd.DataFrame(
         [(name, factor, 100 * share) for name, of_name in steps.items() for factor, share in of_name],
         columns=["optimizer", "factor", "share"],
     )
-    of_each = data.groupby("optimizer", sort=False)  # its steps, by factor
+    of_each = data.groupby("optimizer", sort=False)  # steps sorted by factor
     fastest, most = (each.sort_values("share").iloc[-1] for each in (of_each.head(1), of_each.tail(1)))
     finding = (
-        f"{fastest['optimizer']} is the fastest to {fastest['share']:.0f}% of the {len(table)} targets by seeds; "
-        f"{most['optimizer']} reaches the most of them at all, {most['share']:.0f}%."
+        f"{fastest['optimizer']} is the fastest in {fastest['share']:.0f}% of the {len(table)} combinations of "
+        f"target and seed; {most['optimizer']} reaches the target in the most of them, {most['share']:.0f}%."
     )
     return Picture(data, finding, partial(_draw_profile, looks(of.optimizers)))
 
@@ -140,7 +140,9 @@ def _draw_profile(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         sns.lineplot(mine, x="factor", y="share", drawstyle="steps-post", estimator=None, ax=axis, color=look.colour)
         drawn.tag(axis.lines[-1], [look], str(name))
     axis.set(
-        ylim=(-3, 103), xlabel="within this factor of the fastest's images", ylabel="targets by seeds reached (%)"
+        ylim=(-3, 103),
+        xlabel="images, as a multiple of the fastest's",
+        ylabel="targets reached, over seeds (%)",
     )
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

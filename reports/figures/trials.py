@@ -1,4 +1,4 @@
-"""Every trial by what was searched: by its learning rate, and by each other hyperparameter."""
+"""Show every trial by its searched values: by learning rate, and by each other hyperparameter."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,14 +17,14 @@ from reports.figures.style import DOT, MOST_VECTORS, Drawn, Looks, Picture, Widt
 from studies.replicates import is_published_start
 from studies.space import Range
 
-FLOOR = 0.02  # percent: an error of 0 has no place on a logarithmic scale
-START = "\0start"  # a name that no optimizer has
-FEW = 6  # values, which stand at equal distances
-Key = tuple[str, str]  # of an optimizer and a config key
+FLOOR = 0.02  # percent; smaller errors are drawn here, since a logarithmic scale has no 0
+START = "\0start"  # marks the published start; no optimizer has this name
+FEW = 6  # up to this many values are drawn as categories, at equal distances
+Key = tuple[str, str]  # optimizer, config key
 
 
 def learning_rates(of: Computed) -> Picture | str:
-    """Show every trial by its learning rate, a panel an optimizer."""
+    """Show every trial by its learning rate, one panel per optimizer."""
     keys = [(name, key) for name, key in _searched(of) if key in RATE_KEYS]
     data = _trials(of, keys)
     if not len(data):
@@ -50,7 +50,7 @@ def learning_rates(of: Computed) -> Picture | str:
 
 
 def others(of: Computed) -> Picture | str:
-    """Show every trial by each other hyperparameter, a panel each."""
+    """Show every trial by each other searched hyperparameter, one panel each."""
     data = _trials(of, [(name, key) for name, key in _searched(of) if key not in RATE_KEYS])
     if not len(data):
         return ""
@@ -74,7 +74,7 @@ def _dimension(of: Computed, name: str, key: str) -> Any:  # noqa: ANN401
 
 
 def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
-    """Return a row a trial and key: value, error (%), how far it got, whether it won, whether it was the start."""
+    """Return one row per trial and key: value, error (%), epochs trained, winner or not, published start or not."""
     trials = of.runs[(of.runs["stage"] == Stage.TRIAL)]
     won = {each.run_id for winners in of.winners.values() for each in winners}
     found = []
@@ -91,7 +91,7 @@ def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
                     "key": key,
                     "value": _number(settings[key]),
                     "error": max(FLOOR, 100 * (1 - float(accuracy))),
-                    # of large batches the same rung ends some images earlier or later
+                    # rounded, since with large batches the same rung falls on slightly different images
                     "epochs": round(row["epochs"], 2),
                     "outcome": row["outcome"],
                     "won": row["run_id"] in won,
@@ -138,10 +138,10 @@ def _draw(
 def _draw_panel(
     drawn: Drawn, axis: Axes, data: pd.DataFrame, looks: Looks, colours: Mapping[float, str], *, rasterized: bool
 ) -> None:
-    """Draw a point a trial in the colour of how far it got: a star for the start, a ring around a winner."""
+    """Draw one point per trial, coloured by its epochs: a star for the published start, a ring around a winner."""
     values = sorted(data["value"].unique(), key=lambda value: (isinstance(value, str), value))
     if not data["log"].any() and (len(values) <= FEW or isinstance(values[-1], str)):
-        # as categories, in their order
+        # draw as categories, in this order
         axis.xaxis.update_units([_short(value) for value in values])  # type: ignore[no-untyped-call]
         data = data.assign(value=data["value"].map(_short))
     names = list(dict.fromkeys(data["optimizer"]))
@@ -182,7 +182,7 @@ def _legend(drawn: Drawn, reached: Mapping[str, str], data: pd.DataFrame, width:
 
 
 def _number(value: Any) -> float | str:  # noqa: ANN401
-    """Return a config's value as a number, where it is one; else its text."""
+    """Return a config's value as a float if it is a number, else its text."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 

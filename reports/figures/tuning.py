@@ -1,4 +1,4 @@
-"""Tuning: what it gained over the published starts, what less of it would have found, and how its trials ended."""
+"""Show tuning: its gain over the published starts, what a smaller budget would have found, how trials ended."""
 
 import math
 from functools import partial
@@ -16,12 +16,12 @@ from reports.figures.style import Drawn, Looks, Picture, Width, drawable, figure
 from reports.optimizers import TRIAL_OUTCOMES
 from studies.replicates import published_start
 
-LEAST_COMPLETED = 5  # trials of a search, for a curve over what a part of them would have found
+LEAST_COMPLETED = 5  # completed trials of a search that a tuning curve needs
 OUTCOME_COLOURS = dict(zip(TRIAL_OUTCOMES, (COLOURS[2], COLOURS[5], COLOURS[1], COLOURS[7]), strict=True))
 
 
 def gains(of: Computed) -> Picture | str:
-    """Show the test accuracy of each published start and of the winner, on the same seeds."""
+    """Show the test accuracy of each published start and of each winner, on the same seeds."""
     completed = of.runs[(of.runs["outcome"] == Outcome.COMPLETED) & of.runs["test_accuracy"].notna()]
     table = completed[completed["stage"].isin([Stage.FINAL, Stage.START])].pivot_table(
         index=["optimizer", "seed", "replicate"], columns="stage", values="test_accuracy", sort=False
@@ -54,7 +54,7 @@ def _draw_gains(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         for each in ends:
             drawn.tag(each, [look])
     rows(axis, [looks[name].label for name in names])
-    parts = ("mean test accuracy (%) where the start did not win", "hollow: the published start, filled: the winner")
+    parts = ("mean test accuracy (%) where the start did not win", "hollow: published start, filled: winner")
     axis.set_xlabel(("; " if width == "page" else ";\n").join(parts))
     return drawn
 
@@ -65,7 +65,7 @@ def tuning_curves(of: Computed) -> Picture | str:
     if not len(trials):
         return ""
     if of.source.definition.replicates > 1:
-        return "tuning curves (they are of one search)"
+        return "tuning curves (shown for a single search only)"
     found = []
     for name in of.optimizers:
         mine = trials[trials["optimizer"] == name].sort_values("number")
@@ -116,18 +116,18 @@ def _draw_curves(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
 
 
 def importances(of: Computed) -> Picture | str:
-    """Show how much of the trials' differences each hyperparameter explains, as the sweep recorded it."""
+    """Show the importance of each hyperparameter, as the sweep recorded it."""
     shares = of.source.importances
     if not shares:
         has_trials = (of.runs["stage"] == Stage.TRIAL).any()
         return "importances (fewer than ten completed trials of each optimizer)" if has_trials else ""
     data = pd.DataFrame([*shares.values()], index=pd.Index([*shares], name="optimizer"))
     most = ", ".join(f"{row.idxmax()} for {name} ({row.max():.0%})" for name, row in data.iterrows())
-    return Picture(data, f"What matters most: {most}.", _draw_importances)
+    return Picture(data, f"The most important: {most}.", _draw_importances)
 
 
 def _draw_importances(data: pd.DataFrame, width: Width) -> Drawn:
-    upright = len(data.columns) > (4 if width == "column" else 9)  # or their names would overlap
+    upright = len(data.columns) > (4 if width == "column" else 9)  # else the names would overlap
     drawn = figure(width, (1.6 if upright else 0.9) + 0.24 * len(data))
     axis = drawn.subplots()
     ink = {"color": INK, "fontsize": 8}
@@ -141,15 +141,15 @@ def _draw_importances(data: pd.DataFrame, width: Width) -> Drawn:
 
 
 def outcomes(of: Computed) -> Picture | str:
-    """Show how the trials of each optimizer ended; nothing where those of all ended alike."""
+    """Show how the trials of each optimizer ended; return text if they ended alike for all."""
     data = of.summary.set_index("optimizer").loc[list(of.optimizers), TRIAL_OUTCOMES].astype(int)
     if not data.to_numpy().sum():
         return ""
     total = data.sum()
     said = ", ".join(f"{count} {outcome}" for outcome, count in total.items() if count)
     if len(data) > 1 and (data == data.iloc[0]).all(axis=None):
-        return f"outcomes of the trials (alike for every optimizer: of {total.sum()} trials {said})"
-    return Picture(data, f"Of {total.sum()} trials {said}.", _draw_outcomes)
+        return f"outcomes of the trials (the same for every optimizer; of {total.sum()} trials, {said})"
+    return Picture(data, f"Of {total.sum()} trials, {said}.", _draw_outcomes)
 
 
 def _draw_outcomes(data: pd.DataFrame, width: Width) -> Drawn:

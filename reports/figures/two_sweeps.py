@@ -1,4 +1,4 @@
-"""Two sweeps beside each other: final accuracy of each optimizer in both."""
+"""Show two sweeps side by side: the final accuracy of each optimizer in both."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +10,7 @@ from reports.statistics import SweepChange
 
 
 def two_sweeps(changes: Sequence[SweepChange], names: tuple[str, str], optimizers: Sequence[str]) -> Picture | None:
-    """Show how each optimizer changed from the first sweep to the second; None where they have none in common."""
+    """Show how each optimizer changed from the first sweep to the second; None if they share no optimizer."""
     if not changes:
         return None
     data = pd.DataFrame([each.model_dump() for each in changes])
@@ -18,18 +18,18 @@ def two_sweeps(changes: Sequence[SweepChange], names: tuple[str, str], optimizer
 
 
 def _finding(changes: Sequence[SweepChange], names: tuple[str, str]) -> str:
-    """Say which changed beyond noise."""
+    """Say which optimizers changed significantly."""
     changed = [each for each in changes if each.told_apart]
     if not any(each.tested for each in changes):
-        return "There are too few seeds to tell the two apart."
+        return "There are too few seeds to compare the two."
     if not changed:
-        return f"No optimizer differs beyond noise between {names[0]} and {names[1]}."
+        return f"No optimizer is shown to differ between {names[0]} and {names[1]}."
     words = ", ".join(f"{each.optimizer} by {100 * each.difference:+.2f} points" for each in changed)
-    return f"From {names[0]} to {names[1]} these differ beyond noise: {words}."
+    return f"From {names[0]} to {names[1]} these are shown to differ: {words}."
 
 
 def _draw(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
-    """Draw a row an optimizer: hollow in the first sweep, filled in the second."""
+    """Draw one row per optimizer: a hollow marker for the first sweep, a filled one for the second."""
     drawn = figure(width, 0.75 + 0.26 * len(data))
     axis = drawn.subplots()
     for row, each in enumerate(tuples(data)):
@@ -38,6 +38,6 @@ def _draw(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         axis.plot(100 * each.before, row, look.marker, color=look.colour, markerfacecolor="none", markersize=6)
         axis.plot(100 * each.after, row, look.marker, color=look.colour, markersize=6)
     rows(axis, [looks[name].label for name in data["optimizer"]])
-    parts = ("mean test accuracy (%)", "hollow in the first, filled in the second")
+    parts = ("mean test accuracy (%)", "hollow: first sweep, filled: second")
     axis.set_xlabel((": " if width == "page" else ":\n").join(parts))
     return drawn

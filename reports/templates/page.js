@@ -1,6 +1,6 @@
 "use strict";
-// Hover or tap an optimizer to dim the others on all figures and tables; tap a point to read what it says; see
-// convergence against images or seconds. Without this script the page shows all of it at once.
+// Hover over or tap an optimizer to dim the others in all figures and tables; tap a point to read its tip; switch
+// convergence between images and seconds. Without this script the page shows everything at once.
 const parts = [...document.querySelectorAll("[data-of]")];
 const keysOf = (part) => part.dataset.of.split(" ");
 let held = null;

@@ -1,1 +1,1 @@
-"""Where slices execute: in this process, in processes of this machine, or on a Ray cluster."""
+"""Execute slices: in this process, in processes of this machine, or on a Ray cluster."""

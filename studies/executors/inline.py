@@ -1,4 +1,4 @@
-"""One slice at a time, in this process."""
+"""Execute one slice at a time, in this process."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -8,10 +8,10 @@ from studies.executors.resources import Asked
 
 
 class InlineExecutor(Executor):
-    """One slice at a time, in this process, done when `submit` returns."""
+    """An executor that calls the function in this process before `submit` returns."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
-        """Call now; the future is already done."""
+        """Call the function now, and return a future that is done."""
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -21,5 +21,5 @@ class InlineExecutor(Executor):
 
 
 def begin_inline(asked: Asked) -> tuple[Callable[[], Executor], int]:  # noqa: ARG001
-    """Return what makes the executor, and how many slices it has in flight, whatever is asked: one."""
+    """Return a function that makes the executor, and the number of slices in flight, which is always 1."""
     return InlineExecutor, 1

@@ -1,4 +1,4 @@
-"""Slices in processes of this machine, which end with the coordinator, however that ends."""
+"""Execute slices in processes of this machine, which end together with the coordinator, however it ends."""
 
 import contextlib
 import functools
@@ -21,15 +21,15 @@ import torch
 from harness.training.determinism import give_back_freed_memory
 from studies.executors.resources import Asked
 
-SAFE_PATH = "PYTHONSAFEPATH"  # Python's own switch
-MOST_ON_WINDOWS = 61  # processes that a pool there can wait for
+SAFE_PATH = "PYTHONSAFEPATH"  # an environment variable of Python
+MOST_ON_WINDOWS = 61  # the most processes that a process pool supports on Windows
 
 
 class LocalExecutor(ProcessPoolExecutor):
-    """Processes on this machine, which end with the coordinator, however that ends.
+    """A process pool on this machine whose workers end together with the coordinator, however it ends.
 
-    Results come through files, and only their paths through the pool's pipe: a worker that is killed while it sends
-    more than a pipe takes at once leaves half a message there, for the rest of which the pool would wait for ever.
+    Results are passed in files, and only their paths through the pool's pipe. A worker killed while it sends a large
+    result would leave half a message in the pipe, and the pool would wait for the other half for ever.
     """
 
     def __init__(self, workers: int) -> None:
@@ -37,28 +37,28 @@ class LocalExecutor(ProcessPoolExecutor):
         self._folder = tempfile.TemporaryDirectory(prefix="harness-results-")
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
-        """The call's future. It raises what the function raised, and BrokenExecutor where a worker died."""
+        """Return the call's future. It raises the function's error, or BrokenExecutor if a worker died."""
         future: Future[Any] = Future()
         done = super().submit(_call_into_file, Path(self._folder.name), fn, *args, **kwargs)
         done.add_done_callback(functools.partial(_pass_on, to=future))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for the slices in flight; with `cancel_futures`, kill the workers whatever they are at."""
+        """Wait for the slices in flight; with `cancel_futures`, kill the workers at once instead."""
         if cancel_futures:
-            for worker in multiprocessing.active_children():  # they ignore the SIGTERM that the pool would send
+            for worker in multiprocessing.active_children():  # workers ignore the SIGTERM that the pool would send
                 worker.kill()
-        # the pool's own thread waits for them; a second one to wait would race with it
+        # the pool's own thread waits for the workers; a second thread that waits would race with it
         super().shutdown(wait, cancel_futures=cancel_futures)
         if wait:
             self._folder.cleanup()
 
 
 def begin_locally(asked: Asked) -> tuple[Callable[[], Executor], int]:
-    """Return what makes the executor, and how many workers it has.
+    """Return a function that makes the executor, and the number of workers.
 
-    By default one a core, or as many as the GPU of the slices has shares: side by side they were measured to be no
-    sooner than one after the other.
+    By default there is one worker per core; for slices on a GPU, as many as the GPU has shares, since whole slices
+    side by side on one GPU were measured to be no faster than one after the other.
     """
     share = asked.resources.gpus if asked.resources else 0.0
     workers = asked.workers or (max(1, int(1 / share)) if share else os.cpu_count()) or 1
@@ -67,7 +67,7 @@ def begin_locally(asked: Asked) -> tuple[Callable[[], Executor], int]:
 
 
 def _context() -> BaseContext:
-    """How workers begin. On Linux they share the memory of a process, started here, that imports what they need."""
+    """Return how workers start. On Linux they are forked from a process that has imported their modules already."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
@@ -75,15 +75,16 @@ def _context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["studies.executors.preloaded"])
     with current_folder_last():
-        forkserver.ensure_running()  # it imports beside what the coordinator does until it needs a worker
+        forkserver.ensure_running()  # its imports run while the coordinator does other work
     return context
 
 
 @contextlib.contextmanager
 def current_folder_last() -> Iterator[None]:
-    """Have a process that begins now not look there for Python's modules: a user's own may be called `random.py`.
+    """Keep processes that start within the block from importing modules from the current folder first.
 
-    Workers look where the coordinator does, which has that folder last.
+    A user's own file there may be called `random.py`. Workers take the coordinator's search path, where the current
+    folder comes last.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
@@ -97,9 +98,9 @@ def current_folder_last() -> Iterator[None]:
 
 
 def _call_into_file(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Path | None, Any]:  # noqa: ANN401
-    """Where the pickled result is; or the result itself where no file can be written: a full disk loses no slice."""
+    """Call the function; return the file of its pickled result, or the result itself if the disk is full."""
     result = fn(*args, **kwargs)
-    give_back_freed_memory()  # the worker's next slice may be of another batch size
+    give_back_freed_memory()  # the worker's next slice may have another batch size
     path = folder / uuid.uuid4().hex
     try:
         path.write_bytes(pickle.dumps(result))
@@ -113,7 +114,7 @@ def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:
     try:
         path, result = done.result()
         if path is not None:
-            result = pickle.loads(path.read_bytes())  # in a folder that only this user's processes can write to
+            result = pickle.loads(path.read_bytes())  # the folder is writable only for processes of this user
             path.unlink()
     except Exception as error:
         to.set_exception(error)
@@ -122,8 +123,8 @@ def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:
 
 
 def _prepare_worker() -> None:
-    torch.set_num_threads(1)  # a slice has its config's; all else would have every worker's threads on every core
-    # Ctrl-C and a supervisor's SIGTERM reach the whole process group; the coordinator decides what ends when
+    torch.set_num_threads(1)  # a slice sets its config's threads; outside slices, many threads would overload the CPU
+    # Ctrl-C and a supervisor's SIGTERM reach all processes of the group; the coordinator decides when each ends
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_coordinator, daemon=True).start()

@@ -1,4 +1,4 @@
-"""The workers of a sweep: an executor, opened by its name, given slices, and replaced when a worker dies."""
+"""Manage a sweep's workers: open an executor by its name, give it slices, and replace workers when one dies."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from studies.executors.local import begin_locally
 from studies.executors.ray import begin_on_ray
 from studies.executors.resources import Asked, Resources
 
-# by name, what makes an executor of what is asked, and how many slices it has in flight
+# by name: a function that returns, for a request, how to make the executor and its number of slices in flight
 EXECUTORS: dict[str, Callable[[Asked], tuple[Callable[[], Executor], int]]] = {
     "inline": begin_inline,
     "local": begin_locally,
@@ -25,9 +25,9 @@ EXECUTORS: dict[str, Callable[[Asked], tuple[Callable[[], Executor], int]]] = {
 
 @dataclass
 class WorkerPool:
-    """An executor, how many slices it can have in flight, where its workers find the data, and how to begin anew.
+    """An executor, its number of slices in flight, the folder of the data, and a function that makes a new executor.
 
-    A slice is to last `slice_seconds`; what it trains is the same, however long they are.
+    `slice_seconds` is the intended time of a slice; it does not change what is trained.
     """
 
     executor: Executor
@@ -37,7 +37,7 @@ class WorkerPool:
     slice_seconds: float = SLICE_SECONDS
 
     def submit(self, run: OpenRun, steps: int) -> Future[SliceResult]:
-        """Return the run's next slice, of so many steps at most. Where a worker has died, the future holds that."""
+        """Submit the run's next slice, of at most `steps` steps. The future raises an error if a worker has died."""
         what = run.config, run.checkpoint.state, run.splits, self.data_dir, run.origin, steps, self.slice_seconds
         try:
             return self.executor.submit(train_slice, *what)
@@ -47,7 +47,7 @@ class WorkerPool:
             return future
 
     def replace_workers(self) -> None:
-        """New workers for those of which one died: the others can't be used any more, whatever they are at."""
+        """Replace all workers after one died, since the others can't be used after that."""
         self.executor.shutdown(cancel_futures=True)
         self.executor = self.renew()
 
@@ -61,12 +61,13 @@ def open_pool(
     ray_address: str | None = None,
     slice_seconds: float = SLICE_SECONDS,
 ) -> Iterator[WorkerPool]:
-    """A pool of so many workers: by default one a core or share of a GPU, or as many as a Ray cluster has room for.
+    """Open a pool of workers, and shut it down at the end of the block; an exception ends its slices at once.
 
-    An exception ends what is in flight at once. `ray_address` is of `ray` alone.
+    By default there is one worker per core or share of a GPU, or as many as a Ray cluster has room for. `ray_address`
+    is used by `ray` only.
 
     Raises:
-        BadInputError: no such executor, no such cluster, or a slice finds room on none of its nodes.
+        BadInputError: the executor or the cluster does not exist, or a slice needs more than any node has.
     """
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS, "choose one of these")

@@ -1,10 +1,10 @@
-"""What local workers need, imported once by the process that they are forked from, and kept shared with them."""
+"""Import what local workers need in the process that they are forked from, so that they share its memory."""
 
 import gc
 
-import torch._dynamo  # noqa: F401 - comes with the first optimizer
+import torch._dynamo  # noqa: F401 - imported by the first optimizer that is made
 
 import harness.run  # noqa: F401
 
 gc.collect()
-gc.freeze()  # to look for cycles there would write to every object, and so copy its page in each worker
+gc.freeze()  # else the garbage collector would write to every object, and each worker would copy its memory page

@@ -1,4 +1,4 @@
-"""Slices as tasks of a Ray cluster, behind the interface of `concurrent.futures`. Ray comes with the extra `ray`."""
+"""Execute slices as tasks of a Ray cluster, with the interface of `concurrent.futures`. Needs the extra `ray`."""
 
 import functools
 import os
@@ -12,10 +12,10 @@ from studies.executors.resources import Asked, Resources
 
 
 def begin_on_ray(asked: Asked) -> tuple[Callable[[], Executor], int]:
-    """Return what makes the executor, and how many slices it has in flight: by default as many as have room.
+    """Return a function that makes the executor, and the number of slices in flight: by default all that fit.
 
     Raises:
-        BadInputError: there is no such cluster, or a slice finds room on none of its nodes.
+        BadInputError: the cluster does not exist, or a slice needs more than any node has.
     """
     needed = asked.resources or Resources()
     join_cluster(asked.ray_address)
@@ -24,10 +24,10 @@ def begin_on_ray(asked: Asked) -> tuple[Callable[[], Executor], int]:
 
 
 def join_cluster(address: str | None) -> None:
-    """Join a running cluster: `host:port` of its head, `ray://host:port`, or the one that this machine is part of.
+    """Join a running cluster: at `host:port` of its head, at `ray://host:port`, or the cluster of this machine.
 
     Raises:
-        BadInputError: Ray is not installed, or there is no such cluster.
+        BadInputError: Ray is not installed, or the cluster does not exist.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -38,10 +38,10 @@ def join_cluster(address: str | None) -> None:
             "ray",
             "needs the package ray, which is not installed",
             expected="inline or local without it",
-            next_step="choose one of them, or pip install 'optimizer-harness[ray]'",
+            next_step="choose one of these, or pip install 'optimizer-harness[ray]'",
         ) from None
     try:
-        if address and address != "auto":  # Ray itself would go on trying
+        if address and address != "auto":  # checked here, since Ray itself would retry for a long time
             host, _, port = address.removeprefix("ray://").rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address or "auto", log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
@@ -50,16 +50,16 @@ def join_cluster(address: str | None) -> None:
             "Ray cluster",
             address or "auto",
             f"can't be joined ({type(error).__name__})",
-            expected="the address of a running head, from a machine that is part of its cluster",
-            next_step="begin a head, or have this machine join one, with Ray's own command `ray start`",
+            expected="the address of a running head node, from a machine of its cluster",
+            next_step="start a head node, or have this machine join one, with Ray's own command `ray start`",
         ) from None
 
 
 def slices_at_a_time(needed: Resources) -> int:
-    """How many slices the cluster's nodes have room for side by side.
+    """Return how many slices fit on the cluster's nodes at the same time.
 
     Raises:
-        BadInputError: a slice finds room on none of them, and would wait for ever.
+        BadInputError: a slice needs more than any node has, and would wait for ever.
     """
     import ray
 
@@ -70,17 +70,17 @@ def slices_at_a_time(needed: Resources) -> int:
         found = ", ".join(f"{node.get('CPU', 0.0):g} and {node.get('GPU', 0.0):g}" for node in nodes)
         raise BadInputError(
             "resources",
-            problem=f"of a slice, {needed.cpus:g} CPUs and {needed.gpus:g} GPUs, are on no node of the cluster",
-            expected=f"what one node has ({found})",
-            next_step="change [resources] of the experiment, or add such a node",
+            problem=f"of a slice ({needed.cpus:g} CPUs, {needed.gpus:g} GPUs) are more than any node has",
+            expected=f"at most the CPUs and GPUs of one node ({found})",
+            next_step="change [resources] of the experiment, or add a larger node to the cluster",
         )
     return room
 
 
 class RayExecutor(Executor):
-    """Tasks of the cluster that this process has joined.
+    """An executor whose calls are tasks of the cluster that this process has joined.
 
-    Ray itself runs a task again, on another node where need be, when its worker or node died: up to three times.
+    If a worker or node dies, Ray itself runs the task again, on another node if needed, up to three times.
     """
 
     def __init__(self, needed: Resources) -> None:
@@ -88,7 +88,7 @@ class RayExecutor(Executor):
         self._in_flight: dict[Future[Any], Any] = {}
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
-        """The task's future. It raises what the function raised, and BrokenExecutor where the cluster lost it."""
+        """Return the task's future. It raises the function's error, or BrokenExecutor if the task was lost."""
         import ray
 
         task = ray.remote(fn).options(num_cpus=self._needed.cpus, num_gpus=self._needed.gpus)
@@ -98,7 +98,7 @@ class RayExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
-        """Cancel what is in flight, if asked to; the cluster stays up."""
+        """Cancel the tasks in flight if `cancel_futures`; the cluster itself stays up."""
         import ray
 
         for reference in list(self._in_flight.values()) if cancel_futures else []:

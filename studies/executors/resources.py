@@ -1,4 +1,4 @@
-"""What is asked of an executor: how many slices at a time, and what a slice needs of a node."""
+"""Describe what a sweep asks of its executor: the number of workers, and the resources of a slice."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,9 +11,9 @@ Share = Annotated[float, Field(ge=0, le=1024)]
 
 
 class Resources(FrozenModel):
-    """What a slice needs of this machine or of a cluster's node.
+    """The resources that a slice takes from this machine or from a node of the cluster.
 
-    A share of a GPU lets several slices train on it side by side.
+    With a GPU share below 1, several slices train on one GPU side by side.
     """
 
     cpus: Share = 1.0
@@ -22,7 +22,7 @@ class Resources(FrozenModel):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks of the executor of a sweep. `ray_address` is of Ray alone."""
+    """The request to an executor. `workers`: slices in flight, None for the default. `ray_address`: for Ray only."""
 
     workers: int | None = None
     resources: Resources | None = None

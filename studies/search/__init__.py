@@ -1,1 +1,1 @@
-"""The search of one optimizer's hyperparameters: all that knows Optuna."""
+"""Search one optimizer's hyperparameters; only this package imports Optuna."""

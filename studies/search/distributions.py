@@ -1,4 +1,4 @@
-"""What is searched, as Optuna samples it."""
+"""Translate a searched dimension into Optuna's distribution."""
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 

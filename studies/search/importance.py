@@ -1,4 +1,4 @@
-"""How much each searched dimension mattered to a study: PED-ANOVA (Watanabe et al. 2023), as Optuna computes it."""
+"""Compute how important each searched dimension was: PED-ANOVA (Watanabe et al. 2023), as Optuna computes it."""
 
 import math
 import warnings
@@ -9,24 +9,24 @@ from optuna.trial import TrialState
 
 from studies.space import Space
 
-BEST_SHARE = 0.1  # what it takes to be among so many of the trials is what importance means
-ENOUGH_BEST = 5  # fewer say nothing by their distribution, by the evaluator's own documentation
-FEWEST = 2 * ENOUGH_BEST  # of fewer trials the best five would be the most
+BEST_SHARE = 0.1  # importance compares this best share of the trials with all trials
+ENOUGH_BEST = 5  # the evaluator's documentation asks for at least this many best trials
+FEWEST = 2 * ENOUGH_BEST  # with fewer trials the best five would be the majority
 
 
 def importances(study: optuna.Study, space: Space) -> dict[str, float]:
-    """By config key, the share (of 1) that a dimension has in how the best trials differ from all.
+    """Return each dimension's share (of 1) in how the best trials differ from all trials, by config key.
 
-    Empty where there are too few trials to say, or where nothing sets the best ones apart.
+    Empty with too few trials, or if the best trials do not differ from the others.
     """
-    # Completed trials alone: those pruned were measured after fewer epochs, and an accuracy says nothing of which
-    # trials are the best unless all had the same. What it takes to survive the pruning is so left out on both sides.
+    # Only completed trials count: an accuracy after fewer epochs can't be compared with one at the end. So what it
+    # takes to survive pruning is left out of the best trials and of all trials alike.
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(completed) < FEWEST:
         return {}
     evaluator = PedAnovaImportanceEvaluator(target_quantile=max(BEST_SHARE, ENOUGH_BEST / len(completed)))
     with warnings.catch_warnings():
-        # it warns of what is no error here: equal trials, and a dimension of few trials, added by a raised budget
+        # the evaluator warns of two harmless things: equal trials, and a dimension that only later trials have
         warnings.simplefilter("ignore")
         found = evaluator.evaluate(study)
     total = math.fsum(found.values())

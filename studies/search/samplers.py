@@ -1,4 +1,4 @@
-"""The samplers, a row each: what Optuna draws by them, and what is planned whatever it would draw."""
+"""List the samplers, one row each: what Optuna's sampler draws, and which values are planned instead."""
 
 import itertools
 import math
@@ -16,20 +16,21 @@ from scipy.stats import qmc
 
 from studies.space import Choice, Dimension, Space
 
-STEP = 0.15  # s.d. of a step away from the start or the best trial, as a share of the range's scale
-CHOICE_STAYS = 0.5
-STARTUP_TRIALS = 3  # before TPE's model; Optuna's ten would leave a small budget all random
+STEP = 0.15  # s.d. of a step away from the start or the best trial, as a share of the range on its scale
+CHOICE_STAYS = 0.5  # probability that a draw near a choice keeps it
+STARTUP_TRIALS = 3  # random trials before TPE's model; with Optuna's ten, a small budget would be all random
 
 
-Drawn = Mapping[str, Any]  # the values of a trial, by Optuna's name of the parameter
+Drawn = Mapping[str, Any]  # drawn values of a trial, by Optuna's parameter name
 
 
 @dataclass(frozen=True)
 class SamplerRow:
-    """A sampler: Optuna's own, of what a study's trials have in common and a seed, and the values that are `planned`.
+    """A sampler: `optuna` makes Optuna's sampler, and `planned` returns values that are set without it.
 
-    Those are of the trial of a number, by Optuna's name of the parameter, given the study's seed and the best trial
-    until now, which is empty before one has ended. What is not planned is left to Optuna's sampler.
+    `optuna` takes the search space that the study's trials share, and a seed. `planned` takes the space, a trial's
+    number, the study's seed and the best trial so far (empty before one has ended), and returns values by Optuna's
+    parameter name. Optuna's sampler draws the parameters that are not planned.
     """
 
     optuna: Callable[[IntersectionSearchSpace, int], BaseSampler]
@@ -37,7 +38,7 @@ class SamplerRow:
 
 
 class _Tpe(TPESampler):
-    """TPE that shares with the other asks of a study what its trials have in common; else each would find it anew."""
+    """TPE that reuses the search space shared by the study's trials, instead of computing it at every ask."""
 
     def __init__(self, common: IntersectionSearchSpace, seed: int) -> None:
         super().__init__(n_startup_trials=STARTUP_TRIALS, seed=seed)
@@ -48,7 +49,7 @@ class _Tpe(TPESampler):
         study: optuna.Study,
         trial: FrozenTrial,  # noqa: ARG002
     ) -> dict[str, BaseDistribution]:
-        """The dimensions that all trials have and that are more than one value."""
+        """Return the dimensions that all trials have and that hold more than one value."""
         common = self._common.calculate(study)
         return {name: each for name, each in common.items() if not each.single()}
 
@@ -58,7 +59,7 @@ def _random(common: IntersectionSearchSpace, seed: int) -> BaseSampler:  # noqa:
 
 
 def _start(space: Space, number: int, seed: int, best: Drawn) -> dict[str, Any]:  # noqa: ARG001
-    """The published starting point, where the dimensions name one, for a study's first trial."""
+    """Return the published start for a study's first trial, as far as the dimensions declare one."""
     return _starts(space) if number == 0 else {}
 
 
@@ -68,10 +69,10 @@ def _starts(space: Space) -> dict[str, Any]:
 
 
 def _near_start_or_best(space: Space, number: int, seed: int, best: Drawn) -> dict[str, Any]:
-    """Draw in turns near the published start, from the whole range, and near the best trial until now.
+    """Draw near the published start, from the whole range, and near the best trial so far, in turn.
 
-    So a start is a prior that the trials may overrule, as in PriorBand (Mallik et al. 2023): a third of the trials
-    each. The whole range is covered evenly, by Sobol's sequence.
+    A start is thus a prior that the trials can overrule, as in PriorBand (Mallik et al. 2023). Each kind of draw gets
+    a third of the trials. A Sobol sequence covers the whole range evenly.
     """
     turn, of = divmod(number - 1, 3)
     if number == 0 or of == 1:
@@ -82,19 +83,19 @@ def _near_start_or_best(space: Space, number: int, seed: int, best: Drawn) -> di
 
 
 def _near(dimension: Dimension, centre: Any, rng: np.random.Generator) -> Any:  # noqa: ANN401
-    """Draw a value near a drawn one: a choice stays in half of the draws, a range moves on its own scale."""
+    """Draw a value near `centre`: half of the draws keep a choice; in a range, take a normal step on its scale."""
     position, stays, step = rng.random(), rng.random() < CHOICE_STAYS, rng.normal(scale=STEP)
     if centre is None:
         return dimension.at(position)
     if isinstance(dimension, Choice):
         return centre if stays else dimension.at(position)
     moved = dimension.position_drawn(centre) + step
-    reflected = 1 - abs(1 - abs(moved) % 2)  # back into the range from either end
+    reflected = 1 - abs(1 - abs(moved) % 2)  # mirrored at the ends, so that it stays in the range
     return dimension.at(min(reflected, math.nextafter(1, 0)))
 
 
 def _sobol_point(space: Space, number: int, seed: int, best: Drawn) -> dict[str, Any]:
-    """A point of Sobol's sequence, after the starting point."""
+    """Return a point of a Sobol sequence; for trial 0, the published start."""
     if number == 0 or not space:
         return _start(space, number, seed, best)
     (point,) = qmc.Sobol(len(space), rng=seed).fast_forward(number).random(1)
@@ -105,12 +106,12 @@ def _sobol_point(space: Space, number: int, seed: int, best: Drawn) -> dict[str,
 
 
 def _grid_point(space: Space, number: int, seed: int, best: Drawn) -> dict[str, Any]:  # noqa: ARG001
-    """A point of the whole grid."""
+    """Return the point with that number of the whole grid."""
     grids = [[(each.parameter(key), value) for value in each.grid()] for key, each in space.items()]
     return dict(next(itertools.islice(itertools.product(*grids), number, None)))
 
 
-# by the names that a sweep's definition takes
+# by the names that a sweep's definition uses
 SAMPLERS = {
     "tpe": SamplerRow(_Tpe, _start),
     "prior": SamplerRow(_random, _near_start_or_best),

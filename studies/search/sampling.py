@@ -1,4 +1,4 @@
-"""What a study tries next: drawn by its sampler from the best and the latest of its trials."""
+"""Draw a study's next trial with its sampler, which sees the best and the latest trials."""
 
 import hashlib
 import heapq
@@ -16,27 +16,27 @@ from studies.definition import SweepDefinition
 from studies.search.distributions import distribution_of
 from studies.search.samplers import SAMPLERS
 
-LATEST = 250  # at least so many of the latest trials are seen: enough for TPE to tell as many good ones as ever
-STEP = 50  # more of them at most: to show a sampler others, it is shown all of them anew
-BEST = 25  # of those before, as many as TPE's model of the good ones ever holds
+LATEST = 250  # the sampler sees at least this many of the latest trials, enough for TPE's model of good trials
+STEP = 50  # it sees up to this many more; the window moves in steps, since each move shows all trials again
+BEST = 25  # of the trials before the window; TPE's model of good trials never holds more
 
 
 def first_seen(number: int) -> int:
-    """The first of the latest trials that a round sees which begins with that trial."""
+    """Return the first trial of the latest ones that the sampler sees in a round that begins with trial `number`."""
     return max(0, number - LATEST) // STEP * STEP
 
 
 def best_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The `BEST` trials by TPE's own order, and those that have not ended, as they were asked."""
+    """Return the best `BEST` trials in TPE's own order and all that have not ended, sorted by number."""
     kept = heapq.nsmallest(BEST, (trial for trial in trials if trial.state.is_finished()), key=_rank)
     kept += [trial for trial in trials if not trial.state.is_finished()]
     return sorted(kept, key=lambda trial: trial.number)
 
 
 def _rank(trial: FrozenTrial) -> tuple[float, ...]:
-    """Completed ones by accuracy, then those pruned at a later milestone, then those without any accuracy."""
+    """Return a sort key: completed trials by accuracy, then pruned trials, latest first, then the others."""
     if trial.state is TrialState.COMPLETE:
-        assert trial.value is not None, "a completed trial has one"
+        assert trial.value is not None, "a completed trial has a value"
         return 0, 0, -trial.value
     if not trial.intermediate_values:
         return 2, 0, 0
@@ -45,9 +45,9 @@ def _rank(trial: FrozenTrial) -> tuple[float, ...]:
 
 
 def record_end(storage: BaseStorage, identity: int, outcome: Outcome, accuracies: Sequence[float]) -> None:
-    """End Optuna's trial of that id, its accuracies at steps that count its milestones.
+    """Record the end of the Optuna trial with that id; the accuracies are stored at steps that count milestones.
 
-    One that diverged or failed is given no accuracy, which ranks it last.
+    A trial that diverged or failed is stored without accuracies, so it ranks last.
     """
     measured = accuracies if outcome in (Outcome.COMPLETED, Outcome.PRUNED) else ()
     for milestone, accuracy in enumerate(measured, 1):
@@ -57,9 +57,9 @@ def record_end(storage: BaseStorage, identity: int, outcome: Outcome, accuracies
 
 
 class Sampling:
-    """Draws one study's trials from those that it was shown or has drawn since: an Optuna study in memory.
+    """Draws a study's trials with an Optuna study in memory, from the trials shown to it and those drawn since.
 
-    The first trial is the space's published starting point, where its dimensions name one.
+    The first trial is the published start, as far as the space's dimensions declare one.
     """
 
     def __init__(self, name: str, definition: SweepDefinition, shown: Sequence[FrozenTrial]) -> None:
@@ -73,7 +73,7 @@ class Sampling:
         self._identities = {trial.number: self._storage.create_new_trial(study_id, trial) for trial in shown}
 
     def ask(self, number: int) -> optuna.Trial:
-        """The study's trial of that number."""
+        """Draw the study's trial with that number."""
         chosen = self._chosen(number)
         if chosen:
             self._study.enqueue_trial(chosen)
@@ -83,17 +83,17 @@ class Sampling:
         return trial
 
     def tell(self, number: int, outcome: Outcome, accuracies: Sequence[float]) -> None:
-        """How that trial ended."""
+        """Record how the trial with that number ended."""
         record_end(self._storage, self._identities[number], outcome, accuracies)
 
     def _chosen(self, number: int) -> dict[str, Any]:
-        """What is not left to Optuna's sampler."""
+        """Return the values of the trial that are not left to Optuna's sampler."""
         ended = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
         best = min(ended, key=_rank).params if ended else {}
         return SAMPLERS[self._definition.sampler].planned(self._space, number, self._seed(None), best)
 
     def _sampler(self, number: int) -> BaseSampler:
-        # a sampler restarted with one seed repeats its first draws, so each ask has its own
+        # a sampler that restarts with the same seed repeats its first draws, so each ask has its own seed
         return SAMPLERS[self._definition.sampler].optuna(self._common, self._seed(number))
 
     def _seed(self, number: int | None) -> int:

@@ -1,4 +1,4 @@
-"""Where a sweep's Optuna studies are kept: in a journal file of its own, or in a database that the user names."""
+"""Keep a sweep's Optuna studies: in a journal file of its own, or in a database that the user names."""
 
 import contextlib
 import errno
@@ -20,7 +20,7 @@ from harness.errors import BadInputError, without_password
 
 @contextlib.contextmanager
 def without_optunas_log() -> Iterator[None]:
-    """Have Optuna log warnings alone within the block: a line for each trial would hide what a sweep says itself."""
+    """Hide Optuna's log lines below warnings within the block: a line per trial would hide the sweep's own output."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -30,10 +30,10 @@ def without_optunas_log() -> Iterator[None]:
 
 
 class Journal(JournalStorage):
-    """Optuna's journal storage on a file that no other process writes to; the sweep's lock sees to that.
+    """Optuna's journal storage on a file that only this process writes to, which the sweep's lock ensures.
 
-    Every line of an ask or tell is on the disk when it returns, and synced once. A last line that a crash left
-    unfinished is dropped.
+    All lines of an ask or tell are on disk, after one sync, when the call returns. An unfinished last line, left by a
+    crash, is dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class Journal(JournalStorage):
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Make what is recorded in this block durable when it ends; a crash in it may keep a first part."""
+        """Write what the block records to disk when the block ends; a crash within it may keep a first part."""
         self._lines.held = []
         try:
             yield
@@ -52,24 +52,24 @@ class Journal(JournalStorage):
 
 
 class Database(RDBStorage):
-    """Optuna's storage in a database, such as one that a cluster shares: `url` is SQLAlchemy's.
+    """Optuna's storage in a database, which a cluster may share; `url` is a URL of SQLAlchemy.
 
     Raises:
-        BadInputError: it can't be reached, or its driver is not installed.
+        BadInputError: the database can't be reached, or its driver is not installed.
     """
 
     def __init__(self, url: str) -> None:
         self._shown = without_password(url)
         try:
-            # a connection that the server has dropped since is made anew
+            # pre-ping replaces a connection that the server has dropped
             super().__init__(url, engine_kwargs={"pool_pre_ping": True})
         except (sqlalchemy.exc.SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise BadInputError(
                 "`storage`",
                 self._shown,
                 f"can't be used ({type(error).__name__})",
-                expected="a database URL of SQLAlchemy that is up, with its driver installed",
-                next_step="correct it, or leave it out for a file",
+                expected="the SQLAlchemy URL of a running database whose driver is installed",
+                next_step="correct it, or leave it out to keep the studies in a file",
             ) from None
 
     @contextlib.contextmanager
@@ -89,9 +89,9 @@ Storage = Journal | Database
 
 
 class _Lines(BaseJournalBackend):
-    """The lines of the file. Optuna's own backend locks, syncs and reads the file anew at every line.
+    """The lines of a journal file. Optuna's own backend locks, syncs and reads the whole file at every line.
 
-    `held`: those that wait to be written together; None where each is written at once.
+    `held` collects lines to be written together; None while each line is written at once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,7 +100,7 @@ class _Lines(BaseJournalBackend):
         self._unread: Iterator[dict[str, Any]] = _read(path)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add lines, read next by the storage."""
+        """Append logs to the file, and keep them for the storage's next read."""
         lines = [json.dumps(log, separators=(",", ":")) + "\n" for log in logs]
         self._unread = itertools.chain(self._unread, [json.loads(line) for line in lines])
         if self.held is None:
@@ -109,12 +109,12 @@ class _Lines(BaseJournalBackend):
             self.held += lines
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:  # noqa: ARG002
-        """Return the logs that the storage has not read yet; it is the only reader."""
+        """Return the logs that the storage, the only reader, has not read yet."""
         unread, self._unread = self._unread, iter(())
         return unread
 
     def write(self, lines: list[str]) -> None:
-        """Durable when it returns."""
+        """Write lines to the file; they are on disk when the call returns."""
         if not lines:
             return
         with self._path.open("ab") as file:
@@ -124,7 +124,7 @@ class _Lines(BaseJournalBackend):
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """All whole lines of the file; what follows them is cut off. It may not exist yet."""
+    """Yield all whole lines of the file and cut off an unfinished last one; yield nothing if the file is missing."""
     if not path.exists():
         return
     content = path.read_bytes()

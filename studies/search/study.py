@@ -1,4 +1,4 @@
-"""One optimizer's study: trials asked in rounds within a budget of epochs, and told. The only owner of Optuna's."""
+"""Run one optimizer's study: ask for trials in rounds within a budget, and record results with Optuna."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from studies.search.storage import Storage
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial of a study. `limit`: the epochs that the budget has for it; `round`: those asked together.
+    """A trial of a study. `limit` is the epochs that the budget has for it; `round` counts trials asked together.
 
-    `outcome` is None while it is under way; after it, `images` were spent and `accuracies` are those at each of the
-    definition's milestones.
+    `outcome` is None while the trial is under way. After its end, `images` is what it spent and `accuracies` are its
+    validation accuracies (fractions) at the definition's milestones.
     """
 
     number: int
@@ -36,9 +36,8 @@ class Trial:
 class Search:
     """The search of one optimizer's hyperparameters by validation accuracy.
 
-    The storage is what it is opened from; what it answers with is kept beside, so that no answer reads it all.
-    `study` is Optuna's name for it, which in a database that holds other sweeps must be its own; `attributes` say
-    there what it is of.
+    It reads the storage once, when it is opened, and answers from memory. `study` is the study's name in Optuna,
+    which must be unique in a database that holds other sweeps; `attributes` are stored with the study.
     """
 
     def __init__(
@@ -71,11 +70,11 @@ class Search:
         self._show_from(first_seen(self._last_round()[0].number if recorded else 0))
 
     def ask(self) -> list[Trial]:
-        """The trials of the round under way, or of a new one; none where the budget is spent.
+        """Return the unfinished trials of the current round, or of a new round; empty once the budget is spent.
 
-        The same round holds the same trials after the same past, whatever stopped the process that asked it.
+        After the same history a round has the same trials, even if the process that asked for it was stopped.
         """
-        if self._running and self._definition.asynchronous:  # each in a round of its own
+        if self._running and self._definition.asynchronous:  # each trial is a round of its own
             return list(self._running.values())
         current = self._last_round() if self._running else []
         left = self._left + sum(trial.images for trial in current)
@@ -87,7 +86,7 @@ class Search:
         return [trial for trial in current if trial.outcome is None]
 
     def ask_another(self) -> Trial | None:
-        """One more trial beside those under way, while the budget has room for all of them to the end."""
+        """Ask for one more trial beside those under way; None if the budget can't pay all of them to the end."""
         begun = sum(self._definition.images(self.name, trial.limit) for trial in self._running.values())
         left = self._left - begun
         limit = self._longest(left)
@@ -99,9 +98,9 @@ class Search:
     def tell(
         self, number: int, outcome: Outcome, accuracies: Sequence[float], images: int, run_id: str | None = None
     ) -> None:
-        """How a trial ended, its validation accuracy (fraction) at each milestone, and the images that it spent.
+        """Record how a trial ended: its validation accuracy (fraction) at each milestone, and the images it spent.
 
-        `run_id` is that of its run in MLflow, under the name that Optuna's own callback for MLflow gives it.
+        `run_id` is the id of its run in MLflow, stored under the name that Optuna's own MLflow callback uses.
         """
         identity = self._identities[number]
         attributes = {"outcome": outcome, "images": images, "accuracies": list(accuracies)}
@@ -117,63 +116,63 @@ class Search:
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials in the order in which they were asked."""
+        """Return all trials in the order in which they were asked."""
         return list(self._trials)
 
     @property
     def spent(self) -> int:
-        """The images of the trials that have ended."""
+        """Return the images that ended trials have spent."""
         return self._spent
 
     @property
     def epochs_spent(self) -> float:
-        """The epochs of the trials that have ended."""
+        """Return the epochs that ended trials have spent, with fractions."""
         return self._spent / self._epoch
 
     @property
     def _whole(self) -> int:
-        """The images of a whole trial."""
+        """Return the images of a whole trial."""
         return self._definition.images(self.name, self._definition.trial_epochs)
 
     @property
     def _left(self) -> int:
-        """The images of the search's budget that no trial which has ended has spent."""
+        """Return the images of the search's budget that ended trials have not spent."""
         return self._definition.images(self.name, search_budget(self._definition)) - self._spent
 
     def _longest(self, left: int) -> float:
-        """Return the last milestone, in epochs, to which so many images bring a trial; 0 where there is none."""
+        """Return the last milestone, in epochs, that a trial can reach with `left` images; 0 if none."""
         milestones = self._definition.milestones
         return max((each for each in milestones if self._definition.images(self.name, each) <= left), default=0)
 
     def _fitting(self, left: int) -> int:
-        """Return how many trials of a round so many images pay for, whichever of them go on."""
+        """Return how many trials `left` images pay for in one round, whichever of them continue."""
         definition = self._definition
         size = min(definition.at_once, left // self._whole)
         if any(trial.outcome is not None for trial in self._trials) or definition.asynchronous:
-            return size  # all of a round may be better than those of before
+            return size  # all trials of the round may be better than the earlier ones and continue
         halved = (size for size in range(definition.at_once, 0, -1) if definition.halved(size) * self._epoch <= left)
         return max(size, next(halved, 0))
 
     @property
     def _epoch(self) -> int:
-        """The images of an epoch."""
+        """Return the images of an epoch."""
         return self._definition.images(self.name, 1)
 
     @property
     def best(self) -> tuple[dict[str, Any], float] | None:
-        """The best values and their validation accuracy; None where no trial came to its end."""
+        """Return the best trial's values and validation accuracy; None if no trial has completed."""
         return (self._best.values, self._best.accuracies[-1]) if self._best else None
 
     def importances(self) -> dict[str, float]:
-        """What each searched config key mattered, as a share of 1; empty where the trials don't say."""
-        # imported here: Optuna's evaluators bring scikit-learn, 90 MiB that only the end of a sweep needs
+        """Return the importance of each searched config key, as a share of 1; empty with too few trials."""
+        # a late import: Optuna's evaluators load scikit-learn, 90 MiB that only the end of a sweep needs
         from studies.search.importance import importances
 
         with self._storage.together():
             return importances(self._study, self._space)
 
     def _describe(self, attributes: Mapping[str, str]) -> None:
-        """Say in the study what it is of and what its values are; once, and last that it was said."""
+        """Store once what the study is of and what its values are; the metric name, set last, marks it as done."""
         if self._study.metric_names is not None:
             return
         for key, value in attributes.items():
@@ -197,7 +196,7 @@ class Search:
         return trial
 
     def _next_round(self) -> int:
-        """Return the next round's number. A sampler sees others only then, so a crash within one changes nothing."""
+        """Return the next round's number. The sampler's window moves only here, so a crash changes no draw."""
         self._show_from(first_seen(len(self._trials)))
         return self._trials[-1].round + 1 if self._trials else 0
 
@@ -209,7 +208,7 @@ class Search:
         return trials[first:]
 
     def _show_from(self, first: int) -> None:
-        """Let the sampler see the trials from that number on, and the best of those before."""
+        """Let the sampler see the trials from number `first` on, and the best of the earlier ones."""
         if self._shown_from == first:
             return
         recorded = self._storage.get_all_trials(self._study_id, deepcopy=False)
@@ -217,7 +216,7 @@ class Search:
         self._shown_from = first
 
     def _add(self, trial: Trial) -> None:
-        """The next trial of the study."""
+        """Append the next trial of the study."""
         self._trials.append(trial)
         if trial.outcome is None:
             self._running[trial.number] = trial
@@ -225,7 +224,7 @@ class Search:
             self._count(trial)
 
     def _count(self, trial: Trial) -> None:
-        """Count a trial that has ended."""
+        """Count the images of a trial that has ended, and compare it with the best one."""
         self._spent += trial.images
         if trial.outcome is Outcome.COMPLETED and (self._best is None or _merit(trial) > _merit(self._best)):
             self._best = trial
@@ -236,7 +235,7 @@ class Search:
         asked = Trial(frozen.number, self._values(frozen.params), attributes["round"], attributes["limit"])
         if not frozen.state.is_finished():
             return asked
-        # a study from before trials were pruned within an epoch counts whole ones
+        # a study older than pruning within epochs counts whole epochs
         images = attributes.get("images", self._definition.images(self.name, attributes.get("epochs", 0)))
         return replace(
             asked,
@@ -246,7 +245,7 @@ class Search:
         )
 
     def _values(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """The config's values of what was drawn."""
+        """Return the config's values, by dotted key, for drawn values."""
         return {
             key: each.value(drawn[each.parameter(key)])
             for key, each in self._space.items()

@@ -77,7 +77,7 @@ def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
     on_cluster = ("--executor", "ray", "--ray-address", cluster.address)
     for refused, message in (
         (sweep("--executor", "ray", "--ray-address", "127.0.0.1:1"), "Ray cluster '127.0.0.1:1' can't be joined"),
-        (sweep(*on_cluster, TINY_CPUS="64"), "resources of a slice, 64 CPUs and 0 GPUs, are on no node"),
+        (sweep(*on_cluster, TINY_CPUS="64"), "resources of a slice (64 CPUs, 0 GPUs) are more than any node has"),
         (sweep(OPTUNA_STORAGE=address("none")), "/none?host="),
     ):
         text = refused.end_with(2)

@@ -31,9 +31,9 @@ def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice,
         (
             "batch_size",
             Range(low=16, high=256),
-            r"batch_size 92\.39.*; say integer = true of the range of batch_size",
+            r"batch_size 92\.39.*; set integer = true in the range of batch_size",
         ),
-        ("batch_size", Range(low=16, high=256, log=True), "say integer = true of the range of batch_size"),
+        ("batch_size", Range(low=16, high=256, log=True), "set integer = true in the range of batch_size"),
         (
             "batch_size",
             Range(low=0, high=64, integer=True),
@@ -53,7 +53,7 @@ def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice,
         (
             "model.width",
             Range(low=8, high=64),
-            "'width' of .*: expected int.*; say integer = true of the range of model",
+            "'width' of .*: expected int.*; set integer = true in the range of model",
         ),
         ("model.hidden", Choice(choices=(True, "False")), "'hidden' of .* 'False': expected bool"),
         ("model.tag", Choice(choices=("a", 1)), "'tag' of .* 1: expected str"),
@@ -108,7 +108,7 @@ def test_a_setting_of_a_variant_that_is_wrong_by_itself_is_not_laid_on_the_space
 )
 def test_a_key_that_is_both_fixed_and_searched_is_refused_by_name(definition, fixed, searched):
     (key,) = fixed
-    with pytest.raises(ValueError, match=rf"variant 'adam' fixes {key} to .* is searched: expected one of the two"):
+    with pytest.raises(ValueError, match=rf"variant 'adam' fixes {key} to .* is searched: expected a key that is either fixed or searched"):
         with_changes(definition, variants={"adam": {"optimizer.name": "adam"} | fixed}, **searched)
 
 

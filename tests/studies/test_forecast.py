@@ -8,7 +8,7 @@ from harness.config import measured_steps
 from harness.training.timing import ImageSeconds
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
-from studies.forecast import BESIDES, measure, reckon
+from studies.forecast import BESIDES, estimate_seconds, measure
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,9 @@ def test_the_budget_is_worked_through_as_the_sweep_will(definition, workers, of_
     trial = 0.01 * data.train_size + 0.001 * data.validation_size * (1 + points)  # seconds of an epoch
     final = trial + 0.001 * 10_000
     seconds = {name: [ImageSeconds(0.005, 0.001), ImageSeconds(0.015, 0.001)] for name in definition.optimizers}
-    assert reckon(definition, workers, seconds) == pytest.approx(of_trials * trial + of_finals * final + BESIDES)
+    assert estimate_seconds(definition, workers, seconds) == pytest.approx(
+        of_trials * trial + of_finals * final + BESIDES
+    )
 
 
 class Asked(InlineExecutor):

@@ -140,5 +140,5 @@ def test_rungs_that_do_not_grow_are_refused(definition, rungs):
 
 def test_rungs_within_an_epoch_need_images_that_are_measured_there(definition):
     base = with_settings(definition.base, {"trajectory.images": 0})
-    with pytest.raises((BadInputError, ValueError), match=r"where base\.trajectory.images is 0"):
+    with pytest.raises((BadInputError, ValueError), match=r"and base\.trajectory.images is 0"):
         SweepDefinition.model_validate(definition.model_dump() | {"rungs": (0.5, 1), "base": base.model_dump()})

@@ -630,7 +630,7 @@ def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition,
     monkeypatch.setattr("studies.executors.pool.train_slice", die)
     tracker = MemoryTracker()
     with (
-        pytest.raises(WorkFailedError, match="workers died 3 times before a slice came to its end"),
+        pytest.raises(WorkFailedError, match="workers died 3 times and finished no slice between"),
         open_pool("local", 2, data) as pool,
     ):
         run_sweep("tiny", definition, tracker, pool)

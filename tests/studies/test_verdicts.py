@@ -12,15 +12,15 @@ from studies.verdicts import (
     Pair,
     Verdict,
     at_last_look,
+    block_level,
     blocked,
     critical_values,
-    found_in_most,
+    detectable_difference,
     games_howell,
     in_need_of_finals,
     judge,
     largest_share,
     margin_of,
-    of_blocks,
     pairs_of_finals,
     pairs_of_replicates,
     survives_search_luck,
@@ -63,7 +63,7 @@ def test_intervals_of_replicates_are_tukeys_with_blocks_or_wider():
     units = np.array([[98.6, 98.4, 98.7], [98.5, 98.2, 98.4], [98.3, 98.3, 98.2]])
     residuals = units - units.mean(axis=1)[:, None] - units.mean(axis=0) + units.mean()
     pooled = (residuals**2).sum() / 4
-    critical = stats.studentized_range.ppf(of_blocks(0.95), 3, 4) / math.sqrt(2)
+    critical = stats.studentized_range.ppf(block_level(0.95), 3, 4) / math.sqrt(2)
     of = blocked(units)
     for one, other in ((0, 1), (0, 2), (1, 2)):
         own = (units[one] - units[other]).var(ddof=1)
@@ -144,7 +144,7 @@ def test_what_would_decide_a_pair_follows_from_its_interval():
     assert units_until_decided(pair, MARGIN, units=3) == 12, "half the width takes four times as many"
     assert units_until_decided(Pair("a", "b", 0.1), MARGIN, 3) is None
     assert pair.error == pytest.approx(0.2 / 3)
-    power = stats.nct.sf(3.0, 8, found_in_most(pair) / pair.error)
+    power = stats.nct.sf(3.0, 8, detectable_difference(pair) / pair.error)
     assert power == pytest.approx(0.8, abs=1e-3)
     assert survives_search_luck(pair) == 0.0, "it is not better at all"
     better = Pair("a", "b", 0.4, 0.2, 0.6, degrees=8, critical=2.0, groups=5)
