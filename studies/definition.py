@@ -38,10 +38,10 @@ class SweepDefinition(FrozenModel):
     """What a sweep does. Each optimizer has one study, with a budget for all of its trials together.
 
     A study asks for `at_once` trials together and waits for all of them at each rung, so the results do not depend on
-    workers or timing. With `asynchronous` it does not wait, and they do. Within an epoch a trial is judged on the part
-    of the validation set that its trajectory uses; at the end of an epoch, on the whole set. A key that a variant
-    fixes is not searched: a dimension that waits for a larger budget is dropped, and any other dimension on that key
-    is an error.
+    workers or timing. With `asynchronous` it does not wait, and they do. Within an epoch a trial is judged on the
+    part of the validation set that its trajectory uses; at the end of an epoch, on the whole set. A key that a
+    variant fixes is not searched: a dimension that waits for a larger budget is dropped, and any other dimension on
+    that key is an error.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset(

@@ -108,7 +108,10 @@ def test_a_setting_of_a_variant_that_is_wrong_by_itself_is_not_laid_on_the_space
 )
 def test_a_key_that_is_both_fixed_and_searched_is_refused_by_name(definition, fixed, searched):
     (key,) = fixed
-    with pytest.raises(ValueError, match=rf"variant 'adam' fixes {key} to .* is searched: expected a key that is either fixed or searched"):
+    with pytest.raises(
+        ValueError,
+        match=rf"variant 'adam' fixes {key} to .* is searched: expected a key that is either fixed or searched",
+    ):
         with_changes(definition, variants={"adam": {"optimizer.name": "adam"} | fixed}, **searched)
 
 
