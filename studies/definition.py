@@ -40,15 +40,15 @@ class SweepDefinition(FrozenModel):
     **Search.** Each of `optimizers` has one study, and `budget` epochs for all trials of that study together. An
     optimizer is a registered name, a user's own class (`module:Class`), or a name in `variants`, which gives its
     settings by dotted key (for example the same optimizer with another activation). All studies search `space`;
-    `spaces` adds dimensions for one optimizer. A key that a variant fixes is not searched: a dimension that waits for
-    a larger budget is dropped, and any other dimension on that key is an error.
+    `spaces` adds dimensions for one optimizer. A variant can't fix a key that is searched, except if
+    the dimension waits for a larger budget: then the variant's setting replaces the dimension.
 
     **Pruning.** A trial trains for `trial_epochs`, unless `pruning` ends it at a rung of successive halving: the best
     1/`reduction_factor` of a study's trials continue. `rungs` are declared in epochs, whole or not (0.125 is an
     eighth of an epoch); by default they are `warm_up` epochs, multiplied by `reduction_factor` from rung to rung.
     Within an epoch a trial is judged on the part of the validation set that its trajectory uses; at the end of an
     epoch, on the whole set. A study asks for `at_once` trials together and waits for all of them at each rung, so the
-    results do not depend on workers or timing. With `asynchronous` it does not wait, and they do.
+    results do not depend on workers or timing. With `asynchronous` it does not wait, and the results depend on both.
 
     **Finals.** With `confirm`, and a large enough budget, a study's best trials train again on more tuning seeds,
     paid from the study's budget, and the best mean wins. Winners train for `final_epochs` on each of `final_seeds`;
@@ -119,7 +119,9 @@ class SweepDefinition(FrozenModel):
                 "final_seeds", self.final_seeds, f"hold the tuning seed {self.base.seed}", expected="fresh seeds"
             )
         if self.base.dataset.validation_size == 0:
-            raise BadInputError("base.dataset.validation_size", 0, expected="1 or more, since validation selects")
+            raise BadInputError(
+                "base.dataset.validation_size", 0, expected="1 or more, since validation selects the winners"
+            )
         return self
 
     @model_validator(mode="after")
@@ -205,7 +207,7 @@ class SweepDefinition(FrozenModel):
 
     @property
     def total_epochs(self) -> int:
-        """Return the most epochs that all trials and finals can take; looks and starts that win save some."""
+        """Return an upper bound of the epochs of all trials and finals; looks, and starts that win, reduce them."""
         of_finals = len(self.final_seeds) * self.final_epochs * (1 + self.start_finals)
         return len(self.optimizers) * self.replicates * (self.budget + of_finals)
 
