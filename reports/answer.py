@@ -122,7 +122,7 @@ def _too_few(verdicts: Verdicts) -> str:
         return f"Undecided: {have}, and at least {LEAST_UNITS} are needed to compare optimizers."
     seeds = verdicts.looks[0]
     if seeds >= LEAST_UNITS:
-        return f"Undecided: the verdicts need {seeds} finals of every optimizer, and there are fewer."
+        return f"Undecided: the verdicts need {seeds} finals of every optimizer, and some have fewer."
     return f"Undecided: {seeds} seed{' is' if seeds == 1 else 's are'} too few to compare optimizers."
 
 

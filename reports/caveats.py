@@ -20,7 +20,7 @@ class Majority(NamedTuple):
 
 
 class EqualFinals(NamedTuple):
-    """Optimizers whose finals are equal to the last digit on `seeds` seeds; a single optimizer: on all its seeds."""
+    """Optimizers whose finals are equal on `seeds` seeds; or one optimizer whose finals are equal to each other."""
 
     optimizers: tuple[str, ...]
     seeds: int

@@ -9,7 +9,7 @@ from harness.config import FrozenModel
 
 
 class Curve(FrozenModel):
-    """A quantity at budgets `at`: its median, and the bounds of its middle 80%.
+    """A tuning curve: for each budget in `at`, the median over orders of trials and the bounds of the middle 80%.
 
     It begins at the budget where at least half of the orders of trials have a completed trial; an order without one
     counts as an accuracy of 0.

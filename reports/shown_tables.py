@@ -29,8 +29,8 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "Test accuracy by optimizer",
             optimizers.ON_PAGE,
             summary,
-            "Optimizers in one tier are not shown to differ. The mean is that of the last epoch; best epoch is the "
-            f"mean at the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
+            'Optimizers in one tier are not shown to differ. "mean" is at the last epoch; "best epoch" is the mean '
+            f"at the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
         ),
         "differences": Table(
             "Differences between optimizers",
@@ -80,8 +80,8 @@ def _of_trials(said: Contents) -> dict[str, Table]:
             "Budgets and outcomes of the trials",
             optimizers.BUDGETS,
             _records(said, "summary"),
-            "Every optimizer has the same budget of epochs. A trial that diverged or failed counts up to its next "
-            "rung, or to the end of its epoch, against the budget.",
+            "Every optimizer has the same budget of epochs. A trial that diverged or failed uses the budget up to "
+            "its next rung, or to the end of its epoch.",
         ),
         "winners": Table(
             "Hyperparameters of the winners",

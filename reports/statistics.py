@@ -86,7 +86,10 @@ class SweepChange(FrozenModel):
 
 
 def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepChange]:
-    """Return the change of each optimizer with finals in both sweeps; untested below `LEAST_UNITS` finals."""
+    """Return the change of each optimizer with finals in both sweeps.
+
+    A change with fewer than `LEAST_UNITS` finals in one of the sweeps is not tested: its p is 1.
+    """
     shared = [name for name in before if before[name] and after.get(name)]
     tests = [_welch(list(before[name].values()), list(after[name].values())) for name in shared]
     corrected = _holm([p for _, _, p in tests])

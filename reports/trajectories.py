@@ -10,7 +10,7 @@ def epoch_images(run: TrackedRun) -> int:
 
 
 def epochs_trained(run: TrackedRun, whole: int) -> float:
-    """Return how many epochs a run has trained, given its whole ones; for a running run, up to its last point."""
+    """Return how many epochs a run has trained, with fractions; `whole` is the number of its whole epochs."""
     size = epoch_images(run)
     if not size:
         return whole

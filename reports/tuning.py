@@ -44,7 +44,9 @@ class TuningGain(FrozenModel):
             )
         if self.verdict is Verdict.SAME:
             return "the same as the published start, within the margin"
-        return "undecided against the published start" + (f", by {self._range}" if self.low is not None else "")
+        return "undecided against the published start" + (
+            f", difference {self._range}" if self.low is not None else ""
+        )
 
     @property
     def _range(self) -> str:

@@ -1,4 +1,4 @@
-"""Decide from the finals who trains more of them, and whether the sweep needs one more replicate."""
+"""Decide which optimizers train more finals, and whether the sweep needs one more replicate."""
 
 from collections.abc import Sequence
 from statistics import mean

@@ -125,7 +125,9 @@ class SweepDefinition(FrozenModel):
                 "final_seeds", self.final_seeds, f"hold the tuning seed {self.base.seed}", expected="fresh seeds"
             )
         if self.base.dataset.validation_size == 0:
-            raise BadInputError("base.dataset.validation_size", 0, expected="1 or more, since validation selects")
+            raise BadInputError(
+                "base.dataset.validation_size", 0, expected="1 or more, since validation selects the winners"
+            )
         return self
 
     @model_validator(mode="after")
@@ -211,7 +213,7 @@ class SweepDefinition(FrozenModel):
 
     @property
     def total_epochs(self) -> int:
-        """Return the most epochs that all trials and finals can take; looks and starts that win save some."""
+        """Return an upper bound of the epochs of all trials and finals; looks, and starts that win, reduce them."""
         of_finals = len(self.final_seeds) * self.final_epochs * (1 + self.start_finals)
         return len(self.optimizers) * self.replicates * (self.budget + of_finals)
 

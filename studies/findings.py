@@ -91,7 +91,7 @@ def importances_of(sweep: Sweep) -> dict[str, dict[str, float]]:
 
 
 def course_of(sweep: Sweep) -> list[MetricRow]:
-    """Return the metric rows that the sweep's own run shows in MLflow; a step is images of one optimizer's budget.
+    """Return the curves of the sweep's own run in MLflow; steps count the images spent of an optimizer's budget.
 
     The rows are the best validation accuracy after each trial of a search, and the mean test accuracy after each
     final in seed order. They depend only on what is recorded, not on the order in time.

@@ -38,7 +38,7 @@ def estimate_seconds(
 ) -> float:
     """Return the seconds that a sweep takes, given the measured seconds per image of each optimizer.
 
-    The budget decides: pruning leads to more trials, not to fewer epochs.
+    Pruning does not change the estimate: it leads to more trials, not to fewer epochs.
     """
     nothing = dict.fromkeys(definition.optimizers, 0)
     progress = Progress(definition, workers, nothing, nothing, {})

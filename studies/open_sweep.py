@@ -288,7 +288,7 @@ def _which(stage: Stage, number: int, seed: int) -> str:
 
 
 def with_outputs(config: RunConfig, logits: frozenset[str]) -> RunConfig:
-    """Return the config with `model.outputs` set to logits if its own model is one of `logits`."""
+    """Return the config; if its model is one of the own models in `logits`, with `model.outputs` set to logits."""
     is_one = isinstance(config.model, OwnModelConfig) and config.model.name in logits
     return with_settings(config, {"model.outputs": "logits"}) if is_one else config
 

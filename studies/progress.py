@@ -175,12 +175,12 @@ class Progress(Observer):
         self._at = [None if at and at[0] is job else at for at in self._at]
 
     def _final_seconds(self, optimizer: str) -> float:
-        """Return the seconds of an epoch of the optimizer's finals; before one, estimated from its winner."""
+        """Return the seconds of an epoch of the optimizer's finals; before the first, an estimate from its trials."""
         latest = self._seconds.get((Stage.FINAL, optimizer))
         return _of_an_epoch(latest) if latest else self._winner.get(optimizer, 1.0) * self._trial_seconds(optimizer)
 
     def _trial_seconds(self, optimizer: str) -> float:
-        """Return the seconds of an epoch of the optimizer's trials; before one, of all optimizers' trials."""
+        """Return the seconds of an epoch of the optimizer's trials; before the first, the mean of all optimizers."""
         latest = self._seconds.get((Stage.TRIAL, optimizer))
         return _of_an_epoch(latest or itertools.chain.from_iterable(self._seconds.values()))
 

@@ -80,7 +80,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"mlflow ui": UI,
     r"(pip install )?optuna-dashboard.*": DASHBOARD,
     r"python -m tests\.benchmarks statistics": (
-        "tests/studies/test_verdicts.py::test_at_most_one_sweep_in_twenty_claims_what_is_false"
+        "tests/studies/test_verdicts.py::test_at_most_one_sweep_in_twenty_makes_a_false_claim"
     ),
     r"python -m tests\.benchmarks known_answers": KNOWN_ANSWER,
     r"apt-get install chromium": ".ci/run",
@@ -100,7 +100,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
     "from experiments import sweep": README_PROGRAM,
     "class Net": OWN_SWEEP,
-    "import optuna": "tests/studies/test_optuna.py::test_the_readmes_figure_has_a_line_for_each_trial",
+    "import optuna": "tests/studies/test_optuna.py::test_the_documented_figure_has_a_line_for_each_trial",
 }
 
 

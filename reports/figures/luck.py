@@ -16,7 +16,7 @@ def luck(of: Computed) -> Picture | str:
         [
             ("seed of a final", found.seeds, None, None),
             ("search and split", found.searches, found.search_low, found.search_high),
-            ("test images, for a difference", found.images, None, None),
+            ("test images (difference of two)", found.images, None, None),
         ],
         columns=["source", "sd", "low", "high"],
     ).dropna(subset="sd")

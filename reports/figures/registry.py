@@ -49,20 +49,22 @@ FIGURES = (
     FigureRow(
         "convergence",
         "convergence",
-        "The finals during training. Thin lines: seeds, thick lines: medians. Training loss: mean of a step window.",
+        "The finals during training. Thin lines are seeds, thick lines are medians. The training loss is the mean "
+        "over a window of steps.",
         convergence,
     ),
     FigureRow(
         "convergence-seconds",
         "convergence",
-        "The finals during training, against seconds. Thin lines: seeds, thick lines: medians.",
+        "The finals during training, against seconds. Thin lines are seeds, thick lines are medians.",
         convergence_in_seconds,
         instead_of="convergence",
     ),
     FigureRow(
         "cost",
         "cost",
-        "Accuracy against cost. Small: seeds, large: means, dashed: the means that no other surpasses in both.",
+        "Accuracy against cost. Small markers are seeds, large markers are means; the dashed line joins the means "
+        "that no other mean surpasses in both.",
         cost,
     ),
     FigureRow(

@@ -111,7 +111,7 @@ def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width
 
 
 def profile(of: Computed) -> Picture | str:
-    """Show how often each optimizer is within a factor of the fastest, over targets and the seeds that all share."""
+    """Show how often each optimizer is within a factor of the fastest, over targets and common seeds."""
     table = of.targets.pivot_table(index=["target", "seed"], columns="optimizer", values="epochs", dropna=False)
     table = table.dropna()
     if len(table.columns) < 2 or not len(table):
@@ -141,7 +141,7 @@ def _draw_profile(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         drawn.tag(axis.lines[-1], [look], str(name))
     axis.set(
         ylim=(-3, 103),
-        xlabel="images, as a multiple of the fastest's",
+        xlabel="images until the target, relative to the fastest",
         ylabel="targets reached, over seeds (%)",
     )
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)

@@ -60,7 +60,7 @@ def _draw_gains(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
 
 
 def tuning_curves(of: Computed) -> Picture | str:
-    """Show the best validation accuracy that a part of the budget would have found, over orders of the trials."""
+    """Show the best validation accuracy that a part of the budget would have found."""
     trials = of.runs[of.runs["stage"] == Stage.TRIAL]
     if not len(trials):
         return ""

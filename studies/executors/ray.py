@@ -37,8 +37,8 @@ def join_cluster(address: str | None) -> None:
             "executor",
             "ray",
             "needs the package ray, which is not installed",
-            expected="inline or local without it",
-            next_step="choose one of these, or pip install 'optimizer-harness[ray]'",
+            expected="the executor inline or local",
+            next_step="choose one of these, or run pip install 'optimizer-harness[ray]'",
         ) from None
     try:
         if address and address != "auto":  # checked here, since Ray itself would retry for a long time

@@ -22,7 +22,7 @@ BEST = 25  # of the trials before the window; TPE's model of good trials never h
 
 
 def first_seen(number: int) -> int:
-    """Return the first trial of the latest ones that the sampler sees in a round that begins with trial `number`."""
+    """Return the number of the oldest recent trial that the sampler sees in a round that begins with `number`."""
     return max(0, number - LATEST) // STEP * STEP
 
 
@@ -34,7 +34,7 @@ def best_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _rank(trial: FrozenTrial) -> tuple[float, ...]:
-    """Return a sort key: completed trials by accuracy, then pruned trials, latest first, then the others."""
+    """Return a sort key: completed trials by accuracy, then pruned ones by how far they got, then the rest."""
     if trial.state is TrialState.COMPLETE:
         assert trial.value is not None, "a completed trial has a value"
         return 0, 0, -trial.value

@@ -172,7 +172,7 @@ class Search:
             return importances(self._study, self._space)
 
     def _describe(self, attributes: Mapping[str, str]) -> None:
-        """Store once what the study is of and what its values are; the metric name, set last, marks it as done."""
+        """Store the study's attributes and metric name once. The name is set last: if it is there, all are stored."""
         if self._study.metric_names is not None:
             return
         for key, value in attributes.items():
@@ -196,7 +196,7 @@ class Search:
         return trial
 
     def _next_round(self) -> int:
-        """Return the next round's number. The sampler's window moves only here, so a crash changes no draw."""
+        """Return the next round's number, and update which trials the sampler sees, which changes only here."""
         self._show_from(first_seen(len(self._trials)))
         return self._trials[-1].round + 1 if self._trials else 0
 

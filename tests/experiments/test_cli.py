@@ -166,7 +166,7 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
         assert each["ci"][0] < each["mean"] < each["ci"][1]
     stored = json.loads(read_artifact(result["sweep_id"], "report/report.json"))
     assert result == stored | {"report": result["report"]}
-    assert result["answer"][0] == "Undecided: 2 seeds are too few to tell optimizers apart."
+    assert result["answer"][0] == "Undecided: 2 seeds are too few to compare optimizers."
     status = harness_json("status")
     assert (status["outcome"], status["epochs_done"], status["process"]) == ("completed", 24, None)
     assert "on a subset of the data: its accuracies mean nothing" in harness("status").stdout

@@ -1,4 +1,4 @@
-"""The verdicts of finals that a test gives by optimizer and seed."""
+"""Compute verdicts from finals that a test gives by optimizer and seed."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "
 
 
 def definition_of(finals, **changes) -> SweepDefinition:
-    """A sweep of as many finals as the optimizer with the most has in one replicate."""
+    """Return the definition of a sweep with the final seeds that occur in `finals`."""
     seeds = sorted({seed % SEEDS_APART for of in finals.values() for seed in of}) or [1]
     values = {
         "base": RunConfig(seed=0, epochs=1).model_dump() | {"seed": 900},
@@ -29,7 +29,7 @@ def definition_of(finals, **changes) -> SweepDefinition:
 
 
 def frame_of(finals, losses=None) -> pd.DataFrame:
-    """The frame of runs of these finals: test accuracies (fractions), None of one that diverged."""
+    """Return the frame of runs for these test accuracies (fractions), None for a final that diverged."""
     rows = [
         {
             "optimizer": name,
@@ -47,5 +47,5 @@ def frame_of(finals, losses=None) -> pd.DataFrame:
 
 
 def judged(finals, losses=None, target=None, **changes) -> Verdicts:
-    """The verdicts on them, of a sweep with these fields."""
+    """Return the verdicts on the finals, in a sweep whose definition has these changes."""
     return find_verdicts(frame_of(finals, losses), definition_of(finals, **changes), {}, target)

@@ -1,4 +1,4 @@
-"""A small sweep as MLflow would return it, for tests of what is made from it."""
+"""A small sweep as MLflow would return it, for tests of tables, figures and pages."""
 
 import base64
 import json
@@ -65,7 +65,7 @@ CHILDREN = [
 
 
 def mistakes(wrong: int) -> Mistakes:
-    """Of ten classes with ten images each: so many threes taken for a five, the first the most confident."""
+    """Return the mistakes on ten images per class: `wrong` threes predicted as fives, with falling confidence."""
     confusion = [[10 if row == column else 0 for column in range(10)] for row in range(10)]
     confusion[3][3], confusion[3][5] = 10 - wrong, wrong
     pixels = base64.b64encode(bytes(range(256)) * 3 + bytes(16)).decode()
@@ -80,12 +80,12 @@ def mistakes(wrong: int) -> Mistakes:
 
 
 def wrong_by_name(run_id: str) -> Mistakes:
-    """The finals of Adam got two images wrong, those of SGD three."""
+    """Return two mistakes for a final of Adam, and three for one of SGD."""
     return mistakes(2 if "adam" in run_id else 3)
 
 
 def untested(label: int) -> Callable[[str], Mistakes]:
-    """As if the test set had no image of that class, and as many wrong as before."""
+    """Return a function that removes the class `label` from the test images in the counts of mistakes."""
 
     def of(run_id: str) -> Mistakes:
         before = wrong_by_name(run_id)
@@ -96,12 +96,12 @@ def untested(label: int) -> Callable[[str], Mistakes]:
 
 
 def changed(**changes) -> SweepDefinition:
-    """The small sweep's definition with these fields, of which nothing is checked."""
+    """Return the small sweep's definition with these fields, without validation."""
     return DEFINITION.model_copy(update=changes)
 
 
 def config(each: TrackedRun) -> RunConfig:
-    """What a trial or final of the small sweep trained with, by its tags and params."""
+    """Return the config of a trial or final of the small sweep, from its tags and params."""
     name, final = each.tags[Tag.OPTIMIZER], each.tags[Tag.STAGE] == "final"
     named = {"optimizer.name": name} if name in OPTIMIZER_CONFIGS else {}
     settings = named | {key: json.loads(text) for key, text in each.params.items()}
@@ -118,7 +118,7 @@ def source(
     configs: Mapping[str, RunConfig] | None = None,
     **tags: str,
 ) -> Source:
-    """The sweep with these runs, and what its finals got wrong, by run id."""
+    """Return the sweep with these runs, and with the mistakes of its finals by run id."""
     finals = [each.run_id for each in children if each.tags[Tag.STAGE] == "final"]
     configs = {each.run_id: config(each) for each in children} if configs is None else configs
     hashes = {run_id: {Tag.CONFIG_HASH: config_hash(each)} for run_id, each in configs.items()}
@@ -136,9 +136,10 @@ def source(
 def replicated(
     means: Mapping[str, float], noise: float = 0.001, lost: int = 0, spoilt: int = 0, trials: int = 0
 ) -> Source:
-    """A sweep of three replicates with two finals each and as many of the published starts, .2 points worse.
+    """Return a sweep of three replicates, each with two finals and two finals of the published start.
 
-    Finals lie around the means (fractions). Of the last optimizer the first finals are lost and the last are spoilt.
+    Test accuracies of finals lie around the means (fractions); those of the start are .2 points lower. The first
+    `lost` finals of the last optimizer diverge, and its last `spoilt` finals have an accuracy of 60%.
     """
     rng = np.random.default_rng(0)
     children = []

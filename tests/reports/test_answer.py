@@ -1,4 +1,4 @@
-"""The answer is never stronger than the statistics."""
+"""The answer never claims more than the statistics show."""
 
 import re
 
@@ -36,11 +36,11 @@ def test_a_winner_is_named_only_where_it_is_better_than_every_other(seeds):
 
 def test_two_seeds_are_too_few():
     finals = {"adam": {1: 0.98, 2: 0.99}, "sgd": {1: 0.90, 2: 0.91}}
-    assert said(finals)[0] == "Undecided: 2 seeds are too few to tell optimizers apart."
+    assert said(finals)[0] == "Undecided: 2 seeds are too few to compare optimizers."
     assert len(said(finals)) == 2, "there is nothing that an interval would be about"
 
 
-def test_what_is_better_the_same_and_undecided_is_said():
+def test_the_answer_names_better_same_and_undecided_pairs():
     calm, noise = [98.50, 98.52, 98.48, 98.50], [97.9, 98.9, 98.2, 98.6]
     accuracies = {"adam": calm, "nesterov": calm[::-1], "sgd": [each - 1 for each in calm], "rmsprop": noise}
     finals = {name: {seed: each / 100 for seed, each in enumerate(of, 1)} for name, of in accuracies.items()}
@@ -49,12 +49,12 @@ def test_what_is_better_the_same_and_undecided_is_said():
         "are the same within 0.20 points; 3 of 6 pairs are undecided."
     )
     assert said(finals)[1] == (
-        "This is about these winners, on new seeds and this test set; all intervals hold together in at least 19 of "
-        "20 such sweeps."
+        "The verdicts are about these winners, on new seeds and this test set; all intervals are correct at the same "
+        "time in at least 19 of 20 such sweeps."
     )
 
 
-def test_all_that_are_alike_or_undecided_are_said_to_be():
+def test_the_answer_says_if_all_pairs_are_the_same_or_undecided():
     calm = {1: 0.985, 2: 0.9852, 3: 0.9848, 4: 0.985}
     same = said(dict.fromkeys(("adam", "sgd", "rmsprop"), calm))[0]
     assert same == (
@@ -64,7 +64,7 @@ def test_all_that_are_alike_or_undecided_are_said_to_be():
     assert noisy == "No optimizer is shown to be better than another; the pair is undecided."
 
 
-def test_replicates_speak_of_the_way_of_tuning_and_only_whole_ones_count():
+def test_replicates_give_verdicts_about_tuning_and_only_complete_ones_count():
     finals = {
         name: {
             1000 * replicate + seed: best + seed / 1e4 + replicate / 1e3 for replicate in range(3) for seed in (1, 2)
@@ -74,25 +74,27 @@ def test_replicates_speak_of_the_way_of_tuning_and_only_whole_ones_count():
     finals["adam"][1] += 1e-4
     first, about, behind = said(finals, of=judged(finals, replicates=3))
     assert first.startswith("adam is the best, at 98.12% mean test accuracy: better than sgd by 1.9")
-    assert about.startswith("This is about this way of tuning, with new searches and new seeds, on this test set;")
+    assert about.startswith(
+        "The verdicts are about this way of tuning, with new searches and new seeds, on this test set;"
+    )
     assert behind.startswith("Each had 8 epochs of tuning in 3 replicates and 6 finals on fresh seeds")
     del finals["sgd"][2002]
     assert said(finals, of=judged(finals, replicates=3))[0] == (
-        "Undecided: 2 of 3 replicates are whole, and fewer than 3 are too few to tell optimizers apart."
+        "Undecided: 2 of 3 replicates are complete, and at least 3 are needed to compare optimizers."
     )
 
 
-def test_a_winner_comes_with_its_interval_and_with_what_would_be_found():
+def test_a_winner_comes_with_its_interval_and_the_detectable_difference():
     finals = next(iter(sweeps(1, 10, effect=0.01)))
     sentences = said(finals)
     pattern = (
-        r"a is the best, at 99\.\d\d% mean test accuracy: better than . by 0\.\d\d to 1\.\d\d points, and than each"
+        r"a is the best, at 99\.\d\d% mean test accuracy: better than . by 0\.\d\d to 1\.\d\d points, and better than"
     )
     assert re.match(pattern, sentences[0])
     assert re.search(r"a difference of 0\.\d\d points would be found in 80% of such sweeps", sentences[2])
 
 
-def test_nothing_is_claimed_of_an_optimizer_that_lost_a_final():
+def test_nothing_is_claimed_about_an_optimizer_that_lost_a_final():
     finals = next(iter(sweeps(1, 10, effect=0.01)))
     verdicts = judged(finals | {"a": finals["a"] | {3: None}})
     assert verdicts.lost == ("a",)
@@ -109,14 +111,14 @@ def test_an_optimizer_that_lost_all_its_finals_hides_no_verdict_on_the_others():
     assert said(finals | {"b": {}}, of=verdicts)[0].startswith("a is the best, at ")
 
 
-def test_every_caveat_that_applies_is_said():
+def test_every_caveat_that_applies_is_in_the_answer():
     finals = next(iter(sweeps(1, 3)))
     told = {"edges": ["lr 1", "", "", "", ""], "diverged": 1, "lost_finals": [0, 2, 0, 0, 0]}
     sentences = " ".join(said(finals, subset=True, **told))
     for caveat in (
         "these accuracies mean nothing",
-        "at the edge of what was searched: a;",
-        "finals did not complete, so nothing is claimed of b;",
+        "not fully tuned, since the best value is at the edge of its range: a;",
+        "nothing is claimed about b, since finals did not complete;",
         "5 trials diverged",
     ):
         assert caveat in sentences
@@ -126,37 +128,39 @@ def test_every_caveat_that_applies_is_said():
 
 
 @pytest.mark.parametrize(("share", "is_said"), [(0.9801, True), (0.98, True), (0.9799, False)])
-def test_a_best_mean_that_is_not_above_the_majoritys_share_is_said(share, is_said):
+def test_the_answer_says_if_the_best_mean_is_not_above_the_majoritys_share(share, is_said):
     finals = {"adam": {1: 0.97, 2: 0.98, 3: 0.99}, "sgd": {1: 0.96, 2: 0.97, 3: 0.95}}
     sentences = said(finals, against=Caveats(majority=Majority("cat", share)))
-    sentence = f"always saying class cat, the most frequent, gives {share:.2%}, and adam is no better"
+    sentence = f"always predicting class cat, the most frequent, gives {share:.2%}, and adam is not better than that"
     assert (sentence in sentences[-1]) == is_said
     assert "always" not in sentences[0]
 
 
-def test_finals_that_are_equal_to_the_last_digit_are_said():
+def test_the_answer_names_finals_that_are_equal_to_the_last_digit():
     finals = {name: {1: 0.98, 2: 0.98} for name in ("a", "b", "c")}
     equal = (EqualFinals(("a",), 2), EqualFinals(("a", "b", "c"), 2), EqualFinals(("d", "e"), 2))
     last = said(finals, against=Caveats(equal=equal))[-1]
-    assert "the finals of a are equal to the last digit on all 2 seeds, so its seed may not act;" in last
-    assert "the finals of a, b and c are equal to the last digit on all 2 seeds, seed by seed, so what sets" in last
+    assert "the finals of a are equal to the last digit on all 2 seeds, so the seed may have no effect;" in last
+    assert (
+        "the finals of a, b and c are equal to the last digit on all 2 seeds, seed by seed, so the settings" in last
+    )
     assert "d and e" not in last  # which have no final in the answer
 
 
-def test_what_trials_and_finals_failed_with_is_said():
+def test_the_answer_gives_the_cause_of_failed_trials_and_finals():
     finals = next(iter(sweeps(1, 5)))
     told = {"failed": [2, 0, 0, 0, 0], "lost_finals": [0, 2, 0, 0, 0]}
     against = Caveats(trial_cause="most often KeyError: 'x'", final_cause="the train loss is not finite")
     last = said(finals, against=against, **told)[-1]
-    assert "2 trials failed, at the cost of budget (most often KeyError: 'x')" in last
-    assert "finals did not complete, so nothing is claimed of b (the train loss is not finite)" in last
+    assert "2 trials failed and used up budget (most often KeyError: 'x')" in last
+    assert "nothing is claimed about b, since finals did not complete (the train loss is not finite)" in last
 
 
 def suspected(finals):
     return [(each.general, each.special) for each in suspicions(judged(finals))]
 
 
-def test_tuning_is_suspicious_where_an_optimizer_is_shown_to_be_worse_than_its_special_case():
+def test_tuning_is_suspicious_if_an_optimizer_is_shown_to_be_worse_than_its_special_case():
     better = {1: 0.99, 2: 0.991, 3: 0.989, 4: 0.9905}
     worse = {seed: value - 0.05 - seed / 1000 for seed, value in better.items()}
     assert suspected({"momentum": better, "sgd": worse}) == []
@@ -166,11 +170,11 @@ def test_tuning_is_suspicious_where_an_optimizer_is_shown_to_be_worse_than_its_s
     assert suspected({"adagrad": better, "sgd": worse}) == []
 
 
-def test_what_is_not_there_yet_is_said():
+def test_the_answer_names_what_has_not_completed_yet():
     finals = next(iter(sweeps(1, 5))) | {"f": {}, "g": {}}
     last = said(finals, ended=False)[-1]
-    assert "; it has not ended;" in last
-    assert last.endswith("no final has completed of f and g.")
+    assert "; it has not ended yet;" in last
+    assert last.endswith("no final of f and g has completed.")
 
 
 @pytest.mark.parametrize(

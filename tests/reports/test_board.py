@@ -1,4 +1,4 @@
-"""The leaderboard shows what was confirmed first, then the runs that led to it, those that were pruned apart."""
+"""The leaderboard shows mean test accuracies first, then finals and trials, and pruned trials separately."""
 
 import pandas as pd
 import pytest
@@ -40,7 +40,7 @@ def test_the_optimizers_means_come_first_without_the_finals_of_a_replaced_winner
     assert [each.label.split()[0] for each in tables[1:]] == ["finals,", "finals", "trials", "the", "pruned", "other"]
 
 
-def test_runs_are_grouped_by_optimizer_with_their_ids_and_the_pruned_ones_apart(board):
+def test_runs_are_grouped_by_optimizer_with_their_ids_and_pruned_runs_are_separate(board):
     tables = shown(board)
     finals = tables["finals, measured on the test set"]
     assert [row[:2] for row in finals] == [["adam", "2"], ["adam", "1"], ["sgd", "2"], ["sgd", "1"]]
@@ -69,7 +69,7 @@ def test_a_sweep_without_runs_has_an_empty_leaderboard(monkeypatch):
     assert len(shortened(board, 1)) == 0
 
 
-def test_the_rate_that_each_optimizer_has_is_shown():
+def test_the_learning_rate_of_each_optimizer_is_shown():
     row = {"stage": "trial", "number": 0, "outcome": "completed", "epochs": 1, "config.batch_size": "32"}
     row |= {"validation_accuracy": 0.5, "test_accuracy": float("nan"), "superseded": False, "run_id": "id"}
     rates = [

@@ -1,4 +1,4 @@
-"""In a real browser the report is readable at any width, by anyone, offline; and MLflow's own UI leads to it."""
+"""In a browser the report is readable at any width, offline and with a screen reader; MLflow's UI links to it."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def installed():
 
 @pytest.fixture(scope="module")
 def folder(installed, tmp_path_factory):
-    """A project with MLflow's store."""
+    """Return the folder of a project with MLflow's store."""
     folder = tmp_path_factory.mktemp("shown")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -70,7 +70,7 @@ def report(sweep_id):
 
 @pytest.fixture(scope="module")
 def ui(report, folder):
-    """The address of `harness ui` on the store that has the sweep and its report."""
+    """Yield the address of `harness ui` on the store with the sweep and its report."""
     port, printed = free_port(), folder / "ui.txt"
     started = start("tests.ui", ("ui", "--port", str(port)), folder, os.environ, printed)
     started.wait_for("Application startup complete")
@@ -87,7 +87,7 @@ def browser(installed, ui):
 
 @pytest.fixture
 def opened(browser):
-    """Opens an address, at most once a test."""
+    """Yield a function that opens an address."""
     pages = []
 
     def open_address(address, allowed, width, **options):
@@ -101,7 +101,7 @@ def opened(browser):
 
 @pytest.fixture(scope="module")
 def shown(browser, report):
-    """The report with all its sections unfolded, opened once for all tests that leave it as it is."""
+    """Yield a function that opens the report with all sections unfolded, once for all tests that only read it."""
     pages = {}
 
     def show_report(width, scheme="light"):
@@ -150,18 +150,18 @@ def test_nothing_reaches_beyond_the_right_edge(shown, width):
 
 
 @at_every_width
-def test_what_scrolls_can_be_scrolled_by_keyboard(shown, width):
+def test_scrolling_regions_can_be_scrolled_by_keyboard(shown, width):
     assert shown(width).measure("scrollersWithoutKeyboard") == []
 
 
 @in_both_schemes
-def test_the_page_is_light_or_dark_as_the_reader_has_it(shown, scheme):
+def test_the_page_follows_the_readers_light_or_dark_mode(shown, scheme):
     ground = luminance(ground_of(shown(800, scheme).measure("ground")))
     assert ground < 0.05 if scheme == "dark" else ground > 0.8
 
 
 @in_both_schemes
-def test_all_text_stands_out_from_what_is_behind_it(shown, scheme):
+def test_all_text_has_enough_contrast(shown, scheme):
     texts = shown(800, scheme).measure("colouredTexts")
     assert len(texts) > 20
     assert [(text["name"], contrast(text)) for text in texts if contrast(text) < LEAST_CONTRAST] == []
@@ -169,7 +169,7 @@ def test_all_text_stands_out_from_what_is_behind_it(shown, scheme):
 
 @in_both_schemes
 @at_every_width
-def test_the_text_of_figures_stands_out_from_what_is_behind_it(opened, report, width, scheme):
+def test_the_text_of_figures_has_enough_contrast(opened, report, width, scheme):
     page = opened(report, report, width, color_scheme=scheme)
     page.measure("openAll")
     whole = page.page.evaluate("document.documentElement.scrollHeight")
@@ -272,7 +272,7 @@ def test_on_paper_a_sweep_of_five_optimizers_and_three_replicates_takes_eight_sh
 
 @pytest.fixture
 def shown_in_ui(opened, ui, sweep_id):
-    """Opens a page of the UI, of those below the sweep's experiment."""
+    """Return a function that opens a page of the UI below the sweep's experiment."""
     experiment = read_run(sweep_id).info.experiment_id
     return lambda place: opened(f"{ui}/#/experiments/{experiment}/runs{place}", ui, WIDTHS[0]).page
 
@@ -308,7 +308,7 @@ def test_the_ui_shows_the_sweeps_description_with_its_run(shown_in_ui, sweep_id)
 
 @pytest.fixture
 def first_visit(opened, ui, folder, sweep_id):
-    """Opens one of the addresses that `harness ui` printed, in a browser that was never there; by its route."""
+    """Yield a function that opens an address printed by `harness ui`, by its route, in a fresh browser."""
 
     def visit(route_of):
         route = route_of(read_run(sweep_id).info.experiment_id, sweep_id)
@@ -345,7 +345,7 @@ def test_a_first_visit_to_the_charts_shows_the_finals_losses_first_in_one_colour
     }
 
 
-def test_a_first_visit_to_the_table_shows_what_tells_runs_apart_the_best_first(first_visit, sweep_id):
+def test_a_first_visit_to_the_table_shows_its_chosen_columns_and_the_best_run_first(first_visit, sweep_id):
     page = first_visit(table_route)
     header = page.locator("[role=columnheader][col-id]")
     expect(header.filter(has_text="harness.stage")).to_be_visible(timeout=PATIENCE)

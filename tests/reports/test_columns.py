@@ -1,4 +1,4 @@
-"""A column says what it holds, and its text is the same wherever it is shown."""
+"""Columns of tables have the right headings, roles and texts."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from reports.shown_tables import shown_tables
 from tests.reports.sweeps import changed, source
 
 
-def test_the_hyperparameters_of_winners_are_what_was_searched_for_any_of_them():
+def test_winners_have_a_column_for_each_hyperparameter_searched_for_any_of_them():
     definition = changed(space={}, spaces=changed().spaces | {"adam": changed().spaces["adam"] | changed().space})
     table = shown_tables(contents(source(definition=definition)))["winners"]
     roles = {column.label: column.role for column in table.columns}
@@ -31,7 +31,7 @@ def test_the_hyperparameters_of_winners_are_what_was_searched_for_any_of_them():
         (2e6, "2e+06"),
     ],
 )
-def test_a_hyperparameters_value_is_shown_as_what_it_is(value, text):
+def test_a_hyperparameters_value_is_shown_by_its_type(value, text):
     assert setting(value) == text
 
 

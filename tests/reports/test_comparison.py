@@ -1,4 +1,4 @@
-"""Two sweeps beside each other: what changed beyond noise, and what was done differently."""
+"""The comparison of two sweeps shows significant changes and differences in what was done."""
 
 from dataclasses import replace
 
@@ -18,30 +18,30 @@ def page(one, other):
     return build_comparison(one, other)["report.html"].decode()
 
 
-def test_what_was_done_differently_is_named_with_both_values():
+def test_differences_in_what_was_done_are_named_with_both_values():
     later = named("later", CHILDREN, changed(budget=4), **{"harness.torch": "2.15"})
     files = build_comparison(named("earlier"), later)
     text = files["report.html"].decode()
     assert '<th scope="row">budget</th><td>2</td><td>4</td>' in text
     assert '<th scope="row">torch</th><td>–</td><td>2.15</td>' in text
-    assert "There are too few seeds to tell the two apart." in text
+    assert "There are too few seeds to compare the two." in text
     assert "| budget | 2 | 4 |" in files["report.md"].decode()
 
 
-def test_the_same_done_twice_says_that_nothing_differs():
+def test_two_equal_sweeps_are_said_not_to_differ():
     assert "Nothing: definition, data, commit, torch build and device are the same." in page(named("a"), named("b"))
 
 
 def test_other_data_are_said_to_make_accuracies_incomparable():
     text = page(named("a"), named("b", **{"harness.data_digest": "other"}))
-    assert "They are of different data" in text
-    assert "They are of different data" not in page(named("a"), named("b"))
+    assert "The two used different data" in text
+    assert "The two used different data" not in page(named("a"), named("b"))
 
 
 def test_no_optimizer_in_common_still_gives_a_page():
     other = named("b", [run("sgd", "final", 1, [0.9])], changed(optimizers=("sgd",)))
     one = named("a", [run("adam", "final", 1, [0.9])], changed(optimizers=("adam",)))
-    assert "They have no optimizer in common." in page(one, other)
+    assert "The two sweeps have no optimizer in common." in page(one, other)
 
 
 def test_names_are_escaped():
@@ -52,7 +52,7 @@ def finals(*accuracies):
     return {"adam": dict(enumerate(accuracies))}
 
 
-def test_a_change_is_told_apart_only_beyond_noise_and_with_enough_seeds():
+def test_a_change_is_shown_only_if_it_is_significant_and_there_are_enough_seeds():
     before, after = finals(0.980, 0.981, 0.982), finals(0.990, 0.991, 0.992)
     (change,) = sweep_changes(before, after)
     assert change.told_apart

@@ -1,4 +1,4 @@
-"""How far runs are and what was measured of them: within their epochs where that was recorded, else at their ends."""
+"""Courses hold the measurements of runs within epochs, or at the ends of epochs if nothing else was recorded."""
 
 from dataclasses import replace
 
@@ -16,13 +16,13 @@ POINTS = {
 
 
 def within(each, points=POINTS, **tags):
-    """The run as if it had been measured within its epochs of 640 images, too."""
+    """Return the run with measurements within its epochs of 640 images."""
     params = each.params | {"dataset.train_size": "640"}
     tags = {f"harness.{name}": value for name, value in tags.items()}
     return replace(each, history=each.history | points, params=params, tags=each.tags | tags)
 
 
-def test_a_course_has_the_points_of_a_run_that_has_them_and_the_ends_of_epochs_of_another():
+def test_a_course_has_a_runs_points_or_else_the_ends_of_its_epochs():
     runs = [within(run("adam", "final", 1, [0.5, 0.6])), run("adam", "final", 2, [0.7, 0.8])]
     courses = courses_frame(runs, epochs_frame(runs), "validation")
     of = dict(list(courses.groupby("run_id")))
@@ -32,7 +32,7 @@ def test_a_course_has_the_points_of_a_run_that_has_them_and_the_ends_of_epochs_o
     assert of["adam-final-2"]["accuracy"].tolist() == [0.7, 0.8]
 
 
-def test_on_the_test_set_a_course_has_the_ends_of_epochs_alone():
+def test_on_the_test_set_a_course_has_only_the_ends_of_epochs():
     runs = [within(run("adam", "final", 1, [0.5, 0.6]))]
     assert courses_frame(runs, epochs_frame(runs), "test")["epochs"].tolist() == [1, 2]
 
@@ -54,7 +54,7 @@ def test_a_final_that_diverged_within_its_first_epoch_does_not_converge():
     assert len(converging([within(run("adam", "final", 1, [], "diverged"))])) == 0
 
 
-def test_a_target_is_reached_at_the_first_point_within_an_epoch_that_is_there():
+def test_a_target_is_reached_at_the_first_point_above_it_even_within_an_epoch():
     finals = [within(each) if each.tags["harness.stage"] == "final" else each for each in CHILDREN]
     targets = compute(source(finals)).targets
     assert targets["target"].unique().tolist() == [0.5, 0.688], "by the winners' errors in tuning"
@@ -74,6 +74,6 @@ def test_a_target_is_reached_at_the_first_point_within_an_epoch_that_is_there():
     ],
     ids=["pruned", "diverged", "pruned at the end of an epoch", "completed", "older", "older, diverged"],
 )
-def test_a_trial_counts_the_epochs_that_it_trained_and_spent_and_has_its_last_accuracy(each, epochs, spent, accuracy):
+def test_a_trial_has_the_epochs_it_trained_those_it_spent_and_its_last_accuracy(each, epochs, spent, accuracy):
     (found,) = runs_frame([each], epochs_frame([each])).to_dict("records")
     assert (found["epochs"], found["spent"], found["validation_accuracy"]) == (epochs, spent, accuracy)

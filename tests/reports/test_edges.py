@@ -1,4 +1,4 @@
-"""A winner at the edge of what was searched is flagged with the side to widen."""
+"""A winner at the edge of its range is flagged with the side on which to widen it."""
 
 import pytest
 

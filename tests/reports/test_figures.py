@@ -1,4 +1,4 @@
-"""Each figure holds the numbers of the tables, says its finding, and draws them on their scale."""
+"""Each figure holds the numbers of the tables, states its finding, and draws on the right scale."""
 
 import itertools
 import math
@@ -43,12 +43,12 @@ def pictures():
 
 
 def several(**changes):
-    """What is said of three replicates of two finals each, of Adam and of an SGD that is half a point worse."""
+    """Return the contents for three replicates of two finals, with SGD half a point below Adam."""
     return contents(replicated({"adam": 0.985, "sgd": 0.98}, **changes))
 
 
 def contrast(one: str, other: str) -> float:
-    """WCAG's contrast ratio of two colours."""
+    """Return WCAG's contrast ratio of two colours."""
 
     def luminance(colour):
         parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
@@ -63,7 +63,7 @@ def test_every_colour_stands_out_on_white_and_on_the_dark_page():
     assert all(contrast(colour, ground) >= 3 for colour in COLOURS for ground in ("#ffffff", "#16161a"))
 
 
-def test_an_optimizer_looks_the_same_in_every_company_and_like_no_other():
+def test_an_optimizer_always_has_the_same_look_and_shares_it_with_no_other():
     together = looks([*OPTIMIZERS, "mine"])
     assert len({(each.colour, each.marker) for each in together.values()}) == 12
     assert len({each.colour for each in looks(OPTIMIZERS[:5]).values()}) == 5
@@ -126,7 +126,7 @@ def test_too_few_finals_leave_out_the_differences_and_say_why():
     assert "differences (too few finals for an interval)" in contents(source()).left_out
 
 
-def test_of_many_optimizers_the_pairs_of_the_best_alone_are_shown():
+def test_with_many_optimizers_only_the_pairs_of_the_best_are_shown():
     rng = np.random.default_rng(1)
     children = [
         run(name, "final", seed, [0.98 - index / 1000 + 0.0005 * rng.normal()])
@@ -138,27 +138,31 @@ def test_of_many_optimizers_the_pairs_of_the_best_alone_are_shown():
     assert len(shown) == len(OPTIMIZERS) - 1
     best = said.summary["optimizer"][0]
     assert all(best in (row["better"], row["worse"]) for row in shown.to_dict("records"))
-    assert said.pictures["differences"].finding.endswith(f"Shown are those of {best}, which has the highest mean.")
+    assert said.pictures["differences"].finding.endswith(
+        f"Shown are only the pairs of {best}, which has the highest mean."
+    )
 
 
-def test_luck_is_shown_for_replicates_and_for_nothing_else():
+def test_luck_is_shown_for_replicates_only():
     said = several()
     assert said.pictures["luck"].data["source"].tolist()[:2] == ["seed of a final", "search and split"]
     assert said.pictures["luck"].finding == said.computed.luck.in_words
     assert "luck" not in contents(source()).pictures
 
 
-def test_finals_that_were_lost_or_spoilt_are_shown_with_a_bound_and_else_named_as_left_out():
+def test_lost_and_spoilt_finals_are_shown_with_a_bound_or_the_figure_is_named_as_left_out():
     data = several(lost=1, spoilt=1).pictures["reliability"].data.set_index("optimizer")
     assert data.loc["sgd", ["finals", "bad"]].tolist() == [6, 2]
     assert data.loc["sgd", "share"] == pytest.approx(100 / 3)
     assert data.loc["adam", "share"] == 0 < data.loc["adam", "most"] < 50
     sound = several()
     assert "reliability" not in sound.pictures
-    assert "reliability (no final was lost or spoilt, which of 6 still allows 39%)" in sound.left_out
+    assert (
+        "reliability (no final was lost or spoilt; with 6 finals the true share can still be 39%)" in sound.left_out
+    )
 
 
-def test_what_tuning_gained_is_shown_on_the_same_seeds():
+def test_the_gain_of_tuning_is_shown_on_the_same_seeds():
     data = several().pictures["tuning-gains"].data
     assert len(data) == 12
     assert (data["winner"] - data["start"]).tolist() == pytest.approx([0.2] * 12)
@@ -177,7 +181,7 @@ def test_convergence_is_the_training_loss_and_the_validation_error_of_every_fina
     )
 
 
-def test_training_loss_comes_from_windows_of_steps_where_they_were_recorded():
+def test_training_loss_comes_from_windows_of_steps_if_they_were_recorded():
     final = run("adam", "final", 1, [0.9])
     final.params["dataset.train_size"] = "640"
     final.history["trajectory/train_loss"] = {64: 2.0, 320: 1.0, 640: 0.5}
@@ -191,7 +195,7 @@ def test_training_loss_comes_from_windows_of_steps_where_they_were_recorded():
     assert errors == pytest.approx([20.0, 0.01]), "no error has its place on a logarithmic scale"
 
 
-def test_convergence_is_on_the_test_set_where_there_is_no_validation():
+def test_convergence_is_on_the_test_set_without_validation():
     alone = run("adam", "final", 1, [0.9, 0.95])
     for measure in ("validation/loss", "validation/accuracy"):
         del alone.history[measure]
@@ -204,7 +208,10 @@ def test_the_means_that_no_other_surpasses_in_error_and_time_are_named():
     fast, beaten = run("sgd", "final", 1, [0.9, 0.95]), run("adagrad", "final", 1, [0.9, 0.94])
     beaten.history["seconds/train"] = {1: 1.0, 2: 1.0}
     said = contents(source([slow, fast, beaten], changed(optimizers=("sgd", "adagrad", "adam"))))
-    assert said.pictures["cost"].finding == "Surpassed by none in both mean error and training time: sgd, adam."
+    assert (
+        said.pictures["cost"].finding
+        == "No optimizer surpasses these in both mean error and training time: sgd, adam."
+    )
     seconds = said.pictures["cost"].data.set_index("optimizer")["seconds"].to_dict()
     assert seconds == {"sgd": 1.0, "adagrad": 2.0, "adam": 4.0}
 
@@ -229,7 +236,7 @@ def test_a_target_that_was_never_reached_is_shown_as_such():
     assert min(shown) == 100, "it has not reached the target when its training ends"
 
 
-def test_a_profile_counts_what_nobody_reached_and_needs_twenty_problems():
+def test_a_profile_counts_targets_that_nobody_reached_and_needs_twenty_problems():
     few = contents(source())
     assert any(each.startswith("performance profile (") for each in few.left_out)
     accuracies = {"adam": [0.5, 0.85], "sgd": [0.85, 0.86]}
@@ -252,7 +259,7 @@ def test_a_learning_rate_at_the_edge_is_named_with_its_side():
     assert titles == ["sgd", "adam (edge: widen above)"]
 
 
-def test_the_published_start_is_a_star_and_how_far_a_trial_got_its_colour():
+def test_the_published_start_is_a_star_and_colours_show_epochs_trained():
     rates = {"optimizer.lr": Range(low=1e-4, high=0.1, log=True, start=0.001)}
     definition = changed(optimizers=("adam",), space={}, spaces={"adam": rates})
     start, other = run("adam", "trial", 0, [0.9]), run("adam", "trial", 1, [])
@@ -275,7 +282,7 @@ def test_the_published_start_is_a_star_and_how_far_a_trial_got_its_colour():
 
 
 def trials(**accuracies):
-    """Each optimizer's completed trials."""
+    """Return completed trials with these accuracies by optimizer."""
     return [
         run(name, "trial", number, [accuracy])
         for name, values in accuracies.items()
@@ -288,13 +295,13 @@ def test_tuning_curves_are_left_out_for_fewer_than_five_completed_trials_and_for
     assert few in contents(source(trials(adam=[0.5] * 4))).left_out
     assert "tuning-curves" in contents(source(trials(adam=[0.5] * 5))).pictures
     replicated = contents(source(trials(adam=[0.5] * 5), changed(replicates=3)))
-    assert "tuning curves (they are of one search)" in replicated.left_out
+    assert "tuning curves (shown for a single search only)" in replicated.left_out
 
 
 @pytest.mark.parametrize(
     "found", [{"adam": [0.97, 0.98, 0.99, 0.99, 0.99], "sgd": [0.3, 0.37] * 3}, {"adam": [0.37] * 5}]
 )
-def test_what_each_search_found_is_in_the_figure_however_far_apart(found):
+def test_the_scale_covers_the_results_of_all_searches(found):
     curves = contents(source(trials(**found))).pictures["tuning-curves"]
     with styled():
         for width in WIDTHS:
@@ -327,7 +334,7 @@ def test_accuracy_by_class_is_of_all_seeds_together():
     assert (
         contents(source())
         .pictures["classes"]
-        .finding.startswith("Over all optimizers class 3 is the hardest, at 75.00%")
+        .finding.startswith("Over all optimizers, class 3 is the hardest (75.00% correct)")
     )
 
 
@@ -352,16 +359,16 @@ def test_scales_have_labels_that_do_not_touch():
             assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
 
 
-def test_the_majoritys_share_is_said_and_drawn_where_it_is_in_the_window():
+def test_the_majoritys_share_is_in_the_finding_and_drawn_if_it_is_in_range():
     for accuracies, within in (([0.05, 0.15], True), ([0.5, 0.6], False)):
         children = [run("adam", "final", seed, [each]) for seed, each in enumerate(accuracies)]
         record = contents(source(children)).pictures["final-accuracy"]
-        assert record.finding.endswith("Always saying class 0 would give 10.00%.")
+        assert record.finding.endswith("Always predicting class 0 would give 10.00%.")
         (axis,) = record.draw("page").axes
         assert ([10.0, 10.0] in [list(line.get_xdata()) for line in axis.lines]) == within
 
 
-def test_what_is_drawn_of_an_optimizer_is_marked_with_its_key_and_says_what_it_is():
+def test_drawn_elements_have_their_optimizers_key_and_a_tip():
     picture = contents(source()).pictures["final-accuracy"]
     with styled():
         drawn = picture.draw("page")
@@ -390,7 +397,7 @@ def test_pngs_and_pdfs_are_made_on_request():
     assert {"svg", "pdf"} <= kinds
 
 
-def test_a_single_run_leaves_out_nothing_that_only_trials_could_say():
+def test_a_single_run_names_no_figures_of_trials_as_left_out():
     alone = replace(
         source([run("adam", "final", 1, [0.9])], changed(optimizers=("adam",))), importances={}, single=True
     )
@@ -399,23 +406,23 @@ def test_a_single_run_leaves_out_nothing_that_only_trials_could_say():
     assert "importances (fewer than ten completed trials of each optimizer)" in contents(tried).left_out
 
 
-def test_the_card_is_a_picture_of_the_size_that_others_show_whole():
+def test_the_card_has_the_size_that_social_networks_show_in_full():
     content = build_report(source()).files["card.png"]
     assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == (1200, 630)
 
 
-def test_classes_without_test_images_are_in_no_figure_and_no_table_and_are_said():
+def test_classes_without_test_images_are_in_no_figure_and_no_table_and_are_named():
     said = contents(source(of_mistakes=untested(3)))
     assert "3" not in said.tables["classes"]["class"].tolist()
     record = said.pictures["classes"]
-    assert "class 0 is the hardest, at 100.00%" in record.finding
-    assert record.finding.endswith("Without test images, and left out: 3.")
+    assert "class 0 is the hardest (100.00% correct)" in record.finding
+    assert record.finding.endswith("Classes without test images are left out: 3.")
     labels = [text.get_text() for text in record.draw("page").axes[0].get_yticklabels()]
     assert labels == list("012456789")
 
 
 @pytest.mark.slow
-def test_rows_of_features_have_no_gallery_and_their_mistakes_are_said():
+def test_rows_of_features_have_no_gallery_and_their_mistakes_are_listed():
     rows = mistakes(2)
     rows = rows.model_copy(
         update={"most_confident": tuple(each.model_copy(update={"pixels": ""}) for each in rows.most_confident)}

@@ -1,11 +1,11 @@
-"""How fast an optimizer trains is said of all its finals, and only what their spread allows."""
+"""Seconds per epoch are those of all finals, and an optimizer is called faster only if their spread allows it."""
 
 import pandas as pd
 import pytest
 
 from reports.pace import pace_frame, pace_in_words
 
-NONE = "None is shown to be faster than another."
+NONE = "No optimizer is shown to be faster than another."
 
 
 def runs(**seconds):
@@ -26,7 +26,7 @@ def test_the_pace_is_the_mean_of_all_finals_with_its_interval():
         ({"adam": [11.2, 11.4, 11.3, 11.2], "sgd": [10.0, 10.1, 10.0, 10.2]}, "Shown to be faster: sgd than adam."),
         (
             {"adam": [11.0, 9.0, 12.0, 14.0], "sgd": [10.0, 12.0, 9.0, 13.0]},
-            "None is shown to be faster than another.",
+            "No optimizer is shown to be faster than another.",
         ),
         (
             {"adam": [10.1, 10.0, 10.1, 10.0], "sgd": [10.0, 10.1, 10.1, 10.0]},
@@ -36,9 +36,9 @@ def test_the_pace_is_the_mean_of_all_finals_with_its_interval():
         ({"adam": [2.0]}, "An epoch of adam takes 2 s."),
     ],
 )
-def test_an_optimizer_is_called_faster_only_where_its_finals_show_it(seconds, said):
+def test_an_optimizer_is_called_faster_only_if_its_finals_show_it(seconds, said):
     assert pace_in_words(pace_frame(runs(**seconds))).endswith(said)
 
 
-def test_nothing_is_said_where_nothing_was_timed():
+def test_there_is_no_sentence_if_nothing_was_timed():
     assert pace_in_words(pace_frame(runs())) == ""

@@ -1,4 +1,4 @@
-"""The report is one self-contained page that says what MLflow recorded, and nothing stronger."""
+"""The report is one self-contained page that shows what MLflow recorded and claims no more."""
 
 import csv
 import hashlib
@@ -94,7 +94,7 @@ def test_a_subset_is_marked_on_page_figures_and_every_row(report):
 
 
 def digests():
-    """Of each file of the report."""
+    """Return the digest of each file of the report."""
     return {
         name: hashlib.sha256(content).hexdigest() for name, content in build_report(source(), FORMATS).files.items()
     }
@@ -119,7 +119,7 @@ def test_the_page_is_small(report):
     assert len(report.files["report.html"]) < 3e6
 
 
-def test_the_json_document_keeps_to_its_schema_and_says_what_the_page_says(report):
+def test_the_json_document_follows_its_schema_and_agrees_with_the_page(report):
     document = json.loads(report.files["report.json"])
     jsonschema.validate(document, json.loads(report.files["report.schema.json"]))
     assert tuple(document["answer"]) == report.answer
@@ -136,7 +136,11 @@ def test_the_json_document_keeps_to_its_schema_and_says_what_the_page_says(repor
 
 @pytest.mark.parametrize(
     ("outcome", "words"),
-    [("killed", "It ended as killed"), ("failed", "It ended as failed"), (None, "It has not ended")],
+    [
+        ("killed", "The sweep ended as killed"),
+        ("failed", "The sweep ended as failed"),
+        (None, "The sweep has not ended"),
+    ],
 )
 def test_a_sweep_that_is_not_complete_says_so(outcome, words):
     unfinished = source(CHILDREN[:2])
@@ -188,22 +192,22 @@ def missing(*measures):
         "no metric at all",
     ],
 )
-def test_whatever_is_there_gives_a_page(children):
+def test_incomplete_data_still_give_a_page(children):
     files = build_report(source(children)).files
     assert "<h1>" in files["report.html"].decode()
     assert files["report.md"].startswith(b"# ")
     jsonschema.validate(json.loads(files["report.json"]), json.loads(files["report.schema.json"]))
 
 
-def test_a_sweep_that_goes_on_after_it_was_stopped_is_running_everywhere():
+def test_a_resumed_sweep_is_running_everywhere():
     stopped = source(CHILDREN, **{"harness.outcome": "killed"})
     files = build_report(replace(stopped, sweep=replace(stopped.sweep, status="RUNNING"))).files
-    assert "It has not ended" in files["report.html"].decode()
+    assert "The sweep has not ended" in files["report.html"].decode()
     assert json.loads(files["report.json"])["outcome"] == "running"
-    assert "; it has not ended;" in json.loads(files["report.json"])["answer"][1]
+    assert "; it has not ended yet;" in json.loads(files["report.json"])["answer"][1]
 
 
-def test_the_finals_of_an_earlier_winner_count_as_compute_alone():
+def test_finals_of_an_earlier_winner_count_only_as_compute():
     superseded = run("adam", "final", 1, [0.99, 0.99])
     superseded.params["optimizer.lr"] = "0.05"
     earlier = replace(superseded, run_id="earlier")
@@ -219,19 +223,21 @@ def test_the_finals_of_an_earlier_winner_count_as_compute_alone():
     ("completed", "confirm", "said"),
     [
         (1, False, "No search completed more than one trial."),
-        (2, False, "As the best of up to 2, it is likely to be too high"),
-        (2, True, "As the best of up to 2, it is likely to be too high"),  # of so few trials no winner is confirmed
+        (2, False, "Since it is the best of up to 2, it is likely to be too high"),
+        (
+            2,
+            True,
+            "Since it is the best of up to 2, it is likely to be too high",
+        ),  # of so few trials no winner is confirmed
     ],
 )
-def test_a_winners_validation_accuracy_is_called_too_high_only_where_it_is_the_best_of_several(
-    completed, confirm, said
-):
+def test_a_winners_validation_accuracy_is_called_too_high_only_if_it_is_the_best_of_several(completed, confirm, said):
     children = [run("adam", "trial", number, [0.7 + number / 100]) for number in range(completed)]
     tables = shown_tables(contents(source(children, changed(confirm=confirm))))
     assert said in tables["winners"].note
 
 
-def test_a_final_that_runs_is_in_no_mean_and_reaches_no_target_yet():
+def test_a_running_final_is_in_no_mean_and_reaches_no_target():
     running = replace(run("adam", "final", 3, [0.99]), status="RUNNING")
     said = contents(source([*CHILDREN, running]))
     assert said.finals == contents(source()).finals
@@ -242,7 +248,7 @@ def ended(child, outcome, **tags):
     return replace(child, tags=child.tags | {"harness.outcome": outcome} | tags)
 
 
-def test_why_trials_and_finals_did_not_complete_is_beside_their_outcomes():
+def test_the_causes_of_incomplete_trials_and_finals_are_reported():
     batch = "ValueError: Expected more than 1 value\nper channel, got [1, 20] in /home/me/study/net.py"
     where = Divergence(epoch=2, step=7, split="train").model_dump_json()
     children = [
@@ -266,8 +272,8 @@ def test_why_trials_and_finals_did_not_complete_is_beside_their_outcomes():
         ("final", "failed", "", "1"),
     ]
     assert json.loads(report.files["report.json"])["failures"][0]["cause"] == short
-    assert f"3 trials failed, at the cost of budget (most often {short})" in report.answer[1]
-    assert f"nothing is claimed of adam ({not_finite})" in report.answer[1]
+    assert f"3 trials failed and used up budget (most often {short})" in report.answer[1]
+    assert f"nothing is claimed about adam, since finals did not complete ({not_finite})" in report.answer[1]
     page = report.files["report.html"].decode()
     assert page.count(short) == 1 + 1  # in the answer, and in the table of failures
     assert "before it went on" not in page
@@ -308,14 +314,14 @@ def test_the_majority_is_the_most_frequent_class_of_the_test_set():
 def test_a_winner_at_the_edge_of_its_range_is_marked_wherever_its_result_appears(report):
     by_name = report.summary.set_index("optimizer")
     assert by_name["edges"].to_dict() == {"adam": "optimizer.lr 0.1, widen above", "sgd": ""}
-    assert "not fully tuned, its best at the edge of what was searched: adam" in report.answer[1]
+    assert "not fully tuned, since the best value is at the edge of its range: adam" in report.answer[1]
     page = report.files["report.html"].decode()
     assert re.search(r'<th scope="row">(<svg.*?</svg>)?adam\*</th>', page)
     assert re.search(r'<th scope="row">(<svg.*?</svg>)?sgd</th>', page)
     assert rows(report.files, "winners")[1]["edges"] == "optimizer.lr 0.1, widen above"
 
 
-def test_last_and_selected_epoch_are_kept_apart_and_seconds_are_of_all_finals():
+def test_last_and_selected_epoch_are_separate_and_seconds_are_over_all_finals():
     sliding = run("adam", "final", 3, [0.9, 0.99, 0.5])
     sliding.history["test/accuracy"] = {1: 0.8, 2: 0.85, 3: 0.6}
     other = run("adam", "final", 4, [0.9, 0.9, 0.9])

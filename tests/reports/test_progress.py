@@ -1,4 +1,4 @@
-"""How far a sweep is can be told at any moment, from MLflow alone."""
+"""The progress of a sweep can be read at any moment from MLflow alone."""
 
 from harness.config import RunConfig, config_hash, with_settings
 from harness.records import METRIC_NAMES
@@ -45,7 +45,7 @@ def sweep(status="RUNNING", **tags):
     return TrackedRun("id", "tiny", "tiny", status, tags, {}, {})
 
 
-def test_budgets_best_and_what_runs():
+def test_progress_has_budgets_best_accuracies_and_running_trials():
     children = [
         run("sgd", "trial", 0, [0.5, 0.8], "completed"),
         run("sgd", "trial", 1, [0.9], "pruned"),
@@ -62,7 +62,7 @@ def test_budgets_best_and_what_runs():
     assert (adam.epochs_spent, adam.best, adam.running) == (0, None, ())
 
 
-def test_a_sweep_that_goes_on_is_running_whatever_it_was_before():
+def test_a_resumed_sweep_is_running_after_any_outcome():
     killed = {"harness.outcome": "killed"}
     assert sweep_progress(sweep("KILLED", **killed), [], DEFINITION, config_of).outcome == "killed"
     assert sweep_progress(sweep("RUNNING", **killed), [], DEFINITION, config_of).outcome == "running"

@@ -1,4 +1,4 @@
-"""The three questions of the Python API, of the small sweep that MLflow would return."""
+"""The Python API answers its three questions about a small sweep."""
 
 import io
 import json
@@ -20,7 +20,7 @@ def tracked(monkeypatch):
     monkeypatch.setattr(queries, "read_tracked_run", {each.run_id: each for each in children}.__getitem__)
 
 
-def test_the_leaderboard_has_the_best_on_validation_first_and_what_has_none_last():
+def test_the_leaderboard_is_sorted_by_validation_accuracy_with_missing_ones_last():
     found = leaderboard()
     assert list(found["run_id"])[:2] == ["adam-final-2", "adam-final-1"]
     assert list(found["run_id"])[-1] == "adam-trial-2"
@@ -29,7 +29,7 @@ def test_the_leaderboard_has_the_best_on_validation_first_and_what_has_none_last
     assert [name for name in found.columns if name.startswith("config.")] == []  # all have the same
 
 
-def test_compare_leaves_out_what_is_equal():
+def test_compare_shows_only_differences():
     found = compare("sgd-final-1", "sgd-trial-0")
     assert list(found.columns) == ["sgd-final-1", "sgd-trial-0"]
     assert list(found.loc["validation/accuracy"]) == [0.91, 0.8]
@@ -38,7 +38,7 @@ def test_compare_leaves_out_what_is_equal():
     assert "config.optimizer.lr" not in found.index
     assert list(found.index) == ["test/accuracy", "validation/accuracy"]
     assert list(compare("sgd-final-1", "adam-trial-0").loc["outcome"]) == ["completed", "diverged"]
-    with pytest.raises(BadInputError, match="expected two different ones"):
+    with pytest.raises(BadInputError, match="expected two different runs"):
         compare("sgd-final-1", "sgd-final-1")
 
 

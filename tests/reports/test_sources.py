@@ -1,4 +1,4 @@
-"""A single run has a report too, and every recipe on a page trains with the very config that it is of."""
+"""A single run has a report too, and every recipe on a page trains with exactly the config it belongs to."""
 
 import json
 import shlex
@@ -29,12 +29,12 @@ def recorded(config, project, data):
     return complete_run(begin_run(config, tracker, "mine", data), tracker, data).run_id
 
 
-def test_a_single_run_is_told_as_one(recorded):
+def test_a_single_run_is_reported_as_one(recorded):
     said = contents(read_source(recorded))
     accuracy = said.summary["mean"].iloc[0]
     assert said.answer == (
-        f"adam reaches {accuracy:.2%} mean test accuracy; there is nothing to compare it with.",
-        "It was not tuned, and one seed says nothing of the others.",
+        f"adam reaches {accuracy:.2%} mean test accuracy; there is no other optimizer to compare it with.",
+        "It was not tuned, and one seed says nothing about other seeds.",
     )
     assert {
         "final-accuracy",
@@ -95,7 +95,7 @@ def test_command_and_python_of_a_recipe_give_the_config_that_was_trained(setting
     assert with_settings(names["config"], machine) == config
 
 
-def test_a_config_is_read_from_its_file_and_through_a_server_from_params_that_its_hash_proves(recorded, monkeypatch):
+def test_a_config_is_read_from_its_file_or_from_a_server_by_params_that_match_its_hash(recorded, monkeypatch):
     runs = [read_tracked_run(recorded)]
     here = read_configs(runs)
     assert here[recorded].optimizer.name == "adam"
@@ -110,7 +110,7 @@ def test_a_config_is_read_from_its_file_and_through_a_server_from_params_that_it
     assert from_file.called
 
 
-def test_a_sweep_is_read_whose_definition_lacks_younger_fields_and_is_no_longer_allowed(project):
+def test_a_sweep_with_an_old_definition_that_is_now_invalid_can_be_read(project):
     then = json.loads(canonical_json(DEFINITION))
     for younger in ("variants", "sampler", "at_once", "asynchronous"):
         del then[younger]

@@ -1,4 +1,4 @@
-"""Summaries, tiers and curves are what they say of the finals and trials."""
+"""Summaries, tiers and curves follow their definitions."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from tests.simulated import NOISES
 
 @pytest.mark.parametrize("seeds", [5, 10])
 @pytest.mark.parametrize("noise", NOISES)
-def test_the_95_percent_interval_of_a_mean_holds_it_93_to_97_times_in_100(noise, seeds):
+def test_the_95_percent_interval_of_a_mean_covers_it_93_to_97_times_in_100(noise, seeds):
     values = NOISES[noise](np.random.default_rng(seeds), (1000, seeds))
     summaries = [summarize((0.985 + 0.001 * each).tolist()) for each in values]
     assert 0.93 <= np.mean([each.low <= 0.985 <= each.high for each in summaries]) <= 0.97
@@ -25,7 +25,7 @@ def test_one_seed_has_no_spread_and_no_interval():
     assert (summarize([0.9]).sd, summarize([0.9]).low) == (None, None)
 
 
-def test_what_differs_from_neither_end_is_in_two_tiers():
+def test_an_optimizer_that_differs_from_no_other_is_in_two_tiers():
     means = {"middle": 0.985, "low": 0.980, "high": 0.990}
     assert tiers(means, [("high", "low")]) == [("high", "middle"), ("middle", "low")]
     assert tiers(means, []) == [("high", "middle", "low")]
@@ -89,5 +89,5 @@ def test_a_performance_profile_counts_what_is_within_a_factor_of_the_fastest():
 @pytest.mark.parametrize(
     ("values", "median"), [([1, 2, 3], 2), ([1, 2, math.inf], 2), ([1, math.inf], None), ([math.inf] * 3, None)]
 )
-def test_the_median_is_never_where_half_never_got_there(values, median):
+def test_the_median_is_none_if_half_of_the_values_are_infinite(values, median):
     assert median_or_never(values) == median

@@ -1,4 +1,4 @@
-"""A value is shown with its unit, and as short as it can be told from the one beside it."""
+"""A value is shown with its unit, and with enough digits to differ from the value beside it."""
 
 import pytest
 
@@ -23,11 +23,11 @@ def test_each_kind_of_value_has_its_unit(name, value, text):
     assert texts(name, [value]) == [text]
 
 
-def test_what_a_run_lacks_or_is_no_number_is_empty():
+def test_missing_values_have_an_empty_text():
     assert texts("test/accuracy", [None, float("nan"), 0.5]) == ["", "", "50.00%"]
 
 
-def test_two_values_that_differ_have_texts_that_do():
+def test_different_values_have_different_texts():
     assert texts("test/accuracy", [0.98471, 0.98473]) == ["98.471%", "98.473%"]
     one, other = texts("train/loss", [0.1, 0.1 + 2**-54])
     assert one != other

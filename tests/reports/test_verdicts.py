@@ -1,4 +1,4 @@
-"""The report's verdicts: on accuracy, loss and time, what tuning gained, and where the luck comes from."""
+"""The report's verdicts cover accuracy, loss and time; gains of tuning and sources of luck follow their formulas."""
 
 import math
 
@@ -38,7 +38,7 @@ def test_loss_is_judged_beside_accuracy_with_a_margin_of_its_own():
     assert found["loss"].search_luck is None
 
 
-def test_a_better_winner_says_how_much_luck_of_a_search_it_survives():
+def test_a_better_winner_has_the_search_luck_up_to_which_its_optimizer_is_better():
     of_winners = judged({"adam": CALM, "sgd": shifted(-0.01)}).accuracy[0]
     assert of_winners.verdict is Verdict.BETTER
     assert 0.0025 < of_winners.search_luck < 0.0030, "sqrt(((D / c)^2 - se^2) / 2), where c is 2.45"
@@ -49,7 +49,7 @@ def test_a_better_winner_says_how_much_luck_of_a_search_it_survives():
     assert judged(several, replicates=3).accuracy[0].search_luck is None
 
 
-def test_an_undecided_pair_says_what_would_decide_it():
+def test_an_undecided_pair_has_the_number_of_finals_that_would_decide_it():
     noisy = {"adam": {1: 0.98, 2: 0.99, 3: 0.985}, "sgd": {1: 0.97, 2: 0.985, 3: 0.98}}
     (pair,) = judged(noisy).accuracy
     assert pair.verdict is Verdict.UNDECIDED
@@ -83,7 +83,7 @@ def test_the_time_to_a_target_is_judged_as_a_ratio():
     )
 
 
-def test_a_target_that_is_often_missed_or_at_once_reached_has_no_verdict():
+def test_a_target_that_is_often_missed_or_reached_at_once_has_no_verdict():
     finals = {"adam": CALM, "sgd": CALM}
     missed = {"adam": {seed: 100.0 + seed for seed in CALM}, "sgd": {1: math.inf, 2: 100.0, 3: 90.0, 4: 80.0}}
     quick = {name: {seed: 100.0 + seed for seed in CALM} for name in finals}
@@ -146,10 +146,10 @@ def test_a_replicate_that_the_start_won_counts_as_no_gain():
     gain = gains(winners, starts, replicates=3, final_seeds=[1, 2])
     assert gain.difference == pytest.approx((0 + 0.0015 + 0.002) / 3)
     assert (gain.searches, gain.starts_won, gain.verdict) == (3, 1, Verdict.UNDECIDED)
-    assert gain.in_words.startswith("undecided against the published start, from -0.")
+    assert gain.in_words.startswith("undecided against the published start, difference -0.")
 
 
-def test_luck_is_told_apart_by_seeds_and_searches():
+def test_luck_of_seeds_and_luck_of_searches_are_separated():
     rng = np.random.default_rng(0)
     search, seed = 0.002, 0.001
     searches = search * rng.normal(size=(8, 40, 1)) + seed * rng.normal(size=(8, 40, 2))
@@ -165,7 +165,7 @@ def test_luck_is_told_apart_by_seeds_and_searches():
     assert luck_of({"a": {1: {1: 0.9, 2: 0.8}, 2: {3: 0.9, 4: 0.8}}}) is None
 
 
-def test_the_interval_of_a_searchs_luck_holds_it_as_often_as_it_says():
+def test_the_interval_of_a_searchs_luck_has_its_nominal_coverage():
     rng = np.random.default_rng(1)
     held = []
     for _ in range(300):
@@ -177,7 +177,7 @@ def test_the_interval_of_a_searchs_luck_holds_it_as_often_as_it_says():
     assert np.mean(held) >= 0.92
 
 
-def test_the_luck_of_test_images_is_what_other_test_sets_of_that_size_would_give():
+def test_the_luck_of_test_images_is_the_spread_over_other_test_sets_of_that_size():
     rng = np.random.default_rng(3)
     images, finals, tests = 2000, 6, 400
     # of each image, how likely a final of either optimizer is to get it wrong: alike, but not the same
@@ -194,32 +194,32 @@ def test_the_luck_of_test_images_is_what_other_test_sets_of_that_size_would_give
     assert np.mean(naive) > 1.5 * np.std(true), "finals that disagree are no luck of the images"
 
 
-def test_the_luck_of_test_images_takes_two_finals_and_two_optimizers():
+def test_the_luck_of_test_images_needs_two_finals_and_two_optimizers():
     assert image_luck({"a": [(1,), (2,)]}, 10) is None
     assert image_luck({"a": [(1,), (2,)], "b": [(1,)]}, 10) is None
     assert image_luck({"a": [(1,), (1,)], "b": [(), ()]}, 10) == pytest.approx(np.sqrt(0.1 / 10))
 
 
-def test_wrong_images_are_known_where_each_final_kept_them_all():
+def test_wrong_images_are_known_only_if_every_final_recorded_them():
     whole = mistakes(2).model_copy(update={"wrong": (0, 1)})
     assert wrong_images({"a": {"1": whole, "2": whole}}) == ({"a": [(0, 1), (0, 1)]}, 100)
     assert wrong_images({"a": {"1": whole, "2": mistakes(2)}}) is None, "as version 0.1 left it"
     assert wrong_images({}) is None
 
 
-def test_luck_is_said_in_points():
+def test_luck_is_described_in_points():
     said = Luck(seeds=0.001, searches=0.0003, search_low=0.0, search_high=0.002)
     assert said.in_words == (
-        "Where the luck comes from: the accuracy of one final has a standard deviation of 0.100 points by its seed "
-        "and 0.030 (0.000 to 0.200) by its search and split."
+        "Sources of luck: the accuracy of one final has a standard deviation of 0.100 points from its seed and 0.030 "
+        "(0.000 to 0.200) from its search and split."
     )
     with_images = said.model_copy(update={"images": 0.0005}).in_words
     assert with_images.endswith(
-        "and split; the difference between two optimizers has one of 0.050 points by which test images there are."
+        "and split; the difference between two optimizers has one of 0.050 points from the choice of test images."
     )
 
 
-def test_replicates_that_are_not_whole_are_in_no_claim():
+def test_incomplete_replicates_are_not_used():
     table = replicates(np.random.default_rng(2), 1, 4, 0.05)[0] / 100 + 0.98
     finals = {
         name: {1000 * number + seed: value for number, value in enumerate(row) for seed in (1, 2)}

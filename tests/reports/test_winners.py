@@ -1,4 +1,4 @@
-"""The finals that count are the winner's, as the coordinator has them, whoever reads the sweep and whenever."""
+"""The finals that the report counts are those of the winner that the coordinator selected."""
 
 import json
 
@@ -23,7 +23,7 @@ def tracked(run_id, run):
     return TrackedRun(run_id, run.experiment, run.name, "FINISHED", run.tags, {}, history)
 
 
-def test_a_replaced_winners_finals_are_those_that_the_sweep_marked(config, project):
+def test_finals_of_a_replaced_winner_are_those_that_the_sweep_marked(config, project):
     definition = SweepDefinition(
         base=config,
         optimizers=("sgd", "adam"),

@@ -1,4 +1,4 @@
-"""A sweep that takes seconds."""
+"""Provide a sweep that takes seconds."""
 
 from pathlib import Path
 
@@ -28,5 +28,5 @@ def definition(config: RunConfig) -> SweepDefinition:
 
 @pytest.fixture
 def inline(data: Path) -> WorkerPool:
-    """This process, on a small MNIST."""
+    """Return a pool that executes slices in this process, on a small MNIST."""
     return WorkerPool(InlineExecutor(), 1, data)

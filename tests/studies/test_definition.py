@@ -1,4 +1,4 @@
-"""A definition is sound before anything is trained: what its spaces can draw is allowed, and what is fixed stays."""
+"""A definition is checked before training: its spaces draw only valid values, and fixed settings stay fixed."""
 
 import json
 
@@ -19,7 +19,7 @@ def with_changes(definition: SweepDefinition, **changes) -> SweepDefinition:
 
 
 def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice, **changes) -> SweepDefinition:
-    """Of Adam alone, and of a model of the user's own where the key is of one."""
+    """Return a definition with Adam only, and with a user's own model if the key is one of its settings."""
     settings = {"optimizer.name": "adam"} | (OWN if key in ("model.width", "model.hidden", "model.tag") else {})
     of_one = {"optimizers": ("one",), "variants": {"one": settings}, "space": {key: dimension}, "spaces": {}}
     return with_changes(definition, **of_one, **changes)
@@ -60,7 +60,7 @@ def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice,
     ],
     ids=str,
 )
-def test_a_value_that_a_space_can_draw_and_no_trial_can_have_is_refused_by_name(definition, key, dimension, message):
+def test_a_space_that_can_draw_an_invalid_value_is_refused_by_name(definition, key, dimension, message):
     with pytest.raises(ValueError, match=message) as caught:
         with_space(definition, key, dimension)
     assert "space of 'one': " in str(caught.value)
@@ -79,18 +79,18 @@ def test_a_value_that_a_space_can_draw_and_no_trial_can_have_is_refused_by_name(
     ],
     ids=str,
 )
-def test_a_space_of_which_every_value_is_allowed_is(definition, key, dimension):
+def test_a_space_with_only_valid_values_is_accepted(definition, key, dimension):
     assert with_space(definition, key, dimension).searched("one") == {key: dimension}
 
 
-def test_of_a_grid_its_points_are_drawn_alone(definition):
+def test_only_the_points_of_a_grid_must_be_valid(definition):
     grid = {"sampler": "grid", "pruning": False, "budget": 4}
     assert with_space(definition, "batch_size", Range(low=32, high=64, points=2), **grid).sampler == "grid"
     with pytest.raises(ValueError, match=r"batch_size 42\.6"):
         with_space(definition, "batch_size", Range(low=32, high=64, points=4), **grid | {"budget": 8})
 
 
-def test_a_setting_of_a_variant_that_is_wrong_by_itself_is_not_laid_on_the_space(definition):
+def test_an_invalid_setting_of_a_variant_is_not_blamed_on_the_space(definition):
     with pytest.raises(ValueError, match="batch_size 0: expected") as caught:
         with_changes(definition, variants={"adam": {"optimizer.name": "adam", "batch_size": 0}})
     assert "space of" not in str(caught.value)
@@ -115,7 +115,7 @@ def test_a_key_that_is_both_fixed_and_searched_is_refused_by_name(definition, fi
         with_changes(definition, variants={"adam": {"optimizer.name": "adam"} | fixed}, **searched)
 
 
-def test_a_dimension_that_waits_for_a_larger_budget_gives_way_to_what_a_variant_fixes(definition):
+def test_a_variants_setting_replaces_a_dimension_that_waits_for_a_larger_budget(definition):
     space = {"batch_size": Choice(choices=(32, 64), from_trials=3)}
     variants = {"adam": {"optimizer.name": "adam", "batch_size": 128}}
     found = with_changes(definition, variants=variants, space=space, budget=6)
@@ -125,14 +125,14 @@ def test_a_dimension_that_waits_for_a_larger_budget_gives_way_to_what_a_variant_
 
 
 class Stop(SweepObserver):
-    """Stops the sweep as if it had been interrupted."""
+    """Stop the sweep as if the user had interrupted it."""
 
     def trained(self, job, result):
         raise KeyboardInterrupt
 
 
 @pytest.mark.slow
-def test_a_recorded_definition_that_is_no_longer_allowed_is_no_obstacle_once_it_has_ended(definition, inline):
+def test_a_completed_sweep_whose_definition_is_now_invalid_does_not_block_a_new_sweep(definition, inline):
     tracker = MemoryTracker()
     with pytest.raises(KeyboardInterrupt):
         run_sweep("tiny", definition, tracker, inline, Stop())

@@ -1,4 +1,4 @@
-"""A worker that is killed is noticed, whatever it was at; a result comes whole or not at all."""
+"""A killed worker is noticed at any moment; a result arrives whole or not at all."""
 
 import os
 import signal
@@ -90,9 +90,7 @@ def test_a_worker_killed_while_it_sends_a_large_result_breaks_the_executor(execu
 
 
 @pytest.mark.parametrize("function", [return_large, return_with_no_room])
-def test_a_large_result_comes_whole_with_or_without_room_on_the_disk_and_leaves_no_file(
-    tmp_path, monkeypatch, function
-):
+def test_a_large_result_arrives_whole_even_on_a_full_disk_and_leaves_no_file(tmp_path, monkeypatch, function):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     executor = LocalExecutor(1)
     (folder,) = tmp_path.glob("harness-results-*")
@@ -102,14 +100,14 @@ def test_a_large_result_comes_whole_with_or_without_room_on_the_disk_and_leaves_
     assert not folder.exists()
 
 
-def test_what_a_call_raises_is_raised_and_leaves_the_workers_usable(executor):
+def test_an_error_of_a_call_is_raised_and_leaves_the_workers_usable(executor):
     with pytest.raises(ValueError, match="of the function"):
         executor.submit(fail).result(timeout=60)
     assert executor.submit(abs, -1).result(timeout=60) == 1
 
 
 @pytest.mark.slow
-def test_the_collector_leaves_alone_what_a_worker_shares_with_the_process_it_was_forked_from():
+def test_garbage_collection_does_not_copy_the_memory_that_workers_share():
     # in a process of its own: that of the tests has a server already
     code = """import gc; from studies.executors.local import LocalExecutor; executor = LocalExecutor(1)
 print(executor.submit(gc.get_freeze_count).result(timeout=60)); executor.shutdown()"""
@@ -117,7 +115,7 @@ print(executor.submit(gc.get_freeze_count).result(timeout=60)); executor.shutdow
     assert int(frozen) > 100_000
 
 
-def test_what_a_slice_freed_is_not_kept_for_a_next_one_that_may_not_fit_in_it():
+def test_a_worker_returns_freed_memory_between_slices():
     executor = LocalExecutor(1)
     before = executor.submit(resident).result(timeout=60)
     executor.submit(use_and_free).result(timeout=60)
@@ -125,5 +123,5 @@ def test_what_a_slice_freed_is_not_kept_for_a_next_one_that_may_not_fit_in_it():
     executor.shutdown()
 
 
-def test_workers_do_not_all_have_threads_on_every_core_beside_their_slices(executor):
+def test_workers_use_one_thread_outside_their_slices(executor):
     assert executor.submit(torch.get_num_threads).result(timeout=60) == 1

@@ -1,4 +1,4 @@
-"""Before a sweep begins it is said how long it would take, from real steps and by how it will be worked through."""
+"""The forecast of a sweep comes from real steps and from the schedule that the sweep will follow."""
 
 from concurrent.futures import Future
 
@@ -19,7 +19,7 @@ from studies.forecast import BESIDES, estimate_seconds, measure
         (8, 6, 1),  # the trials of a study follow each other
     ],
 )
-def test_the_budget_is_worked_through_as_the_sweep_will(definition, workers, of_trials, of_finals):
+def test_the_forecast_schedules_the_budget_as_the_sweep_does(definition, workers, of_trials, of_finals):
     data = definition.base.dataset
     points = 7  # within an epoch of so few steps, the early ones among them: each on all of so small a validation set
     assert len(measured_steps(definition.base, 1)) == points

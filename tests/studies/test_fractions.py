@@ -1,4 +1,4 @@
-"""Trials pruned within an epoch: the same sweep whatever its slices, workers and stops; images counted exactly."""
+"""A sweep with rungs within epochs is the same for any slices, workers and stops, and counts images exactly."""
 
 import threading
 from collections import Counter
@@ -31,7 +31,7 @@ def swept(definition, pool, tracker=None, observer=None, stop=None):
 
 
 def numbers(tracker):
-    """What every trial and final recorded, by what it is, without durations."""
+    """Return the records of every trial and final, without durations."""
     names = ("stage", "optimizer", "number", "config_hash", "outcome", "state_hash", "images", "images_spent")
     return {
         tuple(run.tags.get(f"harness.{name}") for name in names): (
@@ -53,7 +53,7 @@ def expected():
 
 @pytest.fixture
 def whole(fractions, inline, expected):
-    """The sweep in slices that end with epochs and rungs alone; run once."""
+    """Return the results of the sweep with slices that end only at epochs and rungs; run once."""
     if not expected:
         inline.slice_seconds = 600
         expected["numbers"] = numbers(swept(fractions, inline))
@@ -71,13 +71,13 @@ def test_trials_are_pruned_within_an_epoch_and_the_budget_is_spent_to_the_last_r
         assert 4 * EPOCH - EPOCH // 4 < spent <= 4 * EPOCH
 
 
-def test_slices_of_one_step_find_the_same(fractions, inline, whole):
+def test_slices_of_one_step_give_the_same_results(fractions, inline, whole):
     inline.slice_seconds = 0
     assert numbers(swept(fractions, inline)) == whole
 
 
 @pytest.mark.slow
-def test_slices_of_seven_steps_find_the_same(fractions, inline, whole, monkeypatch):
+def test_slices_of_seven_steps_give_the_same_results(fractions, inline, whole, monkeypatch):
     def train(config, state, splits, data_dir, origin, steps, seconds):
         return train_slice(config, state, splits, data_dir, origin, min(steps, 7), 600)
 
@@ -98,7 +98,7 @@ class StopAfter(SweepObserver):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slices", [1, 5, 13])
-def test_stopped_within_an_epoch_again_and_again_it_goes_on_to_the_same(fractions, inline, whole, slices):
+def test_a_sweep_stopped_many_times_within_epochs_gives_the_same_results(fractions, inline, whole, slices):
     tracker = MemoryTracker()
     inline.slice_seconds = 0
     for _ in range(2):
@@ -110,22 +110,22 @@ def test_stopped_within_an_epoch_again_and_again_it_goes_on_to_the_same(fraction
 
 
 @pytest.mark.slow
-def test_two_workers_with_slices_of_one_step_find_the_same(fractions, data, whole):
+def test_two_workers_with_slices_of_one_step_give_the_same_results(fractions, data, whole):
     with open_pool("local", 2, data, slice_seconds=0) as pool:
         assert numbers(swept(fractions, pool)) == whole
 
 
-def test_trials_are_measured_within_an_epoch_at_their_rungs_alone_and_finals_as_the_base_is(fractions):
+def test_trials_are_measured_within_epochs_only_at_rungs_and_finals_as_in_the_base(fractions):
     trial = fractions.trial_config("sgd", {})
     assert (trial.trajectory.points, trial.trajectory.every) == ((0.25, 0.5), 1)
     assert fractions.final_config(trial, 1).trajectory == fractions.base.trajectory
 
 
-def test_trials_of_whole_rungs_have_the_config_that_they_had(definition):
+def test_rungs_at_whole_epochs_leave_the_config_of_trials_unchanged(definition):
     assert definition.trial_config("sgd", {}).trajectory == definition.base.trajectory
 
 
-def test_the_first_rung_and_a_factor_say_the_same_as_a_list(definition):
+def test_a_first_rung_and_a_factor_equal_a_list_of_rungs(definition):
     changes = {"warm_up": 0.125, "reduction_factor": 2}
     halving = SweepDefinition.model_validate(definition.model_dump() | changes)
     assert halving.pruned_at == (0.125, 0.25, 0.5, 1)
@@ -138,7 +138,7 @@ def test_rungs_that_do_not_grow_are_refused(definition, rungs):
         SweepDefinition.model_validate(definition.model_dump() | {"rungs": rungs})
 
 
-def test_rungs_within_an_epoch_need_images_that_are_measured_there(definition):
+def test_rungs_within_an_epoch_need_images_to_measure(definition):
     base = with_settings(definition.base, {"trajectory.images": 0})
     with pytest.raises((BadInputError, ValueError), match=r"and base\.trajectory.images is 0"):
         SweepDefinition.model_validate(definition.model_dump() | {"rungs": (0.5, 1), "base": base.model_dump()})

@@ -1,4 +1,4 @@
-"""Successive halving keeps the best part of a study at each rung, decided from accuracies alone."""
+"""Successive halving keeps the best trials of a study at each rung, decided from accuracies alone."""
 
 import pytest
 from hypothesis import given
@@ -28,20 +28,20 @@ def kept(standings: Standings, accuracies: dict[int, float]) -> set[int]:
     return {number for number, accuracy in accuracies.items() if standings.goes_on(number, [accuracy])}
 
 
-def test_the_first_trial_and_the_earlier_of_equals_go_on():
+def test_the_first_trial_and_the_earlier_of_equal_trials_continue():
     assert kept(Standings([1], 2), {0: 0.1}) == {0}
     assert kept(Standings([1], 2), {1: 0.5, 0: 0.5}) == {0}
 
 
 @given(st.dictionaries(st.integers(0, 50), st.floats(0, 1), min_size=1), st.integers(2, 5))
-def test_one_in_factor_goes_on_rounded_up_and_none_that_is_worse(accuracies, factor):
+def test_one_trial_in_factor_rounded_up_continues_and_no_worse_one(accuracies, factor):
     going_on = kept(Standings([1], factor), accuracies)
     assert len(going_on) == -(-len(accuracies) // factor)
     pruned = accuracies.keys() - going_on
     assert max((accuracies[n] for n in pruned), default=0) <= min(accuracies[n] for n in going_on)
 
 
-def test_a_trial_is_counted_once_at_each_rung_that_it_came_to():
+def test_a_trial_is_counted_once_at_each_rung_it_reached():
     standings = Standings([1, 2], 2)
     for epochs in (1, 1, 2):
         standings.record(0, [0.9, 0.1][:epochs])
@@ -53,7 +53,7 @@ def test_a_trial_is_counted_once_at_each_rung_that_it_came_to():
     assert [number for number in range(3) if standings.goes_on(number, [[0.9], [0.8], [0.7]][number])] == [0, 1]
 
 
-def test_what_diverged_or_failed_ranks_last_once_its_round_is_over():
+def test_a_diverged_or_failed_trial_ranks_last_once_its_round_is_over():
     standings = Standings([1, 2], 2)
     standings.record(0, [0.9])
     standings.rank_last(0, [0.9])

@@ -1,4 +1,4 @@
-"""A sweep is its definition, its data and the source of own parts: where one is another, so is the sweep."""
+"""A sweep is identified by its definition, its data and the source of own code."""
 
 import threading
 
@@ -61,7 +61,7 @@ CHANGES = [(edit, "'kit_parts/width.py' ("), (mend, "dataset 'kit:points' (diges
 
 
 @pytest.mark.parametrize(("change", "named"), CHANGES)
-def test_a_sweep_that_has_ended_is_begun_anew_where_own_parts_or_data_are_others(
+def test_a_new_sweep_begins_if_own_code_or_data_changed_since_a_completed_one(
     definition, kit, here, caplog, change, named
 ):
     tracker = MemoryTracker()
@@ -77,7 +77,7 @@ def test_a_sweep_that_has_ended_is_begun_anew_where_own_parts_or_data_are_others
 
 
 @pytest.mark.parametrize(("change", "named"), CHANGES)
-def test_a_stopped_sweep_is_refused_where_own_parts_or_data_are_others(definition, kit, here, change, named):
+def test_a_stopped_sweep_is_refused_if_own_code_or_data_changed(definition, kit, here, change, named):
     tracker, observer = MemoryTracker(), StopAtOnce()
     with pytest.raises(KeyboardInterrupt):
         run_sweep("own", definition, tracker, here, observer, observer.stop)
@@ -91,7 +91,7 @@ def test_a_stopped_sweep_is_refused_where_own_parts_or_data_are_others(definitio
     assert run_sweep("own", definition, tracker, here, fresh=True).optimizers["adam"].epochs_spent == 2
 
 
-def test_a_stopped_sweep_that_recorded_no_source_goes_on_with_any(definition, kit, here):
+def test_a_stopped_sweep_without_recorded_source_resumes_with_any(definition, kit, here):
     tracker, observer = MemoryTracker(), StopAtOnce()
     with pytest.raises(KeyboardInterrupt):
         run_sweep("own", definition, tracker, here, observer, observer.stop)
@@ -101,7 +101,7 @@ def test_a_stopped_sweep_that_recorded_no_source_goes_on_with_any(definition, ki
     assert run_sweep("own", definition, tracker, here).sweep_id == sweep_id
 
 
-def test_a_sweep_has_the_source_of_all_that_it_can_train_and_a_run_of_it_its_own(definition, kit, here):
+def test_a_sweep_records_all_own_code_it_can_train_and_a_run_only_its_own(definition, kit, here):
     (kit.imported.parent / "other.py").write_text("from kit import Net\n")
     models = ("kit:Net", "kit_parts.other:Net")
     tracker = MemoryTracker()
@@ -116,7 +116,7 @@ def test_a_sweep_has_the_source_of_all_that_it_can_train_and_a_run_of_it_its_own
 
 
 def test_a_worker_that_has_other_data_stops_the_sweep_as_bad_input(definition):
-    """As on a cluster of which one machine has another file, or where the function looks at what calls it."""
+    """This happens if one machine of a cluster has another file, or if the function depends on its caller."""
     base = with_settings(definition.base, {"dataset.by": "worker"})
     tracker = MemoryTracker()
     with pytest.raises(BadInputError, match="gives a worker other data"), open_pool("local", 2) as pool:

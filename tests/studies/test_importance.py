@@ -1,4 +1,4 @@
-"""What mattered to a study is found where it was planted, and nothing is said where the trials don't say it."""
+"""Importances find the dimension that decides a simulated study, and are empty with too few trials."""
 
 import json
 import math
@@ -30,7 +30,7 @@ PLANTED = {
 
 
 def study_of(accuracy, trials: int, noise: float = 0.01, seed: int = 0) -> optuna.Study:
-    """Random trials of `SPACE`, told an accuracy that is a function of the config's values."""
+    """Return a study with random trials of `SPACE` whose accuracy is a function of the config's values."""
     rng = random.Random(seed)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed), direction="maximize")
     for _ in range(trials):
@@ -48,21 +48,21 @@ def test_the_one_dimension_that_matters_has_nearly_all_of_the_importance(planted
     assert found[planted] > 0.8
 
 
-def test_the_same_trials_say_the_same():
+def test_the_same_trials_have_the_same_importances():
     first, second = (importances(study_of(PLANTED["batch_size"], trials=40), SPACE) for _ in range(2))
     assert list(first.items()) == list(second.items())
 
 
-def test_too_few_trials_say_nothing():
+def test_too_few_trials_have_no_importances():
     assert importances(study_of(PLANTED["batch_size"], trials=9), SPACE) == {}
     assert importances(study_of(PLANTED["batch_size"], trials=10), SPACE) != {}
 
 
-def test_equal_trials_say_nothing():
+def test_equal_trials_have_no_importances():
     assert importances(study_of(lambda _: 0.5, trials=20, noise=0), SPACE) == {}
 
 
-def test_trials_that_did_not_come_to_their_end_change_nothing():
+def test_incomplete_trials_do_not_change_importances():
     study = study_of(PLANTED["optimizer.lr"], trials=30)
     alone = importances(study, SPACE)
     for _ in range(30):
@@ -72,8 +72,8 @@ def test_trials_that_did_not_come_to_their_end_change_nothing():
     assert importances(study, SPACE) == alone
 
 
-def test_a_dimension_that_few_trials_have_does_no_harm():
-    """As when a budget was raised a little, and pays for searching one more."""
+def test_a_dimension_that_few_trials_have_is_no_error():
+    """This happens if a raised budget adds a dimension to the search."""
     study = study_of(PLANTED["optimizer.lr"], trials=100)
     one_more = SPACE | {"model.dropout.0": Range(low=0, high=0.5)}
     trial = study.ask({each.parameter(key): distribution_of(each) for key, each in one_more.items()})
@@ -83,7 +83,7 @@ def test_a_dimension_that_few_trials_have_does_no_harm():
     assert found["model.dropout.0"] == 0
 
 
-def test_a_sweep_logs_what_mattered_by_config_key_for_the_optimizers_whose_trials_say_it(definition, project):
+def test_a_sweep_logs_importances_by_config_key_for_optimizers_with_enough_trials(definition, project):
     decay = Range(low=1e-3, high=0.5, log=True, complement=True)
     spaces = {"sgd": definition.spaces["sgd"], "adam": {"optimizer.betas.0": decay}}
     definition = definition.model_copy(update={"spaces": spaces, "budget": 40, "pruning": False})

@@ -1,4 +1,4 @@
-"""A dimension is typed as it is thought of, and what is written is read as the same."""
+"""A typed dimension is parsed, and a written dimension is parsed as the same one."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ from studies.space import Choice, Range
         ("uniform(-1, 1, from_trials=10)", Range(low=-1, high=1, from_trials=10)),
     ],
 )
-def test_what_is_typed_is_a_range_or_a_choice(text, dimension):
+def test_a_text_is_parsed_as_a_range_or_a_choice(text, dimension):
     assert parse_dimension(text) == dimension
 
 
@@ -41,7 +41,7 @@ def test_what_is_typed_is_a_range_or_a_choice(text, dimension):
         "(" * 300,
     ],
 )
-def test_what_is_neither_is_refused_with_what_it_may_be(text):
+def test_any_other_text_is_refused_with_the_expected_forms(text):
     with pytest.raises(BadInputError, match=r"such as log\(1e-5, 1e-1\)"):
         parse_dimension(text)
 
@@ -49,7 +49,7 @@ def test_what_is_neither_is_refused_with_what_it_may_be(text):
 @pytest.mark.parametrize(
     "text", ["log(0, 1)", "uniform(2, 1)", "uniform(0, 1, start=2)", "[]", "uniform(0, 1, step=1)"]
 )
-def test_values_that_make_no_dimension_are_refused_in_one_line(text):
+def test_invalid_values_are_refused_in_one_line(text):
     with pytest.raises(BadInputError) as caught:
         parse_dimension(text)
     assert "\n" not in str(caught.value)
@@ -72,5 +72,5 @@ CHOICES = st.builds(
 
 
 @given(st.one_of(RANGES, CHOICES))
-def test_what_is_written_is_read_as_the_same(dimension):
+def test_a_written_dimension_is_parsed_as_the_same_dimension(dimension):
     assert parse_dimension(written(dimension)) == dimension

@@ -1,4 +1,4 @@
-"""A sweep's studies open in what users of Optuna have: its dashboard, its figures, its data frame."""
+"""A sweep's studies open in Optuna's own tools: the dashboard, the figures, the data frame."""
 
 import json
 import re
@@ -29,7 +29,7 @@ METRIC = "validation/accuracy"
 
 @dataclass(frozen=True)
 class Finished:
-    """A sweep that has ended, in its folder."""
+    """Return the id of a completed sweep, in its folder."""
 
     folder: Path
     sweep_id: str
@@ -41,7 +41,7 @@ class Finished:
 
 
 def started_and_answered(outbox, *run, start_run=Outbox.start_run):
-    """A run's id once the store has answered, which null trials may not live to see."""
+    """Start a run and wait until the store has its id, since simulated trials end before it answers."""
     own = start_run(outbox, *run)
     assert outbox.latest_sequence() == 1, "a read waits for what was written"
     return own
@@ -59,7 +59,7 @@ def sweep(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipe(sweep):
-    """What the example of `searching.md` leaves behind, of Adam's study."""
+    """Return the variables of the example in `searching.md`, run on Adam's study."""
     names = {}
     exec(RECIPE.replace("SWEEP", sweep.sweep_id), names)
     return names
@@ -80,7 +80,7 @@ def completed(study):
     return study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
 
 
-def test_a_study_says_what_it_is_of_and_each_trial_which_run_it_is(study, sweep):
+def test_a_study_names_its_sweep_and_each_trial_its_run(study, sweep):
     assert study.direction.name == "MAXIMIZE"
     assert study.metric_names == [METRIC]
     assert study.user_attrs == {"experiment": "tiny", "optimizer": "adam", "mlflow_run_id": sweep.sweep_id}
@@ -96,7 +96,7 @@ def test_a_study_says_what_it_is_of_and_each_trial_which_run_it_is(study, sweep)
     assert {"params_optimizer.lr", "params_model.dropout.0", "user_attrs_mlflow_run_id", "duration"} <= {*frame}
 
 
-def test_the_readmes_figure_has_a_line_for_each_trial(recipe, study, sweep):
+def test_the_documented_figure_has_a_line_for_each_trial(recipe, study, sweep):
     assert "plotly" in (sweep.folder / "adam.html").read_text(encoding="utf-8")
     lines = {line.name: tuple(line.y) for line in recipe["figure"].data}
     assert lines == {f"Trial{each.number}": tuple(each.intermediate_values.values()) for each in study.trials}
@@ -159,7 +159,7 @@ def test_the_dashboard_shows_a_study_and_the_browser_has_no_complaint(dashboard,
         assert [address for address in opened.requests if not address.startswith(dashboard)] == []
 
 
-def test_optuna_says_nothing_of_a_sweep_and_logs_as_it_did_when_it_has_ended(definition, inline, capfd):
+def test_optuna_logs_nothing_during_a_sweep_and_as_before_after_it(definition, inline, capfd):
     optuna.logging.set_verbosity(optuna.logging.INFO)
     run_sweep("tiny", definition.model_copy(update={"budget": 2}), MemoryTracker(), inline)
     assert optuna.logging.get_verbosity() == optuna.logging.INFO

@@ -1,4 +1,4 @@
-"""What a person sees of a sweep that runs: who is at what, and a time left that is right within a third."""
+"""A running sweep shows what each worker trains, and a time left that is right within a third."""
 
 import heapq
 import itertools
@@ -36,7 +36,7 @@ def job(definition, stage, optimizer, number, batch_size, limit):
 
 
 def epoch(job, slower):
-    """Its next one, after which it has trained one more."""
+    """Return the job's next slice, and count it as trained."""
     seconds = SECONDS[job.optimizer][job.run.config.batch_size] * slower
     accuracy = {"validation_accuracy": 0.9 + 0.05 * (job.run.config.batch_size == 256), "test_accuracy": 0.9}
     metrics = EpochMetrics(
@@ -54,9 +54,9 @@ def epoch(job, slower):
 
 
 def simulate(definition, workers, slower_after=math.inf):
-    """A sweep in simulated time. Yields the clock and the time left that is shown, after every epoch.
+    """Simulate a sweep, and yield the clock and the shown time left after every epoch.
 
-    After that time all takes twice as long: the machine got other work.
+    After `slower_after` seconds everything takes twice as long, as on a machine that got other work.
     """
     clock = Clock()
     names = definition.optimizers
@@ -122,7 +122,7 @@ def test_the_time_left_follows_a_machine_that_gets_slower(definition):
     assert 2 / 3 < min(late) <= max(late) < 4 / 3
 
 
-def test_a_trial_that_an_earlier_process_trained_ends_without_a_guess_of_its_pace(definition):
+def test_a_trial_that_an_earlier_process_trained_gives_no_estimate_of_its_pace(definition):
     progress = Progress(definition, 1, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {})
     trained = job(definition, Stage.TRIAL, "adam", 0, 32, 1)
     epoch(trained, 1)
@@ -133,11 +133,11 @@ def test_a_trial_that_an_earlier_process_trained_ends_without_a_guess_of_its_pac
     assert progress.best == {"adam": 0.9}
 
 
-def test_before_an_epoch_has_ended_nothing_is_known(definition):
+def test_there_is_no_estimate_before_a_slice_has_ended(definition):
     assert Progress(definition, 2, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {}).seconds_left is None
 
 
-def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path):
+def test_other_processes_see_what_each_worker_trains(definition, tmp_path):
     clock = Clock()
     progress = Progress(definition, 3, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {}, clock)
     publisher = Publisher(progress, tmp_path)
@@ -166,7 +166,7 @@ def test_what_each_worker_is_at_is_seen_by_other_processes(definition, tmp_path)
     assert progress.spent[Stage.TRIAL] == {"sgd": 0, "adam": 2}
 
 
-def test_slices_of_an_epoch_count_as_what_they_are_of_it(definition):
+def test_slices_count_as_fractions_of_an_epoch(definition):
     progress = Progress(definition, 1, {"sgd": 0, "adam": 0}, {"sgd": 0, "adam": 0}, {})
     trial = job(definition, Stage.TRIAL, "adam", 0, 32, 2)
     progress.started(trial)

@@ -1,4 +1,4 @@
-"""Replicates search anew with seeds of their own, winners are confirmed, and looks decide who trains more finals."""
+"""Replicates repeat the search with own seeds, winners are confirmed, and looks decide who trains more finals."""
 
 import contextlib
 import math
@@ -34,7 +34,7 @@ CHANCE = "tests.benchmarks.scale.chance"
 
 @pytest.fixture
 def several(definition):
-    """Three replicates of two finals, and the published start's finals."""
+    """Return a definition with three replicates of two finals, and finals of the published start."""
     space = {"model.dropout.0": Range(low=0, high=0.5, start=0.1)}
     return changed(definition, space=space, replicates=3, start_finals=True)
 
@@ -44,7 +44,7 @@ def changed(definition, **changes):
 
 
 def luck(config, step):
-    """An accuracy between .7 and .9, the better the nearer the rate is to .03; of the seed too."""
+    """Return an accuracy from .7 to .9 that depends on the seed and is best at a learning rate of .03."""
     rate = config.optimizer.lr
     noise = random.Random(f"{config_hash(config)} {step}").random()
     return 0.9 - 0.1 * abs(rate - 0.03) / 0.1 - 0.02 * noise
@@ -64,7 +64,7 @@ def runs_of(tracker, stage):
 
 
 def results_of(tracker):
-    """What each run has found, whatever its id."""
+    """Return the results of each run, without its id."""
     return sorted(
         (run.tags["harness.stage"], run.tags["harness.optimizer"], run.tags["harness.config_hash"], run.outcome)
         for run in tracker.runs.values()
@@ -85,7 +85,7 @@ def test_own_data_keep_their_split_which_decides_their_test_set(definition):
     assert of_replicate(own, 2).base.dataset == data
 
 
-def test_seeds_that_would_meet_those_of_another_replicate_are_refused(several):
+def test_seeds_that_overlap_those_of_another_replicate_are_refused(several):
     with pytest.raises(BadInputError, match="less than 1000"):
         changed(several, final_seeds=(1, 1001))
 
@@ -106,7 +106,7 @@ def test_all_replicates_search_and_train_their_finals(several, monkeypatch):
         assert len(rates) == len([run for run in trials if run.tags["harness.number"] != "0"]), "each drew its own"
 
 
-def test_the_published_start_is_a_final_of_each_search_that_it_has_not_won(several, monkeypatch):
+def test_the_published_start_trains_finals_in_each_search_it_did_not_win(several, monkeypatch):
     _, tracker = swept(several, monkeypatch=monkeypatch)
     start = published_start(several, "adam")
     assert start == {"model.dropout.0": 0.1, "optimizer.lr": 0.01}
@@ -123,7 +123,7 @@ def test_the_published_start_is_a_final_of_each_search_that_it_has_not_won(sever
     assert starts, "some search found something better"
 
 
-def test_settings_are_the_published_start_where_all_that_is_searched_has_its_value(several):
+def test_settings_are_the_published_start_if_all_searched_values_equal_it(several):
     start = published_start(several, "adam")
     assert is_published_start(several, "adam", start | {"epochs": 7})
     assert not is_published_start(several, "adam", start | {"model.dropout.0": 0.2})
@@ -152,7 +152,7 @@ class StopAfter(SweepObserver):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("slices", [7, 23])
-def test_interruptions_and_workers_change_nothing(several, monkeypatch, slices, workers):
+def test_interruptions_and_workers_change_no_result(several, monkeypatch, slices, workers):
     whole = changed(several, budget=16, confirm=True, final_seeds=(1, 2))
     _, undisturbed = swept(whole, monkeypatch=monkeypatch)
     tracker, stops, watch = MemoryTracker(), 0, StopAfter(0)
@@ -178,7 +178,7 @@ def test_more_replicates_are_added_to_a_sweep_that_ended(several, monkeypatch):
     assert (fewer, len(tracker.runs)) == (grown, len(anew.runs)), "fewer change nothing"
 
 
-def test_winners_are_confirmed_on_further_seeds_out_of_the_budget(definition, monkeypatch):
+def test_winners_are_confirmed_on_more_seeds_paid_from_the_budget(definition, monkeypatch):
     confirmed = changed(definition, budget=16, confirm=True)
     assert confirming(confirmed) == ((2, 1),)
     result, tracker = swept(confirmed, monkeypatch=monkeypatch)
@@ -207,7 +207,7 @@ def test_winners_are_confirmed_on_further_seeds_out_of_the_budget(definition, mo
         assert each.best["optimizer.lr"] == winner.params["optimizer.lr"]
 
 
-def test_confirmation_takes_more_rounds_where_the_budget_pays_for_it(definition):
+def test_confirmation_takes_more_rounds_with_a_larger_budget(definition):
     many = changed(definition, budget=80, confirm=True)
     assert confirming(many) == ((4, 1), (2, 2))
     assert confirming_seeds(many) == [(901,), (902, 903)]
@@ -224,7 +224,7 @@ def test_confirmation_takes_more_rounds_where_the_budget_pays_for_it(definition)
     assert winner_of(many, {}, {}) is None
 
 
-def test_only_what_is_undecided_trains_until_the_next_look(definition, monkeypatch):
+def test_only_undecided_optimizers_train_until_the_next_look(definition, monkeypatch):
     def chance(config, step):
         spread = {"sgd": 0.0005, "adam": 0.1}[config.optimizer.name]
         worse = 0.05 if config.optimizer.lr == 1e-2 else 0.0  # the published start wins no search
@@ -251,12 +251,12 @@ def test_replicates_end_at_the_look_that_decides_all(several, monkeypatch):
 @pytest.mark.parametrize(
     "looks", [(8, 4), (2, 8), (4,), (4, 16)], ids=["falling", "too few", "not to the end", "beyond it"]
 )
-def test_looks_that_are_none_are_refused(definition, looks):
+def test_invalid_looks_are_refused(definition, looks):
     with pytest.raises(BadInputError, match="looks"):
         changed(definition, final_seeds=tuple(range(1, 9)), looks=looks)
 
 
-def test_proposals_are_near_the_start_near_the_best_and_of_the_whole_range(definition, monkeypatch):
+def test_proposals_are_near_the_start_near_the_best_and_in_the_whole_range(definition, monkeypatch):
     wide = {"optimizer.lr": Range(low=1e-6, high=1.0, log=True, start=1e-2)}
     space = {"batch_size": Choice(choices=(16, 32, 64), start=32)}
     prior = changed(

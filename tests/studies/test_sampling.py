@@ -37,7 +37,7 @@ def definition(config: RunConfig) -> SweepDefinition:
 
 
 def end(trial) -> tuple[Outcome, list[float]]:
-    """Its outcome and accuracies, decided by its number and values."""
+    """Return an outcome and accuracies that depend on the trial's number and values."""
     chance = hashlib.sha256(str(trial.number).encode()).digest()
     outcome = [Outcome.COMPLETED, Outcome.PRUNED, Outcome.PRUNED, Outcome.DIVERGED][chance[0] % 4]
     accuracy = 1 - abs(trial.values["optimizer.lr"] - 0.02) + chance[1] / 1000
@@ -52,7 +52,7 @@ def finish(search: Search) -> list[dict[str, object]]:
     return [trial.values for trial in search.trials]
 
 
-def test_a_small_study_is_sampled_as_optuna_samples_one_that_it_sees_whole(tmp_path, definition):
+def test_a_small_study_is_sampled_as_optuna_samples_the_whole_study(tmp_path, definition):
     trials = Search(Journal(tmp_path / "journal"), "adam", definition)
     finish(trials)
     study = optuna.create_study(direction="maximize")
@@ -76,7 +76,7 @@ def test_a_small_study_is_sampled_as_optuna_samples_one_that_it_sees_whole(tmp_p
 
 
 @pytest.mark.slow
-def test_a_large_study_asks_the_same_trials_whatever_stopped_it(tmp_path, definition, monkeypatch):
+def test_a_large_study_asks_the_same_trials_after_any_stop(tmp_path, definition, monkeypatch):
     whole = finish(Search(Journal(tmp_path / "whole"), "adam", definition))
     monkeypatch.setattr(sampling, "LATEST", 20)
     monkeypatch.setattr(sampling, "STEP", 10)
@@ -115,5 +115,5 @@ def test_the_best_trials_of_a_large_study_are_those_of_tpe_over_the_whole(tmp_pa
     assert any(trial.number >= 150 for trial in good)
 
 
-def test_each_sampler_that_a_definition_takes_has_a_row():
+def test_each_sampler_of_a_definition_has_a_row():
     assert set(SAMPLERS) == set(get_args(SweepDefinition.model_fields["sampler"].annotation))

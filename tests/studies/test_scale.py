@@ -1,4 +1,4 @@
-"""A long sweep, trained by nobody, finds the same with any number of workers and however often it was stopped."""
+"""A long simulated sweep has the same results with any number of workers and any number of stops."""
 
 import contextlib
 import random
@@ -22,7 +22,7 @@ from tests.metrics import sweep_numbers
 
 
 class Inline(InlineExecutor):
-    """Trains nothing, in slices of as many steps as they may have, or of a few by chance."""
+    """An executor that simulates training, in slices of the allowed length or of a random smaller one."""
 
     def __init__(self, cut: random.Random | None = None) -> None:
         self.cut = cut
@@ -59,7 +59,7 @@ def runs(tracker: MemoryTracker) -> dict[tuple[str, ...], tuple[object, ...]]:
 
 
 class StopEvery(SweepObserver):
-    """Asks the sweep to stop after so many slices, again and again."""
+    """An observer that stops the sweep again and again, each time after a number of slices."""
 
     def __init__(self, slices: int) -> None:
         self.slices = slices
@@ -83,7 +83,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
-def test_whatever_rungs_and_batch_sizes_slices_and_stops_change_nothing(definition, project, changes):
+def test_slices_and_stops_change_nothing_for_any_rungs_and_batch_sizes(definition, project, changes):
     base = with_settings(definition.base, {"dataset.train_size": 80, "dataset.validation_size": 20})
     space = {"batch_size": Choice(choices=changes["sizes"])}
     more = {name: each for name, each in changes.items() if name != "sizes"} | {"budget": 7, "space": space}

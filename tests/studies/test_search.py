@@ -1,4 +1,4 @@
-"""A study asks the same trials after the same past, within its budget, by any sampler."""
+"""A study asks the same trials after the same history, within its budget, with any sampler."""
 
 import itertools
 import math
@@ -44,7 +44,7 @@ def opened(tmp_path, definition):
 
 
 def finish(search: Search) -> list[dict[str, object]]:
-    """Every trial to its end, its accuracy a function of its values."""
+    """Run every trial to its end, with an accuracy that is a function of its values."""
     while asked := search.ask():
         for trial in asked:
             accuracy = 1 - abs(trial.values["optimizer.lr"] - 0.02)
@@ -54,7 +54,7 @@ def finish(search: Search) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "sobol"])
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_the_same_past_gives_the_same_trials_by_whatever_process(opened, sampler, at_once):
+def test_the_same_history_gives_the_same_trials_in_any_process(opened, sampler, at_once):
     changes = {"sampler": sampler, "at_once": at_once}
     alone = finish(opened(**changes))
     assert len(alone) == 8
@@ -69,7 +69,7 @@ def test_the_same_past_gives_the_same_trials_by_whatever_process(opened, sampler
 
 
 @pytest.mark.parametrize(("budget", "first"), [(3, 1), (6, 8), (9, 8)])
-def test_the_first_round_holds_what_its_halving_pays_for(opened, budget, first):
+def test_the_first_round_is_as_large_as_the_budget_with_halving_allows(opened, budget, first):
     halving = {"trial_epochs": 3, "rungs": (0.375, 0.75), "reduction_factor": 4, "at_once": 8, "budget": budget}
     search = opened(**halving)
     assert len(search.ask()) == first
@@ -78,7 +78,7 @@ def test_the_first_round_holds_what_its_halving_pays_for(opened, budget, first):
     assert len(search.ask()) == budget // 3, "later all of a round may be better than those of before"
 
 
-def test_a_process_that_ended_within_the_first_round_goes_on_with_it(opened):
+def test_an_interrupted_first_round_is_resumed(opened):
     halving = {"trial_epochs": 3, "rungs": (0.375, 0.75), "reduction_factor": 4, "at_once": 8, "budget": 6}
     search = opened(**halving)
     asked = search.ask()
@@ -86,7 +86,7 @@ def test_a_process_that_ended_within_the_first_round_goes_on_with_it(opened):
     assert opened(**halving).ask() == asked[1:]
 
 
-def test_a_journal_that_ends_anywhere_goes_on_to_the_same_trials(opened, tmp_path):
+def test_a_journal_cut_off_anywhere_leads_to_the_same_trials(opened, tmp_path):
     changes = {"at_once": 3, "budget": 15}
     alone = finish(opened(**changes))
     whole = (tmp_path / "study").read_bytes()
@@ -154,7 +154,7 @@ def test_the_last_trial_gets_what_is_left_of_the_budget(opened):
     assert last.limit == 2
 
 
-def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(opened, tmp_path):
+def test_diverged_and_failed_trials_rank_below_pruned_ones_and_are_never_best(opened, tmp_path):
     search = opened()
     for outcome, accuracies in (
         (Outcome.DIVERGED, [0.99]),
@@ -170,7 +170,7 @@ def test_what_diverged_or_failed_ranks_below_what_was_pruned_and_is_never_best(o
     assert [each.value for each in study.trials] == [None, None, 0.9, 0.5]
 
 
-def test_what_ran_asynchronously_goes_on_in_another_process_within_the_budget(opened):
+def test_an_asynchronous_study_resumes_in_another_process_within_the_budget(opened):
     search = opened(budget=9, asynchronous=True)
     asked = [search.ask_another() for _ in range(3)]
     search.tell(2, Outcome.PRUNED, [0.5], 1 * EPOCH)

@@ -1,4 +1,4 @@
-"""A space says what is searched, on which scale, and from which budget on."""
+"""A space defines which dimensions are searched, on which scale, and from which budget on."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ def test_every_optimizer_of_the_registry_has_a_space():
     assert SPACES.keys() == OPTIMIZER_CONFIGS.keys()
 
 
-def test_a_decay_near_1_is_searched_as_1_less_it():
+def test_a_decay_near_1_is_searched_as_1_minus_the_decay():
     assert DECAY.parameter("optimizer.momentum") == "1-optimizer.momentum"
     assert DECAY.value(0.1) == 0.9
     assert math.isclose(DECAY.start_drawn(), 0.1)
@@ -45,7 +45,7 @@ def test_integers_on_a_log_scale_are_drawn_evenly_on_it():
     assert {octaves[bits] for bits in range(5, 11)} <= {*range(1_660, 1_670)}
 
 
-def test_the_values_that_stand_for_all_are_the_ends_the_start_and_one_that_is_not_whole():
+def test_extremes_are_the_ends_the_start_and_a_non_integer():
     low, high, between, start = Range(low=16, high=256, start=32).extremes()
     assert (low, high, start) == (16, 256, 32)
     assert low < between < high
@@ -70,6 +70,6 @@ def test_grids_are_even_on_the_scale_and_whole_for_integers():
         {"low": 1, "high": 4, "integer": True, "start": 2.5},
     ],
 )
-def test_what_is_no_interval_is_refused(values):
+def test_an_invalid_interval_is_refused(values):
     with pytest.raises(ValueError, match="expected"):
         Range(**values)

@@ -1,4 +1,4 @@
-"""A sweep gives every optimizer the same epochs, selects on validation, and goes on where it was stopped."""
+"""A sweep gives every optimizer the same epochs, selects on validation, and resumes where it was stopped."""
 
 import itertools
 import json
@@ -43,7 +43,7 @@ def definition(definition):
 
 
 class StopAfter(SweepObserver):
-    """Asks the sweep to stop once so many slices are trained: epochs, where none is cut."""
+    """An observer that stops the sweep after a number of slices (of epochs, if slices are whole epochs)."""
 
     def __init__(self, slices: int) -> None:
         self.left = slices
@@ -69,7 +69,7 @@ def undisturbed(definition, inline, sweeps):
     return sweeps["result"]
 
 
-def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(definition, undisturbed):
+def test_budgets_are_equal_trials_have_no_test_metrics_and_finals_use_the_winners_values(definition, undisturbed):
     result, tracker = undisturbed
     children = [run for run in tracker.runs.values() if run.tags.get("mlflow.parentRunId") == result.sweep_id]
     assert sum(len(run.history) for run in children) == definition.total_epochs == 16
@@ -94,12 +94,12 @@ def test_equal_budgets_no_test_metrics_in_trials_finals_on_the_winners_values(de
 
 
 def diverged(after, step=0, split="train"):
-    """The slice as if its first step had diverged, or a later one, or the epoch's measuring."""
+    """Return a slice that diverges at its first step, at a later step, or when its epoch is measured."""
     return replace(after, step=step, metrics=None, divergence=Divergence(epoch=1, step=step, split=split))
 
 
 def validating(accuracies):
-    """As `train_slice`, but for the validation accuracy, which is that of the optimizer and the seed where named."""
+    """Return `train_slice` with the validation accuracy replaced by the given one for optimizer and seed."""
 
     def train(config, *arguments):
         after = train_slice(config, *arguments)
@@ -153,14 +153,14 @@ def test_every_final_has_its_mistakes_with_a_picture_and_no_trial_has_any(undist
 
 
 def curves(run):
-    """A run's metrics of which the steps count a budget, as their steps and values."""
+    """Return the steps and values of the metrics of a run whose steps count a budget."""
     found = {}
     for row in run.rows:
         found.setdefault(row.name, []).append((row.step, row.value))
     return found
 
 
-def test_the_sweeps_run_has_what_it_found_as_curves_against_the_budget(definition, undisturbed):
+def test_the_sweeps_run_shows_its_results_as_curves_against_the_budget(definition, undisturbed):
     result, tracker = undisturbed
     found = curves(tracker.runs[result.sweep_id])
     size = definition.base.dataset.train_size
@@ -177,7 +177,7 @@ def test_the_sweeps_run_has_what_it_found_as_curves_against_the_budget(definitio
 
 
 @pytest.mark.slow
-def test_a_sweep_that_goes_on_adds_to_its_curves_and_repeats_none_of_them(definition, inline):
+def test_a_resumed_sweep_extends_its_curves_and_repeats_no_point(definition, inline):
     tracker = MemoryTracker()  # which takes no value twice
     begun = run_sweep("tiny", definition, tracker, inline)
     before = curves(tracker.runs[begun.sweep_id])
@@ -261,7 +261,7 @@ def test_a_study_begins_at_the_published_starting_point(undisturbed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_two_workers_find_what_one_finds(definition, inline, data, at_once):
+def test_two_workers_give_the_same_results_as_one(definition, inline, data, at_once):
     definition = definition.model_copy(update={"at_once": at_once})
     serial, parallel = MemoryTracker(), MemoryTracker()
     run_sweep("tiny", definition, serial, inline)
@@ -296,7 +296,7 @@ def test_asynchronously_one_study_keeps_two_workers_busy_within_the_exact_budget
 
 @pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, inline, at_once):
+def test_a_stopped_and_resumed_sweep_ends_like_an_undisturbed_one(definition, inline, at_once):
     definition = definition.model_copy(update={"at_once": at_once})
     undisturbed = MemoryTracker()
     run_sweep("tiny", definition, undisturbed, inline)
@@ -314,7 +314,7 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, in
 
 @pytest.mark.slow
 @pytest.mark.parametrize("left", [0, 1])
-def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(
+def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_can_be_resumed(
     definition, inline, undisturbed, monkeypatch, left
 ):
     disturbed, observer = MemoryTracker(), StopAfter(4)
@@ -356,7 +356,7 @@ def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(def
     assert again.optimizers == first.optimizers
 
 
-def test_going_on_under_another_definition_is_refused_by_the_fields_name(definition, inline):
+def test_resuming_with_another_definition_is_refused_by_the_fields_name(definition, inline):
     tracker = MemoryTracker()
     observer = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
@@ -365,7 +365,7 @@ def test_going_on_under_another_definition_is_refused_by_the_fields_name(definit
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
 
 
-def test_a_sweep_of_before_there_was_a_field_goes_on(definition, inline):
+def test_a_sweep_older_than_a_field_can_be_resumed(definition, inline):
     tracker = MemoryTracker()
     observer = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
@@ -411,7 +411,7 @@ def test_an_unknown_optimizer_is_refused_by_name(definition):
 
 
 def failing(numbers: set[int], error: Exception):
-    """Training that raises at these calls."""
+    """Return a training function that raises at these calls."""
     calls = itertools.count()
 
     def train(*arguments):
@@ -422,7 +422,7 @@ def failing(numbers: set[int], error: Exception):
     return train
 
 
-def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, inline, monkeypatch):
+def test_a_failed_trial_counts_against_the_budget_ranks_last_and_the_sweep_continues(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({0, 4}, ZeroDivisionError("once")))
     result = run_sweep("tiny", definition, tracker, inline).optimizers
@@ -433,7 +433,7 @@ def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, inli
     assert [len(each.finals) for each in result.values()] == [2, 2]
 
 
-def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition, inline, monkeypatch):
+def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_and_name_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing(set(range(2, 99)), ZeroDivisionError("always")))
     with pytest.raises(WorkFailedError, match=r"3 trials in a row .* the same cause, ZeroDivisionError: always"):
@@ -442,7 +442,7 @@ def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition
 
 
 @pytest.mark.slow
-def test_a_final_that_fails_is_tried_once_more_and_that_is_said(definition, inline, undisturbed, monkeypatch, caplog):
+def test_a_final_that_fails_is_tried_once_more_with_a_warning(definition, inline, undisturbed, monkeypatch, caplog):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
     run_sweep("tiny", definition, tracker, inline)
@@ -451,7 +451,7 @@ def test_a_final_that_fails_is_tried_once_more_and_that_is_said(definition, inli
 
 
 class Failing:
-    """Training in which every final of seed 1 raises, and no other slice."""
+    """Return a training function that raises in every final of seed 1 and nowhere else."""
 
     def __init__(self) -> None:
         self.raised = 0
@@ -464,7 +464,7 @@ class Failing:
 
 
 @pytest.mark.slow
-def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, inline, monkeypatch, caplog):
+def test_a_final_that_fails_again_is_left_out_like_a_diverged_one(definition, inline, monkeypatch, caplog):
     tracker, training = MemoryTracker(), Failing()
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
     result = run_sweep("tiny", definition, tracker, inline)
@@ -481,7 +481,7 @@ def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, i
 
 
 @pytest.mark.slow
-def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definition, inline, monkeypatch):
+def test_a_resumed_sweep_does_not_retry_a_final_that_was_left_out(definition, inline, monkeypatch):
     tracker, training, observer = MemoryTracker(), Failing(), StopAfter(13)
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
     with pytest.raises(KeyboardInterrupt):
@@ -492,7 +492,7 @@ def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definitio
 
 
 @pytest.mark.slow
-def test_a_final_that_failed_with_its_sweep_goes_on_with_it(definition, inline, monkeypatch):
+def test_a_final_that_failed_with_its_sweep_is_resumed_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12, 13, 14}, BrokenExecutor("it was killed")))
     with pytest.raises(WorkFailedError, match="workers died 3 times"):
@@ -502,7 +502,7 @@ def test_a_final_that_failed_with_its_sweep_goes_on_with_it(definition, inline, 
     assert [len(each.finals) for each in run_sweep("tiny", definition, tracker, inline).optimizers.values()] == [2, 2]
 
 
-def test_a_diverged_trial_ranks_last_and_counts(definition, inline):
+def test_a_diverged_trial_ranks_last_and_counts_against_the_budget(definition, inline):
     wild = definition.model_copy(
         update={
             "optimizers": ("sgd",),
@@ -516,7 +516,9 @@ def test_a_diverged_trial_ranks_last_and_counts(definition, inline):
 
 
 @pytest.mark.parametrize(("step", "split"), [(0, "train"), (3, "train"), (7, "train"), (8, "validation")])
-def test_wherever_in_an_epoch_a_trial_diverges_it_has_spent_that_epoch(definition, inline, monkeypatch, step, split):
+def test_a_trial_that_diverges_anywhere_in_an_epoch_has_spent_that_epoch(
+    definition, inline, monkeypatch, step, split
+):
     def diverge(*arguments):
         return diverged(train_slice(*arguments), step, split)
 
@@ -535,7 +537,7 @@ def diverging_with_seed_1(config, *arguments):
 
 
 @pytest.mark.slow
-def test_a_winners_final_that_diverges_is_still_its_winners(definition, inline, monkeypatch):
+def test_a_diverged_final_still_belongs_to_its_winner(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", diverging_with_seed_1)
     result = run_sweep("tiny", definition, tracker, inline)
@@ -562,7 +564,7 @@ def test_variants_of_one_optimizer_are_studies_of_their_own(definition, inline):
     assert {run.params["optimizer.name"] for run in children} == {"adam"}
 
 
-def test_a_users_own_optimizer_is_in_names_that_mlflow_takes_on_windows_too(definition, inline):
+def test_names_with_a_users_own_optimizer_are_valid_in_mlflow_on_windows_too(definition, inline):
     own = "tests.own.shapes:SignDescent"
     changes = {"optimizers": (own,), "spaces": {own: {"optimizer.lr": Range(low=1e-4, high=1e-3)}}, "budget": 2}
     tracker = MemoryTracker()

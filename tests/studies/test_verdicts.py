@@ -1,4 +1,4 @@
-"""Verdicts claim no more than the finals can tell: by their formulas, and proved on simulated sweeps."""
+"""Verdicts claim no more than the finals show, by their formulas and in simulated sweeps."""
 
 import json
 import math
@@ -88,7 +88,7 @@ def test_a_verdict_follows_from_the_interval_and_the_margin(low, high, verdict):
     assert judge(low, high, MARGIN) is verdict
 
 
-def test_nothing_is_claimed_of_two_finals_or_of_equal_ones():
+def test_two_finals_or_equal_finals_have_no_verdict():
     few = pairs_of_finals({"a": [0.99, 0.98], "b": [0.90, 0.91]})
     equal = pairs_of_finals({"a": [0.99] * 5, "b": [0.90] * 5})
     two = pairs_of_replicates({"a": {1: 0.99, 2: 0.98}, "b": {1: 0.90, 2: 0.91}})
@@ -96,12 +96,12 @@ def test_nothing_is_claimed_of_two_finals_or_of_equal_ones():
     assert pairs_of_finals({"a": [0.9, 0.8, 0.7]}) == pairs_of_finals({}) == pairs_of_replicates({}) == []
 
 
-def test_what_is_measured_in_steps_varies_within_them():
+def test_a_variance_is_at_least_that_within_a_measurement_step():
     (pair,) = pairs_of_finals({"a": [0.99] * 5, "b": [0.90] * 5}, least_variance=1e-4)
     assert pair.error == pytest.approx(math.sqrt(2 * 1e-4 / 5))
 
 
-def test_only_noisy_members_of_undecided_pairs_train_on():
+def test_only_noisy_members_of_undecided_pairs_train_more_finals():
     calm, noisy = [98.5, 98.52, 98.48, 98.5], [98.2, 98.9, 98.4, 98.6]
     assert in_need_of_finals({"calm": calm, "noisy": noisy}, MARGIN, 0.95) == ["noisy"]
     assert in_need_of_finals({"calm": calm, "also": calm[::-1]}, MARGIN, 0.95) == []
@@ -139,7 +139,7 @@ def test_a_decided_optimizer_keeps_the_finals_that_it_has():
     assert at_last_look(finals_then, seeds, (4, 8), MARGIN, 0.975) == (4, calm)
 
 
-def test_what_would_decide_a_pair_follows_from_its_interval():
+def test_the_number_of_finals_that_decides_a_pair_follows_from_its_interval():
     pair = Pair("a", "b", 0.1, -0.1, 0.3, degrees=8, critical=3.0, groups=5)
     assert units_until_decided(pair, MARGIN, units=3) == 12, "half the width takes four times as many"
     assert units_until_decided(Pair("a", "b", 0.1), MARGIN, 3) is None
@@ -152,7 +152,7 @@ def test_what_would_decide_a_pair_follows_from_its_interval():
 
 
 @pytest.mark.parametrize(("error", "margin"), [(0.0163, 0.002), (0.08, 0.01), (0.0, 0.0)])
-def test_the_margin_is_an_eighth_of_the_error_to_one_figure(error, margin):
+def test_the_margin_is_an_eighth_of_the_error_to_one_digit(error, margin):
     assert margin_of(error) == margin
 
 
@@ -161,7 +161,7 @@ def test_few_finals_allow_a_large_share_of_spoilt_ones(lost, finals_, share):
     assert largest_share(lost, finals_) == pytest.approx(share, abs=1e-3)
 
 
-def test_at_most_one_sweep_in_twenty_claims_what_is_false():
+def test_at_most_one_sweep_in_twenty_makes_a_false_claim():
     for rows in simulated(1000).values():
         for name, row in rows.items():
             known = "fragile" in name or "read as" in name  # what the README says is otherwise
