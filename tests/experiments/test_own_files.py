@@ -111,7 +111,7 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, s
     assert len(prediction["probabilities"]) == 3
     picture = harness("predict", record["run_id"], "--image", "mine.png")
     assert picture.returncode == 2
-    assert "how 'shapes:bars' makes an image of a picture is not known" in picture.stderr
+    assert "how 'shapes:bars' prepares its images is not known" in picture.stderr
     assert harness_json("reproduce", record["run_id"])["first_difference"] is None
 
 
