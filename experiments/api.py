@@ -1,4 +1,4 @@
-"""The Python interface: run an experiment or a sweep from a program or a notebook, and get what it found."""
+"""The Python API: run an experiment or a sweep from a program or a notebook, and get its results."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Data = str | Callable[..., Any] | tuple[ArrayLike, ArrayLike]
 KEPT = "harness.kept_data:kept"
-TEST_SHARE = 7  # one image of so many is for testing, and one for validation, as of MNIST's 70,000
+TEST_SHARE = 7  # one in 7 images is for testing, and one in 7 for validation: MNIST's 10,000 of 70,000
 MAIN = "__main__"
 
 
@@ -36,26 +36,26 @@ def run(
     data_dir: str | Path | None = None,
     quiet: bool = False,
 ) -> "Findings":
-    """Train one run of a declared experiment, tracked in MLflow, and return what it found.
+    """Train one run of a declared experiment, tracked in MLflow, and return its results.
 
     Args:
         experiment: The name of a declared run, or the path of a TOML or Python file that declares one.
-        model: A class or function that makes a network, or its name, `module:name`.
-        optimizer: The name of an optimizer, or a class of `torch.optim` or of any other module.
+        model: A class or function that returns a network, or its name, `module:name`.
+        optimizer: The name of an optimizer, or an optimizer class of `torch.optim` or of any other module.
         data: Images (n, height, width), (n, channels, height, width) or (n, features) and labels (n,) from 0, as two
             tensors or arrays; a function that returns both; or the name of a dataset. Of n images, n // 7 are for
             testing and n // 7 for validation, unless `settings` has `dataset.test_size`, `dataset.validation_size`
             and `dataset.train_size`.
         settings: Values by config key, such as `{"optimizer.lr": 0.1}`.
         seed: The seed of the run.
-        epochs: How many epochs it is trained.
-        device: `cpu`, `cuda`, `mps`, or `auto`, which is the first of `cuda` and `cpu` that is there.
-        fast: Whether the device's faster arithmetic is used, which changes the last bits.
+        epochs: The number of epochs to train.
+        device: `cpu`, `cuda`, `mps`, or `auto`, which is `cuda` where there is one, else `cpu`.
+        fast: Use the device's faster arithmetic, which changes the last bits.
         data_dir: The folder with a dataset's files.
-        quiet: Whether no progress is shown.
+        quiet: Show no progress.
 
     Raises:
-        BadInputError: something that was given is wrong; nothing was run.
+        BadInputError: an argument is wrong; nothing was trained.
         WorkFailedError: the store was away for too long, or a file could not be written.
     """
     from experiments import catalog
@@ -107,44 +107,45 @@ def sweep(
     data_dir: str | Path | None = None,
     quiet: bool = False,
 ) -> "Findings":
-    """Compare optimizers: search each under the same budget, train the winners on fresh seeds, return what was found.
+    """Compare optimizers: search each under the same budget, train the winners on fresh seeds, return the results.
 
-    The same call resumes a sweep that was stopped, and returns at once what one that has ended found. Ctrl-C, or the
-    kernel's interrupt, stops it after the slices in flight, and what there is until then is returned. Worker
-    processes import what is given: a program that calls this does so below `if __name__ == "__main__":`.
+    The same call resumes a sweep that was stopped; for a sweep that has ended, it returns the results at once.
+    Ctrl-C, or the kernel's interrupt, stops the sweep after the slices in flight; the results so far are returned.
+    Worker processes import the model, optimizers and data function, so a program must call `sweep` below
+    `if __name__ == "__main__":`.
 
     Args:
         experiment: The name of a declared sweep, or the path of a TOML or Python file that declares one.
-        optimizers: Which optimizers are compared: names, or classes of `torch.optim` or any other module.
-        model: A class or function that makes a network, or its name, `module:name`.
+        optimizers: The optimizers to compare: names, or optimizer classes of `torch.optim` or any other module.
+        model: A class or function that returns a network, or its name, `module:name`.
         data: As in `run`.
-        settings: Values of every run by config key, which are then not searched.
-        search: What every optimizer's study searches by config key: `"log(1e-5, 1e-1)"`, or a dimension of
-            `studies.space`.
-        epochs: The epochs of a trial, and of a final.
-        budget: The epochs of all trials of an optimizer together.
-        seeds: How many finals each winner has.
-        replicates: How many whole searches there are.
-        margin: The difference in accuracy that matters to nobody, in percentage points.
-        until: Go on with finals or replicates until every pair is decided within so many percentage points.
+        settings: Values of every run by config key; these keys are not searched.
+        search: Dimensions that every optimizer's study searches, by config key: `"log(1e-5, 1e-1)"`, or a dimension
+            of `studies.space`.
+        epochs: The number of epochs of each trial and of each final.
+        budget: The number of epochs of all trials of an optimizer together.
+        seeds: The number of finals of each winner.
+        replicates: The number of replicates, each a whole search with seeds of its own.
+        margin: The largest difference in accuracy that counts as equal, in percentage points.
+        until: Add finals or replicates until every pair is decided within this margin, in percentage points.
         sampler: The name of the sampler.
-        pruning: Whether the worse trials are stopped early.
-        asynchronous: Whether trials are judged as they come; timing then decides what is tried.
-        device: `cpu`, `cuda`, `mps` or `auto`; as declared by default.
-        fast: Whether the device's faster arithmetic is used, which changes the last bits.
-        name: What the sweep is called in MLflow; as declared by default, with six characters of what was changed.
-        time_limit: Stop after so long, such as `"10m"`, with what there is by then.
-        workers: How many worker processes; by default one a core.
-        executor: `local` (processes), `inline` (this process) or `ray`. What a notebook's own cells define needs
-            `inline`.
+        pruning: Stop the worse trials early.
+        asynchronous: Use each trial's result as soon as it arrives; timing then influences the search.
+        device: `cpu`, `cuda`, `mps` or `auto`; by default, the declared device.
+        fast: Use the device's faster arithmetic, which changes the last bits.
+        name: The sweep's name in MLflow; by default, the declared name, with six characters of a hash if changed.
+        time_limit: The time, such as `"10m"`, after which the sweep stops with the results so far.
+        workers: The number of worker processes; by default, one per core.
+        executor: `local` (processes), `inline` (this process) or `ray`. Classes and functions that a notebook's own
+            cells define need `inline`.
         ray_address: The address of a Ray cluster.
         storage: The URL of a database for the Optuna studies.
-        fresh: Whether a new sweep begins where one of the same name was stopped.
+        fresh: Start a new sweep, even if a sweep of the same name was stopped.
         data_dir: The folder with a dataset's files.
-        quiet: Whether no progress is shown.
+        quiet: Show no progress.
 
     Raises:
-        BadInputError: something that was given is wrong.
+        BadInputError: an argument is wrong.
         BusyError: another process is running the sweep.
         WorkFailedError: trials fail one after the other, workers die again and again, or the store was away for too
             long.
@@ -188,12 +189,12 @@ def sweep(
     )
     with working("writing the report", quiet):
         found = findings(sweep_id)
-        found.report  # noqa: B018  # the page of a sweep that was run is there, whoever looks for it
+        found.report  # noqa: B018  # writes the report, so that it exists even if the caller does not open it
     return found
 
 
 def findings(run_id: str | None = None) -> "Findings":
-    """Return what a sweep (the latest by default) or a single run found, from MLflow.
+    """Return the results of a sweep (by default, the latest one) or of a single run, read from MLflow.
 
     Raises:
         BadInputError: there is no such run.
@@ -204,7 +205,7 @@ def findings(run_id: str | None = None) -> "Findings":
 
 
 def optimizer_name(given: "str | type[optim.Optimizer]") -> str:
-    """Return the name of an optimizer: of a class of `torch.optim` the registry's, of any other `module:name`."""
+    """Return an optimizer's name: for a class of `torch.optim` the registered name, for any other `module:name`."""
     from harness.config import OPTIMIZER_CONFIGS
 
     if isinstance(given, str):
@@ -220,7 +221,7 @@ def _named(given: object, what: str) -> str:
     """Return the name, `module:name`, under which another process finds a class or function.
 
     Raises:
-        BadInputError: it has none, as what is defined within a function.
+        BadInputError: it has no such name, for example because it is defined within a function.
     """
     name = getattr(given, "__qualname__", None)
     if name is None or "<" in name:
@@ -235,7 +236,7 @@ def _named(given: object, what: str) -> str:
 
 
 def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the values by config key that model, data and settings stand for; the settings' own come last."""
+    """Return the values by config key that model, data and settings stand for; `settings` overrides the others."""
     values: dict[str, Any] = {}
     if model is not None:
         values["model.name"] = model if isinstance(model, str) else _named(model, "model")
@@ -249,7 +250,7 @@ def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | 
 
 
 def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Keep images and labels in files, and return the settings of the dataset that they are."""
+    """Keep images and labels in files, and return the settings of the dataset that reads them."""
     from harness.kept_data import keep
 
     if not (isinstance(data, tuple | list) and len(data) == 2):
@@ -257,7 +258,7 @@ def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
             "data",
             type(data).__name__,
             expected="images and labels, a function that returns both, or the name of a dataset",
-            next_step="give two tensors or arrays, `data=(images, labels)`",
+            next_step="pass two tensors or arrays, `data=(images, labels)`",
         )
     images, labels = data
     count = len(images)
@@ -274,7 +275,7 @@ def _dimensions(search: "Mapping[str, str | Dimension]") -> "dict[str, Dimension
 
 
 def _require_importable(names: Sequence[str]) -> None:
-    """Refuse what the current program or notebook defines itself, where other processes are to import it."""
+    """Raise BadInputError where a name is defined in the current program or notebook, which workers can't import."""
     wrong = next((name for name in names if name.startswith(f"{MAIN}:")), None)
     if wrong is not None:
         raise BadInputError(

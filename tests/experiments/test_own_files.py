@@ -168,7 +168,7 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
     ("name", "text", "message"),
     [
         ("missing.py", None, "is not there"),
-        ("optimizers.py", STUDY, "is called as a declared one is"),
+        ("optimizers.py", STUDY, "has the name of a declared experiment"),
         ("json.py", STUDY, "was imported instead, as workers would import it"),
         ("broken.py", "sweep = (", "can't be imported (SyntaxError"),
         ("broken.py", "run = 3", "expected a SweepDefinition called `sweep`, or a RunConfig called `run`"),
@@ -231,7 +231,7 @@ def test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder(study, harness,
     ("arguments", "message"),
     [
         (("new", "mine.json"), "file 'mine.json': expected a name that ends with .toml or .py"),
-        (("new", "smoke.toml"), "experiment 'smoke.toml' is called as a declared one is"),
+        (("new", "smoke.toml"), "experiment 'smoke.toml' has the name of a declared experiment"),
         (("new", "none/mine.toml"), "file 'none/mine.toml' can't be written"),
         (("sweep", "none.toml"), "experiment 'none.toml' is not there: expected a TOML file"),
         (("list", "none"), "folder 'none' is not there"),
