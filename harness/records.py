@@ -26,7 +26,7 @@ def epochs_begun(trained: int, outcome: str | None) -> int:
 
 
 class Stage(StrEnum):
-    """The part of a sweep that a run is. `start` is trained as a final, with the published start as its config."""
+    """The role of a run: a single run, a sweep, or a part of one. A `start` is a final of the published start."""
 
     RUN = "run"
     SWEEP = "sweep"
