@@ -168,6 +168,6 @@ def _not_exported(name: str, run_id: str, error: Exception) -> BadInputError:
         "model",
         name,
         f"of run {run_id!r} can't be exported ({text[:300]})",
-        expected="what torch.export takes, for any number of images",
-        next_step="take its state and config, which are the run's artifacts",
+        expected="a model that torch.export can export for any number of images",
+        next_step="use the state and config instead, which are artifacts of the run",
     )

@@ -52,8 +52,8 @@ def kept(digest: str) -> tuple[np.ndarray, np.ndarray]:
             "dataset.digest",
             digest,
             f"is not in {str(FOLDER.resolve())!r}",
-            expected="data that a program gave in this folder",
-            next_step="run in the folder in which it was given, or give it again",
+            expected="data that a program passed in this folder",
+            next_step="run in the folder in which the data were passed, or pass them again",
         )
     images, labels = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
     return images, labels
