@@ -1,4 +1,4 @@
-"""The declared experiments, the command line, and the Python interface; README.md says what is where."""
+"""The declared experiments, the command line, and the Python API; README.md has a map of the modules."""
 
 from experiments.api import findings, run, sweep
 

@@ -1,4 +1,4 @@
-"""What a person says of a declared sweep in place of its file: settings, spaces, budget, finals, device."""
+"""Change a declared sweep by options of the caller: settings, spaces, budget, finals, device."""
 
 import json
 import re
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from studies.space import Dimension, Space
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
-UNTIL_LOOKS = (1, 2, 4)  # of `--until`: times the declared number of replicates, or `UNTIL_FINALS`
+UNTIL_LOOKS = (1, 2, 4)  # looks of `--until`, as multiples of the declared replicates, or of `UNTIL_FINALS`
 UNTIL_FINALS = 8
 OPTIMIZER = "optimizer."
 
 
 @dataclass(frozen=True)
 class Adjustments:
-    """What decides what a sweep does, as a person says it; what is empty, None or False leaves it as declared.
+    """A caller's changes to a declared sweep; a field that is empty, None or False changes nothing.
 
     `experiments.parameters` says what each field is.
     """
@@ -45,7 +45,7 @@ class Adjustments:
 
     @property
     def words(self) -> list[str]:
-        """The options of the command line that say it again."""
+        """The command-line options that stand for these changes."""
         from studies.notation import written
 
         words = ["--optimizers", ",".join(self.optimizers)] if self.optimizers else []
@@ -69,13 +69,13 @@ OPTIONS = {"no_pruning": "no-pruning", "asynchronous": "async"}
 
 
 def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefinition":
-    """Return the declared definition with the optimizers, settings, spaces and epochs that are said instead.
+    """Return the declared definition with the caller's optimizers, settings, spaces and epochs.
 
-    What is set is not searched, and what is searched is not set. An optimizer that is named anew has its default
-    space.
+    A field that is set is not searched, and a field that is searched is not set. An optimizer that the declared sweep
+    lacks gets its default space.
 
     Raises:
-        BadInputError: what results is refused.
+        BadInputError: a field is both set and searched, or the resulting definition is invalid.
     """
     from experiments.spaces import with_default_spaces
     from harness.config import validated, with_settings
@@ -110,9 +110,9 @@ def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefini
 
 
 def name_of(title: str, declared: "SweepDefinition", now: "SweepDefinition", said: Adjustments) -> str:
-    """Return what a sweep is called: as said, or as declared; what is redeclared has a name of its own.
+    """Return the name of a sweep: the caller's or the declared name, with a hash appended if the definition changed.
 
-    So the same words go on with the same sweep, and other words are another one.
+    So the same options resume the same sweep, and different options start another one.
     """
     from harness.config import config_hash
 
@@ -120,10 +120,10 @@ def name_of(title: str, declared: "SweepDefinition", now: "SweepDefinition", sai
 
 
 def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefinition":
-    """Return the definition with the budget, finals, replicates, margin, sampler and device that are said instead.
+    """Return the definition with the caller's budget, finals, replicates, margin, sampler and device.
 
     Raises:
-        BadInputError: what results is refused.
+        BadInputError: both `budget` and `trials` are given, or the resulting definition is invalid.
     """
     from harness.config import validated
     from studies.definition import SweepDefinition
@@ -148,10 +148,10 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
 
 
 def on_its_device(config: "RunConfig", device: str | None, fast: bool) -> "RunConfig":
-    """Return the config on that device, or on its own where it is None, with the device's fast profile if `fast`.
+    """Return the config with `device` (None: its own device), and with the device's fast settings if `fast`.
 
     Raises:
-        BadInputError: there is no such device here.
+        BadInputError: this machine has no such device.
     """
     if device is None and not fast:
         return config
@@ -163,25 +163,28 @@ def on_its_device(config: "RunConfig", device: str | None, fast: bool) -> "RunCo
 
 
 def _without(space: "Space", keys: list[str]) -> "Space":
-    """Return the space without what overlaps one of the keys."""
+    """Return the space without the dimensions that overlap one of the keys."""
     from studies.space import overlap
 
     return {key: each for key, each in space.items() if not any(overlap(key, other) for other in keys)}
 
 
 def _searched(said: Adjustments, *, of_optimizers: bool) -> "Space":
-    """Return what is said to be searched of the optimizers, or of all else."""
+    """Return the caller's dimensions of optimizers, or all other dimensions."""
     return {key: each for key, each in said.search.items() if key.startswith(OPTIMIZER) == of_optimizers}
 
 
 def _seeds(declared: tuple[int, ...], count: int, tuning: int) -> tuple[int, ...]:
-    """Return so many of the declared seeds, and those after them."""
+    """Return `count` seeds: first the declared ones, then the next numbers, without the tuning seed."""
     more = (seed for seed in range(max(declared) + 1, max(declared) + count + 2) if seed != tuning)
     return (*declared, *more)[:count]
 
 
 def _looks(definition: "SweepDefinition", values: dict[str, Any], until: bool) -> dict[str, Any]:
-    """Return at which numbers verdicts are taken, where the number of finals or replicates is another."""
+    """Return the fields to change so that the looks fit the number of finals or replicates; empty where they fit.
+
+    A look is a number of finals or replicates at which verdicts are computed.
+    """
     replicates = values.get("replicates", definition.replicates)
     seeds = values.get("final_seeds", definition.final_seeds)
     if until and replicates > 1:
@@ -200,7 +203,7 @@ def seconds_of(text: str) -> float:
     """Return a duration such as 90s, 10m or 1.5h in seconds.
 
     Raises:
-        BadInputError: it is none.
+        BadInputError: the text is no duration above 0.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if found is None or not float(found[1]):

@@ -1,4 +1,4 @@
-"""The Python interface: run an experiment or a sweep from a program or a notebook, and get what it found."""
+"""The Python API: run an experiment or a sweep from a program or a notebook, and get its results."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Data = str | Callable[..., Any] | tuple[ArrayLike, ArrayLike]
 KEPT = "harness.kept_data:kept"
-TEST_SHARE = 7  # one image of so many is for testing, and one for validation, as of MNIST's 70,000
+TEST_SHARE = 7  # one in 7 images is for testing, and one in 7 for validation: MNIST's 10,000 of 70,000
 MAIN = "__main__"
 
 
@@ -36,7 +36,7 @@ def run(
     data_dir: str | Path | None = None,
     quiet: bool = False,
 ) -> "Findings":
-    """Train one run of a declared experiment, tracked in MLflow, and return what it found.
+    """Train one run of a declared experiment, tracked in MLflow, and return its results.
 
     Args:
         experiment: A declared run, or the path of a TOML or Python file.
@@ -56,7 +56,7 @@ def run(
         quiet: Show no progress.
 
     Raises:
-        BadInputError: something that was given is wrong; nothing was run.
+        BadInputError: an argument is wrong; nothing was trained.
         WorkFailedError: the store was away for too long, or a file could not be written.
     """
     from experiments import catalog
@@ -108,11 +108,12 @@ def sweep(
     data_dir: str | Path | None = None,
     quiet: bool = False,
 ) -> "Findings":
-    """Compare optimizers: search each under the same budget, train the winners on fresh seeds, return what was found.
+    """Compare optimizers: search each under the same budget, train the winners on fresh seeds, return the results.
 
-    The same call resumes a sweep that was stopped, and returns at once what one that has ended found. Ctrl-C, or the
-    kernel's interrupt, stops it after the slices in flight, and what there is until then is returned. Worker
-    processes import what is given: a program that calls this does so below `if __name__ == "__main__":`.
+    The same call resumes a sweep that was stopped; for a sweep that has ended, it returns the results at once.
+    Ctrl-C, or the kernel's interrupt, stops the sweep after the slices in flight; the results so far are returned.
+    Worker processes import the model, optimizers and data function, so a program must call `sweep` below
+    `if __name__ == "__main__":`.
 
     Args:
         experiment: A declared sweep, or the path of a TOML or Python file.
@@ -144,7 +145,7 @@ def sweep(
         quiet: Show no progress.
 
     Raises:
-        BadInputError: something that was given is wrong.
+        BadInputError: an argument is wrong.
         BusyError: another process is running the sweep.
         WorkFailedError: trials fail one after the other, workers die again and again, or the store was away for too
             long.
@@ -188,12 +189,12 @@ def sweep(
     )
     with working("writing the report", quiet):
         found = findings(sweep_id)
-        found.report  # noqa: B018  # the page of a sweep that was run is there, whoever looks for it
+        found.report  # noqa: B018  # writes the report, so that it exists even if the caller does not open it
     return found
 
 
 def findings(run_id: str | None = None) -> "Findings":
-    """Return what a sweep (the latest by default) or a single run found, from MLflow.
+    """Return the results of a sweep (by default, the latest one) or of a single run, read from MLflow.
 
     Raises:
         BadInputError: there is no such run.
@@ -204,7 +205,7 @@ def findings(run_id: str | None = None) -> "Findings":
 
 
 def optimizer_name(given: "str | type[optim.Optimizer]") -> str:
-    """Return the name of an optimizer: of a class of `torch.optim` the registry's, of any other `module:name`."""
+    """Return an optimizer's name: for a class of `torch.optim` the registered name, for any other `module:name`."""
     from harness.config import OPTIMIZER_CONFIGS
 
     if isinstance(given, str):
@@ -220,7 +221,7 @@ def _named(given: object, what: str) -> str:
     """Return the name, `module:name`, under which another process finds a class or function.
 
     Raises:
-        BadInputError: it has none, as what is defined within a function.
+        BadInputError: it has no such name, for example because it is defined within a function.
     """
     name = getattr(given, "__qualname__", None)
     if name is None or "<" in name:
@@ -235,7 +236,7 @@ def _named(given: object, what: str) -> str:
 
 
 def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the values by config key that model, data and settings stand for; the settings' own come last."""
+    """Return the values by config key that model, data and settings stand for; `settings` overrides the others."""
     values: dict[str, Any] = {}
     if model is not None:
         values["model.name"] = model if isinstance(model, str) else _named(model, "model")
@@ -249,7 +250,7 @@ def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | 
 
 
 def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Keep images and labels in files, and return the settings of the dataset that they are."""
+    """Keep images and labels in files, and return the settings of the dataset that reads them."""
     from harness.kept_data import keep
 
     if not (isinstance(data, tuple | list) and len(data) == 2):
@@ -257,7 +258,7 @@ def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
             "data",
             type(data).__name__,
             expected="images and labels, a function that returns both, or the name of a dataset",
-            next_step="give two tensors or arrays, `data=(images, labels)`",
+            next_step="pass two tensors or arrays, `data=(images, labels)`",
         )
     images, labels = data
     count = len(images)
@@ -274,7 +275,7 @@ def _dimensions(search: "Mapping[str, str | Dimension]") -> "dict[str, Dimension
 
 
 def _require_importable(names: Sequence[str]) -> None:
-    """Refuse what the current program or notebook defines itself, where other processes are to import it."""
+    """Raise BadInputError where a name is defined in the current program or notebook, which workers can't import."""
     wrong = next((name for name in names if name.startswith(f"{MAIN}:")), None)
     if wrong is not None:
         raise BadInputError(

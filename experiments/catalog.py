@@ -1,4 +1,4 @@
-"""The declared experiments: those of this package by name, or a user's TOML or Python file, as typed definitions."""
+"""Load declared experiments as typed definitions: from this package by name, or from a user's TOML or Python file."""
 
 import contextlib
 import importlib
@@ -20,7 +20,7 @@ from studies.executors.resources import Resources
 
 
 class RunExperiment(FrozenModel):
-    """A declared single run. `result` is what was measured."""
+    """A declared single run. `shows`, `cost` and `result` are texts: its purpose, its cost, and a measured result."""
 
     kind: Literal["run"]
     shows: str
@@ -30,11 +30,11 @@ class RunExperiment(FrozenModel):
 
 
 class SweepExperiment(FrozenModel):
-    """A declared sweep. `result` is what was measured.
+    """A declared sweep. `shows`, `cost` and `result` are texts: its purpose, its cost, and a measured result.
 
-    Spaces that its file leaves out are those of `experiments/spaces.py`, less what its variants fix. `resources`
-    are what a slice takes of a cluster's node; left out, a CPU for each thread of a run, and a GPU where it trains on
-    one.
+    Spaces that its file leaves out are those of `experiments/spaces.py`, without the keys that its variants fix.
+    `resources` is what a slice occupies on a node of a cluster; by default, one CPU per thread of a run, and one GPU
+    if the run trains on a GPU.
     """
 
     kind: Literal["sweep"]
@@ -45,7 +45,7 @@ class SweepExperiment(FrozenModel):
     resources: Resources | None = None
 
     def slice_resources(self, base: RunConfig) -> Resources:
-        """The resources as declared, or those of a sweep's base."""
+        """Return the declared resources, or the default for the sweep's base config."""
         on_gpu = base.device.startswith("cuda")
         return self.resources or Resources(cpus=base.threads, gpus=1.0 if on_gpu else 0.0)
 
@@ -60,10 +60,10 @@ Experiment = RunExperiment | SweepExperiment
 
 
 def load(name: str) -> Experiment:
-    """The definition of that name, or of a user's TOML or Python file.
+    """Return the experiment of that name, or of a user's TOML or Python file.
 
     Raises:
-        BadInputError: no such experiment, or a field of it is wrong.
+        BadInputError: there is no such experiment, or one of its fields is wrong.
     """
     if is_file(name):
         path = Path(name)
@@ -83,16 +83,16 @@ def load(name: str) -> Experiment:
 
 
 def require_name(path: Path) -> None:
-    """Refuse a file whose experiment would be called as a declared one is, or that Python could not import.
+    """Check that a file's name is not the name of a declared experiment, and that Python can import the file.
 
     Raises:
-        BadInputError: it is refused.
+        BadInputError: the name is a declared experiment's, or has a dot.
     """
     if path.stem in names():
         raise BadInputError(
             "experiment",
             str(path),
-            "is called as a declared one is",
+            "has the name of a declared experiment",
             expected="a name of its own",
             next_step="rename the file",
         )
@@ -100,22 +100,22 @@ def require_name(path: Path) -> None:
         raise BadInputError(
             "experiment",
             str(path),
-            "has a dot in its name, which Python takes for a folder's",
+            "has a dot in its name, which Python reads as a folder",
             expected="letters, digits and underscores",
             next_step=f"rename the file to {path.stem.replace('.', '_')}.py",
         )
 
 
 def title(name: str) -> str:
-    """What an experiment is called in MLflow: a file by its name."""
+    """Return the name of an experiment in MLflow; for a file, its name without the suffix."""
     return Path(name).stem if is_file(name) else name
 
 
 def load_run(name: str) -> RunConfig:
-    """The config of a declared run.
+    """Return the config of a declared run.
 
     Raises:
-        BadInputError: no such experiment, or it is a sweep.
+        BadInputError: there is no such experiment, or it is a sweep.
     """
     experiment = load(name)
     if isinstance(experiment, SweepExperiment):
@@ -124,10 +124,10 @@ def load_run(name: str) -> RunConfig:
 
 
 def load_sweep(name: str) -> SweepExperiment:
-    """A declared sweep.
+    """Return a declared sweep.
 
     Raises:
-        BadInputError: no such experiment, or it is a run.
+        BadInputError: there is no such experiment, or it is a run.
     """
     experiment = load(name)
     if isinstance(experiment, RunExperiment):
@@ -136,7 +136,11 @@ def load_sweep(name: str) -> SweepExperiment:
 
 
 def parse(name: str, values: dict[str, Any]) -> Experiment:
-    """A definition from the values of its TOML file."""
+    """Return an experiment from the values of its TOML file.
+
+    Raises:
+        BadInputError: a field is wrong; the message names the experiment.
+    """
     kinds: dict[str, type[Experiment]] = {"run": RunExperiment, "sweep": SweepExperiment}
     if values.get("kind") not in kinds:
         wrong = BadInputError("kind", values.get("kind"), expected="run or sweep", next_step="correct it")
@@ -148,7 +152,7 @@ def parse(name: str, values: dict[str, Any]) -> Experiment:
 
 
 def _load_python(path: Path) -> Experiment:
-    """What a Python file calls `sweep`, a `SweepDefinition`, or `run`, a `RunConfig`."""
+    """Return the experiment that a Python file defines: as `sweep`, a `SweepDefinition`, or `run`, a `RunConfig`."""
     module = _import_file(path)
     sweep, run = getattr(module, "sweep", None), getattr(module, "run", None)
     about = {"shows": (module.__doc__ or "").strip().partition("\n")[0], "cost": "", "result": ""}
@@ -159,14 +163,14 @@ def _load_python(path: Path) -> Experiment:
     raise BadInputError(
         "experiment",
         str(path),
-        "has neither of the two that it can be",
+        "defines no experiment",
         expected="a SweepDefinition called `sweep`, or a RunConfig called `run`",
-        next_step="give it one",
+        next_step="define one of the two in the file",
     )
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Import a file as the module that its workers, and a run that goes on, find again by its name."""
+    """Import a file as a module, under the name by which workers and a resumed run import it."""
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(path.stem)
@@ -179,12 +183,12 @@ def _import_file(path: Path) -> ModuleType:
         problem = f"can't be imported ({in_one_line(error)})"
         next_step = hidden_folder(error) or "correct it"
         raise BadInputError("experiment", str(path), problem, next_step=next_step) from None
-    file = getattr(module, "__file__", None)  # what is built into Python has none
+    file = getattr(module, "__file__", None)  # modules that are built into Python have none
     if file is None or Path(file).resolve() != path.resolve():
         raise BadInputError(
             "experiment",
             str(path),
-            f"is called as another module is: {place(module)} was imported instead, as workers would import it",
+            f"has the name of another module: {place(module)} was imported instead, as workers would import it",
             expected="a name of its own",
             next_step="rename the file",
         )

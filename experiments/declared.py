@@ -1,6 +1,6 @@
-"""Which experiments are declared, and what each says of itself, from their files alone.
+"""List the declared experiments with their descriptions, from their files alone.
 
-Nothing is checked, imported or run: that takes the greater part of a second, which a list need not wait for.
+Nothing is validated, imported or run, because that takes most of a second, which is too slow for a list.
 """
 
 import ast
@@ -13,7 +13,7 @@ from harness.errors import BadInputError
 
 
 class Description(NamedTuple):
-    """What a declared experiment says of itself."""
+    """The description in a declared experiment's file."""
 
     kind: str
     shows: str
@@ -22,7 +22,7 @@ class Description(NamedTuple):
 
 
 def names() -> list[str]:
-    """The declared experiments, in alphabetical order."""
+    """Return the names of the declared experiments, in alphabetical order."""
     return sorted(
         entry.name.removesuffix(".toml") for entry in files("experiments").iterdir() if entry.name.endswith(".toml")
     )
@@ -32,7 +32,7 @@ def read(name: str) -> dict[str, Any]:
     """Return the values of the TOML file of that name, which is one of `names`.
 
     Raises:
-        BadInputError: it is no TOML.
+        BadInputError: the file is not valid TOML.
     """
     return _parsed(name, (files("experiments") / f"{name}.toml").read_bytes())
 
@@ -41,7 +41,7 @@ def read_file(path: Path) -> dict[str, Any]:
     """Return the values of a user's TOML file.
 
     Raises:
-        BadInputError: it can't be read, or is no TOML.
+        BadInputError: the file can't be read, or is not valid TOML.
     """
     try:
         return _parsed(str(path), path.read_bytes())
@@ -50,17 +50,17 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def is_file(name: str) -> bool:
-    """Judge whether an experiment is named as a user's file is."""
+    """Tell whether an experiment's name is the path of a user's file, by its suffix."""
     return name.endswith((".toml", ".py"))
 
 
 def describe(name: str) -> Description:
-    """Return what that experiment says of itself."""
+    """Return the description of the declared experiment of that name."""
     return _description(read(name))
 
 
 def in_folder(folder: Path) -> dict[str, Description]:
-    """Return what each experiment among the files of a folder says of itself, by its path.
+    """Return the descriptions of the experiments among the files of a folder, by path.
 
     Raises:
         BadInputError: there is no such folder.
@@ -81,7 +81,7 @@ def in_folder(folder: Path) -> dict[str, Description]:
 def _parsed(name: str, content: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
-    except ValueError as error:  # no TOML, or no UTF-8
+    except ValueError as error:  # not valid TOML, or not UTF-8
         raise BadInputError(
             "experiment", name, f"can't be read ({error})", expected="TOML", next_step="correct its file"
         ) from None
@@ -92,7 +92,7 @@ def _description(values: dict[str, Any]) -> Description:
 
 
 def _described_study(path: Path) -> Description | None:
-    """Return what a Python file says of itself that gives `sweep` or `run` a value; None of any other."""
+    """Return the description of a Python file that assigns `sweep` or `run`; None for any other file."""
     try:
         module = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):

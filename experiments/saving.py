@@ -1,4 +1,4 @@
-"""A sweep's definition as a TOML file that declares it, to be kept, edited and run again."""
+"""Save a sweep's definition as a TOML file, which can be kept, edited and run again."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ SUFFIX = ".toml"
 
 
 def save_sweep(path: Path, declared: "SweepExperiment", definition: "SweepDefinition") -> None:
-    """Write the definition as a declared sweep's file, with what `declared` says of itself, but for its result.
+    """Write the definition as the TOML file of a declared sweep, with the description and resources of `declared`.
 
     Raises:
-        BadInputError: the file is there, its name is no TOML file's, or it can't be written.
+        BadInputError: the file exists already, its name does not end with .toml, or it can't be written.
     """
     import tomli_w
 
@@ -43,7 +43,7 @@ def save_sweep(path: Path, declared: "SweepExperiment", definition: "SweepDefini
 
 
 def declaration(definition: "SweepDefinition") -> dict[str, Any]:
-    """Return the definition as the values of a `[sweep]` table; what has its default is left out."""
+    """Return the definition as the values of a `[sweep]` table, without the fields that have their defaults."""
     from harness.config import RunConfig
 
     values = _without_defaults(definition)

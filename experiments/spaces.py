@@ -1,8 +1,9 @@
-"""What each optimizer's study searches and what all search, with the evidence for it.
+"""The default search space of each optimizer and of all optimizers together, with the evidence for each range.
 
-A space grows with its budget as the Deep Learning Tuning Playbook advises: under 10 trials the learning rate, from 10
-the first decay too, above 25 also ε and what else matters little. `start`, which each study tries first, is the
-chapter's value, the one that the authors recommend, or torch's default. Decays near 1 are searched as 1 - decay.
+A space grows with the budget, as the Deep Learning Tuning Playbook advises: under 10 trials, it has the learning
+rate; from 10 trials, also the first decay; from 26 trials, also ε and other values that matter little. Each study
+tries `start` first: the chapter's value, the value that the optimizer's authors recommend, or torch's default. Decays
+near 1 are searched as 1 - decay.
 """
 
 from collections.abc import Mapping
@@ -13,9 +14,9 @@ from harness.config.arguments import defaults
 from harness.errors import BadInputError
 from studies.space import Choice, Range, Space, overlap
 
-SOME, MANY = 10, 26  # trials
-GENERIC_FACTOR = 100  # either way of the default rate of an optimizer that is not in SPACES
-LARGEST_RATE = 1e6  # that a config takes
+SOME, MANY = 10, 26  # trials from which a dimension is searched
+GENERIC_FACTOR = 100  # a user's own optimizer is searched from its default rate / 100 to its default rate * 100
+LARGEST_RATE = 1e6  # the largest learning rate that a config accepts
 
 SHARED: Space = {  # the chapter's values
     "batch_size": Choice(choices=(32, 64, 128, 256), start=32),
@@ -26,27 +27,27 @@ SHARED: Space = {  # the chapter's values
 
 
 def rate(low: float, high: float, start: float) -> Space:
-    """A learning rate's range."""
+    """Return the space of a learning rate, on a logarithmic scale."""
     return {"optimizer.lr": Range(low=low, high=high, log=True, start=start)}
 
 
 def _decay(key: str, low: float, high: float, start: float) -> Space:
-    """A decay's range, as 1 - decay."""
+    """Return the space of a decay: `low` and `high` bound 1 - decay, `start` is the decay itself."""
     return {key: Range(low=low, high=high, log=True, complement=True, start=start, from_trials=SOME)}
 
 
 _MOMENTUM: Space = {
-    **rate(1e-4, 1.0, 1e-2),  # DeepOBS: best 2.5e-3 at momentum .99; start: the rate that is .1 at momentum 0
+    **rate(1e-4, 1.0, 1e-2),  # DeepOBS: best 2.5e-3 at momentum .99; start: equivalent to rate .1 at momentum 0
     **_decay("optimizer.momentum", 5e-3, 0.3, 0.9),
 }
 _ADAM: Space = {
-    **rate(1e-5, 3e-2, 1e-3),  # DeepOBS: best 2.5e-4, dead from 4e-2; start: Kingma and Ba 2015
+    **rate(1e-5, 3e-2, 1e-3),  # DeepOBS: best 2.5e-4, fails from 4e-2; start: Kingma and Ba 2015
     **_decay("optimizer.betas.0", 2e-2, 0.5, 0.9),
     "optimizer.eps": Range(low=1e-8, high=1.0, log=True, start=1e-8, from_trials=MANY),  # Choi et al. 2019
 }
 
 SPACES: dict[str, Space] = {
-    "sgd": rate(1e-3, 1.0, 0.1),  # DeepOBS: best .158, dead from .63; start: He et al. 2016
+    "sgd": rate(1e-3, 1.0, 0.1),  # DeepOBS: best .158, fails from .63; start: He et al. 2016
     "momentum": _MOMENTUM,
     "nesterov": _MOMENTUM,
     "adagrad": rate(1e-4, 1.0, 1e-2),  # Sivaprasad et al. 2020: prior median 1e-2
@@ -64,21 +65,21 @@ SPACES: dict[str, Space] = {
     "radam": _ADAM,
     "adamax": _ADAM,
     "adafactor": rate(1e-4, 1e-1, 1e-2),  # start: Shazeer and Stern 2018, whose relative steps are 1e-2 at most
-    "asgd": rate(1e-3, 1.0, 0.1),  # SGD's, which it is with a rate that falls
-    "rprop": rate(1e-5, 1e-1, 1e-2),  # its first step; start: torch's default (Riedmiller and Braun 1993: .1)
+    "asgd": rate(1e-3, 1.0, 0.1),  # as SGD: the same steps, with a rate that falls
+    "rprop": rate(1e-5, 1e-1, 1e-2),  # the first step's size; start: torch's default (Riedmiller and Braun 1993: .1)
 }
 
 
 def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
-    """A sweep's values with the default spaces where it declares none; a space that is declared empty stays so.
+    """Return a sweep's values with default spaces where it declares none; a space that is declared empty stays empty.
 
-    A default dimension gives way to what a variant fixes or what is declared of one optimizer, whose study leaves it
-    out; the others still search it.
+    An optimizer's study leaves a default dimension out where its variant fixes the value, or where the optimizer's
+    own space declares the dimension. The studies of the other optimizers still search the default dimension.
     """
     whole = {"space": SHARED, "spaces": {}, **sweep}
     names, variants, declared = sweep.get("optimizers", ()), sweep.get("variants", {}), whole["spaces"]
     if not _are_mappings(variants, declared) or not isinstance(names, list | tuple):
-        return whole  # which its definition refuses by name
+        return whole  # the validation of the definition names the wrong field
     names = [name for name in names if isinstance(name, str)]
     settings = {name: variants.get(name, {}) for name in names}
     spaces = {name: dict(declared.get(name, {})) for name in names}
@@ -99,11 +100,11 @@ def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _generic(optimizer: str, settings: Mapping[str, Any]) -> Space:
-    """Return the generic space of a user's own optimizer: its learning rate, two decades either way of its default.
+    """Return the generic space of a user's own optimizer: from 1/100 to 100 times its default learning rate.
 
     Raises:
-        BadInputError: it has no learning rate with a default above 0 that could be searched, and none is fixed: its
-            study would train one configuration again and again.
+        BadInputError: the optimizer has no learning rate with a default above 0, and `settings` fixes no learning
+            rate: its study would train one configuration again and again.
     """
     if any(key in RATE_KEYS for key in settings):
         return {}
@@ -113,9 +114,9 @@ def _generic(optimizer: str, settings: Mapping[str, Any]) -> Space:
         raise BadInputError(
             "optimizer",
             optimizer,
-            "has no default space, and no learning rate with a default that one could be made from",
+            "has no default space, and no learning rate with a default from which to make one",
             expected="a space of its own",
-            next_step=f"declare it under spaces.{optimizer!r}, empty where nothing of it is to be searched",
+            next_step=f"declare it under spaces.{optimizer!r}; it may be empty",
         )
     start = float(arguments[rate])
     low, high = start / GENERIC_FACTOR, min(start * GENERIC_FACTOR, LARGEST_RATE)
@@ -127,9 +128,9 @@ def _is_positive(value: Any) -> bool:  # noqa: ANN401
 
 
 def _left(default: Space, settings: Mapping[str, Any], declared: Mapping[str, Any]) -> Space:
-    """What a default space still has beside a variant's settings and a declared space.
+    """Return the dimensions of a default space that no setting of a variant fixes and no declared space has.
 
-    A dimension that waits for a larger budget stays: the definition has it give way to a setting.
+    A dimension for larger budgets stays even where it is fixed: the definition removes it then.
     """
     return {
         key: each
@@ -140,5 +141,5 @@ def _left(default: Space, settings: Mapping[str, Any], declared: Mapping[str, An
 
 
 def _are_mappings(*values: Any) -> bool:  # noqa: ANN401
-    """Whether all of them are, and all that is in them."""
+    """Tell whether all of the values, and all values in them, are mappings."""
     return all(isinstance(each, Mapping) and all(isinstance(v, Mapping) for v in each.values()) for each in values)

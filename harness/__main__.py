@@ -1,10 +1,10 @@
-"""`python -m harness` is the `harness` command, which a package above this one has: found as it is installed."""
+"""Run the `harness` command as `python -m harness`; the command is in a higher package, found by its entry point."""
 
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # our packages, and then the current folder, which is first here and last for the command: it hides no module
+    # Python puts the current folder first on the path. Move it to the end, so that its files hide no other module
     sys.path += [str(Path(__file__).parents[1]), *([] if sys.flags.safe_path else [sys.path.pop(0)])]
     from importlib.metadata import distribution
 

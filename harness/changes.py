@@ -1,4 +1,4 @@
-"""What differs between then and now: of the environment that a run was recorded in, and of its code."""
+"""Compare the environment and the code that a run recorded with those of now."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from harness.training.determinism import determinism
 
 
 class Change(FrozenModel):
-    """Something that was then and is otherwise now. None: it was not there."""
+    """A recorded value that is different now. `then` or `now` is None where the value does not exist."""
 
     what: str
     then: str | None
@@ -23,14 +23,14 @@ class Change(FrozenModel):
 
 
 def environment_changes(run_id: str, recorded: RunConfig, config: RunConfig) -> tuple[Change, ...]:
-    """What decides the last bits and differs; the number of threads is in the config."""
+    """Return the changes that can alter the last bits of a result; the number of threads is in the config."""
     then: dict[str, Any] = json.loads(read_artifact(run_id, ENVIRONMENT_ARTIFACT))
     now = environment()
     if config.device == "mps":
         return (Change(what="determinism", then=determinism("mps"), now=determinism("mps")),)
     on_cpu = ["torch", "torch_build", "machine", "cpu_capability", "cpu_features"]
     keys = on_cpu if config.device == "cpu" else ["torch", "gpus"]
-    # a run of before there were variables in it is not compared on them
+    # older runs recorded no environment variables: do not compare them
     variables = then.get("variables", now["variables"])
     changed = differences(
         {"device": recorded.device}
@@ -48,7 +48,10 @@ def _text(value: Any) -> str | None:  # noqa: ANN401
 
 
 def code_changes(recorded: TrackedRun, config: RunConfig) -> tuple[Change, ...]:
-    """What is otherwise of the working folder's repository, and of the files of own parts, which may be in none."""
+    """Return the changes of the current folder's Git repository, and of the files of the user's own parts.
+
+    Those files may be outside any repository.
+    """
     commit, diff = git_commit_and_diff()
     differences = []
     if recorded.tags.get(Tag.GIT_COMMIT) != commit:

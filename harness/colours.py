@@ -1,18 +1,18 @@
-"""One colour for each optimizer, the same one on every figure and on MLflow's own pages."""
+"""One colour for each optimizer, the same in every figure and on MLflow's pages."""
 
 from collections.abc import Iterable
 
 from harness.config import OPTIMIZER_CONFIGS
 
 INK = "#1b1b1f"  # of text
-# after Okabe and Ito (2008), its light colours darkened until each has a contrast of 3:1 on white and on black
+# the palette of Okabe and Ito (2008), its light colours darkened to a contrast of 3:1 on white and on black
 GREY = "#7f7f7f"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8860b", "#c2578f", "#5a7bd8", "#8c6d46", GREY)
-CHAPTER = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")  # the most different colours for the chapter's five
+CHAPTER = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")  # these five get the most distinct colours
 
 
 def places(names: Iterable[str]) -> dict[str, int]:
-    """Return each optimizer's place among all: of the registry's always the same, of others the next ones in turn."""
+    """Return the index of each optimizer's colour: fixed for registered optimizers, then the next free ones."""
     names = list(names)
     order = [*CHAPTER, *(name for name in OPTIMIZER_CONFIGS if name not in CHAPTER)]
     order += [name for name in dict.fromkeys(names) if name not in order]

@@ -1,4 +1,4 @@
-"""A picture of which classes a model takes for which, as MLflow shows it among a run's artifacts."""
+"""Draw a confusion matrix as a picture, which MLflow shows among a run's artifacts."""
 
 import io
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ from harness.records import Mistakes
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-CELL, LEFT, TOP, EDGE = 44, 104, 140, 12  # pixels: of a class, of what is beside and above them, beyond the last
-LONGEST, UPRIGHT = 12, 4  # signs of a class's name that have room, and that have it without being turned
-LEAST_WIDTH = 320  # pixels, for the words above
-MOST_CLASSES = 40  # of more, a picture would be larger than a screen
+CELL, LEFT, TOP, EDGE = 44, 104, 140, 12  # pixels: side of a cell, left margin, top margin, right and bottom margin
+LONGEST, UPRIGHT = 12, 4  # characters of a class name: shown at most, and shown without rotation
+LEAST_WIDTH = 320  # pixels, for the text at the top
+MOST_CLASSES = 40  # with more classes, the picture would be larger than a screen
 RIGHT, WRONG = COLOURS[0], COLOURS[1]
 
 
 def draw_confusion(mistakes: Mistakes) -> bytes | None:
-    """Return a PNG of the confusion matrix, what is right in one colour and what is wrong in another.
+    """Return a PNG of the confusion matrix, with one colour for right and one for wrong predictions.
 
-    Each colour has its own scale, or a good model's few mistakes would not be seen. None where there are more classes
-    than have room. The same mistakes give the same bytes.
+    Each colour has its own scale, so that the few mistakes of a good model stay visible. Return None for more than
+    `MOST_CLASSES` classes. The same mistakes give the same bytes.
     """
-    # imported here: only a run that was measured on the test set draws
+    # imported here, because only runs that were measured on the test set need Pillow
     from PIL import Image, ImageDraw
 
     classes = len(mistakes.class_names)
@@ -45,15 +45,15 @@ def draw_confusion(mistakes: Mistakes) -> bytes | None:
         image.paste(turned.rotate(90, expand=True), (int(LEFT + middle) - 9, 42))
     total = sum(map(sum, mistakes.confusion))
     missed = total - sum(mistakes.confusion[each][each] for each in range(classes))
-    _write(draw, (8, 8), f"{missed:,} of the {total:,} in the test set are taken for others", "la")
-    _write(draw, (8, 24), "rows: what they are; columns: predicted", "la")
+    _write(draw, (8, 8), f"{missed:,} of {total:,} test images are misclassified", "la")
+    _write(draw, (8, 24), "rows: true class; columns: predicted class", "la")
     stored = io.BytesIO()
     image.save(stored, "PNG")
     return stored.getvalue()
 
 
 def _cells(counts: tuple[tuple[int, ...], ...]) -> Iterator[tuple[int, int, int, float]]:
-    """Yield row, column, count and the count's share of the largest of its colour."""
+    """Yield row, column, count, and the count divided by the largest count of the same colour."""
     every = [(row, column, count) for row, of_row in enumerate(counts) for column, count in enumerate(of_row)]
     most = {right: max([1, *(n for row, column, n in every if (row == column) is right)]) for right in (True, False)}
     for row, column, count in every:

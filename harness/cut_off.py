@@ -1,4 +1,4 @@
-"""Runs that MLflow shows as running, though what began them here has ended: a killed process closes nothing."""
+"""Find runs that MLflow shows as running although their process has ended, for example because it was killed."""
 
 from pathlib import Path
 from typing import Literal
@@ -12,10 +12,11 @@ from harness.tracking.tracker import TrackedRun
 
 
 class CutOff(FrozenModel):
-    """A run that was cut off. `stage` is what it is part of, `command` what its sweep was begun with, if recorded.
+    """A run whose process ended without closing the run.
 
-    What ends it is to delete it, or to go on: with the run alone, or with the sweep that it is (part of), whichever
-    `goes_on` says; None: with neither.
+    `goes_on` says what can be resumed: the run itself, or the sweep (which the run is, or is part of); None where
+    nothing can be resumed and the run can only be deleted. `command` is the command that started the sweep; None
+    where it was not recorded.
     """
 
     run_id: str
@@ -26,9 +27,9 @@ class CutOff(FrozenModel):
 
 
 def cut_off_runs() -> list[CutOff]:
-    """Return the runs of the current folder that were cut off, each sweep once for its trials and finals.
+    """Return the runs of the current folder that were cut off; a sweep stands for its trials and finals.
 
-    One that a process may still be at is none, nor one of another folder or machine.
+    Runs that a process may still be training, and runs of other folders or machines, are left out.
 
     Raises:
         BadInputError: the store can't be reached.
@@ -50,7 +51,7 @@ def _is_cut_off(run: TrackedRun) -> bool:
 
 
 def _folder(run: TrackedRun) -> Path:
-    """What the current folder has of it where it was begun here; of a trial or final, that of its sweep."""
+    """Return the work folder of the run; for a trial or final, that of its sweep. It exists if the run began here."""
     if run.tags[Tag.STAGE] == Stage.RUN:
         return work_folder("runs", run.run_id)
     return work_folder("sweeps", run.tags.get(Tag.SWEEP_ID, run.run_id))
@@ -69,7 +70,7 @@ def _described(run: TrackedRun) -> CutOff:
 def _goes_on(run: TrackedRun) -> Literal["run", "sweep"] | None:
     if run.tags[Tag.STAGE] == Stage.RUN:
         return "run" if find_artifact(run.run_id, CONFIG_ARTIFACT) is not None else None
-    # of an experiment's sweeps, the last one that was begun here goes on
+    # only the latest sweep of an experiment that began in this folder can be resumed
     last = next((each for each in find_sweeps(run.experiment) if work_folder("sweeps", each.run_id).exists()), None)
     if last is None or last.run_id != run.tags.get(Tag.SWEEP_ID, run.run_id) or last.status == "FINISHED":
         return None

@@ -1,4 +1,4 @@
-"""What a run here would use, and whether anything is wrong."""
+"""Check this machine: what a run here would use, and what is wrong with it."""
 
 import importlib.metadata
 import os
@@ -22,7 +22,7 @@ LEAST_FREE = 2 * 2**30  # bytes; the default sweep keeps about 150 MB
 
 
 class Finding(FrozenModel):
-    """One thing that was looked at. `advice`: what is wrong and what to do; None where all is well."""
+    """The result of one check. `advice` says what is wrong and what to do; None where nothing is wrong."""
 
     what: str
     found: str
@@ -30,9 +30,9 @@ class Finding(FrozenModel):
 
 
 def diagnose(next_step: Callable[[CutOff], str], data_dir: Path | None = None) -> list[Finding]:
-    """Look at device, threads, versions, data, tracking store, source and disk.
+    """Check device, threads, versions, data, tracking store, source and disk.
 
-    `next_step` says in words what ends a run that was cut off.
+    `next_step` returns the advice for a run that was cut off.
     """
     here = environment()
     device = resolve_device("auto")
@@ -74,7 +74,7 @@ def _data(data_dir: Path | None) -> Finding:
 
 
 def _store(next_step: Callable[[CutOff], str]) -> list[Finding]:
-    """The store, and the runs in it that were cut off."""
+    """Check the tracking store, and list the runs in it that were cut off."""
     shown = without_password(tracking_uri())
     try:
         writable_folder(WORK_FOLDER, "run in another folder")

@@ -1,29 +1,29 @@
-"""What can go wrong, as a small tree: each error is one line for a person, and says who can do something about it."""
+"""The tree of errors: each has a message of one line, and its class says what kind of thing went wrong."""
 
 import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-BRIEF = 200  # characters of an error's text
+BRIEF = 200  # characters of an error's text that are shown at most
 
 
 class NOTHING:
-    """The value of a field that has none: a class, so that it is the same one in another process."""
+    """Marks a field without a value. It is a class, so that `is` still holds after pickling to another process."""
 
 
 class HarnessError(Exception):
-    """What this package raises for a person to read, in one line. `exit_code` is what the command ends with."""
+    """Base of the errors of this package, with a message of one line. `exit_code` is the command's exit code."""
 
     exit_code = 1
 
 
 class RefusedError(HarnessError):
-    """What is refused before anything is done.
+    """An input, file or resource was refused before any work was done.
 
-    Its line is `WHERE: FIELD VALUE PROBLEM: expected EXPECTED; NEXT_STEP`, each part as far as it is given. `also`
-    are further refusals of the same input, which the line has before its next step. A parameter of a function is
-    named in backticks (`` `data_dir` ``), for which the command line says its own flag.
+    The message is `WHERE: FIELD VALUE PROBLEM: expected EXPECTED; NEXT_STEP`; parts that are not given are left out.
+    `also` are further refusals of the same input; the message has them before its next step. A parameter of a
+    function is named in backticks (`` `data_dir` ``), which the command line replaces by its own flag.
     """
 
     exit_code = 2
@@ -65,33 +65,33 @@ class RefusedError(HarnessError):
         return type(self)(**(self._parts | parts))
 
     def within(self, where: str) -> Self:
-        """Return the same refusal as one of what is in `where`, such as an experiment."""
+        """Return the same refusal with `where`, such as an experiment, named in front of it."""
         return self.but(where=f"{where}: {self.where}" if self.where else where)
 
 
 class BadInputError(RefusedError, ValueError):
-    """What was given can't be used."""
+    """The input can't be used."""
 
 
 class DamagedFileError(RefusedError):
-    """A file is there, and is not what was written or published."""
+    """The file exists, but its content is not what was written or published."""
 
 
 class BusyError(RefusedError):
-    """Another process is at a run or sweep."""
+    """Another process is working on the run or sweep."""
 
 
 class StoreAwayError(HarnessError, ConnectionError):
-    """The tracking store does not answer, or has no room, and may later. `why` is what it, or the system, raised."""
+    """The tracking store does not answer or is full; a later try may succeed. `why` is the original exception."""
 
     def __init__(self, why: BaseException) -> None:
-        # an error of MLflow's or SQLAlchemy's is named alone: its text is long, and may hold a password
+        # of MLflow's and SQLAlchemy's errors only the class is shown: their text is long and may hold a password
         reason = why.strerror if isinstance(why, OSError) and why.strerror else type(why).__name__
         super().__init__(f"the tracking store is away ({reason}); run again when it is back")
 
 
 class WorkFailedError(HarnessError, RuntimeError):
-    """A run failed: which, and why, in one line."""
+    """A run failed. The message says why, and names the run."""
 
     def __init__(self, run_id: str, what: str) -> None:
         super().__init__(f"{what} (run {run_id})")
@@ -100,7 +100,7 @@ class WorkFailedError(HarnessError, RuntimeError):
 
 
 def unknown(field: str, value: str, names: Iterable[str], next_step: str) -> BadInputError:
-    """Return the error for a name that isn't one of `names`, with a suggestion where one is close."""
+    """Return the error for a name that isn't one of `names`, with the closest of them as a suggestion."""
     names = sorted(names)
     return BadInputError(
         field,
@@ -112,11 +112,11 @@ def unknown(field: str, value: str, names: Iterable[str], next_step: str) -> Bad
 
 
 def did_you_mean(value: str, names: Iterable[str]) -> str:
-    """The one of `names` that a misspelt one is close to, as a question; empty where none is."""
+    """Return "did you mean NAME? " with the closest of `names` to a misspelt name; empty where none is close."""
     names = list(names)
     parent, _, last = value.rpartition(".")
     siblings = [name.rpartition(".")[2] for name in names if parent and name.rpartition(".")[0] == parent]
-    if siblings:  # what comes before them is right, and would make every one of them close
+    if siblings:  # the parent is right: compare the last part alone, or the common beginning makes all names close
         close = [f"{parent}.{each}" for each in difflib.get_close_matches(last, siblings, n=1)]
     else:
         ends_with_it = [name for name in names if name.endswith(f".{value}")]
@@ -125,7 +125,7 @@ def did_you_mean(value: str, names: Iterable[str]) -> str:
 
 
 def brief(text: str) -> str:
-    """`text` of a run's error in one short line: of a traceback the last one, of files in folders the last names."""
+    """Return the text of an error as one short line: the last line of a traceback; file names without folders."""
     lines = [line for line in text.splitlines() if line.strip()]
     if any(re.match(r'\s+File ".*", line \d+', line) for line in lines):
         lines = lines[-1:]
@@ -134,7 +134,7 @@ def brief(text: str) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Kind and text of an error, in one short line."""
+    """Return the class and text of an error as one short line."""
     text = _in_one_line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -145,16 +145,16 @@ def _in_one_line(text: str) -> str:
 
 
 def without_password(text: str) -> str:
-    """`text`, with the passwords of the addresses in it as stars.
+    """Return `text` with the passwords in its URLs replaced by stars.
 
-    Whatever is between a colon and an @ may be one: SQLAlchemy takes one with a slash in it, too.
+    Anything between a colon and an @ counts as a password, because SQLAlchemy accepts passwords with slashes.
     """
     text = re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
     return re.sub(r"([?&](?:password|passwd|pwd|sslpassword)=)[^&\s]*", r"\1***", text)
 
 
 class SweepStopped(KeyboardInterrupt):
-    """A sweep was stopped before its end, and what there is of it is recorded under `sweep_id`."""
+    """A sweep was stopped before its end; what it recorded until then is in the MLflow run `sweep_id`."""
 
     def __init__(self, sweep_id: str) -> None:
         super().__init__(sweep_id)

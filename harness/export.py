@@ -1,4 +1,4 @@
-"""A run's model for those who don't have this package: written in MLflow's own format, and registered."""
+"""Export a run's model in MLflow's format, usable without this package, and register it."""
 
 import contextlib
 import functools
@@ -33,9 +33,9 @@ REQUIREMENTS = ("mlflow", "numpy", "torch")
 
 
 class Classifier(nn.Module):
-    """Images as the dataset has them, MNIST's pixels uint8 (n, 28, 28) for example, to probabilities (n, classes).
+    """Maps raw images of the dataset, such as MNIST's uint8 (n, 28, 28), to probabilities float32 (n, classes).
 
-    `network` is a model of `config`.
+    `network` is the network that `config` describes.
     """
 
     def __init__(self, network: nn.Module, config: AnyModelConfig) -> None:
@@ -44,15 +44,15 @@ class Classifier(nn.Module):
         self.config = config
 
     def forward(self, images: Tensor) -> Tensor:
-        """The probabilities, float32; those of `harness predict`."""
+        """Return the class probabilities, float32 (n, classes): the same as those of a `Prediction`."""
         return log_probabilities(self.network(normalize(images)), self.config).exp()
 
 
 def export_model(run_id: str, data: Splits, folder: Path) -> None:
-    """Write the model of a tracked run, which it trained on that data, into a new folder.
+    """Write the model of a tracked run into a new folder. `data` is the dataset that the run was trained on.
 
     Raises:
-        BadInputError: the run has no final state, or a user's own model does what torch.export can't.
+        BadInputError: the run has no final state, or torch.export can't export the user's own model.
     """
     _export(run_id, *read_model(run_id), data, folder)
 
@@ -69,11 +69,11 @@ def _export(run_id: str, config: RunConfig, state: RunState, data: Splits, folde
 
 @torch.no_grad()
 def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunConfig) -> None:
-    """Write the model as MLflow's PyTorch flavour reads it, without our package and without pickle.
+    """Write the model in the format of MLflow's PyTorch flavour; loading it needs neither this package nor pickle.
 
-    `network` is in evaluation mode, on the CPU; `images` are two or more of its dataset.
+    `network` is in evaluation mode, on the CPU; `images` are two or more images of its dataset.
     """
-    from mlflow import pyfunc  # which takes seconds to import
+    from mlflow import pyfunc  # imported here, because the import takes seconds
     from mlflow.models import Model, infer_signature
     from mlflow.models.model import MLMODEL_FILE_NAME
     from mlflow.pytorch import save_model
@@ -96,18 +96,20 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
         serialization_format="pt2",
     )
-    # an export may have taken the number of images for a constant
+    # fails if the export fixed the number of images as a constant
     torch.export.load(folder / "data" / "model.pt2").module()(images[:1])
-    # an exported program stays on the device it was exported on, and MLflow would ask for a GPU wherever there is one
+    # an exported program stays on its device, the CPU, but MLflow would use a GPU on machines that have one
     described.flavors[pyfunc.FLAVOR_NAME][pyfunc.MODEL_CONFIG] = {"device": "cpu"}
     described.save(str(folder / MLMODEL_FILE_NAME))
 
 
 def register_model(run_id: str, name: str, data_dir: Path | None = None) -> Registered:
-    """A version of the registered model `name`: the winner of that sweep, or that run's model; at most one of it.
+    """Register the model of a run, or of a sweep's winner, under `name`, and return its version.
+
+    A model that is registered under this name already gets no second version.
 
     Raises:
-        BadInputError: there is no such run, it has no model, or the name is none that MLflow allows.
+        BadInputError: there is no such run, it has no model, or MLflow does not accept the name.
     """
     client, run = connect(tracking_uri()), read_run(run_id)
     require_name(client, name)
@@ -122,8 +124,8 @@ def _winner(client: "MlflowClient", sweep: "Run") -> "LoggedModel":
             "sweep",
             sweep.info.run_id,
             "has no model",
-            expected="one that has completed, or one of its finals",
-            next_step="say its command again, or name a final",
+            expected="a sweep that has completed, or one of its finals",
+            next_step="rerun its command, or name a final",
         )
     return found
 
@@ -147,7 +149,7 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
 
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
-    """Silence what torch prints and logs of a model that it can't export: the error that it raises says it too."""
+    """Silence what torch prints and logs when an export fails: its exception says the same."""
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -166,6 +168,6 @@ def _not_exported(name: str, run_id: str, error: Exception) -> BadInputError:
         "model",
         name,
         f"of run {run_id!r} can't be exported ({text[:300]})",
-        expected="what torch.export takes, for any number of images",
-        next_step="take its state and config, which are the run's artifacts",
+        expected="a model that torch.export can export for any number of images",
+        next_step="use the state and config instead, which are artifacts of the run",
     )

@@ -1,4 +1,4 @@
-"""Images and labels that a Python program gave, kept in files where every process finds them again."""
+"""Keep the images and labels that a Python program passes in files, so that every process can read them."""
 
 import hashlib
 import tempfile
@@ -16,9 +16,9 @@ DIGEST_LENGTH = 32
 
 
 def keep(images: Any, labels: Any) -> str:  # noqa: ANN401
-    """Write images and labels (tensors, arrays or nested lists of n each) to the current folder, once.
+    """Write images and labels (tensors, arrays or nested lists, n of each) to the current folder, once.
 
-    Return their digest, by which `kept` reads them.
+    Return their digest, with which `kept` reads them.
 
     Raises:
         BadInputError: the folder can't be written.
@@ -36,15 +36,15 @@ def keep(images: Any, labels: Any) -> str:  # noqa: ANN401
             for each, array in zip(NAMES, arrays, strict=True):
                 np.save(Path(whole) / f"{each}.npy", array)
             Path(whole).rename(folder)
-            Path(whole).mkdir()  # which is removed at the end of the block
+            Path(whole).mkdir()  # because the end of the block removes a folder of this name
     return name
 
 
 def kept(digest: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read the images and labels of that digest, mapped into memory: a dataset function, as a config names it.
+    """Return the images and labels of that digest, memory-mapped. Configs name this function as their dataset.
 
     Raises:
-        BadInputError: they are not in the current folder.
+        BadInputError: the current folder has no data of that digest.
     """
     folder = FOLDER / digest
     if not folder.is_dir():
@@ -52,8 +52,8 @@ def kept(digest: str) -> tuple[np.ndarray, np.ndarray]:
             "dataset.digest",
             digest,
             f"is not in {str(FOLDER.resolve())!r}",
-            expected="data that a program gave in this folder",
-            next_step="run in the folder in which it was given, or give it again",
+            expected="data that a program passed in this folder",
+            next_step="run in the folder in which the data were passed, or pass them again",
         )
     images, labels = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
     return images, labels

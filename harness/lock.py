@@ -1,4 +1,4 @@
-"""One process at a time on a run or sweep."""
+"""Lock a run or sweep, so that one process at a time works on it."""
 
 import contextlib
 import os
@@ -15,29 +15,30 @@ HOLDER = "holder"
 
 
 def this_process() -> str:
-    """This one, in words."""
+    """Return the name of this process: its number and its host."""
     return f"process {os.getpid()} on {platform.node()}"
 
 
 def may_run(process: str) -> bool:
-    """Whether the process of those words may still run.
+    """Tell whether the process of that name (from `this_process`) may still be running.
 
-    Its number may be another's now, and of another host, or on Windows, nothing is known.
+    The answer may be wrongly True: the system may have reused the number, and processes on another host or on Windows
+    can't be checked.
     """
     number, _, host = process.removeprefix("process ").partition(" on ")
-    if host != platform.node() or sys.platform == "win32":  # where signal 0 is Ctrl-C
+    if host != platform.node() or sys.platform == "win32":  # on Windows, signal 0 is Ctrl-C
         return True
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # another user's
+        pass  # the process of another user
     return True
 
 
 def holder(folder: Path) -> str | None:
-    """The process that is at the run or sweep of `folder`; None where there is none."""
+    """Return the name of the process that works on the run or sweep of `folder`; None where there is none."""
     try:
         with FileLock(folder / "lock", timeout=0):
             return None
@@ -46,17 +47,19 @@ def holder(folder: Path) -> str | None:
 
 
 def busy(folder: Path) -> str | None:
-    """A process that is at any run or sweep of the project whose work folder this is; None where there is none."""
+    """Return the name of a process that works on any run or sweep of a work folder; None where there is none."""
     locks = (lock for kind in ("runs", "sweeps") for lock in folder.glob(f"{kind}/*/lock"))
     return next((process for lock in locks if (process := holder(lock.parent))), None)
 
 
 @contextlib.contextmanager
 def only_process(folder: Path, kind: str, run_id: str) -> Iterator[None]:
-    """Hold the lock of `folder`, made where it is not there, of a run or sweep. The system frees it at the end.
+    """Hold the lock of a run or sweep, a file in `folder`, within the block; make the folder where it is missing.
+
+    The system releases the lock when the process ends, however it ends.
 
     Raises:
-        BusyError: another process holds it; named with its host.
+        BusyError: another process holds the lock; the message names the process and its host.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""A tracked run while it is open: begun or found again, each slice kept and tracked, closed with its outcome."""
+"""Open a tracked run, record its slices, and close it with its outcome."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -44,10 +44,11 @@ from harness.training.trajectory import Steps, point_rows, steps_to_bytes, windo
 
 @dataclass
 class OpenRun:
-    """A tracked run that has not ended, and how far it is.
+    """A tracked run that has not ended, with its progress.
 
-    `folder` is where its checkpoints are. `logged`: its epochs up to here are in the tracker, and of each metric of
-    its trajectory the rows up to the step in `tracked`. `origin` is what each slice must find where it executes.
+    `folder` has the run's checkpoints. `logged` is the last epoch that is in the tracker; `tracked` is the last step
+    in the tracker of each trajectory metric. `origin` is the data and source that each slice must find where it
+    executes.
     """
 
     run_id: str
@@ -61,17 +62,17 @@ class OpenRun:
 
     @property
     def trained(self) -> bool:
-        """Whether nothing is left to train."""
+        """Whether training has ended: all epochs are trained, or the run diverged."""
         return self.checkpoint.divergence is not None or len(self.checkpoint.epochs) >= self.config.epochs
 
     @property
     def step(self) -> int:
-        """How many steps of it are trained."""
+        """The number of steps that were trained."""
         return len(self.checkpoint.epochs) * steps_per_epoch(self.config) + self.checkpoint.step
 
     @property
     def images(self) -> int:
-        """On how many images it was trained, those of the step that diverged too."""
+        """The number of images that were trained on, including those of a step that diverged."""
         diverged = self.checkpoint.divergence
         within = diverged is not None and self.checkpoint.step < steps_per_epoch(self.config)
         return images_at(self.config, self.step + within)
@@ -89,9 +90,9 @@ def open_run(
     run_id: str | None = None,
     folder: Path | None = None,
 ) -> OpenRun:
-    """Start a run with its params, provenance tags, data, resolved config, environment and source; or go on with one.
+    """Start a run, or resume the run `run_id`; record its params, tags, data, config, environment and source.
 
-    Its checkpoints are in `folder`, which for a single run is named after its id.
+    `folder` is for the checkpoints; by default, it is named after the run's id.
     """
     logged, tracked = 0, {}
     source = origin.source.of(config)
@@ -108,11 +109,11 @@ def open_run(
     log_provenance(tracker, run_id, source)
     folder = folder or checkpoint_folder(run_id)
     run = OpenRun(run_id, config, splits, folder, load_latest(folder), logged, tracked, origin)
-    first = tracked.get(WINDOW_LOSS, 0) // config.dataset.train_size + 1  # epoch of which windows may be missing
+    first = tracked.get(WINDOW_LOSS, 0) // config.dataset.train_size + 1  # the first epoch that may lack windows
     for epoch in range(first, len(run.checkpoint.epochs) + 1):
         if steps := load_steps(folder, epoch):
             _log_rows(tracker, run, window_rows(config, epoch, steps))
-    if run.checkpoint.state is not None and run.checkpoint.step:  # of which nothing may be left to train
+    if run.checkpoint.state is not None and run.checkpoint.step:  # the state is within an epoch
         for steps in _steps_begun(RunState.from_bytes(run.checkpoint.state)):
             _log_rows(tracker, run, window_rows(config, len(run.checkpoint.epochs) + 1, steps))
     _log_epochs(tracker, run)
@@ -120,7 +121,7 @@ def open_run(
 
 
 def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
-    """Keep a slice's state, then track what it measured; in this order a crash between the two loses neither."""
+    """Save the state of a slice, then track its metrics; in this order, a crash between the two loses nothing."""
     before, epoch = run.checkpoint, len(run.checkpoint.epochs) + 1
     run.checkpoint = Checkpoint(
         state=result.state,
@@ -139,7 +140,7 @@ def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
 
 
 def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
-    """Track the points and epochs that are not tracked yet: none twice, whatever was trained again after a crash."""
+    """Track the points and epochs that are not tracked yet, so that training again after a crash repeats none."""
     _log_rows(tracker, run, point_rows(run.checkpoint.points))
     for metrics in run.checkpoint.epochs[run.logged :]:
         tracker.log_metrics(run.run_id, metrics.as_metrics(), metrics.epoch)
@@ -147,7 +148,7 @@ def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
 
 
 def _log_rows(tracker: Tracker, run: OpenRun, rows: Iterable[MetricRow]) -> None:
-    """Track the rows that come after those which are tracked."""
+    """Track the rows whose steps come after the last tracked step of their metric."""
     new = [row for row in rows if row.step > run.tracked.get(row.name, 0)]
     if new:
         tracker.log_rows(run.run_id, new)
@@ -155,20 +156,20 @@ def _log_rows(tracker: Tracker, run: OpenRun, rows: Iterable[MetricRow]) -> None
 
 
 def _steps_of(run: OpenRun, state: RunState) -> list[Steps]:
-    """Return the steps of the run's whole epochs, as far as they were kept, and of the one that it ended in."""
+    """Return the steps of the run's whole epochs, where they were kept, and of the epoch that the run ended in."""
     whole = [load_steps(run.folder, epoch) for epoch in range(1, len(run.checkpoint.epochs) + 1)]
     return [each for each in whole if each] + _steps_begun(state)
 
 
 def _steps_begun(state: RunState) -> list[Steps]:
-    """Return the steps of the epoch that the state is within, if it is within one."""
+    """Return the steps of the unfinished epoch of the state; empty where the state is at the end of an epoch."""
     return [Steps(state.begun.losses.numpy(), state.begun.correct.numpy())] if state.begun else []
 
 
 def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
-    """Store the final state, and the mistakes of a run that was measured on the test set; end it with its outcome.
+    """Store the final state, and the mistakes on the test set where they were measured; end the run.
 
-    It has completed or diverged, or is pruned where epochs are missing.
+    Return the state and the outcome: completed or diverged, or pruned where epochs are missing.
     """
     assert run.checkpoint.state is not None, "a run is closed after its last slice"
     state = RunState.from_bytes(run.checkpoint.state)
@@ -190,25 +191,25 @@ def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
 
 
 def close_broken_run(tracker: Tracker, run_id: str, outcome: Outcome, error: BaseException) -> None:
-    """End a run that an exception stopped, with the reason as a tag."""
+    """End a run that an exception stopped, with the exception as a tag."""
     tracker.set_tags(run_id, {Tag.ERROR: without_password(f"{type(error).__name__}: {error}")[:500]})
     tracker.end_run(run_id, outcome)
 
 
 def broken_outcome(error: BaseException) -> Outcome:
-    """`killed` by an interrupt or exit, else `failed`."""
+    """Return `killed` for an interrupt or exit, `failed` for any other exception."""
     return Outcome.KILLED if isinstance(error, KeyboardInterrupt | SystemExit) else Outcome.FAILED
 
 
 def checkpoint_folder(run_id: str) -> Path:
-    """Where a single run's checkpoints are while it has not ended."""
+    """Return the folder with the checkpoints of a single run, which are kept until the run has ended."""
     return work_folder("runs", run_id)
 
 
 def run_name(config: RunConfig, optimizer: str, which: str) -> str:
-    """Return a name for a person who looks for a run among many: of a narrow column its beginning is seen.
+    """Return a run's name in MLflow. It begins with what tells runs apart, because a narrow column cuts its end off.
 
-    `which` says which of the optimizer's runs it is, `optimizer` is what its sweep calls it.
+    `which` identifies the run among those of its optimizer; `optimizer` is the optimizer's name in the sweep.
     """
     rate = learning_rate(config.optimizer)
     return f"{which} {optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size}"

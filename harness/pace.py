@@ -1,3 +1,3 @@
-"""How long a worker trains at a time. It imports nothing, so that the command line has it at once."""
+"""How long a slice lasts. This module imports nothing, so that the command line can start quickly."""
 
-SLICE_SECONDS = 10.0  # that a slice of a run is to last: what a kill costs, and after which the state is kept
+SLICE_SECONDS = 10.0  # the state is kept after each slice, so a kill costs at most about this much work

@@ -1,4 +1,4 @@
-"""What the current folder keeps besides MLflow, in one place that git ignores, and whether it can be written."""
+"""The work folder: where the current folder keeps files beside MLflow's, and whether a folder can be written."""
 
 import re
 import tempfile
@@ -10,23 +10,23 @@ WORK_FOLDER = Path(".harness")
 
 
 def work_folder(kind: str, run_id: str) -> Path:
-    """Where the current folder keeps what it has of a run, or of a sweep, besides MLflow.
+    """Return the folder with the files of one run or sweep. `kind` is "runs" or "sweeps".
 
     Raises:
-        BadInputError: the store gave an id that is none of MLflow's, and would lead elsewhere.
+        BadInputError: the id is not in MLflow's form, and could name a path outside the work folder.
     """
     if not re.fullmatch(r"[0-9A-Za-z_-]+", run_id):
         raise BadInputError(
-            "run id", run_id, "is no name of a folder", expected="letters and digits", next_step="see the store"
+            "run id", run_id, "is no name of a folder", expected="letters and digits", next_step="check the store"
         )
     return WORK_FOLDER / kind / run_id
 
 
 def writable_folder(path: Path, next_step: str) -> Path:
-    """The folder, made where it is not there.
+    """Return the folder, and make it where it is missing.
 
     Raises:
-        BadInputError: it can't be written.
+        BadInputError: the folder can't be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The chapter's last step: a tracked run's model looks at one image. Image, prediction, ground truth."""
+"""Predict the class of one image with a tracked run's model, as in the chapter's last step."""
 
 import json
 from pathlib import Path
@@ -24,10 +24,11 @@ DIGIT_SIDE = 20
 
 
 class Prediction(FrozenModel):
-    """What the model says of one image.
+    """The model's prediction for one image.
 
-    `prediction` and `ground_truth` are class indices, `probabilities` are by class, `pixels` is 28 rows of 28 (0-255,
-    light on dark) as the model saw them, none for a row of features. A person's own image has no ground truth.
+    `prediction` and `ground_truth` are class indices; `probabilities` has one value per class; `pixels` is the input
+    of the model as 28 rows of 28 (0-255, light on dark), empty for a row of features. `ground_truth` is None for an
+    image from a file.
     """
 
     run_id: str
@@ -40,7 +41,7 @@ class Prediction(FrozenModel):
 
 
 def predict_test_image(run_id: str, index: int, data_dir: Path | None = None) -> Prediction:
-    """The model of a tracked run on the test image of that index.
+    """Predict the class of the test image `index` with the model of a tracked run.
 
     Raises:
         BadInputError: no such run, no state in it, the index is outside the test set, or a user's own model fails.
@@ -59,11 +60,13 @@ def predict_test_image(run_id: str, index: int, data_dir: Path | None = None) ->
 
 
 def predict_image_file(run_id: str, path: Path) -> Prediction:
-    """The model of a tracked run on a person's image: any size, colour or grey, either polarity, transparent or not.
+    """Predict the class of an image file with the model of a tracked run.
+
+    The image may have any size, be in colour or grey, dark on light or light on dark, and be transparent.
 
     Raises:
-        BadInputError: no such run, no state in it, its images are a user's own, the file is no image, blank, or of a
-            mode whose range is not known, or a user's own model fails.
+        BadInputError: no such run, no state in it, its dataset is a user's own, the file is no image, is blank or has
+            a mode with an unknown range of values, or a user's own model fails.
         DamagedFileError: the state is not the one that was recorded.
     """
     config, state = read_model(run_id)
@@ -71,7 +74,7 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
         raise BadInputError(
             "`image`",
             str(path),
-            f"is a picture, and how {config.dataset.name!r} makes an image of a picture is not known",
+            f"is a picture, and how {config.dataset.name!r} prepares its images is not known",
             expected="an image of its test set",
             next_step="choose one with `index`",
         )
@@ -97,14 +100,14 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
             "`image`",
             str(path),
             "is blank",
-            expected="a picture with a figure on a ground",
+            expected="a picture with a figure on a background",
             next_step="choose another file",
         )
     return _predict_guarded(run_id, str(path), config, state, torch.from_numpy(pixels), None)
 
 
 def read_model(run_id: str) -> tuple[RunConfig, RunState]:
-    """The config and final state of a tracked run, the state checked against its recorded hash.
+    """Return the config and final state of a tracked run, after a check of the state against its recorded hash.
 
     Raises:
         BadInputError: no such run, or no state in it.
@@ -124,13 +127,13 @@ def read_model(run_id: str) -> tuple[RunConfig, RunState]:
 
 
 def as_mnist(image: Image.Image) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]] | None:
-    """A picture as MNIST's makers prepared theirs; None where it is blank.
+    """Return the picture prepared as MNIST's images were, uint8 (28, 28); None where it is blank.
 
-    Light on dark, the figure fitted into 20 × 20 pixels with its proportions, its centre of mass in the middle of
-    28 × 28 (LeCun et al. 1998, section III.A). A picture of 28 × 28 is taken to be prepared already.
+    The figure is light on dark, scaled to fit into 20 × 20 pixels, with its centre of mass in the middle of 28 × 28
+    (LeCun et al. 1998, section III.A). A picture of 28 × 28 pixels is taken to be prepared already.
 
     Raises:
-        ValueError: it is of a mode, or has values, whose range is not known.
+        ValueError: the range of the picture's mode or values is not known.
     """
     grey = _light_on_dark(_on_contrasting_ground(_with_eight_bits(image)))
     if grey.getextrema()[1] == grey.getextrema()[0]:
@@ -143,13 +146,14 @@ def as_mnist(image: Image.Image) -> np.ndarray[tuple[int, int], np.dtype[np.uint
     row, column = ndimage.center_of_mass(np.asarray(figure))
     ground = Image.new("L", (SIDE, SIDE))
     ground.paste(figure, (_offset(column, figure.width), _offset(row, figure.height)))
-    return np.array(ground)  # a copy, which torch may own
+    return np.array(ground)  # a writable copy, as torch wants it
 
 
 def _with_eight_bits(image: Image.Image) -> Image.Image:
-    """The picture in a mode of 0 to 255 a channel, scaled from the range of its own.
+    """Return the picture with 0 to 255 per channel, scaled from the range of its own mode.
 
-    Whole numbers of 32 bits and floating-point ones have none, so it is the least usual one that their values fit.
+    32-bit integers and floating-point numbers have no such range; the smallest usual range that holds the picture's
+    values is used.
     """
     if not image.mode.startswith(("I", "F")):
         try:
@@ -167,7 +171,7 @@ def _with_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _on_contrasting_ground(image: Image.Image) -> Image.Image:
-    """Grey, with what is transparent made white behind a dark figure and black behind a light one."""
+    """Return the picture in grey, on white if its opaque part is dark and on black if it is light."""
     rgba = image.convert("RGBA")
     alpha = np.asarray(rgba.getchannel("A"))
     grey = np.asarray(rgba.convert("L"))
@@ -178,7 +182,7 @@ def _on_contrasting_ground(image: Image.Image) -> Image.Image:
 
 
 def _light_on_dark(grey: Image.Image) -> Image.Image:
-    """Inverted where the border, which is ground, is lighter than the middle of the range."""
+    """Return the picture, inverted if its border (the background) is lighter than the middle of the range."""
     pixels = np.asarray(grey)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     middle = (float(pixels.min()) + float(pixels.max())) / 2
@@ -186,7 +190,7 @@ def _light_on_dark(grey: Image.Image) -> Image.Image:
 
 
 def _offset(centre: float, length: int) -> int:
-    """Where to paste so that `centre` comes to the middle, inside the picture."""
+    """Return the offset that moves `centre` to the middle and keeps the figure inside the picture."""
     return min(max(round(SIDE / 2 - 0.5 - centre), 0), SIDE - length)
 
 

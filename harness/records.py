@@ -1,4 +1,4 @@
-"""What a run reports: EpochMetrics, RunRecord, and the names of metrics and tags. No torch, no MLflow."""
+"""The records of a run, and the names of its metrics, tags and artifacts. No torch, no MLflow."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -18,15 +18,15 @@ class Outcome(StrEnum):
 
 
 def epochs_begun(trained: int, outcome: str | None) -> int:
-    """Return how many epochs of a budget a run spent that trained so many whole ones.
+    """Return how many epochs of a run count against the budget, given the number of whole epochs that it trained.
 
-    An epoch that was begun is spent: the one in which it diverged or failed counts.
+    The epoch in which a run diverged or failed counts as a whole one.
     """
     return trained + (outcome in (Outcome.DIVERGED, Outcome.FAILED))
 
 
 class Stage(StrEnum):
-    """What a run is part of. A `start` is what a final is, of the published start in the winner's place."""
+    """The role of a run: a single run, a sweep, or a part of one. A `start` is a final of the published start."""
 
     RUN = "run"
     SWEEP = "sweep"
@@ -36,7 +36,7 @@ class Stage(StrEnum):
     START = "start"
 
     def of_number(self, number: int | str) -> str:
-        """Say which run of a sweep it is: by the trial's number in its study, or by the final's seed."""
+        """Return a run's name within its sweep, given the trial's number in its study or the final's seed."""
         words = {
             Stage.TRIAL: "trial {}",
             Stage.CONFIRMATION: "trial {} again",
@@ -47,16 +47,16 @@ class Stage(StrEnum):
 
     @property
     def is_tuning(self) -> bool:
-        """Whether its runs are part of a search, spend its budget and never see the test set."""
+        """Whether runs of this stage belong to a search: they count against its budget and never see the test set."""
         return self in (Stage.TRIAL, Stage.CONFIRMATION)
 
 
 class EpochMetrics(FrozenModel):
-    """One epoch's numbers: losses in nats, accuracies as fractions, durations in (monotonic) seconds.
+    """The metrics of one epoch: losses in nats, accuracies as fractions, durations in (monotonic) seconds.
 
-    `train_*` are means over the images as they were trained on, dropout active; the other splits are
-    evaluated after the epoch, without dropout. A split that was not evaluated is None. A metric that is
-    added later is None by default, as it is in the checkpoints of before.
+    `train_*` are means over the training steps of the epoch, with dropout; the other splits are evaluated after the
+    epoch, without dropout, and are None where they were not evaluated. A metric that is added to this class must
+    default to None, because older checkpoints lack it.
     """
 
     epoch: int
@@ -71,7 +71,7 @@ class EpochMetrics(FrozenModel):
     images_per_second: float
 
     def as_metrics(self) -> dict[str, float]:
-        """By MLflow metric name, absent splits left out."""
+        """Return the values by MLflow metric name, without the splits that were not evaluated."""
         values = {METRIC_NAMES[field]: getattr(self, field) for field in METRIC_NAMES}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -87,8 +87,8 @@ METRIC_NAMES = {
     "evaluate_seconds": "seconds/evaluate",
     "images_per_second": "images_per_second",
 }
-# recorded within an epoch too, at a step that counts images: means over windows of training steps, and what the
-# model does on a fixed part of the validation set
+# recorded within an epoch, with a step that counts images: means over windows of training steps, and results on a
+# fixed part of the validation set
 WINDOW_LOSS = "trajectory/train_loss"
 WINDOW_ACCURACY = "trajectory/train_accuracy"
 POINT_LOSS = "trajectory/validation_loss"
@@ -97,10 +97,10 @@ TRAJECTORY = (WINDOW_LOSS, WINDOW_ACCURACY, POINT_LOSS, POINT_ACCURACY)
 
 
 class TrajectoryPoint(FrozenModel):
-    """The model measured on a fixed part of the validation set, within an epoch or at its end.
+    """The model's loss and accuracy on a fixed part of the validation set, within an epoch or at its end.
 
-    `step` and `images` count from the run's beginning. The loss (nats) is None where it is not finite; the accuracy
-    is a fraction.
+    `step` and `images` count from the beginning of the run. The loss (nats) is None where it is not finite; the
+    accuracy is a fraction.
     """
 
     step: int
@@ -118,7 +118,7 @@ class MetricRow(NamedTuple):
 
 
 class Divergence(FrozenModel):
-    """Where a loss first stopped being finite. `step` counts batches within the epoch from 0."""
+    """The first loss that was not finite. `step` counts batches within the epoch from 0."""
 
     epoch: int
     step: int
@@ -126,19 +126,19 @@ class Divergence(FrozenModel):
 
     @property
     def in_words(self) -> str:
-        """What happened, and where."""
+        """The divergence as a clause for messages."""
         return f"the {self.split} loss is not finite at epoch {self.epoch}, step {self.step}"
 
 
-DatasetUse = Literal["training", "validation", "testing"]  # as MLflow names it
-USES: dict[str, DatasetUse] = {"validation": "validation", "test": "testing"}  # of a split that is evaluated
+DatasetUse = Literal["training", "validation", "testing"]  # MLflow's names
+USES: dict[str, DatasetUse] = {"validation": "validation", "test": "testing"}  # by the name of the evaluated split
 
 
 class DatasetInput(FrozenModel):
     """The part of a dataset that a run was trained or measured on.
 
-    `digest` begins as that of the whole dataset, its second half says which part. `source` is the dataset's folder,
-    or the user's own function that made it.
+    The first half of `digest` is from the digest of the whole dataset; the second half identifies the part. `source`
+    is the dataset's folder, or the user's own function that made it.
     """
 
     name: str
@@ -149,10 +149,10 @@ class DatasetInput(FrozenModel):
 
 
 class Mistake(FrozenModel):
-    """A test image that the model got wrong.
+    """A test image that the model misclassified.
 
-    `index` is the image's in the test set, `ground_truth` and `prediction` are of classes, `probability` is what the
-    model gave its prediction, `pixels` is base64 of the image's 784 bytes (0-255), row by row; empty for a row of
+    `index` is the image's index in the test set; `ground_truth` and `prediction` are class indices; `probability` is
+    that of the prediction; `pixels` is base64 of the image's 784 bytes (0-255), row by row, empty for a row of
     features, which has no picture.
     """
 
@@ -164,12 +164,12 @@ class Mistake(FrozenModel):
 
 
 class Mistakes(FrozenModel):
-    """What a model gets wrong on the test set.
+    """The mistakes of a model on the test set.
 
-    `class_names` are as many as the model has outputs, which may be more than there are classes in the data.
-    `confusion` counts images: a row a ground truth, a column a prediction. `most_confident` are the twenty wrong
-    predictions of highest probability (fewer where there are fewer), the highest first; ties by index. `wrong` are
-    the indices of all images that it got wrong; None in a run of version 0.1, which kept the twenty alone.
+    `class_names` has one name per output of the model, which may be more than there are classes in the data.
+    `confusion` counts images: one row per true class, one column per predicted class. `most_confident` has the twenty
+    (or fewer) wrong predictions of the highest probability, the highest first, ties by index. `wrong` has the indices
+    of all misclassified images; None in runs of version 0.1, which did not record it.
     """
 
     class_names: tuple[str, ...]
@@ -179,7 +179,7 @@ class Mistakes(FrozenModel):
 
 
 class RunRecord(FrozenModel):
-    """One ended run, as `harness run --json` prints it."""
+    """A run that has ended, as `harness run --json` prints it."""
 
     run_id: str
     config: RunConfig
@@ -203,29 +203,27 @@ class Tag:
     DEFINITION_HASH = "harness.definition_hash"
     OPTIMIZER = "harness.optimizer"
     SEED = "harness.seed"
-    TRAINED_BY = "harness.trained_by"  # of a model, the run that trained it
-    NUMBER = "harness.number"  # the trial's in its study, or the final's seed
-    REPLICATE = (
-        "harness.replicate"  # of a sweep's part, counted from 1; runs of before have none, and are of the first
-    )
-    SEQUENCE = "harness.sequence"  # of sweeps in the order in which they were started
-    COMMAND = "harness.command"  # of a sweep, what goes on with it
-    STORAGE = "harness.storage"  # where a sweep's Optuna studies are
+    TRAINED_BY = "harness.trained_by"  # on a model: the run that trained it
+    NUMBER = "harness.number"  # on a trial: its number in its study; on a final: its seed
+    REPLICATE = "harness.replicate"  # on a trial or final, from 1; older runs lack it and belong to replicate 1
+    SEQUENCE = "harness.sequence"  # on a sweep: its number in the order in which sweeps were started
+    COMMAND = "harness.command"  # on a sweep: the command that resumes it
+    STORAGE = "harness.storage"  # on a sweep: the address of its Optuna studies
     SUBSET = "harness.subset"
-    SUPERSEDED = "harness.superseded"  # of a final, "true": more trials found a better winner since
-    IMAGES = "harness.images"  # on how many the run was trained, until its end
-    SPENT = "harness.images_spent"  # of a trial or final, how many of the budget: more where it diverged or failed
+    SUPERSEDED = "harness.superseded"  # on a final: "true" where more trials have found a better winner
+    IMAGES = "harness.images"  # the number of images that the run was trained on
+    SPENT = "harness.images_spent"  # on a trial or final: images that count against the budget, >= IMAGES
     DATA_DIGEST = "harness.data_digest"
-    SOURCE_DIGEST = "harness.source_digest"  # of the files of own parts, where there are any
+    SOURCE_DIGEST = "harness.source_digest"  # of the files of the user's own parts, where there are any
     TORCH = "harness.torch"
     DEVICE = "harness.device"
     DETERMINISM = "harness.determinism"
     THREADS = "harness.threads"
     GIT_COMMIT = "mlflow.source.git.commit"
     GIT_DIRTY = "harness.git_dirty"
-    GIVEN_UP = "harness.given_up"  # of a final that failed, "true": again when it was tried once more
-    PROCESS = "harness.process"  # of a single run or sweep, who was at it last: as `harness.lock` says it
-    FOLDER = "harness.folder"  # and where
+    GIVEN_UP = "harness.given_up"  # on a final: "true" where it failed a second time
+    PROCESS = "harness.process"  # on a single run or sweep: the last process, as `harness.lock` names it
+    FOLDER = "harness.folder"  # on a single run or sweep: the folder of that process
     SOURCE = "mlflow.source.name"
     USER = "mlflow.user"
     PARENT = "mlflow.parentRunId"
@@ -236,11 +234,11 @@ class Tag:
 CONFIG_ARTIFACT = "config.json"
 ENVIRONMENT_ARTIFACT = "environment.json"
 DIFF_ARTIFACT = "git.diff"
-SOURCE_ARTIFACT = "source.json"  # the files of own parts, by name, each with its hash
+SOURCE_ARTIFACT = "source.json"  # the hash of each file of the user's own parts, by file name
 STATE_ARTIFACT = "state.pt"
-STEPS_ARTIFACT = "steps.npz"  # the loss of every step, and how many of its images were right
+STEPS_ARTIFACT = "steps.npz"  # the loss of every step, and the number of its images that were right
 MISTAKES_ARTIFACT = "mistakes.json"
-CONFUSION_ARTIFACT = "confusion.png"  # of the same run, for whoever looks at it in MLflow
+CONFUSION_ARTIFACT = "confusion.png"  # the confusion matrix, shown in MLflow's UI
 IMPORTANCES_ARTIFACT = "importances.json"
 DEFINITION_ARTIFACT = "definition.json"
 REPORT_ARTIFACT = "report"

@@ -1,4 +1,4 @@
-"""Runs a tracked run again from nothing but its own record, and compares every epoch and the final state."""
+"""Rerun a tracked run from its record in MLflow alone, and compare every epoch and the final state."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -37,15 +37,16 @@ from harness.training.state import RunState
 
 DURATIONS = ("train_seconds", "evaluate_seconds", "images_per_second")
 MEASURES = tuple(name for name in METRIC_NAMES if name not in DURATIONS)
-# what the chapter's published results spread over across torch versions and machines, doubled
+# twice the spread of the chapter's published results across torch versions and machines
 ACCURACY_TOLERANCE = 0.005
 LOSS_TOLERANCE = 0.25
 
 
 class MetricComparison(FrozenModel):
-    """One metric of one epoch, or of a point within one, after so many epochs (0.125).
+    """One metric of one epoch, recorded and reproduced.
 
-    `agrees`: to the last bit, or within the tolerance where the environment differs.
+    `epoch` is a fraction, such as 0.125, for a point within an epoch. `agrees` means bit-identical, or within the
+    tolerance where the environment differs.
     """
 
     epoch: int | float
@@ -56,10 +57,11 @@ class MetricComparison(FrozenModel):
 
 
 class Reproduction(FrozenModel):
-    """What came of running a run again.
+    """The result of rerunning a run.
 
-    `environment` holds what decides the last bits and differs: where it holds anything, metrics are compared within
-    a tolerance, and the state's hash is not. `code` holds what differs of the source.
+    `environment` has the changes that can alter the last bits. Where there are any, metrics are compared within a
+    tolerance, and the hash of the state is not compared. `code` has the changes of the source. `ending` is a
+    difference in the divergence or the final state; None where there is none.
     """
 
     run_id: str
@@ -70,7 +72,7 @@ class Reproduction(FrozenModel):
 
     @property
     def first_difference(self) -> str | None:
-        """The first epoch and metric that disagree, or the ending that does; None where all agree."""
+        """The first epoch and metric that disagree, or else a different ending; None where all agree."""
         for each in self.comparisons:
             if not each.agrees:
                 return f"epoch {each.epoch}, {each.metric}: recorded {each.recorded!r}, now {each.reproduced!r}"
@@ -83,10 +85,10 @@ def reproduce(
     on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
     on_step: OnStep | None = None,
 ) -> Reproduction:
-    """Run a tracked run, trial or final again, as far as it recorded, and compare.
+    """Rerun a tracked run, trial or final up to its last recorded step, and compare.
 
     Raises:
-        BadInputError: no such run, no whole epoch in it, it is a sweep, or the data are others.
+        BadInputError: there is no such run, it has no whole epoch, it is a sweep, or the data have changed.
     """
     recorded = read_tracked_run(run_id)
     if recorded.tags.get(Tag.STAGE) == Stage.SWEEP:
@@ -121,13 +123,13 @@ def recorded_config(run_id: str) -> RunConfig:
     """Return the config of a tracked run.
 
     Raises:
-        BadInputError: there is no such run, or it is none that trained.
+        BadInputError: there is no such run, or it has no config, as a sweep.
     """
     return parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
 
 
 def _device_here(name: str) -> str:
-    """The device itself, or the best one there is where it is missing."""
+    """Return the device of that name, or the best device of this machine where it is missing."""
     try:
         return resolve_device(name)
     except BadInputError:
@@ -135,7 +137,7 @@ def _device_here(name: str) -> str:
 
 
 def _last_step(recorded: TrackedRun, config: RunConfig) -> int:
-    """How many steps to train it: as many as it was when it ended, or as far as it shows where it does not say so."""
+    """Return how many steps to train: the recorded number, or where it is missing, the last step with a metric."""
     if images := recorded.tags.get(Tag.IMAGES):
         return step_after(config, int(images))
     epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
@@ -165,7 +167,7 @@ def _train_again(
 
 @dataclass
 class _Again:
-    """The run as it was trained again: its state now, and after its last whole epoch."""
+    """The rerun so far: its metrics, its state now, and its state after the last whole epoch."""
 
     state: bytes | None = None
     last_whole: bytes | None = None
@@ -176,16 +178,16 @@ class _Again:
 
 
 def _splits(recorded: TrackedRun) -> tuple[EvaluationSplit, ...]:
-    """The splits that the run was evaluated on. One that diverged early may show none, and needs none."""
+    """Return the splits that the run was evaluated on; none where it diverged before the first evaluation."""
     shown = {"validation": (METRIC_NAMES["validation_loss"], POINT_ACCURACY), "test": (METRIC_NAMES["test_loss"],)}
     names: tuple[EvaluationSplit, ...] = ("validation", "test")
     return tuple(name for name in names if any(metric in recorded.history for metric in shown[name]))
 
 
 def _compare(recorded: TrackedRun, again: tuple[EpochMetrics, ...], exact: bool) -> tuple[MetricComparison, ...]:
-    """Compare each metric of each epoch, from the first epoch on that recorded the metric.
+    """Compare each metric of each epoch, beginning with the first epoch that recorded the metric.
 
-    A run that is older than a metric did not record it, or only after it was gone on with by a later version.
+    A run that is older than a metric did not record it, or recorded it only after a later version resumed the run.
     """
     now = {each.epoch: each for each in again}
     epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
@@ -204,7 +206,7 @@ def _compare(recorded: TrackedRun, again: tuple[EpochMetrics, ...], exact: bool)
 def _compare_points(
     recorded: TrackedRun, again: _Again, config: RunConfig, exact: bool
 ) -> Iterator[MetricComparison]:
-    """Compare what was measured in the epoch that the run ended within; the state shows it of whole epochs."""
+    """Compare the points of the epoch in which the run ended; the comparison of metrics covers whole epochs alone."""
     size = config.dataset.train_size
     first = len(again.epochs) * size
     for metric, field in ((POINT_LOSS, "validation_loss"), (POINT_ACCURACY, "validation_accuracy")):
@@ -226,14 +228,14 @@ def _is_near(metric: str, then: float, now: float) -> bool:
 
 
 def _compare_ending(recorded: TrackedRun, again: _Again, config: RunConfig) -> Change | None:
-    """The divergence, or the hash of the final state where the run came to one."""
+    """Return the difference in the divergence or in the hash of the final state; None where both agree."""
     divergence = recorded.tags.get(Tag.DIVERGENCE)
-    known_then = set(json.loads(divergence)) if divergence else None  # a later version may say more of it
+    known_then = set(json.loads(divergence)) if divergence else None  # later versions may have more fields
     now = None if again.divergence is None else again.divergence.model_dump_json(include=known_then)
     if divergence != now:
         return Change(what="divergence", then=divergence, now=now)
     expected = recorded.tags.get(Tag.STATE_HASH)
-    # a run from before there were slices of an epoch kept the state of its last whole one when it diverged
+    # when a run of an older version diverged, it kept the state of its last whole epoch
     state = again.last_whole if again.divergence and Tag.IMAGES not in recorded.tags else again.state
     actual = (RunState.from_bytes(state) if state else initial_state(config)).hash()
     return Change(what="state hash", then=expected, now=actual) if expected and expected != actual else None

@@ -1,4 +1,4 @@
-"""A tracked run from its beginning to its end: opened, advanced slice by slice, recorded, closed."""
+"""Train one tracked run: begin or resume it, train it slice by slice, and end it."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,11 @@ from harness.training.loop import EvaluationSplit
 
 
 def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Path | None = None) -> OpenRun:
-    """A new single run. The test set is measured every epoch, as the chapter does, and so is validation if any."""
+    """Begin a new single run. It measures the test set after every epoch, as the chapter does, and validation if any.
+
+    Raises:
+        BadInputError: the config, the data or a user's own part can't be used.
+    """
     require_threads(config.threads)
     data = load_cached_splits(config.dataset, config.device, data_dir)
     config = require_sound(config, data)
@@ -46,13 +50,13 @@ def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Pa
 
 
 def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> OpenRun:
-    """A single run that was stopped, from its last kept state, or from its beginning where none was kept.
+    """Open a stopped single run at its last saved state, or at its beginning where no state was saved.
 
     Raises:
-        BadInputError: no such run, it is part of a sweep, it has come to its end, or the data or the source of its
-            own parts are others.
-        DamagedFileError: its kept state is not what was written.
-        BusyError: another process is at it.
+        BadInputError: there is no such run, it is part of a sweep, it has ended, or the data or the source of its
+            own parts have changed.
+        DamagedFileError: the saved state is damaged.
+        BusyError: another process is training the run.
     """
     found = tracker.find_run(run_id)
     if found.tags.get(Tag.STAGE) != Stage.RUN:
@@ -61,7 +65,7 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
             run_id,
             f"is a {found.tags.get(Tag.STAGE)}",
             expected="a single run",
-            next_step="run the sweep itself again to go on with it",
+            next_step="rerun the sweep itself to resume it",
         )
     if found.tags.get(Tag.OUTCOME) in (Outcome.COMPLETED, Outcome.DIVERGED):
         raise BadInputError(
@@ -80,8 +84,8 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
             "run",
             run_id,
             f"was begun with source {file!r} {short(was)}, which is {short(now)} now",
-            expected="its own",
-            next_step="restore it to go on, or start a new run",
+            expected="the same source",
+            next_step="restore it to resume the run, or start a new run",
         )
     with only_process(checkpoint_folder(run_id), "run", run_id):
         return open_run(config, tracker, "", "", {}, _splits(config), data, origin, run_id)
@@ -94,12 +98,13 @@ def complete_run(
     on_epoch: Callable[[EpochMetrics], None] = lambda _: None,
     on_step: OnStep | None = None,
 ) -> RunRecord:
-    """Train an open run to its end, in slices of about ten seconds, each tracked as it ends.
+    """Train an open run to its end, in slices of about ten seconds; track each slice when it ends.
 
-    An exception ends the run as `failed`, an interrupt as `killed`.
+    An exception ends the run as `failed`, an interrupt as `killed`. `on_epoch` is called after each epoch, `on_step`
+    after each step.
 
     Raises:
-        BusyError: another process is at it.
+        BusyError: another process is training the run.
         WorkFailedError: a file could not be written, for example because the disk is full, or the store was away
             for too long.
     """

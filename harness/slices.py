@@ -1,4 +1,4 @@
-"""A slice of a run: trained in this or any other process, from a state as bytes to the next one."""
+"""Train one slice of a run, in this or any other process: from a state in bytes to a later state in bytes."""
 
 import time
 from collections.abc import Callable
@@ -19,10 +19,11 @@ OnStep = Callable[[int, Epoch], None]  # the number of the epoch, from 1, and th
 
 @dataclass(frozen=True)
 class SliceResult:
-    """What a worker gives back: the state after a slice as bytes, `step` steps into an epoch, and what it measured.
+    """What a worker returns: the state after the slice, in bytes, and what the slice measured.
 
-    `steps` are those of the epoch that it trained, the ones of earlier slices too; `metrics` are there where that
-    epoch came to its end. `seconds` are of training and measuring.
+    `step` is the position of the state within its epoch. `steps` are all steps of that epoch so far, including those
+    of earlier slices; `metrics` is None unless the slice completed the epoch. `seconds` is the time of training and
+    measuring.
     """
 
     state: bytes
@@ -45,10 +46,10 @@ def train_slice(
     seconds: float = SLICE_SECONDS,
     on_step: OnStep | None = None,
 ) -> SliceResult:
-    """Train `config` further from `state` (None: from the beginning), in this or any other process.
+    """Train `config` from `state` (None: from the beginning), in this or any other process.
 
-    To the epoch's end at most, for `steps` at most, and for about so many seconds; `on_step` is called after each
-    step with the epoch as it is then. Where a slice ends changes no number.
+    The slice ends at the end of the epoch, after `steps` steps, or after about `seconds` seconds, whichever comes
+    first; where it ends changes no result. `on_step` is called after each step with the epoch so far.
 
     Raises:
         BadInputError: the data or the source of own parts are not those of `origin`, where it is given.

@@ -1,1 +1,1 @@
-"""What a run's numbers come from beside its config: data, source, environment; found, recorded and compared."""
+"""Find, record and compare what decides a run's numbers beside its config: data, source, environment."""

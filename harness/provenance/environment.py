@@ -1,4 +1,4 @@
-"""Where a run executes, as it is recorded with it: machine, interpreter, packages, commit."""
+"""Describe the environment of a run, for its record: machine, interpreter, packages, Git commit."""
 
 import functools
 import getpass
@@ -18,12 +18,12 @@ from harness.errors import without_password
 from harness.provenance.variables import numerical_variables
 
 logger = logging.getLogger(__name__)
-GIT_SECONDS = 30.0  # that a run waits for git
+GIT_SECONDS = 30.0  # timeout of a Git command
 
 
 @functools.cache
 def environment() -> dict[str, Any]:
-    """Where a run executes, as plain values: machine, interpreter, torch build, every installed distribution."""
+    """Return the environment as plain values: machine, interpreter, torch build, every installed distribution."""
     return {
         "argv": [without_password(word) for word in sys.argv],
         "user": _user(),
@@ -44,7 +44,7 @@ def environment() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    """Return the version of each installed distribution, by name; to parse what one says of itself takes a while."""
+    """Return the version of each installed distribution, by name. Parse each metadata file once: it is slow."""
     parsed = [each.metadata for each in importlib.metadata.distributions()]
     return {each["Name"]: each["Version"] for each in sorted(parsed, key=lambda each: each["Name"].lower())}
 
@@ -52,18 +52,18 @@ def _packages() -> dict[str, str]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user without a name, or Windows' without USERNAME
+    except (OSError, KeyError, ImportError):  # a nameless user in a container, or Windows without USERNAME
         return "unknown"
 
 
 def _cpu_features() -> dict[str, Any]:
-    """Instruction sets and cache sizes, by which oneDNN chooses its kernels; not how many cores there are."""
+    """Return instruction sets and cache sizes, by which oneDNN selects kernels; without the numbers of cores."""
     counts = ("cpu_name", "num_logical_cores", "num_physical_cores", "num_sockets")
     return {name: value for name, value in torch.cpu.get_capabilities().items() if name not in counts}
 
 
 def _processor() -> str:
-    """The CPU's model. `platform.processor` knows it on macOS and Windows, /proc/cpuinfo on Linux."""
+    """Return the CPU's model name: from /proc/cpuinfo on Linux, from `platform.processor` elsewhere."""
     models = re.findall(r"^model name\s*: (.*)$", _text(Path("/proc/cpuinfo")), re.MULTILINE)
     return models[0] if models else platform.processor() or platform.machine()
 
@@ -81,9 +81,9 @@ def _text(path: Path) -> str:
 
 @functools.cache
 def git_commit_and_diff() -> tuple[str | None, str | None]:
-    """The commit of the working folder and its uncommitted changes; (None, "") outside a repository.
+    """Return the commit of the current folder and the diff of uncommitted changes; (None, "") outside a repository.
 
-    A commit or changes of which git says nothing within `GIT_SECONDS` are None, and so said.
+    The commit or the diff is None, with a warning, where Git does not answer within `GIT_SECONDS`.
     """
     try:
         commit = _git("rev-parse", "HEAD")
@@ -97,6 +97,6 @@ def _git(*arguments: str) -> str | None:
         printed = subprocess.run(["git", *arguments], check=True, capture_output=True, timeout=GIT_SECONDS).stdout
     except subprocess.TimeoutExpired:
         command = " ".join(arguments)
-        logger.warning("harness: `git %s` takes over %.0f s; what it says is not recorded", command, GIT_SECONDS)
+        logger.warning("harness: `git %s` takes over %.0f s; its answer is not recorded", command, GIT_SECONDS)
         return None
-    return printed.decode(errors="backslashreplace")  # a file that is not UTF-8 is no reason not to run
+    return printed.decode(errors="backslashreplace")  # a file that is not UTF-8 must not stop the run

@@ -1,4 +1,4 @@
-"""What a run's numbers come from beside its config, its data and own parts: found, and required to be the same."""
+"""The origin of a run (its data, and the source of the user's own parts): found, compared, and checked on workers."""
 
 import contextlib
 import functools
@@ -22,9 +22,9 @@ from harness.training.images import Splits
 
 @dataclass(frozen=True)
 class Origin:
-    """What a run's numbers come from beside its config: its data, and the source of the user's own parts.
+    """What decides a run's numbers beside its config: its data, and the source of the user's own parts.
 
-    `threads`: on how many torch computed where the data were made.
+    `digest` is that of the data. `threads` is the number of torch threads with which the data were made.
     """
 
     digest: str
@@ -33,10 +33,10 @@ class Origin:
 
 
 def new_origin(config: RunConfig, data: Splits, names: Collection[str]) -> Origin:
-    """What a run or sweep begins with, whose own parts have these names.
+    """Return the origin of a new run or sweep. `names` are those of its own parts.
 
     Raises:
-        BadInputError: the user's own dataset function gives other data in another process.
+        BadInputError: the user's own dataset function returns different data in another process.
     """
     if isinstance(config.dataset, OwnDatasetConfig):
         require_repeatable(config.dataset, data.digest)
@@ -44,16 +44,16 @@ def new_origin(config: RunConfig, data: Splits, names: Collection[str]) -> Origi
 
 
 def present_origin(data: Splits, names: Collection[str]) -> Origin:
-    """What there is now: these data, and the files of own parts of these names."""
+    """Return the origin as it is now: these data, and the present files of the own parts `names`."""
     return Origin(data.digest, torch.get_num_threads(), own_source(names))
 
 
 def changed_source(
     recorded: FoundRun | TrackedRun, now: OwnSource, read_artifact: Callable[[str, str], bytes]
 ) -> list[tuple[str, str | None, str | None]]:
-    """What of a run's or sweep's own parts is otherwise now: file, hash then, hash now.
+    """Return the files of a run's or sweep's own parts that have changed, as (file, recorded hash, hash now).
 
-    One that recorded no source, because it is of before or has no own parts, is not compared.
+    Nothing is compared where no source was recorded: by older versions, or without own parts.
     """
     if recorded.tags.get(Tag.SOURCE_DIGEST, now.digest) == now.digest:
         return []
@@ -62,15 +62,15 @@ def changed_source(
 
 
 def source_tags(source: OwnSource) -> dict[str, str]:
-    """What identifies the files of own parts, where there are any."""
+    """Return the tag that identifies the files of own parts; empty where there are none."""
     return {Tag.SOURCE_DIGEST: source.digest} if source.digest else {}
 
 
 def data_for_slice(config: RunConfig, data_dir: Path | None, origin: Origin | None) -> Splits:
-    """The config's data in the process that trains, and nothing but those of the run's origin, where it is given.
+    """Return the config's data in the process that trains, checked against the run's origin where it is given.
 
     Raises:
-        BadInputError: the data are others here, or the source of own parts is.
+        BadInputError: the data, or the source of own parts, differ in this process.
     """
     if origin is None:
         return load_cached_splits(config.dataset, config.device, data_dir)
@@ -84,13 +84,13 @@ def data_for_slice(config: RunConfig, data_dir: Path | None, origin: Origin | No
             f"gives a worker other data (digest {data.digest[:12]}) than its run or sweep began with "
             f"({origin.digest[:12]})",
             expected="the same in every process",
-            next_step=f"of a function of your own, {REPEATABLE}; on a cluster, give each machine the same files",
+            next_step=f"in a function of your own, {REPEATABLE}; on a cluster, give each machine the same files",
         )
     return data
 
 
 def load_cached_splits(dataset: AnyDatasetConfig, device: str, data_dir: Path | None) -> Splits:
-    """`load_splits`, once per process for the slices of one dataset, whose folder stays the same in any other."""
+    """Call `load_splits`, and cache the latest dataset for the next slices; a relative folder is resolved first."""
     return remembered_splits(dataset, device, data_dir.resolve() if data_dir else None)
 
 
@@ -98,10 +98,10 @@ remembered_splits = functools.lru_cache(maxsize=1)(load_splits)
 
 
 def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> Splits:
-    """The config's data, whose digest must be the expected one, for a run that is to be trained here.
+    """Return the config's data for training in this process, after a check of their digest.
 
     Raises:
-        BadInputError: it is not, or the config has more threads than this process may have.
+        BadInputError: the digest is not the expected one, or the config has more threads than this process may use.
     """
     require_threads(config.threads)
     data = load_cached_splits(config.dataset, config.device, data_dir)
@@ -117,15 +117,15 @@ def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | 
 
 
 def how_to_restore(dataset: AnyDatasetConfig) -> str:
-    """What to do where a dataset is another than before."""
+    """Return the advice for a dataset that has changed."""
     if isinstance(dataset, OwnDatasetConfig):
-        return f"restore what its function reads; where it is not the same each time, {REPEATABLE}"
-    return "name the folder with that data with `data_dir`"
+        return f"restore what its function reads; if it returns different data each time, {REPEATABLE}"
+    return "give the folder with that data as `data_dir`"
 
 
 @contextlib.contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Have torch compute on so many threads within the block: a mean over images depends on it in its last bit."""
+    """Set torch's number of threads within the block, because it decides the last bit of a mean over images."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

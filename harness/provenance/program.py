@@ -1,4 +1,4 @@
-"""The source of what the running program, or a notebook's cells, define: read from Python's memory of it."""
+"""Find the source of classes and functions that the running program or a notebook's cells define."""
 
 import ast
 import hashlib
@@ -15,13 +15,12 @@ PLAIN = (bool, int, float, str, bytes, type(None), tuple)
 
 
 def program_source(names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of the source of these names, `__main__:name`, and of each name of the program that it uses.
+    """Return the SHA-256 of each given `__main__:name`, and of each name of the program that their source uses.
 
-    Those are its classes and functions, by their text, and plain values, by what they are. Other objects that it uses
-    are not followed.
+    A class or function is hashed by its source text, a plain value by its repr. Other objects are ignored.
 
     Raises:
-        BadInputError: the source of one can't be read.
+        BadInputError: the source of a class or function can't be read.
     """
     defined = vars(sys.modules[MAIN])
     found: dict[str, str] = {}
@@ -41,7 +40,7 @@ def program_source(names: Iterable[str]) -> dict[str, str]:
 
 
 def _text(defined: Any) -> str:  # noqa: ANN401
-    """Return the source of a class or function; before Python 3.13 `inspect` finds no class of a notebook."""
+    """Return the source of a class or function. Before Python 3.13, `inspect` can't find classes of a notebook."""
     functions = [defined] if isinstance(defined, FunctionType) else vars(defined).values()
     codes = [each.__code__ for each in functions if isinstance(each, FunctionType)]
     for filename in dict.fromkeys(code.co_filename for code in codes):

@@ -1,4 +1,4 @@
-"""What a run or sweep records of where its numbers come from: as tags, and as artifacts."""
+"""Record the provenance of a run or sweep, as tags and artifacts."""
 
 from harness.config import RunConfig, config_hash
 from harness.provenance.environment import environment, git_commit_and_diff
@@ -9,7 +9,7 @@ from harness.training.determinism import determinism
 
 
 def provenance_tags() -> dict[str, str]:
-    """Who ran it, the torch build, the commit and whether the working folder differs from it."""
+    """Return the tags for user, torch build, Git commit, and whether the current folder has uncommitted changes."""
     commit, diff = git_commit_and_diff()
     dirty = "unknown" if diff is None else str(bool(diff)).lower()
     tags = {Tag.TORCH: str(environment()["torch"]), Tag.SOURCE: "harness", Tag.USER: str(environment()["user"])}
@@ -17,7 +17,7 @@ def provenance_tags() -> dict[str, str]:
 
 
 def log_provenance(tracker: Tracker, run_id: str, source: OwnSource) -> None:
-    """Store the environment, and the uncommitted changes and the files of own parts where there are any."""
+    """Store the environment, and where there are any, the uncommitted changes and the hashes of own files."""
     tracker.log_artifact(run_id, ENVIRONMENT_ARTIFACT, json_bytes(environment()))
     _, diff = git_commit_and_diff()
     if diff:
@@ -27,7 +27,7 @@ def log_provenance(tracker: Tracker, run_id: str, source: OwnSource) -> None:
 
 
 def config_tags(config: RunConfig, data_digest: str) -> dict[str, str]:
-    """What identifies a run's numbers, as tags, because the UI's filters don't reach through parents."""
+    """Return the tags that identify a run. Each run has all of them: the UI can't filter by a parent's tags."""
     return {
         Tag.CONFIG_HASH: config_hash(config),
         Tag.OPTIMIZER: config.optimizer.name,

@@ -1,4 +1,4 @@
-"""Whether a user's own dataset function gives the same images and labels in another process."""
+"""Check that a user's own dataset function returns the same images and labels in another process."""
 
 import functools
 import json
@@ -18,15 +18,15 @@ REPEATABLE = "seed its generators, and sort what it reads"
 CHILD = (
     f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import write_answer; write_answer()"
 )
-OTHER_SEED = 1  # of torch's generator and of hashes: any but those that this process may have
+OTHER_SEED = 1  # for torch's generator and Python's hashes: unlike the seeds of this process
 
 
-@functools.lru_cache(maxsize=1)  # as the data themselves are remembered
+@functools.lru_cache(maxsize=1)  # as the data are cached, too
 def require_repeatable(dataset: OwnDatasetConfig, digest: str) -> None:
-    """Have a process that is begun anew, in this folder and with this path, call the function a second time.
+    """Call the function again in a fresh process, with the same current folder and import path.
 
     Raises:
-        BadInputError: it gives other data there, or fails.
+        BadInputError: the function returns different data there, or fails.
     """
     again = _in_a_fresh_process(dataset)
     if "error" in again:
@@ -48,7 +48,7 @@ def require_repeatable(dataset: OwnDatasetConfig, digest: str) -> None:
 
 
 def _in_a_fresh_process(dataset: OwnDatasetConfig) -> dict[str, str]:
-    """What `write_answer` writes there. Nothing of what the function prints is shown."""
+    """Return the answer of `write_answer` in a fresh process. Hide what the dataset function prints."""
     hash_seed = OTHER_SEED + (os.environ.get("PYTHONHASHSEED") == str(OTHER_SEED))
     with tempfile.TemporaryDirectory(prefix="harness-dataset-") as folder:
         written = Path(folder) / "answer.json"
@@ -58,7 +58,7 @@ def _in_a_fresh_process(dataset: OwnDatasetConfig) -> dict[str, str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=os.environ | {"PYTHONHASHSEED": str(hash_seed)},
-            start_new_session=True,  # a Ctrl-C is this process' to decide on
+            start_new_session=True,  # so that Ctrl-C reaches this process alone
         )
         if not written.exists():
             return {"error": f"it ended with exit code {ended.returncode}"}
@@ -67,10 +67,10 @@ def _in_a_fresh_process(dataset: OwnDatasetConfig) -> dict[str, str]:
 
 
 def write_answer() -> None:
-    """Write the digest of this process' data, or what went wrong, into the file that it is told."""
+    """Write the digest of the data in this process, or the error, into the file that the arguments name."""
     _, _, written, threads = sys.argv
     torch.set_num_threads(int(threads))
-    torch.manual_seed(OTHER_SEED)  # else every fresh process would begin at torch's own, and hide that none was given
+    torch.manual_seed(OTHER_SEED)  # else torch's constant default seed would hide a function that sets no seed
     try:
         config = validated(OwnDatasetConfig, json.loads(sys.stdin.buffer.read()))
         found = {"digest": load_splits(config, "cpu").digest}

@@ -1,4 +1,4 @@
-"""What a user's own parts are written in: the files that they come from and import, each by its hash."""
+"""Find and hash the source files of a user's own parts, including the files that they import."""
 
 import ast
 import functools
@@ -19,24 +19,24 @@ from harness.config.imports import OURS
 from harness.errors import BadInputError
 from harness.provenance.program import MAIN, program_source
 
-ENVIRONMENT = ("torch", "torchvision", "numpy")  # what runs without own parts compute with, too
+ENVIRONMENT = ("torch", "torchvision", "numpy")  # not source of own parts, because every run uses these
 INSTALLED = {"site-packages", "dist-packages"}
-SHOWN = 12  # characters of a hash
+SHOWN = 12  # characters of a hash in a message
 DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True)
 class OwnSource:
-    """The files of own parts. A row: the part's module, a file, its SHA-256; or a distribution and its version.
+    """The source of own parts. A row has the part's module, and a file and its SHA-256 or a distribution and version.
 
-    A file is named after the module that it is, so that where its folder lies changes nothing.
+    A file is named after its module, so that the location of its folder does not matter.
     """
 
     rows: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """What the parts come from, sorted."""
+        """The modules of the parts, sorted."""
         return tuple(sorted({module for module, _, _ in self.rows}))
 
     @property
@@ -46,33 +46,33 @@ class OwnSource:
 
     @property
     def digest(self) -> str:
-        """A short hash of all of it; empty where there is nothing."""
+        """A short hash of all files; empty where there are none."""
         content = json.dumps(self.files).encode()
         return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH] if self.rows else ""
 
     def of(self, config: RunConfig) -> "OwnSource":
-        """Return the files of the config's own parts."""
+        """Return the part of this source that belongs to the config's own parts."""
         modules = modules_of(own_names(config))
         return OwnSource(tuple(row for row in self.rows if row[0] in modules))
 
 
 def own_names(config: RunConfig) -> list[str]:
-    """The names of the parts of a config that are a user's own, `module:name`."""
+    """Return the names, `module:name`, of the parts of a config that are a user's own."""
     return [part.name for part in (config.dataset, config.model, config.optimizer) if isinstance(part, OwnConfig)]
 
 
 def modules_of(names: Iterable[str]) -> set[str]:
-    """The modules of own parts, from their names."""
+    """Return the modules of own parts, from their names."""
     return {name.partition(":")[0] for name in names}
 
 
 def own_source(names: Iterable[str]) -> OwnSource:
-    """The source of own parts, `module:name`, as the files are now.
+    """Return the present source of the own parts of these names, `module:name`.
 
-    Imports are followed as they are written, those inside functions included, to every file outside the standard
-    library, installed packages and this one. What is imported by a name that is only made at run time is not found.
+    Written imports, including those inside functions, are followed to every file outside the standard library,
+    installed packages and this project. An import of a name that is computed at run time is not found.
     """
-    importlib.invalidate_caches()  # a file may be younger than Python's listing of its folder
+    importlib.invalidate_caches()  # a file may be newer than Python's cached listing of its folder
     names = list(names)
     of_program = [name for name in names if name.startswith(f"{MAIN}:")]
     rows = [(MAIN, *row) for row in sorted(program_source(of_program).items())]
@@ -83,12 +83,12 @@ def own_source(names: Iterable[str]) -> OwnSource:
 
 @functools.lru_cache(maxsize=1)
 def require_same_source(expected: OwnSource) -> None:
-    """Look once in a process, as its modules are imported once, whether the files are those that are expected.
+    """Check that this process has the expected files; once per process, as modules are imported only once.
 
     Raises:
-        BadInputError: they are not; the first one that differs is named.
+        BadInputError: a file differs; the first such file is named.
     """
-    here = own_source(f"{module}:" for module in expected.modules if module != MAIN)  # which this process itself is
+    here = own_source(f"{module}:" for module in expected.modules if module != MAIN)  # `__main__` differs on workers
     files = {file: value for file, value in expected.files.items() if not file.startswith(f"{MAIN}:")}
     for file, was, is_here in differences(files, here.files):
         raise BadInputError(
@@ -96,17 +96,17 @@ def require_same_source(expected: OwnSource) -> None:
             file,
             f"is {short(is_here)} for a worker and was {short(was)} when its run or sweep began",
             expected="the same file",
-            next_step="restore it, or begin anew; on a cluster, give each machine the same files",
+            next_step="restore it, or start a new run or sweep; on a cluster, give each machine the same files",
         )
 
 
 def short(value: str | None) -> str:
-    """A file's hash or a distribution's version, for a person."""
+    """Return a file's hash, or a distribution's version, in short form for a message."""
     return "not there" if value is None else value[:SHOWN]
 
 
 def _files(module: str) -> dict[str, str]:
-    """By name, the files of a module and of all that it imports; none for a module of this project."""
+    """Return the hash by name of each file of a module and its imports; empty for a module of this project."""
     found: dict[str, str] = {}
     if module.partition(".")[0] in OURS:
         return found
@@ -120,7 +120,7 @@ def _files(module: str) -> dict[str, str]:
         seen.add(name)
         spec = _spec(name)
         origin = Path(spec.origin) if spec and spec.has_location and spec.origin else None
-        if origin is None or not origin.is_file():  # a namespace, a class or function of a module, or not there
+        if origin is None or not origin.is_file():  # a namespace package, a name within a module, or missing
             continue
         if INSTALLED & {*origin.parts} and top in _distributions():
             found |= {each: importlib.metadata.version(each) for each in _distributions()[top]}
@@ -134,13 +134,13 @@ def _files(module: str) -> dict[str, str]:
 
 
 def _with_parents(name: str) -> list[str]:
-    """`a.b.c` is imported after `a` and `a.b`."""
+    """Return a module's name after those of its parents, which are imported first: `a`, `a.b`, `a.b.c`."""
     parts = name.split(".")
     return [".".join(parts[: length + 1]) for length in range(len(parts))]
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where Python finds a module, found without importing its packages."""
+    """Return the spec of a module without importing its parent packages; None where it is not found."""
     top, *rest = name.split(".")
     finders = (find_spec for finder in sys.meta_path if (find_spec := getattr(finder, "find_spec", None)))
     spec: ModuleSpec | None = next((found for find in finders if (found := find(top, None))), None)
@@ -153,7 +153,7 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _file_name(module: str, origin: Path) -> str:
-    """Return a file's name as it is found from a folder of Python's path: `package/module.py`."""
+    """Return a file's path relative to the folder on Python's path: `package/module.py`."""
     path = PurePosixPath(*module.split("."))
     is_package = origin.stem == "__init__"
     return str(path / origin.name if is_package else path.parent / origin.name)
@@ -162,12 +162,15 @@ def _file_name(module: str, origin: Path) -> str:
 def _parsed(content: bytes) -> ast.Module | None:
     try:
         return ast.parse(content)
-    except (SyntaxError, ValueError):  # whoever imports it will see
+    except (SyntaxError, ValueError):  # importing the file will report the error
         return None
 
 
 def _without_definition(content: bytes, tree: ast.Module | None) -> bytes:
-    """A file may hold a sweep's definition beside parts, compared by its fields: more budget is no other code."""
+    """Return the content without assigned `SweepDefinition`s, so that a larger budget does not count as changed code.
+
+    The definition is compared by its fields elsewhere.
+    """
     lines = content.splitlines(keepends=True)
     for node in reversed(tree.body if tree else []):
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
@@ -179,7 +182,7 @@ def _without_definition(content: bytes, tree: ast.Module | None) -> bytes:
 
 
 def _imported(tree: ast.Module | None, package: str) -> Iterator[str]:
-    """All that a module of that package may import, absolute: of `from a import b` both `a` and `a.b`."""
+    """Yield the absolute name of each module that the tree may import: of `from a import b` both `a` and `a.b`."""
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -193,5 +196,5 @@ def _imported(tree: ast.Module | None, package: str) -> Iterator[str]:
 
 @functools.cache
 def _distributions() -> Mapping[str, list[str]]:
-    """The installed distributions by the modules that they bring."""
+    """Return the names of the installed distributions, by the top-level module that they contain."""
     return {top: sorted(set(names)) for top, names in importlib.metadata.packages_distributions().items()}

@@ -1,13 +1,13 @@
-"""The environment variables that change numbers, as a run records them."""
+"""The environment variables that can change a run's numbers; a run records them."""
 
 import re
 from collections.abc import Mapping
 
 from harness.training.determinism import CUBLAS_WORKSPACE
 
-# Environment variables that change numbers, by the beginnings of their names: what oneDNN, MKL, OpenMP's runtimes,
-# FBGEMM, OpenBLAS, BLIS, NumPy, torch, cuBLAS and cuDNN read, by their documentation and the names in their binaries.
-# ATEN_CPU_CAPABILITY is not among them: what comes of it is recorded itself.
+# Prefixes of environment variables that change numbers, from the documentation and the binaries of oneDNN, MKL,
+# OpenMP's runtimes, FBGEMM, OpenBLAS, BLIS, NumPy, torch, cuBLAS and cuDNN. ATEN_CPU_CAPABILITY is not among them,
+# because its effect, the CPU capability, is recorded itself.
 ON_CPU = (
     "ONEDNN_",
     "DNNL_",
@@ -42,16 +42,16 @@ ON_CUDA = (
     "TORCH_LINALG_PREFER_",
     "TORCH_LINEAR_FLATTEN_3D",
 )
-# those of them that say what is printed, kept or traced, or on how many threads, which the config does
+# variables among them that change no numbers: logging, caching, tracing, and thread counts, which the config sets
 WITHOUT_NUMBERS = re.compile(
     "VERBOSE|LOG|NVTX|_ITT|DEBUG|DUMP|PROFILE|STATS|CACHE|NUM_THREADS|MKL_DYNAMIC|MKL_DISABLE_FAST_MM|MKL_FAST_MEMORY"
 )
 
 
 def numerical_variables(of: Mapping[str, str], device: str | None = None) -> dict[str, str]:
-    """Return the variables of an environment that change numbers, by name: on that device, or on any.
+    """Return the variables of an environment that change numbers on `device` (None: on any device), by name.
 
-    Left out is the one with the value that every run on CUDA is given (`reproducibility.isolated`).
+    cuBLAS's workspace setting is left out where it has the value of every run on CUDA (`determinism.isolated`).
     """
     beginnings = ON_CPU + ON_CUDA if device is None else ON_CPU if device == "cpu" else ON_CUDA
     return {

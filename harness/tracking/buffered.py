@@ -1,4 +1,4 @@
-"""A tracker that nobody waits for: what is written is delivered in order, and a store that is away may come back."""
+"""A tracker that writes in the background, in order, and retries while the store is away."""
 
 import contextlib
 import logging
@@ -16,18 +16,18 @@ from harness.tracking.connection import is_away
 from harness.tracking.tracker import FoundRun, Tracker
 
 logger = logging.getLogger(__name__)
-PATIENCE = 600.0  # seconds that a store may be away; what waits for it is in memory
+PATIENCE = 600.0  # seconds that a store may be away; until it is back, the writes wait in memory
 PAUSE = 1.0  # seconds between two tries
 T = TypeVar("T")
 IDENTITY = (Tag.SWEEP_ID, Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)
 
 
 class Outbox:
-    """A tracker in front of another, which one thread delivers to. Reads wait until all that was written is there.
+    """A tracker that queues writes for another tracker; one thread delivers them in order.
 
-    A run that is started has an id of the outbox's own, which the other methods take as well as the store's.
-    A write whose answer was lost is not made twice. What the store refuses, or a store that is away for longer than
-    `PATIENCE`, raises at the next call.
+    Reads wait until all earlier writes are delivered. `start_run` returns an id of the outbox's own, and every method
+    accepts this id or the store's. A write whose answer was lost is not made twice. If the store refuses a write, or
+    is away for longer than `PATIENCE`, the next call raises the error.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -38,7 +38,7 @@ class Outbox:
         self._hurry = Event()
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        """Open a run and return an id for it, before the store has given it its own."""
+        """Open a run and return an id of the outbox's own, without waiting for the store's id."""
         own = uuid.uuid4().hex
         identity = {tag: tags[tag] for tag in IDENTITY if tag in tags}
 
@@ -63,12 +63,12 @@ class Outbox:
         return self._send(run_id, lambda: self._tracker.last_step(self.stored_id(run_id), metric)).result()
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
-        """Record on what data a run is; what is recorded already stays."""
+        """Record the data that a run uses, beside the data that are recorded already."""
         self._send(run_id, lambda: self._tracker.log_inputs(self.stored_id(run_id), inputs))
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
-        if not metrics:  # of a sweep of which no trial came to its end
+        if not metrics:  # a sweep in which no trial has ended
             return
         first = next(iter(metrics))
 
@@ -82,7 +82,7 @@ class Outbox:
         self._send(run_id, log, log_unless_there)
 
     def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
-        """Record values of metrics, those of a metric in the order of their steps."""
+        """Record values of metrics; the values of each metric are in the order of their steps."""
 
         def log_what_is_not_there() -> None:
             stored = self.stored_id(run_id)
@@ -97,11 +97,11 @@ class Outbox:
         self._send(run_id, lambda: self._tracker.log_artifact(self.stored_id(run_id), name, content))
 
     def read_artifact(self, run_id: str, name: str) -> bytes:
-        """The content of such a file."""
+        """Return the content of a file that was stored under the run."""
         return self._send(run_id, lambda: self._tracker.read_artifact(self.stored_id(run_id), name)).result()
 
     def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
-        """Have the run, a sweep, show the model that one of its finals trained; once. `write` makes its folder."""
+        """Attach the model of the final `trained_by` to the sweep `run_id`, once. `write` writes its folder."""
         self._send(run_id, lambda: self._tracker.log_model(self.stored_id(run_id), self.stored_id(trained_by), write))
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -113,38 +113,38 @@ class Outbox:
         self._send(run_id, lambda: self._tracker.end_run(self.stored_id(run_id), outcome))
 
     def find_run(self, run_id: str) -> FoundRun:
-        """The run of that id; BadInputError where there is none."""
+        """Return the run of that id; raise BadInputError where there is none."""
         return self._send(run_id, lambda: self._tracker.find_run(self.stored_id(run_id))).result()
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
-        """The runs with all these tags, the newest first."""
+        """Return the runs with all these tags; of sweeps, the newest first."""
         return self._send("", lambda: self._tracker.find_runs(experiment, tags)).result()
 
     def latest_sequence(self) -> int:
-        """The sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 where there is none."""
         return self._send("", self._tracker.latest_sequence).result()
 
     def when_delivered(self, action: Callable[[], None]) -> None:
-        """Do it when all that was written before is in the store."""
+        """Call `action` when all earlier writes are in the store."""
         self._send("", action)
 
     def stored_id(self, run_id: str) -> str:
-        """The store's id of a run; as long as the store has not answered, the outbox's."""
+        """Return the store's id of a run; until the store has answered, the outbox's id."""
         return self.known_id(run_id) or run_id
 
     def known_id(self, run_id: str) -> str | None:
-        """The store's id of a run; None as long as the store has not answered."""
+        """Return the store's id of a run; None until the store has answered."""
         started = self._ids.get(run_id)
-        if started is None:  # the store gave it
+        if started is None:  # `run_id` is the store's id
             return run_id
         return started.result() if started.done() and not started.exception() else None
 
     def close(self, in_a_hurry: bool) -> None:
-        """Wait until all is delivered; `in_a_hurry`, only where the store is there.
+        """Deliver what is queued. With `in_a_hurry`, do not wait for a store that is away, and raise nothing.
 
         Raises:
-            WorkFailedError: the store was away for too long. What is not there is in the checkpoints.
-            Exception: what the store refused.
+            WorkFailedError: the store was away for too long. The checkpoints have what was not delivered.
+            Exception: the store refused a write.
         """
         if in_a_hurry:
             self._hurry.set()
@@ -158,7 +158,7 @@ class Outbox:
         return self._thread.submit(self._deliver, run_id, write, again or write)
 
     def _deliver(self, run_id: str, write: Callable[[], T], again: Callable[[], T]) -> T:
-        if self._failure is not None:  # what was written before this is missing
+        if self._failure is not None:  # an earlier write is missing: keep the order
             raise self._failure
         try:
             return write()
@@ -170,7 +170,8 @@ class Outbox:
 
     def _deliver_later(self, run_id: str, write: Callable[[], T], error: Exception) -> T:
         logger.warning(
-            "harness: the tracking store is away (%s); training goes on, rows are kept and follow", _short(error)
+            "harness: the tracking store is away (%s); training goes on, and results are kept until it is back",
+            _short(error),
         )
         since = time.monotonic()
         while time.monotonic() - since < PATIENCE and not self._hurry.wait(PAUSE):
@@ -186,18 +187,18 @@ class Outbox:
                 return result
         self._failure = WorkFailedError(
             self.stored_id(run_id),
-            f"the tracking store was away for {time.monotonic() - since:.0f} s ({_short(error)}); what it does not "
-            "have is kept here, and the same command goes on when it is back",
+            f"the tracking store was away for {time.monotonic() - since:.0f} s ({_short(error)}); the results that "
+            "it lacks are kept here; rerun the same command when it is back",
         )
         raise self._failure
 
 
 @contextlib.contextmanager
 def delivered(tracker: Tracker) -> Iterator[Outbox]:
-    """An outbox whose content is with `tracker` at the end; after an exception, only where the store is there.
+    """Yield an outbox, and deliver its writes to `tracker` at the end; after an exception, do not wait for the store.
 
     Raises:
-        WorkFailedError: the store was away for too long; or one that was raised within, with the store's run id.
+        WorkFailedError: the store was away for too long, or the block raised this error; it names the store's run id.
     """
     outbox = Outbox(tracker)
     try:
@@ -212,5 +213,5 @@ def delivered(tracker: Tracker) -> Iterator[Outbox]:
 
 
 def _short(error: Exception) -> str:
-    """The kind of an error alone: its text may hold an address with a password."""
+    """Return the class of an error without its text, which may hold an address with a password."""
     return type(error.__cause__ or error).__name__

@@ -1,4 +1,4 @@
-"""A sweep in MLflow's UI: its finals as charts, a colour for each optimizer, and its runs as a table."""
+"""The views of a sweep in MLflow's UI: its finals as charts, coloured by optimizer, and its runs as a table."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ from harness.records import METRIC_NAMES, POINT_LOSS, WINDOW_LOSS, Stage, Tag
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.read import condition, every_sweep
 
-# all are names of the UI's own, which keeps a view that a person shares in such a tag of the experiment
+# names of MLflow's UI, which stores each shared view in a tag of the experiment
 VIEW = "mlflow.sharedViewState."
 SHARED = "viewStateShareKey"
-# without it the UI shows a first visitor its side for language models
+# without it, the UI shows a first visitor its mode for language models
 TRAINING = "workflowType=machine_learning"
-TABLE = ".runs"  # ends the key of a sweep's table; that of its charts is the sweep's id
+TABLE = ".runs"  # the key of a sweep's charts is the sweep's id; the key of its table has this suffix
 SECTION = "Finals"
 VALIDATED, TESTED = METRIC_NAMES["validation_accuracy"], METRIC_NAMES["test_accuracy"]
-# metric and scale of the first charts. Losses fall by powers of ten: a logarithmic scale shows their end as large as
-# their beginning. The accuracies are those after whole epochs, so that the UI's own scale is close around them
+# metric and scale of the first charts. Losses fall by powers of ten: a logarithmic scale shows the end as clearly as
+# the beginning. The accuracies are from whole epochs, so that the UI's automatic scale zooms in on them
 CARDS = ((WINDOW_LOSS, "log"), (POINT_LOSS, "log"), (VALIDATED, "linear"), (TESTED, "linear"))
-# of the table, after each run's name, and before the time of its creation, which the UI always shows
+# columns of the table, between the run's name and the time of its creation, which the UI always shows
 COLUMNS = (
     f"tags.`{Tag.STAGE}`",
     f"tags.`{Tag.OPTIMIZER}`",
@@ -29,24 +29,24 @@ COLUMNS = (
 
 
 def home_route() -> str:
-    """Return the UI's page of all experiments."""
+    """Return the route of the UI's page of all experiments."""
     return f"#/experiments?{TRAINING}"
 
 
 def charts_route(experiment_id: str, sweep_id: str) -> str:
-    """Return the UI's page with a sweep's finals as charts."""
+    """Return the route of the UI's page with a sweep's finals as charts."""
     return f"#/experiments/{experiment_id}/runs?{TRAINING}&compareRunsMode=CHART&{SHARED}={sweep_id}"
 
 
 def table_route(experiment_id: str, sweep_id: str) -> str:
-    """Return the UI's page with a sweep's trials and finals as a table."""
+    """Return the route of the UI's page with a sweep's trials and finals as a table."""
     return f"#/experiments/{experiment_id}/runs?{TRAINING}&{SHARED}={sweep_id}{TABLE}"
 
 
 def latest_routes() -> dict[str, str]:
-    """Return the pages of the sweep that was started last, by what they show, as far as it has them.
+    """Return the routes of the pages that the latest sweep has, by description; empty where there is no sweep.
 
-    A store may have refused them, and a sweep of an earlier version has charts alone.
+    Pages are missing where the store refused their tags, or where an earlier version, without tables, ran the sweep.
     """
     client = connect(tracking_uri())
     sweep = next(every_sweep(client), None)
@@ -58,7 +58,7 @@ def latest_routes() -> dict[str, str]:
 
 
 def routes(experiment_id: str, sweep_id: str) -> dict[str, str]:
-    """Return the pages of a sweep by what they show."""
+    """Return the routes of a sweep's pages, by description."""
     return {
         "the finals as charts, a colour for each optimizer": charts_route(experiment_id, sweep_id),
         "all trials and finals as a table": table_route(experiment_id, sweep_id),
@@ -66,36 +66,36 @@ def routes(experiment_id: str, sweep_id: str) -> dict[str, str]:
 
 
 def views(sweep_id: str) -> dict[str, dict[str, Any]]:
-    """Return the tags of the experiment by which the UI has the views of a sweep."""
+    """Return the experiment's tags that define the views of a sweep in the UI."""
     return {VIEW + sweep_id: charts(sweep_id), f"{VIEW}{sweep_id}{TABLE}": table(sweep_id)}
 
 
 def charts(sweep_id: str) -> dict[str, Any]:
-    """What the UI keeps of a view of runs: here of the winners' finals, listed by optimizer, each run a line."""
+    """Return the UI's state for a view of the winners' finals: charts with one line per run, grouped by optimizer."""
     tags = {Tag.SWEEP_ID: sweep_id, Tag.STAGE: Stage.FINAL, Tag.SUPERSEDED: "false"}
     return {
         "searchFilter": condition(tags),
-        # ordered by date, the finals would come with their sweep
+        # ordered by date, the UI would fold the finals under their sweep
         "orderByKey": f"metrics.`{VALIDATED}`",
         "orderByAsc": False,
         "groupBy": {
             "aggregateFunction": "average",
             "groupByKeys": [{"mode": "tag", "groupByData": Tag.OPTIMIZER}],
         },
-        # the UI draws a group's colour from its name, the same one for several; a run's is in its tag
+        # the UI computes a group's colour from its name, with collisions; a run's colour is set by its tag
         "useGroupedValuesInCharts": False,
         "runsHiddenMode": "SHOW_ALL",
-        # two cards beside each other: of three, the names would have no room
+        # two charts in a row: with three, the names would not fit
         "compareRunSections": [
             {"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True, "deleted": False, "columns": 2}
         ],
         "compareRunCharts": [_card(*card) for card in CARDS],
-        "isAccordionReordered": True,  # or the UI sorts its own sections of all metrics before this one
+        "isAccordionReordered": True,  # else the UI puts its own sections of all metrics before this one
     }
 
 
 def table(sweep_id: str) -> dict[str, Any]:
-    """What the UI keeps of another view: of all runs of the sweep, the best on the test set first."""
+    """Return the UI's state for a table of all runs of the sweep, the best on the test set first."""
     return {
         "searchFilter": condition({Tag.SWEEP_ID: sweep_id}),
         "orderByKey": f"metrics.`{TESTED}`",

@@ -1,4 +1,4 @@
-"""The MLflow store that this process uses: its address, a client on it, and whether it may answer later."""
+"""Connect to the MLflow store of this process: its address, a client, and checks that it can be used."""
 
 import contextlib
 import functools
@@ -20,7 +20,7 @@ DELETED = "deleted"
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the store may answer later: it can't be reached, is locked or has no room now."""
+    """Tell whether the error may pass with time: the store can't be reached, is locked or is full."""
     import_mlflow()
     import sqlalchemy
     from mlflow.exceptions import MlflowException
@@ -31,10 +31,10 @@ def is_away(error: BaseException) -> bool:
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or MLflow's own default: `mlflow.db` in the current folder.
+    """Return MLFLOW_TRACKING_URI, or MLflow's own default: `mlflow.db` in the current folder.
 
     Raises:
-        BadInputError: that folder's name is no text.
+        BadInputError: the path of the current folder is not valid UTF-8.
     """
     if given := os.environ.get("MLFLOW_TRACKING_URI"):
         return given
@@ -44,17 +44,17 @@ def tracking_uri() -> str:
     escaped = path.replace("%", "%25").replace("?", "%3F")
     if escaped == path:
         return f"sqlite:///{path}"
-    # of an address that begins with sqlite:/// MLflow would make the folder, named as it is escaped
+    # for an address that begins with sqlite:///, MLflow would make a folder with the escaped name
     return f"sqlite+pysqlite:///{escaped}"
 
 
 @functools.cache
 def connect(uri: str) -> "MlflowClient":
-    """An MlflowClient on `uri`, the same one at every call; its database is initialised under a file lock.
+    """Return the MlflowClient for `uri`, the same object at every call; initialise its database under a file lock.
 
     Raises:
         BadInputError: the store can't be reached, or is of another version of MLflow.
-        BusyError: it is in a folder that was moved while a process is at one of its runs.
+        BusyError: the store's folder was moved while a process works on one of its runs.
     """
     with our_defaults:
         return with_our_defaults(_open(uri))
@@ -85,24 +85,24 @@ def _open(uri: str) -> "MlflowClient":
 
 
 def _require_answer(uri: str) -> None:
-    """Raise what SQLAlchemy does where the database can't be opened, which MLflow itself would try for a minute."""
+    """Raise SQLAlchemy's error at once where the database can't be opened; MLflow would retry for a minute."""
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(uri)
-    if kind_of(uri) != "sqlite" or Path(engine.url.database or "").exists():  # or it is made, with its folder
+    if kind_of(uri) != "sqlite" or Path(engine.url.database or "").exists():  # MLflow creates a missing SQLite file
         engine.connect().close()
     engine.dispose()
 
 
 def _prepare_file(uri: str) -> None:
-    """Let SQLite's file be read while it is written, and have it name the artifacts where they are now."""
+    """Allow reads of the SQLite file during writes, and update its artifact addresses if the folder was moved."""
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(uri)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     path = Path(engine.url.database or "").resolve()
-    if path.parent == Path.cwd():  # the folder's own database; the artifacts of another may be in many folders
+    if path.parent == Path.cwd():  # a database elsewhere may have artifacts in many folders
         with engine.begin() as connection:
             follow(connection, path.parent)
     engine.dispose()
@@ -117,7 +117,7 @@ def _unusable(uri: str, error: Exception) -> BadInputError:
             shown,
             "is of another version of MLflow",
             expected=f"that of {installed}",
-            next_step=f"where it is older, keep a copy and say `mlflow db upgrade '{shown}'`; else install the newer "
+            next_step=f"if the store is older, copy it and run `mlflow db upgrade '{shown}'`; else install a newer "
             "MLflow",
         )
     given = "MLFLOW_TRACKING_URI" in os.environ
@@ -126,12 +126,12 @@ def _unusable(uri: str, error: Exception) -> BadInputError:
         shown,
         f"can't be reached ({type(error).__name__})",
         expected="an MLflow server's address or a database URL that is up and writable",
-        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "see to that file, or run in another folder",
+        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "repair that file, or run in another folder",
     )
 
 
 def kind_of(uri: str) -> str:
-    """Return the dialect of a database's address; of any other address its scheme."""
+    """Return the SQL dialect of a database address, or the scheme of any other address."""
     return uri.split(":")[0].split("+")[0]
 
 
@@ -143,13 +143,16 @@ def require_experiment(experiment: "Experiment") -> None:
             experiment.name,
             "was deleted",
             expected="one that is there",
-            next_step=f"restore it, which is number {experiment.experiment_id}, with MLflow's own "
-            "`mlflow experiments restore`",
+            next_step=f"restore it with MLflow's own `mlflow experiments restore`; its id is "
+            f"{experiment.experiment_id}",
         )
 
 
 def require_files_within_reach(location: str, uri: str) -> None:
-    """Raise BadInputError where the files of an experiment or run can only be had through a server, or are gone."""
+    """Raise BadInputError where the files at `location` can only be read through a server, or are gone.
+
+    `location` is the artifact address of an experiment or run, `uri` the address of the store.
+    """
     from mlflow.utils.file_utils import local_file_uri_to_path
     from mlflow.utils.uri import is_http_uri
 
@@ -158,7 +161,7 @@ def require_files_within_reach(location: str, uri: str) -> None:
             "tracking store",
             without_password(uri),
             "was written through an MLflow server, which has its files",
-            expected="the address of a server on it",
+            expected="the address of a server for this store",
             next_step="set MLFLOW_TRACKING_URI to one (`mlflow server`)",
         )
     if location.startswith("file:"):
@@ -170,5 +173,5 @@ def require_files_within_reach(location: str, uri: str) -> None:
                 without_password(uri),
                 f"has files in the folder {str(project)!r}, which is gone",
                 expected="the place where they were stored",
-                next_step="if it was renamed, make a link to it of that name",
+                next_step="if the folder was renamed, make a link with the old name",
             )

@@ -1,7 +1,7 @@
-"""Runs as MLflow's own SQLite file has them, read without MLflow, whose import takes longer than a look at a sweep.
+"""Read runs from MLflow's SQLite file without MLflow, whose import takes longer than reading a sweep.
 
-The tables are MLflow's own affair and may be others in any later version: whatever is not as it is expected here is
-left to MLflow's client, by answering None.
+The tables are internal to MLflow and may change in any version. Where they differ from what is expected here, the
+functions return None, and the caller asks MLflow's client.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ from harness.records import Stage, Tag
 from harness.tracking.moved import ARTIFACTS
 from harness.tracking.tracker import TrackedRun
 
-AT_ONCE = 500  # ids in a question, of which an older SQLite takes 999
+AT_ONCE = 500  # ids per query; older versions of SQLite take 999 parameters at most
 PLAIN, OURS = "sqlite:///", "sqlite+pysqlite:///"
-ESCAPES = {"%3F": "?", "%25": "%"}  # of our own address of a folder with such a name
+ESCAPES = {"%3F": "?", "%25": "%"}  # as `connection.tracking_uri` escapes these characters
 ACTIVE = "runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"
-# in the order of a search by MLflow's client: the sweep of the highest sequence number first, else the newest
+# ordered as a search by MLflow's client: the highest sequence number first, then the newest run
 RUNS = f"""
 SELECT runs.run_uuid, runs.name, runs.status, runs.artifact_uri, experiments.name
 FROM runs JOIN experiments ON experiments.experiment_id = runs.experiment_id
@@ -27,7 +27,7 @@ LEFT JOIN tags AS sequence ON sequence.run_uuid = runs.run_uuid AND sequence.key
 WHERE {{condition}}
 ORDER BY sequence.value IS NULL, sequence.value DESC, runs.start_time DESC, runs.run_uuid
 """
-RUN_NAME = "mlflow.runName"  # the tag that has a run's name where its own column has none
+RUN_NAME = "mlflow.runName"  # the tag with a run's name, where the name's column is empty
 TAGGED = "runs.run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
 POINTS = """
 SELECT run_uuid, key, step, value, is_nan FROM metrics WHERE run_uuid IN ({ids}) AND key NOT IN ({names})
@@ -37,7 +37,7 @@ ORDER BY timestamp, step, value
 
 @dataclass
 class _Row:
-    """A run as it is put together from several tables."""
+    """A run, assembled from several tables."""
 
     run_id: str
     name: str | None
@@ -49,7 +49,7 @@ class _Row:
     history: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def as_tracked(self) -> TrackedRun:
-        """Return it as what it is read as from MLflow's client, too."""
+        """Return the run in the form in which it is also read through MLflow's client."""
         return TrackedRun(
             run_id=self.run_id,
             experiment=self.experiment,
@@ -63,7 +63,7 @@ class _Row:
 
 
 def database_file(uri: str) -> Path | None:
-    """Return the file of a store's address; None where it is not there, or the address is none of a plain file."""
+    """Return the file that a store's address names; None where it is missing, or the address names no plain file."""
     kind = next((each for each in (PLAIN, OURS) if uri.startswith(each)), None)
     if kind is None:
         return None
@@ -71,20 +71,23 @@ def database_file(uri: str) -> Path | None:
     if kind == OURS:
         for escape, character in ESCAPES.items():
             text = text.replace(escape, character)
-    elif "%" in text or "?" in text:  # options, or what only SQLAlchemy knows how to read
+    elif "%" in text or "?" in text:  # options or escapes, which only SQLAlchemy can parse
         return None
     path = Path(text)
     return path if text and path.is_file() else None
 
 
 def run_of(path: Path, run_id: str, metrics: bool = True) -> TrackedRun | None:
-    """Return the run of that id, with or without its metrics; None where MLflow's client has to look for it."""
+    """Return the run of that id, with or without its metrics; None where MLflow's client must be asked."""
     found = _read(path, "runs.run_uuid = ?", (run_id,), metrics_but=() if metrics else None)
     return found[0] if found else None
 
 
 def children_of(path: Path, sweep_id: str, metrics_but: Mapping[bool, Collection[str]]) -> list[TrackedRun] | None:
-    """Return the trials and finals of a sweep, without the metrics of these names: of trials, and of finals."""
+    """Return the trials and finals of a sweep; None where MLflow's client must be asked.
+
+    `metrics_but` has the names of the metrics to leave out: of trials under False, of finals under True.
+    """
     found: list[TrackedRun] = []
     for is_final, left_out in metrics_but.items():
         condition = (
@@ -100,22 +103,25 @@ def children_of(path: Path, sweep_id: str, metrics_but: Mapping[bool, Collection
 
 
 def sweeps(path: Path) -> list[TrackedRun] | None:
-    """Return all sweeps without their metrics, the newest first."""
+    """Return all sweeps without their metrics, the newest first; None where MLflow's client must be asked."""
     return _read(path, f"{ACTIVE} AND {TAGGED}", (Tag.STAGE, Stage.SWEEP))
 
 
 def running(path: Path) -> list[TrackedRun] | None:
-    """Return the runs that are shown as running, without their metrics."""
+    """Return the runs with status RUNNING, without their metrics; None where MLflow's client must be asked."""
     return _read(path, f"{ACTIVE} AND runs.status = 'RUNNING'", ())
 
 
 def _read(
     path: Path, condition: str, values: Sequence[str], metrics_but: Collection[str] | None = None
 ) -> list[TrackedRun] | None:
-    """Return the runs of that condition; their metrics are read where it is said which are not."""
+    """Return the runs that meet the condition.
+
+    Their metrics, but for those named in `metrics_but`, are read too; none are read where it is None.
+    """
     try:
         with contextlib.closing(_open(path)) as database:
-            database.execute("BEGIN")  # all tables as they are at one moment
+            database.execute("BEGIN")  # read all tables in one consistent state
             if _was_moved(database, path):
                 return None
             rows = {row[0]: _Row(*row) for row in database.execute(RUNS.format(condition=condition), values)}
@@ -128,14 +134,14 @@ def _read(
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open the file as it is; where it is not there, none is made."""
+    """Open the database file; do not create one where it is missing."""
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None)
 
 
 def _was_moved(database: sqlite3.Connection, path: Path) -> bool:
-    """Judge whether the folder was renamed or copied since: then its database is brought up to date first."""
+    """Tell whether the folder was renamed or copied: then `connection` must update the artifact addresses first."""
     folder = path.resolve().parent
-    if folder != Path.cwd():  # as `connection` has it
+    if folder != Path.cwd():  # `connection` updates the current folder's database alone
         return False
     elsewhere = "SELECT 1 FROM experiments WHERE artifact_location LIKE ? AND artifact_location <> ? LIMIT 1"
     names = (f"file:%/{ARTIFACTS}", (folder / ARTIFACTS).as_uri())

@@ -1,4 +1,4 @@
-"""MLflow's defaults as this project needs them, for the time of its own calls and nobody else's."""
+"""Change some of MLflow's defaults during this project's own calls to MLflow, and only then."""
 
 import contextlib
 import logging
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"
-# of MLflow's variables; what a person has set in the environment counts all the same
+# defaults of MLflow's environment variables; a value that is set in the environment still wins
 VARIABLES = {
-    # a request that is sent again after its answer was lost would start a run twice; the buffered writer looks first
+    # a retry after a lost answer would start a run twice; `buffered.Outbox` checks the store before it retries
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 0,
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": False,
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": True,  # stdout is for the result
 }
-# of MLflow's loggers: the first logs the traceback of an error that it raises
+# levels of MLflow's loggers; the first logger prints the traceback of an error that MLflow raises as well
 LEVELS = {"mlflow.store.db.utils": logging.CRITICAL, "mlflow.system_metrics": logging.WARNING}
 
 
 def import_mlflow() -> None:
-    """Import MLflow, which decides then whether it tells its makers how it is used: not on this project's account."""
+    """Import MLflow with its telemetry off, unless the environment or an earlier import has decided otherwise."""
     if "mlflow" in sys.modules or TELEMETRY in os.environ:
         return
     os.environ[TELEMETRY] = "true"
@@ -36,9 +36,9 @@ def import_mlflow() -> None:
 
 
 class OurDefaults(contextlib.ContextDecorator):
-    """Within it, MLflow has these defaults and levels; when the last thread has left it, MLflow's own again.
+    """Context in which MLflow has this project's defaults and log levels, restored when the last thread leaves it.
 
-    They are those of this process: a child inherits the environment, which stays as it is.
+    The defaults change in this process only; the environment, which child processes inherit, stays as it is.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ our_defaults = OurDefaults()
 
 
 def _exchange(variables: Mapping[str, object], levels: Mapping[str, int]) -> tuple[dict[str, object], dict[str, int]]:
-    """Set these, and return what was set before."""
+    """Set these defaults and levels, and return the previous ones."""
     from mlflow import environment_variables
 
     before = {name: getattr(environment_variables, name).default for name in variables}
@@ -79,7 +79,7 @@ def _exchange(variables: Mapping[str, object], levels: Mapping[str, int]) -> tup
 
 
 class _ClientOfOurs:
-    """MLflow's client, each of whose calls is made with these defaults."""
+    """MLflow's client; each call is made with this project's defaults."""
 
     def __init__(self, client: "MlflowClient") -> None:
         self._client = client
@@ -90,5 +90,5 @@ class _ClientOfOurs:
 
 
 def with_our_defaults(client: "MlflowClient") -> "MlflowClient":
-    """Return the client, each of whose calls is made with these defaults."""
+    """Return a wrapper of the client that makes each call with this project's defaults."""
     return cast("MlflowClient", _ClientOfOurs(client))

@@ -1,4 +1,4 @@
-"""The artifacts of runs whose files are in folders of this machine, read from there."""
+"""Read the artifacts of runs directly, where they are files on this machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,23 +9,23 @@ from harness.tracking.tracker import TrackedRun
 
 
 def folder_of(location: str) -> Path | None:
-    """Return the folder of this machine that an address of artifacts names; None where it names another place."""
+    """Return the local folder that an artifact address names; None where it names another place."""
     parts = urlparse(location)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(url2pathname(parts.path))
-    # a path by itself, which on Windows begins with the letter of a drive
+    # a plain path; on Windows, the drive letter looks like a scheme of one character
     return Path(location) if location and len(parts.scheme) < 2 and not parts.netloc else None
 
 
 def is_here(run: TrackedRun) -> bool:
-    """Judge whether the run's artifacts are in a folder of this machine."""
+    """Tell whether the run's artifacts are in a local folder."""
     return folder_of(run.location) is not None
 
 
 def read_artifacts_here(runs: Sequence[TrackedRun], name: str) -> dict[str, bytes]:
-    """Return the content of the artifact by run id, of the runs that have it in a folder of this machine.
+    """Return the content of the artifact `name` by run id, for the runs that have it in a local folder.
 
-    MLflow's client takes tens of milliseconds for each.
+    MLflow's client would take tens of milliseconds per artifact.
     """
     found = {}
     for run in runs:

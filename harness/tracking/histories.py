@@ -1,4 +1,4 @@
-"""All values of the metrics of many runs, as MLflow's own pages and database have them."""
+"""Read all metric values of many runs at once, from MLflow's database or through its server."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,19 +11,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-AT_ONCE = 50  # runs whose metrics are asked for together: their ids must fit into an address
-MOST_POINTS = 25_000  # that a server gives in one answer; it leaves out the others without a word
+AT_ONCE = 50  # runs per request: their ids must fit into a URL
+MOST_POINTS = 25_000  # values that a server returns per answer; it drops the others silently
 Point = tuple[str, str, int, float]  # run id, name of the metric, step, value
 P = ParamSpec("P")
 
 
 def points(client: "MlflowClient", runs: "Sequence[Run]", left_out: Collection[str] = ()) -> Iterator[Point]:
-    """Yield all values of the runs' metrics, those of a run and metric in the order of MLflow's own history.
+    """Yield all values of the runs' metrics, but for the metrics named in `left_out`.
 
-    The metrics of which the names are `left_out` are not asked for.
-
-    MLflow's client gives the history of one run and metric at a time, which for thousands of runs takes minutes. So a
-    database is asked itself, and a server as its own pages ask it, as long as they answer as they do now.
+    The values of a run and metric come in the order of MLflow's own history. MLflow's client returns the history of
+    one run and metric at a time, which takes minutes for thousands of runs. So a database is queried directly, and a
+    server through the request that MLflow's UI makes; where either fails, the client is used.
     """
     uri = client.tracking_uri
     for first in range(0, len(runs), AT_ONCE):
@@ -41,10 +40,10 @@ def points(client: "MlflowClient", runs: "Sequence[Run]", left_out: Collection[s
 def ask_privately(
     ask: Callable[P, list[Point] | None], /, *arguments: P.args, **named: P.kwargs
 ) -> list[Point] | None:
-    """Return what a part of MLflow that is its own affair answers; None where it is not as it was.
+    """Return the result of `ask`, which uses internal parts of MLflow; None where it fails.
 
-    It may be gone or renamed, or answer something else, in any later version. A store that is away is for MLflow's
-    client to find: it is asked next.
+    Any later version of MLflow may remove, rename or change these parts. A store that is away gives None too; the
+    caller then asks MLflow's client, which raises the error.
     """
     import sqlalchemy
     from mlflow.exceptions import MlflowException
@@ -63,9 +62,9 @@ def _points_one_by_one(client: "MlflowClient", run_ids: Sequence[str], name: str
 
 
 def _points_in_database(uri: str, run_ids: Sequence[str], left_out: Collection[str]) -> list[Point] | None:
-    """The values from MLflow's table, None where there is no database.
+    """Return the values from MLflow's table; None where the store is no database.
 
-    A row of it made into MLflow's objects would take ten times as long.
+    Selected columns are read, because MLflow's own row objects take ten times as long.
     """
     import sqlalchemy
     from mlflow.store.db.db_types import DATABASE_ENGINES
@@ -85,7 +84,7 @@ def _points_in_database(uri: str, run_ids: Sequence[str], left_out: Collection[s
 
 
 def _points_from_server(uri: str, run_ids: Sequence[str], name: str) -> list[Point] | None:
-    """The runs' values of a metric in one answer; None where there is no such server, or its answer may lack some."""
+    """Return the runs' values of a metric; None where the store is no server, or its answer may be incomplete."""
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
     from mlflow.utils.uri import is_http_uri

@@ -1,4 +1,4 @@
-"""Runs in an MLflow store: the one place that writes them."""
+"""Write runs to an MLflow store; no other module writes them."""
 
 import contextlib
 import importlib.util
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput as MlflowInput
 
 logger = logging.getLogger(__name__)
-MOST_ROWS = 1000  # that MLflow takes in one batch
+MOST_ROWS = 1000  # per batch, MLflow's limit
 STATUS = {
     Outcome.COMPLETED: "FINISHED",
     Outcome.PRUNED: "FINISHED",
@@ -43,7 +43,7 @@ STATUS = {
 
 
 class MlflowTracker:
-    """Runs in an MLflow store: `mlflow.db` in the current folder, or wherever MLFLOW_TRACKING_URI points."""
+    """A tracker on an MLflow store: `mlflow.db` in the current folder, or the one that MLFLOW_TRACKING_URI names."""
 
     def __init__(self) -> None:
         self.uri = tracking_uri()
@@ -65,7 +65,7 @@ class MlflowTracker:
         return run_id
 
     def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
-        """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
+        """Mark a run as running again; log `params` again, because a crash may have prevented it the first time."""
         self._client.update_run(run_id, status="RUNNING")
         tags = self._client.get_run(run_id).data.tags
         self.set_tags(run_id, process_tags(tags))
@@ -78,7 +78,7 @@ class MlflowTracker:
         return last_step(self._client, run_id, metric)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
-        """Record on what data a run is; what is recorded already stays."""
+        """Record the data that a run uses, beside the data that are recorded already."""
         from mlflow.exceptions import MlflowException
 
         of_mlflow = [_as_mlflow_input(each) for each in inputs]
@@ -87,14 +87,14 @@ class MlflowTracker:
         except MlflowException as error:
             if is_away(error):
                 raise
-            self._client.log_inputs(run_id, of_mlflow)  # another process was the first to record the same data
+            self._client.log_inputs(run_id, of_mlflow)  # retry: another process has just recorded the same data
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
         self.log_rows(run_id, [MetricRow(name, value, step) for name, value in metrics.items()])
 
     def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
-        """Record values of metrics, those of a metric in the order of their steps."""
+        """Record values of metrics; the values of each metric are in the order of their steps."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -111,13 +111,13 @@ class MlflowTracker:
             self._client.log_artifact(run_id, str(path), None if parent == "." else parent)
 
     def read_artifact(self, run_id: str, name: str) -> bytes:
-        """The content of such a file."""
+        """Return the content of a file that was stored under the run."""
         return read_artifact(run_id, name)
 
     def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
-        """Have the run, a sweep, show the model that one of its finals trained; once. `write` makes its folder.
+        """Attach the model of the final `trained_by` to the sweep `run_id`, once. `write` writes its folder.
 
-        A model that can't be written, or a store that takes none, costs the sweep a warning alone.
+        Where the model can't be written, or the store takes no models, log a warning and go on.
         """
         try:
             keep_model(self._client, run_id, trained_by, write)
@@ -140,7 +140,7 @@ class MlflowTracker:
         self._client.set_terminated(run_id, STATUS[outcome])
 
     def find_run(self, run_id: str) -> FoundRun:
-        """The run of that id; BadInputError where there is none, or it was deleted."""
+        """Return the run of that id; raise BadInputError where there is none, or it was deleted."""
         run = read_run(run_id)
         if run.info.lifecycle_stage == DELETED:
             require_experiment(self._client.get_experiment(run.info.experiment_id))
@@ -154,14 +154,14 @@ class MlflowTracker:
         return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
-        """The runs with all these tags; of sweeps, the newest first."""
+        """Return the runs with all these tags; of sweeps, the newest first."""
         return [
             FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
             for run in search(self._client, [self._experiment_id(experiment)], condition(tags))
         ]
 
     def latest_sequence(self) -> int:
-        """The sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 where there is none."""
         latest = next(every_sweep(self._client), None)
         return int(latest.data.tags.get(Tag.SEQUENCE, 0)) if latest else 0
 
@@ -174,9 +174,9 @@ class MlflowTracker:
         if name not in self._experiments:
             found = self._client.get_experiment_by_name(name)
             if found is None:
-                # in direct SQLite mode MLflow resolves artifacts against the working folder of each reader
+                # without a server, MLflow resolves relative artifact paths against each reader's current folder
                 location = (Path.cwd() / ARTIFACTS).as_uri() if self.uri.startswith("sqlite") else None
-                # without its kind the UI opens an experiment in its view for language models
+                # without a kind, the UI opens an experiment in its mode for language models
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 self._experiments[name] = self._client.create_experiment(name, location, kind)
             else:
@@ -186,9 +186,9 @@ class MlflowTracker:
         return self._experiments[name]
 
     def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
-        """Have the UI show a sweep's finals as charts by optimizer and its runs as a table, and link to both.
+        """Add the UI's views of a sweep, charts and a table, and link to both in the sweep's description.
 
-        The tags are MLflow's own affair: it keeps shared views there. A store that refuses them costs these alone.
+        The UI stores its shared views in these tags. Where the store refuses the tags, log a warning and go on.
         """
         from mlflow.exceptions import MlflowException
 
@@ -205,13 +205,13 @@ class MlflowTracker:
         self.set_tags(sweep_id, {Tag.NOTE: f"{note}\n\nIn MLflow: {links}."})
 
     def _monitor(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Record the machine's own metrics with a single run or a sweep; trials and finals share the machine."""
+        """Record the machine's metrics with a single run or a sweep, but not with its trials and finals."""
         if run_id in self._monitors or tags.get(Tag.STAGE) not in (Stage.RUN, Stage.SWEEP):
             return
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
         with contextlib.ExitStack() as opened:
-            opened.enter_context(our_defaults)  # as long as it watches, because a thread of its own asks the store
+            opened.enter_context(our_defaults)  # while the monitor runs, because its own thread calls the store
             monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=self.uri)
             monitor.start()
             opened.callback(monitor.finish)
@@ -219,10 +219,10 @@ class MlflowTracker:
 
 
 def monitors_system() -> bool:
-    """Whether the machine's own metrics are asked for, by MLflow's own switch.
+    """Tell whether MLflow's own environment variable asks for the machine's metrics.
 
     Raises:
-        BadInputError: what the environment says of them is no value, or what reads them is not installed.
+        BadInputError: a variable has an invalid value, or psutil, which reads the metrics, is not installed.
     """
     from mlflow import environment_variables as of_mlflow
 
@@ -260,7 +260,7 @@ def _as_mlflow_input(data: DatasetInput) -> "MlflowInput":
 
 
 def process_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Who is at a single run or a sweep, and where; trials and finals are their sweep's."""
+    """Return the tags that name this process and its folder; empty for trials and finals."""
     if tags.get(Tag.STAGE) not in (Stage.RUN, Stage.SWEEP):
         return {}
     return {Tag.PROCESS: this_process(), Tag.FOLDER: str(Path.cwd())}

@@ -1,4 +1,4 @@
-"""Models in MLflow: a folder kept as the model of a run, and the versions of a registered model."""
+"""Store models in MLflow as models of their runs, and register them."""
 
 import json
 import tempfile
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Registered(FrozenModel):
-    """A version of a registered model, and the run whose model it is."""
+    """A version of a registered model, with the run that has the model."""
 
     name: str
     version: int
@@ -27,10 +27,10 @@ class Registered(FrozenModel):
 
 
 def keep_model(client: "MlflowClient", run_id: str, trained_by: str, write: Callable[[Path], None]) -> "LoggedModel":
-    """Return the model that the run `trained_by` trained, as that of the run `run_id`, once it is in the store.
+    """Store the model that the run `trained_by` trained as the model of the run `run_id`, and return it.
 
-    That of the same state stays as it is. Any other, or half a one, gives way to it, unless it is registered.
-    `write` makes a folder in MLflow's own format; it is called only where the store has not that model.
+    A stored model of the same state is returned as it is. Other and incomplete models of the run are deleted, unless
+    they are registered. `write` writes a folder in MLflow's format; it is not called for a model that is stored.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
@@ -52,19 +52,19 @@ def keep_model(client: "MlflowClient", run_id: str, trained_by: str, write: Call
             client.log_batch(trained_by, metrics=_metrics_of(client, trainer, logged))
             return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         except Exception as error:
-            if not is_away(error):  # or the next try finds half a model, and deletes it
+            if not is_away(error):  # if the store is away, the next call deletes the incomplete model
                 client.delete_logged_model(logged.model_id)
             raise
 
 
 def models_of(client: "MlflowClient", run: "Run") -> "Iterator[LoggedModel]":
-    """Return those of ours, the newest first: a person may have logged others."""
+    """Return the run's models that this package stored, the newest first; other programs may have logged more."""
     found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     return (each for each in found if Tag.STATE_HASH in each.tags)
 
 
 def register(client: "MlflowClient", name: str, model: "LoggedModel", run_id: str) -> Registered:
-    """Return the version of the registered model `name` that is this model of that run; at most one of it is made."""
+    """Register the model of a run under `name` and return the version; an existing version of it is reused."""
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
     _open_registered_model(client, name)
@@ -80,7 +80,7 @@ def register(client: "MlflowClient", name: str, model: "LoggedModel", run_id: st
 
 
 def require_name(client: "MlflowClient", name: str) -> None:
-    """Raise BadInputError where MLflow's registry takes no model of that name."""
+    """Raise BadInputError where MLflow's registry does not accept the name."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -99,7 +99,7 @@ def require_name(client: "MlflowClient", name: str) -> None:
 
 
 def _make_way(client: "MlflowClient", run: "Run", state_hash: str | None) -> "LoggedModel | None":
-    """Return the run's model of that state; where it has none, delete what would be beside it."""
+    """Return the run's complete model of that state; where there is none, delete its other, unregistered models."""
     from mlflow.entities import LoggedModelStatus
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
@@ -112,7 +112,7 @@ def _make_way(client: "MlflowClient", run: "Run", state_hash: str | None) -> "Lo
 
 
 def _put_ids(folder: Path, logged: "LoggedModel") -> None:
-    """Have the folder say which model of which run it is."""
+    """Write the ids of the model and its run into the folder's description of the model."""
     from mlflow.models import Model
     from mlflow.models.model import MLMODEL_FILE_NAME
 
@@ -124,7 +124,10 @@ def _put_ids(folder: Path, logged: "LoggedModel") -> None:
 
 
 def _metrics_of(client: "MlflowClient", run: "Run", model: "LoggedModel") -> "list[Metric]":
-    """What the run measured last, as the model's, and on what data. They are the run's own points, which stay one."""
+    """Return the run's last metrics, linked to the model and the data on which they were measured.
+
+    Name, value, time and step equal those of the run's own points, so MLflow stores no second point.
+    """
     from mlflow.entities import Metric
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 

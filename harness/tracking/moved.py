@@ -1,4 +1,4 @@
-"""A project folder that was renamed or copied: its database is made to name its artifacts where they are now."""
+"""Update the artifact addresses in the database of a project folder that was renamed or copied."""
 
 import logging
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 ARTIFACTS = "mlartifacts"  # the folder beside the database
-# where MLflow keeps the address of what was stored, as it was then
+# the columns of MLflow's tables with absolute addresses of artifacts
 ADDRESSES = (
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -25,13 +25,13 @@ ADDRESSES = (
 
 
 def follow(connection: "Connection", folder: Path) -> None:
-    """Have the SQLite database in `folder` name the artifacts beside it, where they were stored under another path.
+    """Replace old addresses in the SQLite database in `folder` with those of the artifacts beside the database.
 
-    What is not beside it, but where it was stored, is left as it is: another's files, or those that a run wrote there
-    after the folder was moved.
+    An address stays as it is where its files still exist there and are not beside the database: they are another
+    project's, or a run wrote them there after the folder was moved.
 
     Raises:
-        BusyError: a process that began before is at one of the runs.
+        BusyError: a process that began before the move works on one of the runs.
     """
     here = (folder / ARTIFACTS).as_uri()
     query = f"SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/{ARTIFACTS}'"
@@ -49,13 +49,13 @@ def _follow_from(connection: "Connection", folder: Path, then: str, here: str) -
     ]
     before = _path(then).parent
     if before.exists() and not any(_path(now).exists() for *_, now in stored):
-        return  # a place that somebody chose for them
+        return  # the folder was not moved: somebody chose this place for the artifacts
     if process := busy(folder / WORK_FOLDER):
         raise BusyError(
             "folder",
             str(folder),
             f"was {str(before)!r} when its runs were stored, and {process} is at one of them",
-            expected="none under way when it is moved",
+            expected="no process at work when the folder is moved",
             next_step="wait for it, or end it",
         )
     for table, column, address, now in stored:
@@ -65,7 +65,7 @@ def _follow_from(connection: "Connection", folder: Path, then: str, here: str) -
     connection.exec_driver_sql(
         "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (here, then)
     )
-    logger.warning("harness: this folder was %s; what was stored there is read from here now", before)
+    logger.warning("harness: this folder was %s; its runs' files are read from the new place now", before)
 
 
 def _path(address: str) -> Path:

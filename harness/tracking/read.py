@@ -1,4 +1,4 @@
-"""What MLflow recorded, read back: runs, sweeps with their trials and finals, artifacts."""
+"""Read runs, sweeps with their trials and finals, and artifacts from the MLflow store."""
 
 import json
 import sys
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# of trials, of which there are many, and of finals, whose losses within epochs are drawn
+# metrics that are not read: of trials (False), which are many, and of finals (True), whose losses are drawn
 NOT_READ = {False: (WINDOW_LOSS, WINDOW_ACCURACY), True: (WINDOW_ACCURACY,)}
-NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # or what can't be the id of one
+NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the second for an id of a wrong form
 
 
 def is_loaded() -> bool:
-    """Judge whether MLflow is loaded, whose client is then asked: to read without it only saves its import."""
+    """Tell whether MLflow is imported; if so, its client is used, as reading without it only saves the import."""
     return "mlflow" in sys.modules
 
 
 def _file() -> Path | None:
-    """Return the database's file that can be read without MLflow; None where MLflow's client is to be asked."""
+    """Return the database file to read without MLflow; None where MLflow's client must be asked."""
     return None if is_loaded() else database.database_file(tracking_uri())
 
 
 def condition(tags: Mapping[str, str]) -> str:
-    """Return the filter, in MLflow's language, of the runs with all these tags."""
+    """Return MLflow's filter string for the runs with all these tags."""
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
 
 
@@ -45,7 +45,7 @@ def read_run(run_id: str) -> "Run":
     """Return the MLflow run of that id.
 
     Raises:
-        BadInputError: there is none.
+        BadInputError: there is no such run.
         StoreAwayError: the store does not answer.
     """
     from mlflow.exceptions import MlflowException
@@ -76,7 +76,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
     """Return the content of a run's artifact.
 
     Raises:
-        BadInputError: the run or the artifact is not there, or only through a server.
+        BadInputError: the run or the artifact does not exist, or can only be read through a server.
         StoreAwayError: the store does not answer, or the disk is full.
     """
     if (here := _folder_here(run_id)) and (here / name).is_file():
@@ -87,7 +87,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
     files = _files_of(run_id)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            # the client's own method says of whatever goes wrong that there is no such file
+            # the client's own method reports every failure as a missing file
             path = our_defaults(download_artifacts)(f"{files}/{name}", dst_path=folder, tracking_uri=tracking_uri())
             return Path(path).read_bytes()
         except (MlflowException, OSError) as error:
@@ -99,10 +99,10 @@ def read_artifact(run_id: str, name: str) -> bytes:
 
 
 def find_artifact(run_id: str, name: str) -> bytes | None:
-    """The content of a run's artifact; None where the run has none of that name.
+    """Return the content of a run's artifact; None where the run has none of that name.
 
     Raises:
-        BadInputError: there is no such run, or its artifacts are only to be had through a server.
+        BadInputError: there is no such run, or its artifacts can only be read through a server.
     """
     if here := _folder_here(run_id):
         return (here / name).read_bytes() if (here / name).is_file() else None
@@ -111,7 +111,7 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
 
 
 def _folder_here(run_id: str) -> Path | None:
-    """Return the folder of a run's artifacts where it is there and can be found without MLflow."""
+    """Return the local folder of a run's artifacts; None where it is missing or can't be found without MLflow."""
     path = _file()
     run = database.run_of(path, run_id, metrics=False) if path else None
     folder = folder_of(run.location) if run else None
@@ -125,17 +125,17 @@ def _has_file(run_id: str, name: str) -> bool:
 
 
 def _files_of(run_id: str) -> str:
-    """The address of a run's artifacts, which are within reach."""
+    """Return the address of a run's artifacts, after a check that they can be read."""
     files = str(read_run(run_id).info.artifact_uri)
     require_files_within_reach(files, tracking_uri())
     return files
 
 
 def read_tracked_run(run_id: str) -> TrackedRun:
-    """All that MLflow recorded of a run.
+    """Return a run with all that MLflow recorded of it.
 
     Raises:
-        BadInputError: there is none of that id.
+        BadInputError: there is no such run.
     """
     if (path := _file()) and (found := database.run_of(path, run_id)):
         return found
@@ -146,10 +146,10 @@ def read_tracked_run(run_id: str) -> TrackedRun:
 
 
 def latest_sweep() -> str:
-    """The id of the sweep that was started last.
+    """Return the id of the sweep that was started last.
 
     Raises:
-        BadInputError: there is none.
+        BadInputError: the store has no sweep.
     """
     if (path := _file()) and (sweeps := database.sweeps(path)):
         return sweeps[0].run_id
@@ -167,7 +167,7 @@ def latest_sweep() -> str:
 
 
 def find_running() -> list[TrackedRun]:
-    """The runs, sweeps, trials and finals that MLflow shows as running, without their metrics.
+    """Return the runs, sweeps, trials and finals that MLflow shows as running, without their metrics.
 
     Raises:
         BadInputError: the store can't be reached.
@@ -180,7 +180,7 @@ def find_running() -> list[TrackedRun]:
 
 
 def find_sweeps(experiment: str) -> list[TrackedRun]:
-    """The sweeps of that experiment, without their metrics, the newest first."""
+    """Return the sweeps of an experiment, without their metrics, the newest first."""
     path = _file()
     found = database.sweeps(path) if path else None
     if found is None:
@@ -194,9 +194,9 @@ def _every(client: "MlflowClient", condition: str) -> list[TrackedRun]:
 
 
 def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
-    """A sweep's own run, and its trials and finals, each by number, without the training accuracies within epochs.
+    """Return a sweep's own run, and its trials and then its finals, each sorted by number.
 
-    Of the losses within epochs it has those of finals alone: there are few finals, and many trials.
+    The training accuracies within epochs are left out, and so are the training losses within epochs of trials.
 
     Raises:
         BadInputError: no run has that id, or it is not a sweep.
@@ -210,7 +210,7 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
             sweep_id,
             f"is not a sweep{is_a}",
             expected="a sweep's id",
-            next_step="name that one" if part else "the MLflow UI shows them",
+            next_step="name that sweep" if part else "the MLflow UI shows them",
         )
     path = _file()
     children = database.children_of(path, sweep_id, NOT_READ) if path else None
@@ -225,7 +225,7 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
 
 
 def read_definition(sweep_id: str) -> dict[str, Any]:
-    """The definition of a sweep, as plain values.
+    """Return the definition of a sweep, as plain values.
 
     Raises:
         BadInputError: there is no such sweep.
@@ -235,13 +235,13 @@ def read_definition(sweep_id: str) -> dict[str, Any]:
 
 
 def every_sweep(client: "MlflowClient") -> "Iterator[Run]":
-    """The sweeps of all experiments, the newest first."""
+    """Yield the sweeps of all experiments, the newest first."""
     experiments = [each.experiment_id for each in client.search_experiments()]
     return search(client, experiments, condition({Tag.STAGE: Stage.SWEEP}))
 
 
 def search(client: "MlflowClient", experiments: list[str], condition: str) -> "Iterator[Run]":
-    """The runs of that condition, the one of the highest sequence number first, page after page."""
+    """Yield the runs that meet the condition, the highest sequence number first, page after page."""
     order = [f"tags.`{Tag.SEQUENCE}` DESC"]  # not by time: a clock may be set back
     token = None
     while True:

@@ -1,4 +1,4 @@
-"""The seam between what runs and where it is recorded: what a tracker does, and a run as it is found again."""
+"""The interface between training and recording: the methods of a tracker, and the runs that it returns."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,34 +10,34 @@ from harness.records import DatasetInput, MetricRow, Outcome
 
 
 class Tracker(Protocol):
-    """Where runs are recorded and found again. What is written is durable when the call returns."""
+    """Records runs and finds them again. A write is durable when its call returns."""
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
 
     def reopen_run(self, run_id: str, params: Mapping[str, Any]) -> None:
-        """Mark a run as running again. `params` are logged again, because a crash may have come before they were."""
+        """Mark a run as running again; log `params` again, because a crash may have prevented it the first time."""
 
     def last_step(self, run_id: str, metric: str) -> int:
         """Return the last step of a run's metric, 0 where it has none."""
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
-        """Record on what data a run is; what is recorded already stays."""
+        """Record the data that a run uses, beside the data that are recorded already."""
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
         """Record metrics at a step (the epoch), in one call."""
 
     def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
-        """Record values of metrics, those of a metric in the order of their steps."""
+        """Record values of metrics; the values of each metric are in the order of their steps."""
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run. `name` may hold folders, separated by slashes."""
 
     def read_artifact(self, run_id: str, name: str) -> bytes:
-        """The content of such a file."""
+        """Return the content of a file that was stored under the run."""
 
     def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
-        """Have the run, a sweep, show the model that one of its finals trained; once. `write` makes its folder."""
+        """Attach the model of the final `trained_by` to the sweep `run_id`, once. `write` writes its folder."""
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Add or replace tags."""
@@ -46,18 +46,18 @@ class Tracker(Protocol):
         """Close a run with its outcome and the matching status."""
 
     def find_run(self, run_id: str) -> "FoundRun":
-        """The run of that id; BadInputError where there is none."""
+        """Return the run of that id; raise BadInputError where there is none."""
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list["FoundRun"]:
-        """The runs with all these tags; of sweeps, the newest first."""
+        """Return the runs with all these tags; of sweeps, the newest first."""
 
     def latest_sequence(self) -> int:
-        """The sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 where there is none."""
 
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run as a search returns it: `metrics` are the last ones."""
+    """A run as a search returns it; `metrics` has the last value of each metric."""
 
     run_id: str
     tags: dict[str, str]
@@ -65,7 +65,7 @@ class FoundRun:
 
 
 def json_bytes(value: object) -> bytes:
-    """Indented JSON for an artifact."""
+    """Return the value as indented JSON, for an artifact."""
     return json.dumps(value, indent=2, sort_keys=True).encode()
 
 
@@ -73,7 +73,7 @@ def json_bytes(value: object) -> bytes:
 class TrackedRun:
     """A run as MLflow recorded it. `history` maps a metric's name to its values by step.
 
-    `location` is the address of its artifacts; empty where that is not known.
+    `location` is the address of the run's artifacts; empty where it is not known.
     """
 
     run_id: str

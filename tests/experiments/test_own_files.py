@@ -111,7 +111,7 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, s
     assert len(prediction["probabilities"]) == 3
     picture = harness("predict", record["run_id"], "--image", "mine.png")
     assert picture.returncode == 2
-    assert "how 'shapes:bars' makes an image of a picture is not known" in picture.stderr
+    assert "how 'shapes:bars' prepares its images is not known" in picture.stderr
     assert harness_json("reproduce", record["run_id"])["first_difference"] is None
 
 
@@ -169,7 +169,7 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
     ("name", "text", "message"),
     [
         ("missing.py", None, "is not there"),
-        ("optimizers.py", STUDY, "is called as a declared one is"),
+        ("optimizers.py", STUDY, "has the name of a declared experiment"),
         ("json.py", STUDY, "was imported instead, as workers would import it"),
         ("broken.py", "sweep = (", "can't be imported (SyntaxError"),
         ("broken.py", "run = 3", "expected a SweepDefinition called `sweep`, or a RunConfig called `run`"),
@@ -233,7 +233,7 @@ def test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder(study, harness,
     ("arguments", "message"),
     [
         (("new", "mine.json"), "file 'mine.json': expected a name that ends with .toml or .py"),
-        (("new", "smoke.toml"), "experiment 'smoke.toml' is called as a declared one is"),
+        (("new", "smoke.toml"), "experiment 'smoke.toml' has the name of a declared experiment"),
         (("new", "none/mine.toml"), "file 'none/mine.toml' can't be written"),
         (("sweep", "none.toml"), "experiment 'none.toml' is not there: expected a TOML file"),
         (("list", "none"), "folder 'none' is not there"),

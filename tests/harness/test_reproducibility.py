@@ -112,7 +112,7 @@ def test_a_diff_that_git_takes_too_long_for_is_unknown_and_so_said(harness_json,
     monkeypatch.setattr(recorded.subprocess, "run", run)
     small = ["--set", "dataset.train_size=640", "--set", "dataset.validation_size=320"]
     run_id = harness_json("run", "chapter", "--epochs", "1", "--data-dir", "data", *small)["run_id"]
-    assert caplog.messages == ["harness: `git diff HEAD` takes over 30 s; what it says is not recorded"]
+    assert caplog.messages == ["harness: `git diff HEAD` takes over 30 s; its answer is not recorded"]
     tags = read_run(run_id).data.tags
     assert (tags["mlflow.source.git.commit"], tags["harness.git_dirty"]) == ("0123abcd", "unknown")
     assert find_artifact(run_id, "git.diff") is None

@@ -175,7 +175,7 @@ def test_only_a_single_run_that_was_stopped_can_be_gone_on_with(config: RunConfi
     with pytest.raises(BadInputError, match="has completed"):
         resume_run(ended.run_id, tracker, data)
     trial = tracker.start_run("tiny", "a trial", {}, {Tag.STAGE: Stage.TRIAL})
-    with pytest.raises(BadInputError, match=r"is a trial: expected a single run; run the sweep itself again"):
+    with pytest.raises(BadInputError, match=r"is a trial: expected a single run; rerun the sweep itself"):
         resume_run(trial, tracker, data)
     with pytest.raises(BadInputError, match="unknown"):
         resume_run("missing", tracker, data)
