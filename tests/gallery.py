@@ -88,9 +88,7 @@ def _click(page: Page, button: Locator) -> None:
         page.wait_for_timeout(500)
 
 
-def record(
-    name: str, definition: SweepDefinition, pool: WorkerPool, seconds: float, every: float
-) -> list[str]:
+def record(name: str, definition: SweepDefinition, pool: WorkerPool, seconds: float, every: float) -> list[str]:
     """Run the sweep for so many seconds, and return as SVG what its screen shows after every so many of them."""
     console = Console(record=True, file=io.StringIO(), width=COLUMNS, height=LINES, force_terminal=True)
     screen, stop, frames = Screen(definition, console), Event(), list[str]()

@@ -6,13 +6,16 @@ Other packages import from here; the modules within import from each other.
 from harness.config.base import FrozenModel
 from harness.config.datasets import DATASETS, AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
 from harness.config.messages import refused, validated
+from harness.config.modern import SAMConfig
 from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
 from harness.config.optimizers import (
     OPTIMIZER_CONFIGS,
     RATE_KEYS,
     RATES,
     AnyOptimizerConfig,
+    MuonConfig,
     OwnOptimizerConfig,
+    TorchOptimizerConfig,
     learning_rate,
 )
 from harness.config.overrides import config_keys, parse_config, with_settings
@@ -45,13 +48,16 @@ __all__ = [
     "DatasetConfig",
     "FrozenModel",
     "ModelConfig",
+    "MuonConfig",
     "OneCycleSchedule",
     "OwnConfig",
     "OwnDatasetConfig",
     "OwnModelConfig",
     "OwnOptimizerConfig",
     "RunConfig",
+    "SAMConfig",
     "StepSchedule",
+    "TorchOptimizerConfig",
     "TrajectoryConfig",
     "WarmedUp",
     "canonical_json",

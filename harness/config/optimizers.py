@@ -6,6 +6,13 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Discriminator, Field, Tag
 
 from harness.config.base import Decay, FrozenModel, LearningRate, NonNegative, Positive
+from harness.config.modern import (
+    LionConfig,
+    ProdigyConfig,
+    SAMConfig,
+    ScheduleFreeAdamWConfig,
+    SOAPConfig,
+)
 from harness.config.plugins import OwnConfig, own_or
 
 
@@ -204,6 +211,48 @@ class RpropConfig(TorchOptimizerConfig):
     step_sizes: tuple[Positive, Positive] = (1e-6, 50.0)
 
 
+class LBFGSConfig(TorchOptimizerConfig):
+    """`torch.optim.LBFGS` (Liu and Nocedal 1989), of `max_iter` iterations on each batch, several gradients each.
+
+    torch's own 20 iterations without a line search and history of 100 are for the whole data: on batches they are
+    slower and no better, and a state holds the weights `history_size` times two.
+    """
+
+    torch_class: ClassVar[str] = "LBFGS"
+
+    name: Literal["lbfgs"] = "lbfgs"
+    lr: LearningRate = 1.0
+    max_iter: Annotated[int, Field(ge=1, le=1000)] = 4
+    max_eval: Annotated[int, Field(ge=1, le=1000)] | None = None
+    tolerance_grad: NonNegative = 1e-7
+    tolerance_change: NonNegative = 1e-9
+    history_size: Annotated[int, Field(ge=1, le=1000)] = 10
+    line_search_fn: Literal["strong_wolfe"] | None = "strong_wolfe"
+
+
+class MuonConfig(TorchOptimizerConfig):
+    """`torch.optim.Muon` (Jordan et al. 2024) of hidden matrices, `torch.optim.AdamW` of all other weights.
+
+    `lr` and what is called as in torch are Muon's, the `adamw_` fields are AdamW's.
+    """
+
+    torch_class: ClassVar[str] = "Muon"
+
+    name: Literal["muon"] = "muon"
+    lr: LearningRate = 1e-3
+    weight_decay: NonNegative = 0.1
+    momentum: Decay = 0.95
+    nesterov: bool = True
+    ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315)
+    eps: Positive = 1e-7
+    ns_steps: Annotated[int, Field(ge=1, lt=100)] = 5
+    adjust_lr_fn: Literal["original", "match_rms_adamw"] | None = None
+    adamw_lr: LearningRate = 1e-3
+    adamw_betas: tuple[Decay, Decay] = (0.9, 0.999)
+    adamw_eps: NonNegative = 1e-8
+    adamw_weight_decay: NonNegative = 1e-2
+
+
 AnyOptimizerConfig = (
     SGDConfig
     | MomentumConfig
@@ -219,6 +268,13 @@ AnyOptimizerConfig = (
     | AdafactorConfig
     | ASGDConfig
     | RpropConfig
+    | LBFGSConfig
+    | MuonConfig
+    | LionConfig
+    | ProdigyConfig
+    | ScheduleFreeAdamWConfig
+    | SOAPConfig
+    | SAMConfig
 )
 OPTIMIZER_CONFIGS: dict[str, type[AnyOptimizerConfig]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyOptimizerConfig)
