@@ -1,7 +1,7 @@
 """The README's pictures, of the default sweep: while it runs in a terminal, its page, its charts in MLflow.
 
-`python -m tests.gallery` makes them of the sweep of this folder, which it runs first where none has ended. What runs in
-the terminal is the same sweep once more, in a folder of its own, for its first minutes.
+`python -m tests.gallery` makes them of the sweep of this folder, which it runs first where none has ended. What runs
+in the terminal is the same sweep once more, in a folder of its own, for its first minutes.
 """
 
 import contextlib
