@@ -143,8 +143,8 @@ def require_experiment(experiment: "Experiment") -> None:
             experiment.name,
             "was deleted",
             expected="one that is there",
-            next_step=f"restore it with MLflow's own `mlflow experiments restore`; its id is "
-            f"{experiment.experiment_id}",
+            next_step=f"restore it, by its number {experiment.experiment_id}, with MLflow's own "
+            "`mlflow experiments restore`",
         )
 
 

@@ -215,7 +215,7 @@ def test_a_database_of_another_version_of_mlflow_is_named_with_how_to_upgrade_it
     with sqlite3.connect("mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '1b5f0d9ad7c1'")
     upgrade = re.escape(f"`mlflow db upgrade '{tracking_uri()}'`")
-    with pytest.raises(BadInputError, match=f"is of another version of MLflow: .* say {upgrade}"):
+    with pytest.raises(BadInputError, match=f"is of another version of MLflow: .* run {upgrade}"):
         MlflowTracker()
 
 
