@@ -141,7 +141,12 @@ def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts)
     counts = sorted(len(values) for values in finals.values())
     tuning = _range(in_epochs(spent.min()), in_epochs(spent.max()))
     fresh = f"{_range(str(counts[0]), str(counts[-1]))} final{'s' if counts[-1] > 1 else ''} on fresh seeds"
-    searches = f" in {verdicts.declared} replicates" if verdicts.of_optimizers else ""
+    searches = ""
+    if verdicts.of_optimizers:
+        whole, declared = verdicts.replicates, verdicts.declared
+        searches = (
+            f" in {declared} replicates" if whole == declared else f" ({whole} of {declared} replicates complete)"
+        )
     found = verdicts.detectable
     seen = f" (a difference of {_points(found)} points would be found in 80% of such sweeps)" if found else ""
     return f"each had {tuning} epochs of tuning{searches} and {fresh}{seen}"

@@ -78,6 +78,8 @@ def test_replicates_give_verdicts_about_tuning_and_only_complete_ones_count():
         "The verdicts are about this way of tuning, with new searches and new seeds, on this test set;"
     )
     assert behind.startswith("Each had 8 epochs of tuning in 3 replicates and 6 finals on fresh seeds")
+    stopped = said(finals, of=judged(finals, replicates=5))[2]
+    assert stopped.startswith("Each had 8 epochs of tuning (3 of 5 replicates complete) and 6 finals")
     del finals["sgd"][2002]
     assert said(finals, of=judged(finals, replicates=3))[0] == (
         "Undecided: 2 of 3 replicates are complete, and at least 3 are needed to compare optimizers."
