@@ -21,7 +21,7 @@ from experiments import catalog
 from experiments.cli import app as cli
 from studies.sweep import JOURNAL
 from tests.command import in_a_pipe
-from tests.tracked import SWEEP, tiny_sweeps
+from tests.tracked import SWEEP, tiny_sweeps, tracked_in
 
 pytestmark = pytest.mark.posix
 
@@ -141,6 +141,12 @@ def documented_commands():
 def test_every_block_is_of_a_kind_that_is_tested():
     assert {language for language, _ in BLOCK.findall(ALL)} <= {SHELL, TOML, PYTHON, OUTPUT}
     assert len(documented_commands()) > 30
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    """In a store that no other test reads: the commands write into it."""
+    return tracked_in(tmp_path_factory.mktemp("documents"))
 
 
 @pytest.mark.parametrize("command", documented_commands())

@@ -69,7 +69,11 @@ def track(folder: Path) -> Tracked:
 
 @pytest.fixture(scope="session")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
-    folder = tmp_path_factory.mktemp("tracked")
+    return tracked_in(tmp_path_factory.mktemp("tracked"))
+
+
+def tracked_in(folder: Path) -> Tracked:
+    """All of it, in that folder's store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

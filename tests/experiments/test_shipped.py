@@ -147,9 +147,9 @@ def test_a_missing_field_is_named():
 
 def answer_on_a_subset(name: str) -> tuple[str, ...]:
     definition = catalog.load_sweep(name).sweep
-    small = with_settings(definition.base, {"dataset.train_size": 640, "dataset.validation_size": 160})
+    small = with_settings(definition.base, {"dataset.train_size": 640, "dataset.validation_size": 320})
     changes = {"base": small, "start_finals": False, "subset": True}
-    inline = WorkerPool(InlineExecutor(), 1, write_mnist(Path("data"), test=500))
+    inline = WorkerPool(InlineExecutor(), 1, write_mnist(Path("data"), test=1_000))
     result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), inline)
     return contents(read_source(result.sweep_id)).answer
 
