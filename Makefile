@@ -49,9 +49,8 @@ notebook: .venv/.made-with-jupyterlab  ## the chapter as a notebook, in the brow
 	$(INSTALL) 'jupyterlab>=4.4'
 	touch $@
 
-# one more process than the least that there are of cores: many of these tests wait for a server or a clock
 test: $(SETUP)  ## all tests
-	$(BIN)/python -m pytest --numprocesses=3
+	$(BIN)/python -m pytest
 
 test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters
 	$(BIN)/python -m pytest -m "not slow"

@@ -155,7 +155,7 @@ def test_notebook_opens_the_chapter(make):
         ("report", "harness", "report"),
         ("run", "harness", "run chapter"),
         ("ui", "harness", "ui"),
-        ("test", "python", "-m pytest --numprocesses=3"),
+        ("test", "python", "-m pytest"),
         ("test-fast", "python", "-m pytest -m not slow"),
         ("bench", "python", "-m tests.benchmarks"),
     ],

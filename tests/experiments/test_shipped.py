@@ -92,7 +92,7 @@ def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
             "experiment 'mine': sweep.budgett is unknown: expected one of base, optimizers",
         ),
         ({"trial_epochs": {}}, "sweep.trial_epochs {}: expected a valid integer"),
-        ({"budget": 1}, "budget 1: expected 2 or more"),
+        ({"budget": 1}, "budget 1: expected 2 (the epochs of a trial) or more"),
         (
             {"space": {"learning_rate": {"kind": "range", "low": 0.1, "high": 1}}},
             "setting 'learning_rate' is unknown: expected one of augmentation.horizontal_flip",

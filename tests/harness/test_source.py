@@ -84,9 +84,9 @@ def test_a_definition_beside_the_parts_is_not_their_source(folder, edited, same)
 
 
 def test_a_run_has_the_source_of_its_own_parts_alone():
-    own = "tests.own.shapes:SignDescent"
+    own = "tests.own.signatures:Annotated"
     source = own_source([own, "pytorch_optimizer:Lion"])
-    assert set(source.files) == {"tests/own/__init__.py", "tests/own/shapes.py", "pytorch_optimizer"}
-    of_one = source.of(with_settings(RunConfig(), {"optimizer.name": own}))
-    assert set(of_one.files) == {"tests/own/__init__.py", "tests/own/shapes.py"}
+    assert set(source.files) == {"tests/own/__init__.py", "tests/own/signatures.py", "pytorch_optimizer"}
+    of_one = source.of(with_settings(RunConfig(), {"model.name": own}))
+    assert set(of_one.files) == {"tests/own/__init__.py", "tests/own/signatures.py"}
     assert source.of(RunConfig()).digest == ""
