@@ -173,7 +173,7 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
         ("json.py", STUDY, "was imported instead, as workers would import it"),
         ("broken.py", "sweep = (", "can't be imported (SyntaxError"),
         ("broken.py", "run = 3", "expected a SweepDefinition called `sweep`, or a RunConfig called `run`"),
-        ("broken.py", STUDY.replace("budget=4", "budget=1"), "budget 1: expected 2 or more"),
+        ("broken.py", STUDY.replace("budget=4", "budget=1"), "budget 1: expected 2 (the epochs of a trial) or more"),
         ("broken.py", STUDY.replace("budget=4", "budgt=4"), "budgt is unknown"),
         ("broken.py", STUDY.replace("shapes:bars", "shapes:bar"), "did you mean 'bars'"),
         ("broken.py", STUDY.replace("optimizer.betas.0", "optimizer.beta.0"), "optimizer.beta.0"),
