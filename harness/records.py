@@ -152,8 +152,8 @@ class Mistake(FrozenModel):
     """A test image that the model got wrong.
 
     `index` is the image's in the test set, `ground_truth` and `prediction` are of classes, `probability` is what the
-    model gave its prediction, `pixels` is base64 of the image's 784 bytes (0-255), row by row; empty for a row of
-    features, which has no picture.
+    model gave its prediction, `pixels` is base64 of the image's bytes (0-255), row by row, in grey (height, width) or
+    in colour (height, width, 3), as `shape` says; empty for a row of features, which has no picture.
     """
 
     index: int
@@ -161,6 +161,7 @@ class Mistake(FrozenModel):
     prediction: int
     probability: float
     pixels: str
+    shape: tuple[int, ...] = (28, 28)
 
 
 class Mistakes(FrozenModel):

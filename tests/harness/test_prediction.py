@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from harness.predict import SIDE, as_mnist
+from harness.config import DATASETS
+from harness.pictures import as_image_of
 from harness.run import begin_run, complete_run
 from harness.tracking.mlflow import MlflowTracker
 
 DATA = ["--data-dir", "data"]
+
+
+def as_mnist(image: Image.Image):
+    return as_image_of(DATASETS["mnist"], image)
 
 
 def tracked(config, data):
@@ -44,7 +49,7 @@ LOOKS = {
 def test_every_look_of_a_figure_becomes_the_same_light_figure_on_dark(look):
     expected = as_mnist(LOOKS["light on dark, grey"]).astype(int)
     pixels = as_mnist(LOOKS[look]).astype(int)
-    assert pixels.shape == (SIDE, SIDE)
+    assert pixels.shape == (28, 28)
     assert np.abs(pixels - expected).mean() < 6
     assert pixels[:4].max() == pixels[:, :4].max() == 0
     rows, columns = np.nonzero(pixels > 64)
@@ -120,6 +125,24 @@ def test_a_picture_whose_range_is_not_known_is_refused_by_its_mode(mode, values)
 def test_a_blank_picture_has_no_figure(ground):
     assert as_mnist(Image.new("L", (100, 100), ground)) is None
     assert as_mnist(Image.new("RGBA", (100, 100), (ground, ground, ground, 0))) is None
+
+
+@pytest.mark.parametrize(("name", "side", "figure"), [("digits", 8, 8), ("usps", 16, 16), ("emnist-letters", 28, 24)])
+def test_a_figure_is_as_large_as_the_makers_of_the_dataset_made_theirs(name, side, figure):
+    pixels = as_image_of(DATASETS[name], LOOKS["dark on light, colour"])
+    assert pixels.shape == (side, side)
+    rows, columns = np.nonzero(pixels > 64)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (figure - 1, figure)
+
+
+def test_of_a_dataset_in_colour_the_middle_of_a_picture_is_scaled_in_its_colours():
+    picture = Image.new("RGB", (300, 100), "blue")
+    picture.paste("red", (100, 0, 200, 50))
+    pixels = as_image_of(DATASETS["cifar10"], picture)
+    assert (pixels.shape, pixels.dtype) == ((3, 32, 32), np.uint8)
+    assert pixels[:, 4, 16].tolist() == [255, 0, 0]
+    assert pixels[:, 28, 16].tolist() == [0, 0, 255]
+    assert as_image_of(DATASETS["cifar10"], Image.new("RGB", (300, 100), "blue")) is None
 
 
 def test_predict_shows_image_probabilities_and_ground_truth(config, project, data, harness, harness_json):
