@@ -36,7 +36,7 @@ class Luck(FrozenModel):
         )
         if self.images is None:
             return f"{said}."
-        images = f"{_points(self.images)} points by which test images there are"
+        images = f"{_points(self.images)} points by what is in the test set"
         return f"{said}; the difference between two optimizers has one of {images}."
 
 

@@ -22,7 +22,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
     summary = _records(said, "summary")
     star = " * not fully tuned: its best is at the edge of what was searched."
     reached = targets_summary(said.tables["targets"])
-    verdicts = said.computed.verdicts
+    verdicts, things = said.computed.verdicts, said.computed.things
     units = "replicates" if verdicts.of_optimizers else "finals"
     return {
         "optimizers": Table(
@@ -43,12 +43,12 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "Verdicts on loss and on the time to a target",
             columns.OTHER_VERDICTS,
             [
-                row | {"outcome": _outcome(row["outcome"], verdicts.target), "units": units}
+                row | {"outcome": _outcome(row["outcome"], verdicts.target, things), "units": units}
                 for row in _records(said, "verdicts")
                 if row["outcome"] != "accuracy" and not pd.isna(row["low"])
             ],
             "Judged as accuracy is, the intervals of each outcome together. Loss in nats, its margin an eighth of "
-            "the lowest; images until the target as ratios, the same within 1.25; of a run that never came there "
+            f"the lowest; {things} until the target as ratios, the same within 1.25; of a run that never came there "
             "those of its whole training, so that a ratio is at least that.",
         ),
         "tuning": Table(
@@ -68,8 +68,8 @@ def _of_finals(said: Contents) -> dict[str, Table]:
     }
 
 
-def _outcome(outcome: str, target: float | None) -> str:
-    return f"images to {target:.1%}" if outcome == "images_to_target" and target is not None else outcome
+def _outcome(outcome: str, target: float | None, things: str) -> str:
+    return f"{things} to {target:.1%}" if outcome == "images_to_target" and target is not None else outcome
 
 
 def _of_trials(said: Contents) -> dict[str, Table]:

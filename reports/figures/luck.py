@@ -1,4 +1,4 @@
-"""Where the luck comes from: how much of a final's accuracy is its seed's, its search's, and the test images'."""
+"""Where the luck comes from: how much of a final's accuracy is its seed's, its search's, and the test set's."""
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ def luck(of: Computed) -> Picture | str:
         [
             ("seed of a final", found.seeds, None, None),
             ("search and split", found.searches, found.search_low, found.search_high),
-            ("test images, of a difference", found.images, None, None),
+            ("test set, of a difference", found.images, None, None),
         ],
         columns=["source", "sd", "low", "high"],
     ).dropna(subset="sd")

@@ -7,9 +7,12 @@ from reports.figures.style import Drawn, figure, styled
 
 
 def prediction(
-    pixels: Sequence[Sequence[int]], probabilities: Sequence[float], class_names: Sequence[str], title: str
+    pixels: Sequence[Sequence[object]], probabilities: Sequence[float], class_names: Sequence[str], title: str
 ) -> Drawn:
-    """An image (28 × 28, 0-255) beside the model's probabilities of its classes; of features these alone."""
+    """An image beside the model's probabilities of its classes; of features these alone.
+
+    Pixels are rows of 0 to 255, in colour each is red, green and blue.
+    """
     with styled():
         drawn = figure("page", max(3.4, 1 + 0.16 * len(probabilities)))
         if pixels:
