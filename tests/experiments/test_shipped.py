@@ -34,6 +34,8 @@ def test_what_ships():
         "activations",
         "learning-rate",
         "fashion",
+        "digits",
+        "breast-cancer",
         "lucky",
         "null",
         "planted",
