@@ -71,7 +71,7 @@ def gallery(of: Computed) -> Picture | str:
         said = "; ".join(_in_words(each, first, of.things.removesuffix("s")) for each in first.most_confident)
         finding = f"The most confident mistakes of {optimizer}, seed {seed}: {said}."
         if of.things == "rows":
-            return f"pictures of mistakes (rows of features have none). {finding}"
+            return f"pictures of mistakes (rows of features have none). {finding.removesuffix('.')}"
         data = pd.DataFrame([each.model_dump() for each in first.most_confident])
         return Picture(data, finding, partial(_draw_gallery, first.class_names))
     return ""

@@ -55,6 +55,7 @@ WAYS_TO_TRAIN = {
         "dataset.mean": [0.2, 0.1],
         "dataset.std": [0.3, 0.4],
         "model": {"shape": [2, 12, 12], "classes": 3},
+        "batch_size": 16,
     },
     "an own model": {
         "dataset.name": "tests.own.shapes:bars",

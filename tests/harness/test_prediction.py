@@ -10,8 +10,10 @@ from harness.config import DATASETS
 from harness.pictures import as_image_of
 from harness.run import begin_run, complete_run
 from harness.tracking.mlflow import MlflowTracker
+from tests.dataset_files import write
 
 DATA = ["--data-dir", "data"]
+SMALL = ["--epochs", "1", "--set", "dataset.train_size=40", "--set", "dataset.validation_size=20"]
 
 
 def as_mnist(image: Image.Image):
@@ -179,6 +181,41 @@ def test_predict_shows_image_probabilities_and_ground_truth(config, project, dat
         assert refused.returncode == 2
         assert message in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_small_image_is_shown_in_its_own_size_and_a_picture_is_made_as_small(project, harness, harness_json):
+    run = harness_json("run", "chapter", *SMALL, "--set", "dataset.name=digits")["run_id"]
+    seen = harness_json("predict", run, "--index", "3")
+    assert [len(row) for row in seen["pixels"]] == [8] * 8
+    shown = harness("predict", run, "--index", "3").stdout.splitlines()
+    assert [len(line) for line in shown[:8]] == [16] * 8, "a character is half as wide as it is high"
+    assert shown[8].startswith("test image 3: prediction ")
+    LOOKS["dark on light, colour"].save(project / "mine.jpg")
+    mine = harness_json("predict", run, "--image", "mine.jpg")
+    assert np.array(mine["pixels"]).shape == (8, 8)
+
+
+def test_an_image_in_colour_is_shown_in_colour(project, harness, harness_json, monkeypatch):
+    images, _ = write("cifar10", project / "data", monkeypatch)["test"]
+    run = harness_json("run", "chapter", *SMALL, *DATA, "--set", "dataset.name=cifar10")["run_id"]
+    seen = harness_json("predict", run, "--index", "3", *DATA)
+    assert np.array_equal(np.array(seen["pixels"]), images[3].transpose(1, 2, 0))
+    assert seen["class_names"][0] == "airplane"
+    assert harness("predict", run, "--index", "3", *DATA).returncode == 0
+    LOOKS["dark on light, colour"].save(project / "mine.jpg")
+    assert np.array(harness_json("predict", run, "--image", "mine.jpg")["pixels"]).shape == (32, 32, 3)
+
+
+def test_a_row_of_a_table_has_no_picture(project, harness, harness_json):
+    table = ("--set", "dataset.name=wine", "--set", "model.name=mlp")
+    run = harness_json("run", "chapter", *SMALL, *table)["run_id"]
+    seen = harness_json("predict", run, "--index", "3")
+    assert (seen["image"], seen["pixels"]) == ("test row 3", [])
+    assert seen["class_names"] == ["cultivar 1", "cultivar 2", "cultivar 3"]
+    LOOKS["dark on light, colour"].save(project / "mine.jpg")
+    refused = harness("predict", run, "--image", "mine.jpg")
+    assert refused.returncode == 2
+    assert "is a picture, and 'wine' has rows of 13 features" in refused.stderr
 
 
 def test_a_damaged_state_is_refused_not_used(config, project, data, harness):
