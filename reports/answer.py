@@ -144,7 +144,7 @@ def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts)
     searches = f" in {verdicts.declared} replicates" if verdicts.of_optimizers else ""
     found = verdicts.detectable
     seen = f" (a difference of {_points(found)} points would be found in 80% of such sweeps)" if found else ""
-    return f"each had {tuning} epochs of tuning{searches} and {fresh}{seen}"
+    return f"each optimizer had {tuning} epochs of tuning{searches} and {fresh}{seen}"
 
 
 def _range(low: str, high: str) -> str:
@@ -181,7 +181,7 @@ def _caveats(subset: bool, summary: pd.DataFrame, against: Caveats) -> list[str]
     failed = summary["failed"].sum()
     lost = summary.loc[summary["lost_finals"] > 0, "optimizer"].tolist()
     caveats = [
-        (subset, "trained on a subset of the data, so these accuracies mean nothing"),
+        (subset, "training used a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, since the best value is at the edge of its range: {_list(edged)}"),
         (
             lost,

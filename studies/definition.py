@@ -110,7 +110,7 @@ class SweepDefinition(FrozenModel):
                     )
         if self.budget < self.trial_epochs:
             raise BadInputError(
-                "budget", self.budget, expected=f"{self.trial_epochs} (the epochs of a trial) or more"
+                "budget", self.budget, expected=f"{self.trial_epochs} or more (the epochs of a trial)"
             )
         if len(set(self.final_seeds)) < len(self.final_seeds):
             raise BadInputError("final_seeds", self.final_seeds, "hold a seed twice", expected="different seeds")

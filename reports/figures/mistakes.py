@@ -31,7 +31,7 @@ def confusion(of: Computed) -> Picture | str:
     if wrong:
         np.fill_diagonal(counts, 0)
         row, column = np.unravel_index(counts.argmax(), counts.shape)
-        finding += f"; most often it takes {names[row]} for {names[column]}, {counts[row, column]} times"
+        finding += f"; most often it predicts {names[column]} instead of {names[row]}, {counts[row, column]} times"
     return Picture(data, f"{finding}.", _draw_confusion)
 
 
@@ -71,7 +71,7 @@ def gallery(of: Computed) -> Picture | str:
 
 def _in_words(each: Mistake, of: Mistakes, thing: str) -> str:
     return (
-        f"{thing} {each.index}, {of.class_names[each.ground_truth]} taken for {of.class_names[each.prediction]} "
+        f"{thing} {each.index}, {of.class_names[each.ground_truth]} predicted as {of.class_names[each.prediction]} "
         f"({each.probability:.1%})"
     )
 

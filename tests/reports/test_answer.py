@@ -76,7 +76,7 @@ def test_replicates_give_verdicts_about_tuning_and_only_complete_ones_count():
     assert about.startswith(
         "The verdicts are about this way of tuning, with new searches and new seeds, on this test set;"
     )
-    assert behind.startswith("Each had 8 epochs of tuning in 3 replicates and 6 finals on fresh seeds")
+    assert behind.startswith("Each optimizer had 8 epochs of tuning in 3 replicates and 6 finals on fresh seeds")
     del finals["sgd"][2002]
     assert said(finals, of=judged(finals, replicates=3))[0] == (
         "Undecided: 2 of 3 replicates are complete, and at least 3 are needed to compare optimizers."
@@ -189,4 +189,4 @@ def test_without_a_completed_final_there_is_no_answer_and_the_caveats_stay(ended
 def test_finals_and_budgets_that_differ_are_given_as_ranges():
     finals = {"a": {1: 0.98, 2: 0.99, 3: 0.985}, "b": {1: 0.98, 2: 0.99, 3: 0.985, 4: 0.99}}
     last = said(finals, epochs_spent=[6, 8])[-1]
-    assert last.startswith("Each had 6 to 8 epochs of tuning and 3 to 4 finals on fresh seeds")
+    assert last.startswith("Each optimizer had 6 to 8 epochs of tuning and 3 to 4 finals on fresh seeds")

@@ -318,7 +318,8 @@ def test_confusions_are_those_of_the_optimizer_whose_finals_validated_best_and_t
     record = contents(source()).pictures["confusion"]
     assert (record.data.loc["3", "5"], record.data.loc["3", "3"]) == (4, 16)
     assert (
-        record.finding == "adam gets 4 of 200 test images wrong over 2 seeds; most often it takes 3 for 5, 4 times."
+        record.finding
+        == "adam gets 4 of 200 test images wrong over 2 seeds; most often it predicts 5 instead of 3, 4 times."
     )
     children = [*CHILDREN]
     for each in children:
@@ -430,4 +431,4 @@ def test_rows_of_features_have_no_gallery_and_their_mistakes_are_listed():
     assert not any("figures/mistakes" in name for name in files)
     for name in ("report.html", "report.md"):
         assert "pictures of mistakes (rows of features have none)" in files[name].decode()
-        assert "row 0, 3 taken for 5" in files[name].decode()
+        assert "row 0, 3 predicted as 5" in files[name].decode()

@@ -140,7 +140,9 @@ def test_a_completed_sweep_whose_definition_is_now_invalid_does_not_block_a_new_
     then = json.loads(artifacts["definition.json"])
     then["space"]["model.dropout.0"]["high"] = 1.0
     artifacts["definition.json"] = json.dumps(then).encode()
-    with pytest.raises(BadInputError, match=r"now \(space of .sgd.: model.dropout.0 1.0.*; say `fresh`") as caught:
+    with pytest.raises(
+        BadInputError, match=r"no longer valid \(space of .sgd.: model.dropout.0 1.0.*; say `fresh`"
+    ) as caught:
         run_sweep("tiny", definition, tracker, inline)
     assert "\n" not in str(caught.value)
     tracker.runs[sweep_id].tags["harness.outcome"] = "completed"
