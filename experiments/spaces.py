@@ -66,6 +66,7 @@ SPACES: dict[str, Space] = {
     "adafactor": rate(1e-4, 1e-1, 1e-2),  # start: Shazeer and Stern 2018, whose relative steps are 1e-2 at most
     "asgd": rate(1e-3, 1.0, 0.1),  # SGD's, which it is with a rate that falls
     "rprop": rate(1e-5, 1e-1, 1e-2),  # its first step; start: torch's default (Riedmiller and Braun 1993: .1)
+    "lbfgs": rate(0.1, 1.0, 1.0),  # its line search's first step; start: Nocedal and Wright 2006, section 3.5
 }
 
 

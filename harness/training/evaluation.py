@@ -55,6 +55,11 @@ def to_train(model: nn.Module, optimizer: optim.Optimizer) -> None:
     _call_if_there(optimizer, "train")
 
 
+def has_modes(optimizer: optim.Optimizer) -> bool:
+    """Judge whether an optimizer is trained and evaluated with different weights: the schedule-free ones are."""
+    return callable(getattr(optimizer, "eval", None))
+
+
 def _call_if_there(optimizer: optim.Optimizer, method: str) -> None:
     """Call what only some optimizers have, the schedule-free ones (Defazio et al. 2024)."""
     if callable(found := getattr(optimizer, method, None)):

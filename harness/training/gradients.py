@@ -11,6 +11,7 @@ from harness.training.augmentation import build_augmentation
 from harness.training.evaluation import forward
 from harness.training.images import Split
 from harness.training.networks import gives_logits
+from harness.training.optimizers import needs_closure
 
 Gradients = Callable[[Tensor], tuple[Tensor, Tensor]]
 EAGER_STEPS = 3  # in which torch and cuDNN set up what they can't while a graph is captured
@@ -34,17 +35,19 @@ def gradients_of(model: nn.Module, optimizer: optim.Optimizer, data: Split, conf
             nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip_norm)
         return loss.detach(), (outputs.detach().argmax(dim=1) == labels).sum()
 
-    return _Replayed(compute, tuple(model.parameters()), config.batch_size) if is_captured(config) else compute
+    is_replayed = is_captured(config, optimizer)
+    return _Replayed(compute, tuple(model.parameters()), config.batch_size) if is_replayed else compute
 
 
-def is_captured(config: RunConfig) -> bool:
+def is_captured(config: RunConfig, optimizer: optim.Optimizer) -> bool:
     """Judge whether the gradients of a config are replayed: on CUDA, where all that computes them is ours or torch's.
 
     A graph repeats what a user's own code did once, be it drawn from Python's generator or decided by a value, and
-    augmentation draws each image's numbers on the CPU.
+    augmentation draws each image's numbers on the CPU. Nor can it draw the same numbers again, as a closure does.
     """
     owns = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
-    return config.device.startswith("cuda") and not owns and config.augmentation == AugmentationConfig()
+    is_repeated = owns or needs_closure(optimizer) or config.augmentation != AugmentationConfig()
+    return config.device.startswith("cuda") and not is_repeated
 
 
 class _Replayed:

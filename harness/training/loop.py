@@ -17,7 +17,6 @@ from harness.training.determinism import isolated
 from harness.training.epoch import Epoch
 from harness.training.evaluation import evaluate, to_evaluate, to_train
 from harness.training.generators import seed_generators
-from harness.training.gradients import Gradients, gradients_of
 from harness.training.images import Split, Splits
 from harness.training.measuring import measure_point, point_at_the_end
 from harness.training.mistakes import find_mistakes
@@ -26,6 +25,7 @@ from harness.training.optimizers import build_optimizer
 from harness.training.order import skip_evaluation_pass
 from harness.training.schedules import build_scheduler
 from harness.training.state import RunState, capture, restore
+from harness.training.stepping import Step, step_of
 
 EvaluationSplit = Literal["validation", "test"]
 AfterStep = Callable[[Epoch], bool]  # whether the slice ends here
@@ -98,9 +98,9 @@ def _train(
         points: list[TrajectoryPoint] = []
 
         to_train(model, optimizer)
-        gradients = gradients_of(model, optimizer, data.train, config)
+        train_step = step_of(model, optimizer, data.train, config)
         for end in (*(each for each in measured if epoch.step < each < last), last):
-            is_enough = train_steps(gradients, optimizer, scheduler, epoch, end, after_step)
+            is_enough = train_steps(train_step, scheduler, epoch, end, after_step)
             if (at := epoch.diverged_at) is not None:
                 epoch.step = at
                 return _slice(state, epoch, points, divergence=Divergence(epoch=number, step=at, split="train"))
@@ -138,8 +138,7 @@ def _slice(state: RunState, epoch: Epoch, points: Sequence[TrajectoryPoint], **m
 
 
 def train_steps(
-    gradients: Gradients,
-    optimizer: optim.Optimizer,
+    train_step: Step,
     scheduler: LRScheduler | None,
     epoch: Epoch,
     last: int,
@@ -148,8 +147,7 @@ def train_steps(
     """Train `epoch` on until after its step `last`, from 1, or until `after_step` ends it; return whether it did."""
     started, is_enough = time.perf_counter(), False
     for step in range(epoch.step, last):
-        loss, correct = gradients(epoch.batches[step])
-        optimizer.step()
+        loss, correct = train_step(epoch.batches[step])
         if scheduler:
             scheduler.step()
         # kept on the device, so that a GPU is not made to wait for the host at every step
@@ -174,8 +172,7 @@ def train_epoch(
     """Train one pass over `data`, in an order that is drawn from the global generator."""
     epoch = Epoch.begin(data, config.batch_size)
     to_train(model, optimizer)
-    gradients = gradients_of(model, optimizer, data, config)
-    train_steps(gradients, optimizer, scheduler, epoch, len(epoch.batches))
+    train_steps(step_of(model, optimizer, data, config), scheduler, epoch, len(epoch.batches))
     return epoch
 
 

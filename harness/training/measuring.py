@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from harness.config import OwnConfig, RunConfig, images_at
 from harness.records import TrajectoryPoint
 from harness.training.epoch import Epoch
-from harness.training.evaluation import evaluate, to_evaluate, to_train
+from harness.training.evaluation import evaluate, has_modes, to_evaluate, to_train
 from harness.training.generators import generator_states, restore_generators
 from harness.training.images import Split, stratified_order
 
@@ -39,14 +39,15 @@ def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[float, float]:
 
 
 @contextlib.contextmanager
-def _undisturbed(model: nn.Module, config: RunConfig) -> Iterator[None]:
-    """Put back, after a block, what measuring in it changed: generators, and the weights of a user's own parts.
+def _undisturbed(model: nn.Module, optimizer: optim.Optimizer, config: RunConfig) -> Iterator[None]:
+    """Put back, after a block, what measuring in it changed: generators, and weights that may have been.
 
-    Averaged weights that an optimizer swaps in to be measured, and swaps out again, would lose their last bits.
+    A user's own parts may change them. Averaged weights that an optimizer swaps in to be measured, and swaps out
+    again, would lose their last bits.
     """
     generators = generator_states(config.device, config.seed)
     own = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
-    tensors = [*model.parameters(), *model.buffers()] if own else []
+    tensors = [*model.parameters(), *model.buffers()] if own or has_modes(optimizer) else []
     kept = [tensor.detach().clone() for tensor in tensors]
     yield
     with torch.no_grad():
@@ -70,7 +71,7 @@ def measure_undisturbed(
     model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig
 ) -> tuple[float, float]:
     """Return the loss (nats) and accuracy of a model in training, which it goes on with as if nothing had been."""
-    with _undisturbed(model, config):
+    with _undisturbed(model, optimizer, config):
         to_evaluate(model, optimizer)
         size = min(config.evaluation_batch_size, POINT_BATCH)
         loss, accuracy, _ = evaluate(model, data, config.model_copy(update={"evaluation_batch_size": size}))

@@ -23,3 +23,15 @@ def build_optimizer(
     if fused and "fused" in inspect.signature(kind).parameters:
         arguments["fused"] = True
     return kind(parameters, **arguments)  # type: ignore[no-any-return]
+
+
+def needs_closure(optimizer: optim.Optimizer) -> bool:
+    """Judge whether an optimizer's step computes gradients itself, through a closure.
+
+    It does where `step` can't be called without one (L-BFGS), and where it makes two passes, `first_step` and
+    `second_step` (SAM and its kin). That other optimizers take a closure, too, is a convenience.
+    """
+    arguments = list(inspect.signature(type(optimizer).step).parameters.values())[1:]
+    is_asked_for = bool(arguments) and arguments[0].default is inspect.Parameter.empty
+    makes_two_passes = all(callable(getattr(optimizer, name, None)) for name in ("first_step", "second_step"))
+    return bool(arguments) and (is_asked_for or makes_two_passes)

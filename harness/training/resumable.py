@@ -10,17 +10,17 @@ from harness.training.attributes import differing_attributes
 from harness.training.epoch import Epoch
 from harness.training.evaluation import to_evaluate, to_train
 from harness.training.generators import seed_generators
-from harness.training.gradients import gradients_of
 from harness.training.guard import guarded, own_parts_of
 from harness.training.images import Split
 from harness.training.loop import build, train_steps
 from harness.training.measuring import measure_undisturbed
 from harness.training.state import RunState, capture, restore
+from harness.training.stepping import step_of
 
 SEEDS = 2**64
 HALF = 1  # of the two steps of an epoch
 Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
-SOUND = "what steps on gradients and has its state in `state_dict()`, as tensors and plain values"
+SOUND = "what steps on gradients, or with a closure, and has its state in `state_dict()`, as tensors and plain values"
 
 
 def require_resumable(config: RunConfig, few: Split) -> None:
@@ -90,8 +90,8 @@ def _trained(
         to_train(model, optimizer)
         if measured:
             measure_undisturbed(model, optimizer, few, config)
-        gradients = gradients_of(model, optimizer, few, config)
-        train_steps(gradients, optimizer, scheduler, epoch, min(epoch.step + (steps or whole), whole))
+        last = min(epoch.step + (steps or whole), whole)
+        train_steps(step_of(model, optimizer, few, config), scheduler, epoch, last)
         if epoch.diverged_at is not None:
             return None
         if epoch.step < whole:

@@ -152,7 +152,7 @@ def _plain(contender: Contender, folder: Path, start: Callable[[], object]) -> M
 
 def _ours(contender: Contender, folder: Path, start: Callable[[], object]) -> Measured:
     if not contender.is_captured:
-        gradients.is_captured = lambda _: False
+        gradients.is_captured = lambda *_: False
     dataset = DatasetConfig(train_size=IMAGES, validation_size=0)
     config = RunConfig(dataset=dataset, device=DEVICE, epochs=EPOCHS + 1, threads=1)
     config = with_settings(config, contender.settings or {})

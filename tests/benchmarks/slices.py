@@ -10,9 +10,9 @@ from harness.provenance.origin import load_cached_splits
 from harness.slices import train_slice
 from harness.training.determinism import isolated
 from harness.training.epoch import Epoch
-from harness.training.gradients import gradients_of
 from harness.training.loop import build, train_steps
 from harness.training.measuring import measure_point
+from harness.training.stepping import step_of
 
 REPEATS, STEPS = 15, 50
 VARIANTS = {
@@ -37,11 +37,11 @@ def main() -> None:
         with isolated(config):
             model, optimizer, scheduler = build(config)
             epoch = Epoch.begin(data.train, config.batch_size)
-            gradients = gradients_of(model, optimizer, data.train, config)
+            train_step = step_of(model, optimizer, data.train, config)
 
             def steps() -> None:
                 last = epoch.step + STEPS  # noqa: B023
-                train_steps(gradients, optimizer, scheduler, epoch, last)  # noqa: B023
+                train_steps(train_step, scheduler, epoch, last)  # noqa: B023
 
             step = _seconds(steps) / STEPS
             point = _seconds(lambda: measure_point(model, optimizer, epoch, data.validation, config, 1))  # noqa: B023

@@ -1,9 +1,11 @@
 """Which gradients a GPU may replay: those that no code of a user's and no draw on the CPU has a part in."""
 
 import pytest
+import torch
 
 from harness.config import RunConfig, with_settings
 from harness.training.gradients import is_captured
+from harness.training.optimizers import build_optimizer
 
 
 @pytest.mark.parametrize(
@@ -13,9 +15,15 @@ from harness.training.gradients import is_captured
         {"model.name": "tests.own.shapes:Scores"},
         {"optimizer.name": "tests.own.shapes:SignDescent"},
         {"augmentation.rotation": 10.0},
+        {"optimizer.name": "lbfgs"},
+        {"optimizer.name": "sam"},
     ],
 )
 def test_what_could_differ_from_step_to_step_is_computed_at_every_step(settings):
     on_a_gpu = with_settings(RunConfig(), {"device": "cuda"})
-    assert is_captured(on_a_gpu)
-    assert not is_captured(with_settings(on_a_gpu, settings))
+    assert captured(on_a_gpu)
+    assert not captured(with_settings(on_a_gpu, settings))
+
+
+def captured(config):
+    return is_captured(config, build_optimizer(config.optimizer, [torch.nn.Parameter(torch.zeros(1))]))

@@ -208,7 +208,6 @@ def test_rows_of_features_are_not_augmented():
         ),
         ({"model.name": f"{HERE}:Squeezed", "evaluation_batch_size": 79}, "in evaluation mode on a batch of 1 of 80"),
         ({"model.name": "torch.nn:Flatten"}, "optimizer got an empty parameter list"),
-        ({"optimizer.name": f"{HERE}:WithClosure"}, "fails in a step"),
         ({"optimizer.name": "pytorch_optimizer:SophiaH"}, "optimizer 'pytorch_optimizer:SophiaH' fails in a step"),
         ({"optimizer.name": f"{HERE}:Forgetful"}, "since it keeps optimizer.steps outside its state"),
         (

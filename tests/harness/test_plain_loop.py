@@ -54,12 +54,23 @@ def plain_loop(config, model_class, optimizer_class, log_probabilities=False, **
             optimizer.train()
         seen = 0.0
         for images, labels in train:
-            optimizer.zero_grad()
-            loss = loss_of(model(images), labels, **smoothing)
-            loss.backward()
-            if config.gradient_clip_norm:
-                nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip_norm)
-            optimizer.step()
+
+            def closure(images=images, labels=labels):
+                optimizer.zero_grad()
+                loss = loss_of(model(images), labels, **smoothing)
+                loss.backward()
+                if config.gradient_clip_norm:
+                    nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip_norm)
+                return loss
+
+            if isinstance(optimizer, torch.optim.LBFGS):
+                loss = optimizer.step(closure)
+            elif isinstance(optimizer, pytorch_optimizer.SAM):
+                loss = closure()
+                optimizer.step(closure)
+            else:
+                loss = closure()
+                optimizer.step()
             if scheduler:
                 scheduler.step()
             seen += loss.item() * len(images)
@@ -146,6 +157,22 @@ CASES = {
         pytorch_optimizer.ScheduleFreeAdamW,
         {"lr": 0.01},
         {"schedule.name": "cosine"},
+    ),
+    **{
+        f"a closure, {name}": ("Scores", shapes.Scores, name, torch.optim.LBFGS, arguments, {})
+        for name, arguments in (
+            ("lbfgs", {"max_iter": 3, "history_size": 5, "line_search_fn": "strong_wolfe"}),
+            ("torch.optim:LBFGS", {"lr": 0.1, "max_iter": 2, "history_size": 5}),
+        )
+    },
+    "two passes": ("Scores", shapes.Scores, f"{HERE}:Sharp", shapes.Sharp, {"lr": 0.01, "rho": 0.1}, {}),
+    "two passes, clipped gradients, cosine schedule": (
+        "Scores",
+        shapes.Scores,
+        f"{HERE}:Sharp",
+        shapes.Sharp,
+        {"lr": 0.01},
+        {"gradient_clip_norm": 0.5, "schedule.name": "cosine"},
     ),
     "Adafactor without a rate": (
         "Scores",

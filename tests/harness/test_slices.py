@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from harness.config import OPTIMIZER_CONFIGS, RunConfig, canonical_json, steps_per_epoch, with_settings
 from harness.records import Divergence
@@ -70,6 +70,12 @@ SCHEDULE_FREE = {"optimizer.name": "pytorch_optimizer:ScheduleFreeAdamW"}
 OWN_PARTS = {
     "schedule-free": SCHEDULE_FREE,
     "schedule-free with a batch norm": SCHEDULE_FREE | {"model.name": f"{HERE}:Normed"},
+    "two passes with a batch norm": {"optimizer.name": f"{HERE}:Sharp", "model.name": f"{HERE}:Normed"},
+    "a closure with noise from numpy and Python": {
+        "optimizer.name": "torch.optim:LBFGS",
+        "optimizer.history_size": 3,
+        "model.name": f"{HERE}:Drawn",
+    },
     "an optimizer that draws from numpy": {"optimizer.name": f"{HERE}:Shaken"},
     "a batch norm": {"model.name": f"{HERE}:Normed"},
     "weights and noise from numpy and Python": {"model.name": f"{HERE}:Drawn"},
@@ -130,7 +136,7 @@ def test_whatever_slices_a_run_is_cut_into_it_is_the_run(variant, cuts):
     assert told(cut(config, cuts)) == expected
 
 
-@pytest.mark.parametrize("variant", [*OWN_PARTS, "adam", "cosine after a warm-up"])
+@pytest.mark.parametrize("variant", [*OWN_PARTS, "adam", "lbfgs", "sam", "muon", "soap", "cosine after a warm-up"])
 def test_slices_of_a_step_each_are_the_run(variant):
     config, expected = told_of(variant)
     assert told(cut(config, range(EPOCHS * STEPS))) == expected
@@ -184,12 +190,14 @@ def test_slices_elsewhere_and_through_a_kill_within_an_epoch_are_the_run(variant
 
 def train_until_killed(config: RunConfig, folder: Path) -> None:
     """Keeps each slice of five steps, and is killed in the second one of the second epoch."""
-    steps = itertools.count(1)
+    steps, within = itertools.count(1), []
 
     def kill(*_):
-        if next(steps) == STEPS + 8:
+        within.pop()
+        if not within and next(steps) == STEPS + 8:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    register_optimizer_step_pre_hook(lambda *_: within.append(True))  # which an optimizer around another calls twice
     register_optimizer_step_post_hook(kill)
     checkpoint = Checkpoint()
     while True:
@@ -197,7 +205,7 @@ def train_until_killed(config: RunConfig, folder: Path) -> None:
         save(folder, checkpoint)
 
 
-@pytest.mark.parametrize("variant", ["adam", "bfloat16", "augmentation", *OWN_PARTS])
+@pytest.mark.parametrize("variant", ["adam", "bfloat16", "augmentation", "schedule_free_adamw", *OWN_PARTS])
 def test_measuring_within_an_epoch_leaves_training_as_it_was(variant):
     config, (hashed, measures, points, losses, _) = told_of(variant)
     assert len(points) > 2 * 8

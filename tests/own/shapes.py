@@ -7,6 +7,7 @@ import random
 import sys
 
 import numpy as np
+import pytorch_optimizer
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -110,9 +111,34 @@ class Unstorable(SignDescent):
         self.param_groups[0]["rule"] = torch.sign
 
 
-class WithClosure(SignDescent):
+class Asking(torch.optim.SGD):
+    """Asks for the loss and the gradients so many times, then steps; the loss must be the same each time."""
+
+    def __init__(self, params, lr=1e-3, times: int = 1):
+        super().__init__(params, lr)
+        self.param_groups[0]["times"] = times
+
     def step(self, closure):
-        closure()
+        losses = {closure().item() for _ in range(self.param_groups[0]["times"])}
+        if len(losses) > 1:
+            raise ValueError(f"the loss is {losses}")
+        super().step()
+
+
+class AskingAndDrawing(Asking):
+    """Draws a number itself after each step, and keeps it."""
+
+    def step(self, closure):
+        super().step(closure)
+        first = self.param_groups[0]["params"][0]
+        self.state[first].setdefault("drawn", []).append(torch.rand(1))
+
+
+class Sharp(pytorch_optimizer.SAM):
+    """Sharpness-aware minimisation around AdamW: two passes for each step."""
+
+    def __init__(self, params, lr: float = 1e-3, rho: float = 0.05):
+        super().__init__(params, torch.optim.AdamW, rho=rho, lr=lr)
 
 
 class Small(nn.Module):
@@ -192,6 +218,11 @@ class Squeezed(Scores):
 
     def forward(self, images):
         return super().forward(images).squeeze()
+
+
+class Dropped(Scores):
+    def forward(self, images):
+        return self.linear(F.dropout(F.relu_(self.convolution(images)).amax(dim=(2, 3)), 0.5, self.training))
 
 
 class Drawn(Scores):
