@@ -67,6 +67,11 @@ SPACES: dict[str, Space] = {
     "asgd": rate(1e-3, 1.0, 0.1),  # SGD's, which it is with a rate that falls
     "rprop": rate(1e-5, 1e-1, 1e-2),  # its first step; start: torch's default (Riedmiller and Braun 1993: .1)
     "lbfgs": rate(0.1, 1.0, 1.0),  # its line search's first step; start: Nocedal and Wright 2006, section 3.5
+    "muon": {
+        **rate(1e-3, 0.1, 2e-2),  # start: Jordan et al. 2024
+        "optimizer.adamw_lr": Range(low=1e-4, high=1e-2, log=True, start=1e-3, from_trials=SOME),  # Jordan: 3e-4
+        **_decay("optimizer.momentum", 1e-2, 0.3, 0.95),  # Jordan et al. 2024
+    },
 }
 
 

@@ -12,7 +12,9 @@ from harness.config.optimizers import (
     RATE_KEYS,
     RATES,
     AnyOptimizerConfig,
+    MuonConfig,
     OwnOptimizerConfig,
+    TorchOptimizerConfig,
     learning_rate,
 )
 from harness.config.overrides import config_keys, parse_config, with_settings
@@ -45,6 +47,7 @@ __all__ = [
     "DatasetConfig",
     "FrozenModel",
     "ModelConfig",
+    "MuonConfig",
     "OneCycleSchedule",
     "OwnConfig",
     "OwnDatasetConfig",
@@ -52,6 +55,7 @@ __all__ = [
     "OwnOptimizerConfig",
     "RunConfig",
     "StepSchedule",
+    "TorchOptimizerConfig",
     "TrajectoryConfig",
     "WarmedUp",
     "canonical_json",

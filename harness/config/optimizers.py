@@ -223,6 +223,29 @@ class LBFGSConfig(TorchOptimizerConfig):
     line_search_fn: Literal["strong_wolfe"] | None = "strong_wolfe"
 
 
+class MuonConfig(TorchOptimizerConfig):
+    """`torch.optim.Muon` (Jordan et al. 2024) of hidden matrices, `torch.optim.AdamW` of all other weights.
+
+    `lr` and what is called as in torch are Muon's, the `adamw_` fields are AdamW's.
+    """
+
+    torch_class: ClassVar[str] = "Muon"
+
+    name: Literal["muon"] = "muon"
+    lr: LearningRate = 1e-3
+    weight_decay: NonNegative = 0.1
+    momentum: Decay = 0.95
+    nesterov: bool = True
+    ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315)
+    eps: Positive = 1e-7
+    ns_steps: Annotated[int, Field(ge=1, lt=100)] = 5
+    adjust_lr_fn: Literal["original", "match_rms_adamw"] | None = None
+    adamw_lr: LearningRate = 1e-3
+    adamw_betas: tuple[Decay, Decay] = (0.9, 0.999)
+    adamw_eps: NonNegative = 1e-8
+    adamw_weight_decay: NonNegative = 1e-2
+
+
 AnyOptimizerConfig = (
     SGDConfig
     | MomentumConfig
@@ -239,6 +262,7 @@ AnyOptimizerConfig = (
     | ASGDConfig
     | RpropConfig
     | LBFGSConfig
+    | MuonConfig
 )
 OPTIMIZER_CONFIGS: dict[str, type[AnyOptimizerConfig]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyOptimizerConfig)

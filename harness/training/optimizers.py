@@ -1,25 +1,35 @@
-"""From an optimizer's config to torch's own optimizer, or a user's own."""
+"""From an optimizer's config to the optimizer: torch's, or a user's own."""
 
 import inspect
 from collections.abc import Iterable
 
 from torch import nn, optim
 
-from harness.config import AnyOptimizerConfig, OwnOptimizerConfig
+from harness.config import AnyOptimizerConfig, MuonConfig, OwnOptimizerConfig
 from harness.config.imports import find
+from harness.training.muon import MuonAndAdamW
+
+OF_ADAMW = "adamw_"  # begins the names of what muon gives its AdamW
 
 
 def build_optimizer(
     config: AnyOptimizerConfig | OwnOptimizerConfig, parameters: Iterable[nn.Parameter], fused: bool = False
 ) -> optim.Optimizer:
-    """torch's optimizer of that name, or a user's own, with the config's hyperparameters.
+    """Return the optimizer of that name, or a user's own, with the config's hyperparameters.
 
     `fused`: its step in one kernel, where torch has one for that optimizer.
+
+    Raises:
+        BadInputError: the model has nothing for it.
     """
     if isinstance(config, OwnOptimizerConfig):
         return find(config.name)(parameters, **config.arguments)  # type: ignore[no-any-return]
-    kind = getattr(optim, config.torch_class)
     arguments = {**config.model_dump(exclude={"name"}), **config.fixed}
+    if isinstance(config, MuonConfig):
+        of_adamw = {key: each for key, each in arguments.items() if key.startswith(OF_ADAMW)}
+        of_muon = {key: each for key, each in arguments.items() if key not in of_adamw}
+        return MuonAndAdamW(parameters, of_muon, {key.removeprefix(OF_ADAMW): each for key, each in of_adamw.items()})
+    kind = getattr(optim, config.torch_class)
     if fused and "fused" in inspect.signature(kind).parameters:
         arguments["fused"] = True
     return kind(parameters, **arguments)  # type: ignore[no-any-return]

@@ -128,7 +128,7 @@ def test_momentum_optimizers_are_torchs_sgd_with_its_switches(name, momentum, ne
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
 def test_a_fused_kernel_is_used_where_torch_has_one_and_it_is_asked_for(name):
     def is_fused(asked):
-        parameters = [torch.nn.Parameter(torch.zeros(1))]
+        parameters = [torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(3)]
         return bool(build_optimizer(OPTIMIZER_CONFIGS[name](), parameters, asked).param_groups[0].get("fused"))
 
     assert not is_fused(False)
