@@ -72,6 +72,24 @@ SPACES: dict[str, Space] = {
         "optimizer.adamw_lr": Range(low=1e-4, high=1e-2, log=True, start=1e-3, from_trials=SOME),  # Jordan: 3e-4
         **_decay("optimizer.momentum", 1e-2, 0.3, 0.95),  # Jordan et al. 2024
     },
+    "lion": {
+        **rate(1e-6, 1e-2, 1e-4),  # Chen et al. 2023: a third to a tenth of AdamW's; start: theirs
+        **_decay("optimizer.betas.0", 2e-2, 0.5, 0.9),  # Chen et al. 2023: .9 or .95
+    },
+    # its authors leave lr at 1 and prefer to tune this, by factors of two or so
+    "prodigy": {"optimizer.d_coef": Range(low=0.1, high=10.0, log=True, start=1.0)},
+    "schedule_free_adamw": {
+        **rate(1e-4, 0.1, 2.5e-3),  # Defazio et al. 2024: one to ten times that under a schedule; start: theirs
+        **_decay("optimizer.betas.0", 1e-2, 0.3, 0.9),  # Defazio et al. 2024: .9, .95 or .98
+    },
+    "soap": {
+        **rate(1e-4, 3e-2, 3e-3),  # Vyas et al. 2025: 1e-3 to 1e-2, best 3e-3
+        **_decay("optimizer.betas.0", 2e-2, 0.5, 0.95),  # start: Vyas et al. 2025
+    },
+    "sam": {
+        **_MOMENTUM,
+        "optimizer.rho": Range(low=1e-2, high=0.5, log=True, start=0.05, from_trials=SOME),  # Foret et al. 2021
+    },
 }
 
 

@@ -4,9 +4,9 @@
 #   tests/gpu.sh [WHEELS]
 #
 # PYTHON (else python3) is one with torch (2.11 or later), torchvision, numpy, filelock and pytest. WHEELS is a folder
-# with the wheels of what that Python lacks, pydantic most likely. For Python 3.12, this makes it:
+# with the wheels of what that Python lacks, pydantic and pytorch-optimizer most likely. For Python 3.12, this makes it:
 #
-#   grep -E '^(pydantic|pydantic.core|annotated.types|typing.inspection)==' requirements.lock > wheels.txt
+#   grep -E '^(pydantic|pydantic.core|annotated.types|typing.inspection|pytorch.optimizer)==' requirements.lock > wheels.txt
 #   pip download --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_17_x86_64 \
 #     --requirement wheels.txt --dest WHEELS
 #

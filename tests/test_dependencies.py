@@ -75,7 +75,7 @@ def test_what_is_imported_is_declared():
 
 
 def test_what_is_declared_is_imported():
-    optional = declared("ray", "system", "postgresql").keys()
+    optional = declared("modern", "ray", "system", "postgresql").keys()
     assert optional - distributions(*PACKAGES) == LOADED_BY_OTHERS
     assert declared("bench").keys() - distributions(*PACKAGES, "tests") == set()
 

@@ -6,6 +6,7 @@ Other packages import from here; the modules within import from each other.
 from harness.config.base import FrozenModel
 from harness.config.datasets import DATASETS, AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
 from harness.config.messages import refused, validated
+from harness.config.modern import SAMConfig
 from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
 from harness.config.optimizers import (
     OPTIMIZER_CONFIGS,
@@ -54,6 +55,7 @@ __all__ = [
     "OwnModelConfig",
     "OwnOptimizerConfig",
     "RunConfig",
+    "SAMConfig",
     "StepSchedule",
     "TorchOptimizerConfig",
     "TrajectoryConfig",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Discriminator, Field, Tag
 
 from harness.config.base import Decay, FrozenModel, LearningRate, NonNegative, Positive
+from harness.config.modern import LionConfig, ProdigyConfig, SAMConfig, ScheduleFreeAdamWConfig, SOAPConfig
 from harness.config.plugins import OwnConfig, own_or
 
 
@@ -263,6 +264,11 @@ AnyOptimizerConfig = (
     | RpropConfig
     | LBFGSConfig
     | MuonConfig
+    | LionConfig
+    | ProdigyConfig
+    | ScheduleFreeAdamWConfig
+    | SOAPConfig
+    | SAMConfig
 )
 OPTIMIZER_CONFIGS: dict[str, type[AnyOptimizerConfig]] = {
     kind.model_fields["name"].default: kind for kind in get_args(AnyOptimizerConfig)

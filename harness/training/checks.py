@@ -17,7 +17,7 @@ from harness.training.generators import seed_generators
 from harness.training.guard import Thing, guarded, model_of
 from harness.training.images import Split, Splits, normalize
 from harness.training.networks import gives_logits, new_model
-from harness.training.optimizers import build_optimizer
+from harness.training.optimizers import build_optimizer, class_of
 from harness.training.resumable import require_resumable
 
 logger = logging.getLogger(__name__)
@@ -30,14 +30,17 @@ Outputs = Literal["log_probabilities", "logits"]
 def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] = ()) -> RunConfig:
     """Try what is a user's own of a run on the CPU, and return the config with `model.outputs` as they were found.
 
-    What is ours needs no trying. `batch_sizes` are those that a study can draw beside the config's own.
+    What is ours needs no trying, but may need a package. `batch_sizes` are those that a study can draw beside the
+    config's own.
 
     Raises:
-        BadInputError: the model can't be made, fails on a batch of a size that the run has, or gives neither
-            logits nor log-probabilities of the data's classes; the optimizer can't be made, needs more than
-            gradients, or has no rate for the schedule; two runs of one seed would differ, two seeds would not, or a
-            run that was stopped would not go on as one that was left alone.
+        BadInputError: the optimizer's package is not installed; the model can't be made, fails on a batch of a size
+            that the run has, or gives neither logits nor log-probabilities of the data's classes; the optimizer can't
+            be made, needs more than gradients and a closure, or has no rate for the schedule; two runs of one seed
+            would differ, two seeds would not, or a run that was stopped would not go on as one that was left alone.
     """
+    if not isinstance(config.optimizer, OwnConfig):
+        class_of(config.optimizer)
     if not any(isinstance(part, OwnConfig) for part in (config.dataset, config.model, config.optimizer)):
         return config
     tried = with_settings(

@@ -1,12 +1,14 @@
-"""From an optimizer's config to the optimizer: torch's, or a user's own."""
+"""From an optimizer's config to the optimizer: torch's, one of pytorch-optimizer, or a user's own."""
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn, optim
 
-from harness.config import AnyOptimizerConfig, MuonConfig, OwnOptimizerConfig
+from harness.config import AnyOptimizerConfig, MuonConfig, OwnOptimizerConfig, SAMConfig, TorchOptimizerConfig
 from harness.config.imports import find
+from harness.errors import BadInputError
 from harness.training.muon import MuonAndAdamW
 
 OF_ADAMW = "adamw_"  # begins the names of what muon gives its AdamW
@@ -20,7 +22,7 @@ def build_optimizer(
     `fused`: its step in one kernel, where torch has one for that optimizer.
 
     Raises:
-        BadInputError: the model has nothing for it.
+        BadInputError: the package that has it is not installed, or the model has nothing for it.
     """
     if isinstance(config, OwnOptimizerConfig):
         return find(config.name)(parameters, **config.arguments)  # type: ignore[no-any-return]
@@ -29,10 +31,33 @@ def build_optimizer(
         of_adamw = {key: each for key, each in arguments.items() if key.startswith(OF_ADAMW)}
         of_muon = {key: each for key, each in arguments.items() if key not in of_adamw}
         return MuonAndAdamW(parameters, of_muon, {key.removeprefix(OF_ADAMW): each for key, each in of_adamw.items()})
-    kind = getattr(optim, config.torch_class)
+    kind = class_of(config)
+    if isinstance(config, SAMConfig):
+        arguments["base_optimizer"] = optim.SGD
     if fused and "fused" in inspect.signature(kind).parameters:
         arguments["fused"] = True
     return kind(parameters, **arguments)  # type: ignore[no-any-return]
+
+
+def class_of(config: AnyOptimizerConfig) -> Any:  # noqa: ANN401
+    """Return the class that has that optimizer, in torch or in pytorch-optimizer.
+
+    Raises:
+        BadInputError: pytorch-optimizer has it, and is not installed.
+    """
+    if isinstance(config, TorchOptimizerConfig):
+        return getattr(optim, config.torch_class)
+    try:
+        import pytorch_optimizer
+    except ImportError:
+        raise BadInputError(
+            "optimizer.name",
+            config.name,
+            "needs the package pytorch-optimizer, which is not installed",
+            expected="an optimizer of torch without it",
+            next_step="choose one of them, or pip install 'optimizer-harness[modern]'",
+        ) from None
+    return getattr(pytorch_optimizer, config.modern_class)
 
 
 def needs_closure(optimizer: optim.Optimizer) -> bool:

@@ -14,6 +14,7 @@ from harness.config import (
     DatasetConfig,
     ModelConfig,
     RunConfig,
+    TorchOptimizerConfig,
     canonical_json,
     config_hash,
     differences,
@@ -27,13 +28,20 @@ from harness.errors import BadInputError
 from tests.own import PARTS as OWN
 
 IMPLEMENTATION = {"params", "foreach", "maximize", "capturable", "differentiable", "fused"}
+OF_TORCH = {name for name, kind in OPTIMIZER_CONFIGS.items() if issubclass(kind, TorchOptimizerConfig)}
+FOR_BATCHES = {"max_iter": 4, "history_size": 10, "line_search_fn": "strong_wolfe"}  # torch's are for the whole data
 
 
-@pytest.mark.parametrize("name", sorted(OPTIMIZER_CONFIGS.keys() - {"sgd", "momentum", "nesterov"}))
+@pytest.mark.parametrize("name", sorted(OF_TORCH - {"sgd", "momentum", "nesterov"}))
 def test_hyperparameters_and_defaults_are_those_of_torchs_class(name):
     parameters = inspect.signature(torch_class(name)).parameters.values()
     torchs = {each.name: each.default for each in parameters if each.name not in IMPLEMENTATION}
     kind = OPTIMIZER_CONFIGS[name]
+    if name == "lbfgs":
+        torchs |= FOR_BATCHES
+    if name == "muon":
+        adamw = OPTIMIZER_CONFIGS["adamw"]().model_dump(exclude={"name", "amsgrad"})
+        torchs |= {f"adamw_{key}": each for key, each in adamw.items()}
     assert {**kind().model_dump(exclude={"name"}), **kind.fixed} == torchs
 
 
