@@ -42,7 +42,7 @@ def status(
 ) -> None:
     """Show how far a sweep is.
 
-    Budgets spent, the best so far and what runs now; after it was stopped, how to go on.
+    It shows budgets spent, the best so far and what runs now; after a stop, how to go on.
     """
     from experiments.cli.terminal import print_cut_off, print_progress
     from harness.cut_off import cut_off_runs
@@ -73,7 +73,7 @@ def leaderboard(
 ) -> None:
     """Rank a sweep's optimizers and runs.
 
-    Optimizers by mean test accuracy, then their finals and trials, the best on validation first.
+    Optimizers come by mean test accuracy, their finals and trials by validation accuracy.
     """
     from reports.queries import leaderboard, records
 
@@ -97,7 +97,7 @@ def compare(
 ) -> None:
     """Show where two runs differ.
 
-    Their configs, outcomes and last metrics.
+    It compares their configs, outcomes and last metrics.
     """
     from experiments.cli.results import print_differences
     from reports.queries import compare
@@ -155,7 +155,7 @@ def report(
 ) -> None:
     """Write the report of a sweep or run.
 
-    Or of two of them beside each other; from MLflow alone.
+    Two of them are put beside each other. It reads MLflow alone.
     """
     from experiments.cli.progress import working
     from reports.figures.svg import formats_of
@@ -179,7 +179,7 @@ def report(
 def doctor(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Check this machine and this folder.
 
-    Says what a run here would use, and what is wrong. Exit code 1 says that something is.
+    It says what a run here would use and what is wrong; exit code 1 where something is.
     """
     from experiments.cli.terminal import print_findings
     from harness.doctor import diagnose

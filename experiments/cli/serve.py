@@ -24,7 +24,7 @@ def register(
 ) -> None:
     """Put a model into MLflow's registry.
 
-    The winner of a sweep, or the model of a run.
+    It is that of a sweep's winner, or of a run.
     """
     from harness.export import register_model
     from harness.tracking.read import latest_sweep
