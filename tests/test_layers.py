@@ -89,7 +89,7 @@ def test_a_module_imports_packages_below_its_own_and_libraries_that_it_is_the_ho
         assert top not in HOMES or f"{name}.".startswith(HOMES[top]), f"{name} imports {top}"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_reports_and_a_look_at_a_sweep_load_neither_torch_nor_optuna():
     of_reports = [each.name for each in pkgutil.walk_packages(reports.__path__, "reports.")]
     modules = [*of_reports, "experiments.cli.terminal", "studies.snapshot", "studies.definition"]

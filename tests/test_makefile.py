@@ -65,7 +65,7 @@ def test_sweep_takes_an_experiment_and_workers(make):
         ("run", "harness", "run chapter"),
         ("ui", "harness", "ui"),
         ("test", "python", "-m pytest --numprocesses=3"),
-        ("test-fast", "python", "-m pytest -m not slow"),
+        ("test-fast", "python", "-m pytest -m not slow and not long"),
         ("bench", "python", "-m tests.benchmarks"),
     ],
 )

@@ -110,7 +110,7 @@ def test_a_run_that_was_stopped_goes_on_to_its_end(stored, harness_json):
     assert size / 2 < min(of_points) < max(of_points) == size
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_that_was_killed_goes_on_to_its_end(stored, harness_started):
     sweep_id = stored.printed["stopped sweep"]["sweep_id"]
     before = {run.run_id: run for run in read_sweep(sweep_id)[1]}

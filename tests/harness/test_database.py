@@ -144,7 +144,7 @@ def test_any_other_address_has_no_file(project, address):
     assert database.database_file(address) is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "unneeded"),
     [

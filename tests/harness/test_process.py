@@ -48,7 +48,7 @@ assert dict(os.environ) == environment
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_import_changes_nothing_and_mlflow_tells_its_makers_nothing(project):
     environment = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), "MPLCONFIGDIR": str(project)}

@@ -77,6 +77,7 @@ def test_any_name_can_be_drawn(name, drawn):
     assert drawable(name) == drawn
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", WIDTHS)
 def test_all_text_of_every_figure_is_inside_it(pictures, width):
     with styled():
@@ -379,7 +380,7 @@ def test_what_is_drawn_of_an_optimizer_is_marked_with_its_key_and_says_what_it_i
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pngs_and_pdfs_are_made_on_request():
     assert formats_of("svg") == ("svg",)
     assert formats_of("png") == ("svg", "png")
@@ -399,6 +400,7 @@ def test_a_single_run_leaves_out_nothing_that_only_trials_could_say():
     assert "importances (fewer than ten completed trials of each optimizer)" in contents(tried).left_out
 
 
+@pytest.mark.long
 def test_the_card_is_a_picture_of_the_size_that_others_show_whole():
     content = build_report(source()).files["card.png"]
     assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == (1200, 630)

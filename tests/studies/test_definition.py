@@ -128,7 +128,7 @@ class Stop(SweepObserver):
         raise KeyboardInterrupt
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_recorded_definition_that_is_no_longer_allowed_is_no_obstacle_once_it_has_ended(definition, inline):
     tracker = MemoryTracker()
     with pytest.raises(KeyboardInterrupt):

@@ -71,12 +71,13 @@ def test_trials_are_pruned_within_an_epoch_and_the_budget_is_spent_to_the_last_r
         assert 4 * EPOCH - EPOCH // 4 < spent <= 4 * EPOCH
 
 
+@pytest.mark.long
 def test_slices_of_one_step_find_the_same(fractions, inline, whole):
     inline.slice_seconds = 0
     assert numbers(swept(fractions, inline)) == whole
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_slices_of_seven_steps_find_the_same(fractions, inline, whole, monkeypatch):
     def train(config, state, splits, data_dir, origin, steps, seconds):
         return train_slice(config, state, splits, data_dir, origin, min(steps, 7), 600)
@@ -96,7 +97,7 @@ class StopAfter(SweepObserver):
             self.stop.set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("slices", [1, 5, 13])
 def test_stopped_within_an_epoch_again_and_again_it_goes_on_to_the_same(fractions, inline, whole, slices):
     tracker = MemoryTracker()

@@ -149,7 +149,7 @@ class StopAfter(SweepObserver):
             self.stop.set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("slices", [7, 23])
 def test_interruptions_and_workers_change_nothing(several, monkeypatch, slices, workers):

@@ -109,6 +109,7 @@ def validating(accuracies):
     return train
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("best", ["sgd", "adam"])
 def test_the_sweeps_model_is_the_first_final_of_the_optimizer_whose_finals_validated_best(
     definition, inline, monkeypatch, best
@@ -124,7 +125,7 @@ def test_the_sweeps_model_is_the_first_final_of_the_optimizer_whose_finals_valid
     assert [trained_by[f"harness.{tag}"] for tag in ("stage", "optimizer", "number")] == ["final", best, "1"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_there_is_one(
     definition, inline, monkeypatch
 ):
@@ -176,7 +177,7 @@ def test_the_sweeps_run_has_what_it_found_as_curves_against_the_budget(definitio
         ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_that_goes_on_adds_to_its_curves_and_repeats_none_of_them(definition, inline):
     tracker = MemoryTracker()  # which takes no value twice
     begun = run_sweep("tiny", definition, tracker, inline)
@@ -190,7 +191,7 @@ def test_a_sweep_that_goes_on_adds_to_its_curves_and_repeats_none_of_them(defini
         assert [step for step, _ in values] == sorted({step for step, _ in values})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inline):
     tracker = MemoryTracker()
     run_sweep("tiny", definition.model_copy(update={"budget": 12}), tracker, inline)
@@ -214,6 +215,7 @@ def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inlin
 RUNGS = (0.125, 0.5)  # after 1 and 4 of an epoch's 8 steps of 16 images
 
 
+@pytest.mark.long
 def test_a_trial_pruned_within_an_epoch_was_not_in_the_better_half_there_and_spent_no_more(definition, inline):
     tracker, changes = MemoryTracker(), {"rungs": RUNGS, "at_once": 4, "optimizers": ("sgd",)}
     result = run_sweep("tiny", definition.model_copy(update=changes), tracker, inline).optimizers["sgd"]
@@ -236,6 +238,7 @@ def points_of(run):
     return [(row.step, row.value) for row in run.rows if row.name == POINT_ACCURACY]
 
 
+@pytest.mark.long
 def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, inline):
     tracker = MemoryTracker()
     spent = Counter()
@@ -312,7 +315,7 @@ def test_a_stopped_sweep_goes_on_to_the_end_of_an_undisturbed_one(definition, in
         assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), stops
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(
     definition, inline, undisturbed, monkeypatch, left
@@ -332,7 +335,7 @@ def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_goes_on(
     assert sweep_numbers(disturbed) == sweep_numbers(undisturbed[1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, inline):
     tracker = MemoryTracker()
     first = run_sweep("tiny", definition, tracker, inline)
@@ -365,6 +368,7 @@ def test_going_on_under_another_definition_is_refused_by_the_fields_name(definit
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
 
 
+@pytest.mark.long
 def test_a_sweep_of_before_there_was_a_field_goes_on(definition, inline):
     tracker = MemoryTracker()
     observer = StopAfter(1)
@@ -441,7 +445,7 @@ def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_with_it(definition
     assert Counter(run.outcome for run in tracker.runs.values())["failed"] == 3 + 1  # and the sweep
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_final_that_fails_is_tried_once_more_and_that_is_said(definition, inline, undisturbed, monkeypatch, caplog):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
@@ -463,7 +467,7 @@ class Failing:
         return train_slice(config, *arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, inline, monkeypatch, caplog):
     tracker, training = MemoryTracker(), Failing()
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
@@ -480,7 +484,7 @@ def test_a_final_that_fails_again_is_left_out_as_one_that_diverged(definition, i
     assert training.raised == 2 * 2, "an ended sweep does not try it again, with the same winner"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definition, inline, monkeypatch):
     tracker, training, observer = MemoryTracker(), Failing(), StopAfter(13)
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
@@ -491,7 +495,7 @@ def test_a_stopped_sweep_does_not_go_on_with_a_final_that_was_left_out(definitio
     assert training.raised == 2 * 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_final_that_failed_with_its_sweep_goes_on_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12, 13, 14}, BrokenExecutor("it was killed")))
@@ -534,7 +538,7 @@ def diverging_with_seed_1(config, *arguments):
     return diverged(after) if config.seed == 1 else after
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_winners_final_that_diverges_is_still_its_winners(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", diverging_with_seed_1)
@@ -546,6 +550,7 @@ def test_a_winners_final_that_diverges_is_still_its_winners(definition, inline, 
     assert tracker.runs[tracker.runs[result.sweep_id].trained_by].outcome == "completed"
 
 
+@pytest.mark.long
 def test_variants_of_one_optimizer_are_studies_of_their_own(definition, inline):
     variants = {name: {"optimizer.name": "adam", "model.activation": name} for name in ("relu", "tanh")}
     compared = definition.model_copy(
@@ -596,6 +601,7 @@ def of_own_parts(definition, **space) -> SweepDefinition:
     )
 
 
+@pytest.mark.long
 def test_a_study_can_search_models_of_logits_and_of_log_probabilities(definition, inline):
     models = Choice(choices=("tests.own.shapes:Small", "tests.own.shapes:Scores"))
     tracker = MemoryTracker()
