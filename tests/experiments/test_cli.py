@@ -205,6 +205,7 @@ def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harn
     assert (same.returncode, len(same.stderr.splitlines())) == (2, 1)
 
 
+@pytest.mark.long
 def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
     plan = ("sweep", "planted", "--dry-run", "--executor", "inline")
     result = harness(*plan)

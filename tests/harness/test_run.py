@@ -49,6 +49,7 @@ def raising(error: BaseException):
     return call
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("every", "error", "outcome"),
     [

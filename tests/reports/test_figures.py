@@ -127,6 +127,7 @@ def test_too_few_finals_leave_out_the_differences_and_say_why():
     assert "differences (too few finals for an interval)" in contents(source()).left_out
 
 
+@pytest.mark.long
 def test_of_many_optimizers_the_pairs_of_the_best_alone_are_shown():
     rng = np.random.default_rng(1)
     children = [

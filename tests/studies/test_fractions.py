@@ -60,6 +60,7 @@ def whole(fractions, inline, expected):
     return expected["numbers"]
 
 
+@pytest.mark.long
 def test_trials_are_pruned_within_an_epoch_and_the_budget_is_spent_to_the_last_rung(fractions, inline, whole):
     trials = [key for key in whole if key[0] == "trial"]
     assert Counter(key[4] for key in trials) == {"pruned": len(trials) - 2, "completed": 2}

@@ -242,6 +242,7 @@ def test_only_what_is_undecided_trains_until_the_next_look(definition, monkeypat
     assert fewer == more
 
 
+@pytest.mark.long
 def test_replicates_end_at_the_look_that_decides_all(several, monkeypatch):
     apart = changed(several, replicates=6, looks=(3, 6), margin=50)
     _, tracker = swept(apart, monkeypatch=monkeypatch)
@@ -256,6 +257,7 @@ def test_looks_that_are_none_are_refused(definition, looks):
         changed(definition, final_seeds=tuple(range(1, 9)), looks=looks)
 
 
+@pytest.mark.long
 def test_proposals_are_near_the_start_near_the_best_and_of_the_whole_range(definition, monkeypatch):
     wide = {"optimizer.lr": Range(low=1e-6, high=1.0, log=True, start=1e-2)}
     space = {"batch_size": Choice(choices=(16, 32, 64), start=32)}

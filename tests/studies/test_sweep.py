@@ -426,6 +426,7 @@ def failing(numbers: set[int], error: Exception):
     return train
 
 
+@pytest.mark.long
 def test_a_failed_trial_counts_ranks_last_and_the_sweep_goes_on(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({0, 4}, ZeroDivisionError("once")))
