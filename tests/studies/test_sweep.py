@@ -37,8 +37,8 @@ from tests.metrics import sweep_numbers
 
 @pytest.fixture
 def definition(definition):
-    """On half as many images, in epochs of eight steps."""
-    smaller = {"dataset.train_size": 128, "dataset.validation_size": 80, "batch_size": 16}
+    """On half as many images, in epochs of eight steps, and measured within them twice."""
+    smaller = {"dataset.train_size": 128, "dataset.validation_size": 80, "batch_size": 16, "trajectory.every": 1}
     return definition.model_copy(update={"base": with_settings(definition.base, smaller)})
 
 
