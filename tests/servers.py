@@ -67,12 +67,21 @@ def served_model(folder: Path, model: str, **environment: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _served(folder: Path, command: list[str], page: str, environment: dict[str, str]) -> Iterator[str]:
+def harness_ui(folder: Path) -> Iterator[str]:
+    """The address of `harness ui` in that folder."""
+    with _served(folder, ["harness", "ui"], "/health", {}, folder / ".harness" / "ui.log") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _served(
+    folder: Path, command: list[str], page: str, environment: dict[str, str], printed: Path | None = None
+) -> Iterator[str]:
     """The address of that command's server, once it answers on the page."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     program = str(Path(sys.executable).parent / command[0])
-    printed = folder / f"{command[0]}.log"
+    printed = printed or folder / f"{command[0]}.log"
     with printed.open("wb") as log:
         server = subprocess.Popen(
             [program, *command[1:], "--port", str(port)],

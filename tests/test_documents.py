@@ -92,7 +92,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make run": f"{CLI}::test_run_is_tracked_epoch_by_epoch",
     r"make bench.*": BENCHMARK,
     r"python -m tests\.benchmarks (default_sweep|fast|speed|sweeps|where)": BENCHMARK,
-    r"make gallery": "tests/test_makefile.py::test_gallery_is_a_picture_of_the_default_sweeps_report",
+    r"make gallery": "tests/test_gallery.py::test_the_pictures_show_a_sweep_its_page_and_its_charts",
 }
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
     "class Net": OWN_SWEEP,
