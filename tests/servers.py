@@ -110,12 +110,10 @@ class RayCluster:
         self.address = f"127.0.0.1:{free_port()}"
         self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}  # as whoever joins needs it
         self.nodes: list[subprocess.Popen[bytes]] = []
-        port = self.address.split(":")[1]
-        self._start(("--head", "--port", port, "--num-cpus", "0", "--include-dashboard", "false"))
+        self._start("--head", "--port", self.address.split(":")[1], "--num-cpus", "0", "--include-dashboard", "false")
 
-    def add_nodes(self, count: int) -> None:
-        """So many at once: one alone takes seconds."""
-        self._start(*[("--address", self.address, "--num-cpus", "1")] * count)
+    def add_node(self) -> None:
+        self._start("--address", self.address, "--num-cpus", "1")
 
     def kill_node(self, number: int) -> None:
         """All processes of that node at once; the head is number 0."""
@@ -133,15 +131,7 @@ class RayCluster:
         for number in range(len(self.nodes) - 1, -1, -1):
             self.kill_node(number)
 
-    def _start(self, *nodes: tuple[str, ...]) -> None:
-        """A node of each of these options, all of them up."""
-        begun = [(self._begin(*options), self.folder / f"node-{len(self.nodes) - 1}.log") for options in nodes]
-        for node, printed in begun:
-            while "--block" not in printed.read_text():  # said when it is up
-                assert node.poll() is None, printed.read_text()
-                time.sleep(0.1)
-
-    def _begin(self, *options: str) -> subprocess.Popen[bytes]:
+    def _start(self, *options: str) -> None:
         command = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--node-ip-address", "127.0.0.1"]
         limits = ["--object-store-memory", "100000000", "--disable-usage-stats"]
         folder = ["--temp-dir", str(self.folder)] if "--head" in options else []
@@ -155,7 +145,9 @@ class RayCluster:
                 start_new_session=True,
             )
         self.nodes.append(node)
-        return node
+        while "--block" not in printed.read_text():  # said when it is up
+            assert node.poll() is None, printed.read_text()
+            time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:

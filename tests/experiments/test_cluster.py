@@ -58,9 +58,12 @@ def cluster(short_folder, monkeypatch):
     cluster = RayCluster(short_folder)
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
-    cluster.add_nodes(2)
-    yield cluster
-    cluster.kill()
+    try:
+        cluster.add_node()
+        cluster.add_node()
+        yield cluster
+    finally:
+        cluster.kill()
 
 
 def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
@@ -100,7 +103,7 @@ def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
     postgres.start()
     server.kill()
     server.start()
-    cluster.add_nodes(1)
+    cluster.add_node()
     started = sweep(*on_cluster)
     started.wait_for("epoch ", times=2)
     server.kill()
