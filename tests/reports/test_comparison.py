@@ -1,5 +1,6 @@
 """The comparison of two sweeps shows significant changes and differences in what was done."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,14 @@ def test_differences_in_what_was_done_are_named_with_both_values():
     assert '<th scope="row">torch</th><td>–</td><td>2.15</td>' in text
     assert "There are too few seeds to compare the two." in text
     assert "| budget | 2 | 4 |" in files["report.md"].decode()
+
+
+def test_each_side_has_its_name_as_a_heading_and_its_answer_once():
+    text = page(named("earlier"), named("later"))
+    one, other = re.search(r"<h1>(.+) and (.+)</h1>", text).groups()
+    headings = re.findall(r"<h2>(.+)</h2>\n<p>(.+)</p>", text)
+    assert [heading for heading, _ in headings[:2]] == [one, other]
+    assert text.count(f"<p>{headings[0][1]}</p>") == 2, "the sweeps are alike: one answer each"
 
 
 def test_two_equal_sweeps_are_said_not_to_differ():
