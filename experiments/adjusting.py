@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -142,16 +142,16 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
         "asynchronous": said.asynchronous or None,
     }
     values = {key: value for key, value in values.items() if value is not None}
-    values["base"] = on_its_device(definition.base, said.device, said.fast)
+    values["base"] = on_its_device(definition.base, said.device, said.fast, said.settings)
     values |= _looks(definition, values, said.until is not None)
     return validated(SweepDefinition, definition.model_dump() | values)
 
 
-def on_its_device(config: "RunConfig", device: str | None, fast: bool) -> "RunConfig":
-    """Return the config with `device` (None: its own device), and with the device's fast settings if `fast`.
+def on_its_device(config: "RunConfig", device: str | None, fast: bool, settings: Collection[str]) -> "RunConfig":
+    """Return the config on a device (None: its own), with the device's fast profile if `fast`, less what is set.
 
     Raises:
-        BadInputError: this machine has no such device.
+        BadInputError: the device is not available on this machine.
     """
     if device is None and not fast:
         return config
@@ -159,7 +159,10 @@ def on_its_device(config: "RunConfig", device: str | None, fast: bool) -> "RunCo
     from harness.training.devices import fast_settings, resolve_device
 
     resolved = config.device if device is None else resolve_device(device)
-    return with_settings(config, {"device": resolved} | (fast_settings(resolved) if fast else {}))
+    profile = fast_settings(resolved) if fast else {}
+    return with_settings(
+        config, {"device": resolved} | {key: each for key, each in profile.items() if key not in settings}
+    )
 
 
 def _without(space: "Space", keys: list[str]) -> "Space":

@@ -3,11 +3,12 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from experiments.adjusting import Adjustments, adjusted, name_of, on_its_device, redeclared, seconds_of
+from experiments.adjusting import Adjustments, seconds_of
+from experiments.planning import plan_run, plan_sweep
 from harness.errors import BadInputError
+from harness.provenance.program import MAIN
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Data = str | Callable[..., Any] | tuple[ArrayLike, ArrayLike]
 KEPT = "harness.kept_data:kept"
 TEST_SHARE = 7  # one in 7 images is for testing, and one in 7 for validation: MNIST's 10,000 of 70,000
-MAIN = "__main__"
 
 
 def run(
@@ -49,8 +49,8 @@ def run(
         settings: Values by config key, such as `{"optimizer.lr": 0.1}`.
         seed: The seed of the run, from 0 to 2**64 - 1.
         epochs: How many epochs it trains.
-        device: Where it trains: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. `auto` is `cuda` where that is there, or
-            `cpu`.
+        device: Where it trains: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. `auto` is the first of `cuda`, `mps` and
+            `cpu` that is there.
         fast: Use faster arithmetic, which changes the last bits.
         data_dir: A folder with the dataset in torchvision's layout.
         quiet: Show no progress.
@@ -61,13 +61,10 @@ def run(
     """
     from experiments import catalog
     from experiments.cli.progress import watch_training, working
-    from harness.config import with_settings
 
-    values = {"device": "cpu", **_settings(model, data, settings)}
-    values |= {key: value for key, value in {"seed": seed, "epochs": epochs}.items() if value is not None}
-    if optimizer is not None:
-        values["optimizer.name"] = optimizer_name(optimizer)
-    config = on_its_device(with_settings(catalog.load_run(experiment), values), device, fast)
+    said = {"seed": seed, "epochs": epochs, "optimizer.name": optimizer and optimizer_name(optimizer)}
+    values = _settings(model, data, settings) | {key: value for key, value in said.items() if value is not None}
+    config = plan_run(catalog.load_run(experiment), values, device, fast)
     with working("opening the tracking store and reading the data", quiet):
         from harness.run import begin_run, complete_run
         from harness.tracking.mlflow import MlflowTracker
@@ -173,20 +170,12 @@ def sweep(
         fast=fast,
         name=name,
     )
-    structure = redeclared(declared.sweep, said)
-    definition = adjusted(structure, said)
+    plan = plan_sweep(experiment, declared, said, executor)
     if executor != "inline":
-        _require_importable([*definition.optimizers, *map(str, said.settings.values())])
-    resources = declared.slice_resources(definition.base)
-    sweep_id, _ = run_watched(
-        name_of(catalog.title(experiment), declared.sweep, structure, said),
-        definition,
-        functools.partial(open_pool, executor, workers, _path(data_dir), resources, ray_address),
-        fresh=fresh,
-        storage=storage,
-        quiet=quiet,
-        seconds=None if time_limit is None else seconds_of(time_limit),
-    )
+        _require_importable([*plan.definition.optimizers, *map(str, said.settings.values())])
+    workplace = functools.partial(open_pool, executor, workers, _path(data_dir), plan.resources, ray_address)
+    seconds = None if time_limit is None else seconds_of(time_limit)
+    sweep_id, _ = run_watched(plan, workplace, fresh=fresh, storage=storage, quiet=quiet, seconds=seconds)
     with working("writing the report", quiet):
         found = findings(sweep_id)
         found.report  # noqa: B018  # writes the report, so that it exists even if the caller does not open it
@@ -205,16 +194,12 @@ def findings(run_id: str | None = None) -> "Findings":
 
 
 def optimizer_name(given: "str | type[optim.Optimizer]") -> str:
-    """Return an optimizer's name: for a class of `torch.optim` the registered name, for any other `module:name`."""
-    from harness.config import OPTIMIZER_CONFIGS
-
+    """Return an optimizer's name: of a class the registered one where there is one, or else `module:name`."""
     if isinstance(given, str):
         return given
-    if given.__module__.startswith("torch.optim."):
-        for name, kind in OPTIMIZER_CONFIGS.items():
-            if getattr(kind, "torch_class", None) == given.__name__:
-                return name
-    return _named(given, "optimizer")
+    from harness.training.optimizers import registered_name
+
+    return registered_name(given) or _named(given, "optimizer")
 
 
 def _named(given: object, what: str) -> str:
@@ -242,7 +227,7 @@ def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | 
         values["model.name"] = model if isinstance(model, str) else _named(model, "model")
     if isinstance(data, str):
         values["dataset.name"] = data
-    elif isinstance(data, FunctionType):
+    elif callable(data):
         values["dataset.name"] = _named(data, "data")
     elif data is not None:
         values |= _kept(data)
@@ -260,11 +245,10 @@ def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
             expected="images and labels, a function that returns both, or the name of a dataset",
             next_step="pass two tensors or arrays, `data=(images, labels)`",
         )
-    images, labels = data
-    count = len(images)
+    digest, count = keep(*data)
     part = count // TEST_SHARE
     sizes = {"train_size": count - 2 * part, "validation_size": part, "test_size": part}
-    named = {"name": KEPT, "digest": keep(images, labels), **sizes}
+    named = {"name": KEPT, "digest": digest, **sizes}
     return {f"dataset.{key}": value for key, value in named.items()}
 
 

@@ -18,18 +18,12 @@ def resolve_config(
 ) -> "RunConfig":
     """The experiment's config with the command line's settings, on a device that is there."""
     from experiments import catalog
-    from harness.config import with_settings
+    from experiments.planning import plan_run
 
     base = catalog.load_run(experiment)
     texts = _by_key("--set", settings, "optimizer.lr=0.1")
     texts |= {key: text for key, text in (("seed", seed), ("epochs", epochs)) if text is not None}
-    values = _parse_settings(base, texts)
-    config = with_settings(base, values | ({} if "device" in values else {"device": "cpu"}))
-    from harness.training.devices import fast_settings, resolve_device
-
-    resolved = resolve_device(str(values.get("device", device)))
-    profile = {key: value for key, value in fast_settings(resolved).items() if key not in values} if fast else {}
-    return with_settings(config, {"device": resolved} | profile)
+    return plan_run(base, _parse_settings(base, texts), device, fast)
 
 
 def names_of(text: str | None) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
 """The command that runs a declared sweep, or says what it would do."""
 
 import functools
-import shlex
 from typing import TYPE_CHECKING
 
-from experiments.adjusting import Adjustments, adjusted, name_of, redeclared, seconds_of
+from experiments.adjusting import Adjustments, seconds_of
 from experiments.cli.options import (
     Asynchronous,
     BudgetOption,
@@ -39,6 +38,7 @@ from experiments.cli.options import (
 from experiments.cli.prose import print_json, say
 from experiments.cli.settings import names_of, searched_of, settings_of
 from experiments.cli.watched import Workplace, run_watched, say_what_waits
+from experiments.planning import plan_sweep
 from harness.errors import HarnessError
 from harness.pace import SLICE_SECONDS
 
@@ -80,7 +80,6 @@ def sweep(
     """Tune optimizers under equal budgets, then train their winners on new seeds."""
     from experiments import catalog
     from experiments.saving import save_sweep
-    from harness.training.devices import resolve_device
     from studies.executors.pool import open_pool
 
     declared = catalog.load_sweep(experiment)
@@ -103,25 +102,17 @@ def sweep(
         name=name,
     )
     seconds = None if time_limit is None else seconds_of(time_limit)
-    structure = redeclared(declared.sweep, said)
-    definition = adjusted(structure, said)
-    name = name_of(catalog.title(experiment), declared.sweep, structure, said)
-    if executor != "ray":  # whose nodes may have what this machine lacks
-        resolve_device(definition.base.device)
+    plan = plan_sweep(experiment, declared, said, executor)
     if save is not None:
-        save_sweep(save, declared, definition)
+        save_sweep(save, declared, plan.definition)
         say(f"harness: declared in {save}", err=True)
-    resources = declared.slice_resources(definition.base)
-    workplace = functools.partial(open_pool, executor, workers, data_dir, resources, ray_address, slice_seconds)
+    workplace = functools.partial(open_pool, executor, workers, data_dir, plan.resources, ray_address, slice_seconds)
     if dry_run:
-        _print_plan(name, definition, workplace, as_json)
+        _print_plan(plan.name, plan.definition, workplace, as_json)
         return
     if until is not None:
-        _say_how_long(definition, workplace)
-    command = shlex.join(["harness", "sweep", experiment, *said.words])
-    sweep_id, interrupt = run_watched(
-        name, definition, workplace, fresh=fresh, storage=storage, command=command, quiet=quiet, seconds=seconds
-    )
+        _say_how_long(plan.definition, workplace)
+    sweep_id, interrupt = run_watched(plan, workplace, fresh=fresh, storage=storage, quiet=quiet, seconds=seconds)
     _report(sweep_id, quiet, as_json)
     if interrupt is not None:
         raise interrupt

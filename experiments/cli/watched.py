@@ -9,6 +9,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 
 from experiments.cli.prose import say
+from experiments.planning import SweepPlan
 from harness.errors import SweepStopped, WorkFailedError
 
 if TYPE_CHECKING:
@@ -19,15 +20,13 @@ Workplace = Callable[[], AbstractContextManager["WorkerPool"]]
 
 
 def run_watched(
-    name: str,
-    definition: "SweepDefinition",
+    plan: SweepPlan,
     workplace: Workplace,
     *,
-    fresh: bool = False,
-    storage: str | None = None,
-    command: str | None = None,
-    quiet: bool = False,
-    seconds: float | None = None,
+    fresh: bool,
+    storage: str | None,
+    quiet: bool,
+    seconds: float | None,
 ) -> tuple[str, SweepStopped | None]:
     """Run the sweep, or resume it, for at most so many seconds; progress is shown on stderr unless `quiet`.
 
@@ -41,7 +40,7 @@ def run_watched(
     stop = Event()
     with _time_limit(seconds, stop) as is_over:
         try:
-            return _run(name, definition, workplace, fresh, storage, command, quiet, stop), None
+            return _run(plan, workplace, fresh, storage, quiet, stop), None
         except SweepStopped as stopped:
             return stopped.sweep_id, None if is_over.is_set() else stopped
 
@@ -59,16 +58,7 @@ def say_what_waits(definition: "SweepDefinition", workers: int) -> None:
         )
 
 
-def _run(
-    name: str,
-    definition: "SweepDefinition",
-    workplace: Workplace,
-    fresh: bool,
-    storage: str | None,
-    command: str | None,
-    quiet: bool,
-    stop: Event,
-) -> str:
+def _run(plan: SweepPlan, workplace: Workplace, fresh: bool, storage: str | None, quiet: bool, stop: Event) -> str:
     from experiments.cli.live import watch
     from experiments.cli.progress import working
 
@@ -79,14 +69,15 @@ def _run(
 
             pool = opened.enter_context(workplace())  # what its workers need is imported while the store is opened
             tracker = MlflowTracker()
-        observer = opened.enter_context(watch(definition, quiet))
-        say_what_waits(definition, pool.workers)
+        observer = opened.enter_context(watch(plan.definition, quiet))
+        say_what_waits(plan.definition, pool.workers)
         opened.enter_context(_stopped_by_signals(stop))  # after Ray, which sets its own
         try:
-            return run_sweep(name, definition, tracker, pool, observer, stop, fresh, storage, command).sweep_id
+            ended = run_sweep(plan.name, plan.definition, tracker, pool, observer, stop, fresh, storage, plan.command)
         except (KeyboardInterrupt, WorkFailedError, OSError):
             say("harness: the same command goes on where this one stopped", err=True)
             raise
+    return ended.sweep_id
 
 
 @contextlib.contextmanager

@@ -1,12 +1,20 @@
 """From an optimizer's config to the optimizer: torch's, one of pytorch-optimizer, or a user's own."""
 
+import contextlib
 import inspect
 from collections.abc import Iterable
 from typing import Any
 
 from torch import nn, optim
 
-from harness.config import AnyOptimizerConfig, MuonConfig, OwnOptimizerConfig, SAMConfig, TorchOptimizerConfig
+from harness.config import (
+    OPTIMIZER_CONFIGS,
+    AnyOptimizerConfig,
+    MuonConfig,
+    OwnOptimizerConfig,
+    SAMConfig,
+    TorchOptimizerConfig,
+)
 from harness.config.imports import find
 from harness.errors import BadInputError
 from harness.training.muon import MuonAndAdamW
@@ -58,6 +66,15 @@ def class_of(config: AnyOptimizerConfig) -> Any:  # noqa: ANN401
             next_step="choose one of them, or pip install 'optimizer-harness[modern]'",
         ) from None
     return getattr(pytorch_optimizer, config.modern_class)
+
+
+def registered_name(given: type[optim.Optimizer]) -> str | None:
+    """Return the first name under which a class is registered; None where it is not, as a user's own."""
+    for name, kind in OPTIMIZER_CONFIGS.items():
+        with contextlib.suppress(BadInputError):  # a package that is not installed does not have the class
+            if class_of(kind()) is given:
+                return name
+    return None
 
 
 def needs_closure(optimizer: optim.Optimizer) -> bool:

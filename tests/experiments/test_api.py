@@ -1,8 +1,10 @@
 """The Python interface: what it takes, what it gives back, and that it says and does what the command line does."""
 
+import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +12,19 @@ from pathlib import Path
 import matplotlib.figure
 import pandas as pd
 import pytest
+import pytorch_optimizer
 import torch
 
 import experiments
+from experiments import catalog
+from experiments.adjusting import Adjustments
 from experiments.api import optimizer_name
-from harness.config import flatten
+from experiments.planning import plan_run, plan_sweep
+from harness.config import RunConfig, flatten
 from harness.errors import BadInputError
+from harness.records import Tag
 from harness.tracking.read import latest_sweep, read_tracked_run
+from tests.command import run_command
 from tests.mnist_folder import write_small_mnist
 from tests.own import shapes
 from tests.own.shapes import Small, bars
@@ -114,6 +122,9 @@ def test_the_same_call_gives_what_was_found_and_another_one_begins_another_sweep
         ("nadam", "nadam"),
         (torch.optim.SGD, "sgd"),
         (torch.optim.Adam, "adam"),
+        (torch.optim.Muon, "muon"),
+        (pytorch_optimizer.Lion, "lion"),
+        (pytorch_optimizer.AdaBelief, "pytorch_optimizer.optimizer.adabelief:AdaBelief"),
         (shapes.SignDescent, "tests.own.shapes:SignDescent"),
     ],
 )
@@ -127,8 +138,66 @@ def test_what_has_no_name_in_a_module_is_refused(project):
 
     with pytest.raises(BadInputError, match="has no name in a module"):
         experiments.run(model=Local)
-    with pytest.raises(BadInputError, match=r"data 'int'.*two tensors"):
-        experiments.run(data=3)
+
+
+def test_a_device_that_is_not_here_is_refused_wherever_it_is_named(project):
+    for given in ({"device": "cuda:99"}, {"settings": {"device": "cuda:99"}}):
+        with pytest.raises(BadInputError, match="device 'cuda:99' is not available"):
+            experiments.run(**given)
+        with tiny_sweeps(), pytest.raises(BadInputError, match="device 'cuda:99' is not available"):
+            experiments.sweep(**given)
+    assert not Path(".harness").exists()
+
+
+def test_the_fast_profile_leaves_what_is_set_as_it_is(monkeypatch):
+    monkeypatch.setattr("harness.training.devices.fast_settings", lambda _: {"precision": "bfloat16", "fused": True})
+    config = plan_run(RunConfig(), {"precision": "float32"}, "cpu", fast=True)
+    assert (config.precision, config.fused) == ("float32", True)
+    declared = catalog.load_sweep("optimizers")
+    said = Adjustments(settings={"precision": "float32"}, fast=True)
+    assert plan_sweep("optimizers", declared, said, "inline").definition.base.precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((torch.zeros(2, 2), ["a", "b"]), "can't be taken as a tensor"),
+        ((torch.zeros(6, 2, 2), torch.zeros(6)), "dataset.test_size 0: expected"),
+        (torch.zeros(4, 2, 2), "two tensors or arrays"),
+        (3, "two tensors or arrays"),
+    ],
+    ids=str,
+)
+def test_data_that_are_no_images_and_labels_are_refused_in_one_line(project, data, message):
+    with pytest.raises(BadInputError, match=message) as caught:
+        experiments.run(data=data)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sweep_can_be_resumed_on_the_command_line(project, images):
+    with tiny_sweeps():
+        found = experiments.sweep(model=Small, data=images, settings={"model.width": 8, "batch_size": 16}, **INLINE)
+    command = read_tracked_run(found.run_id).tags[Tag.COMMAND]
+    assert shlex.split(command)[:5] == [
+        "harness",
+        "sweep",
+        "optimizers",
+        "--set",
+        'model.name="tests.own.shapes:Small"',
+    ]
+    with tiny_sweeps():
+        printed = io.StringIO()
+        code = run_command(*shlex.split(command)[1:], "--executor", "inline", "--json", printed=printed, said=printed)
+    assert code == 0
+    assert found.run_id in printed.getvalue()
+
+
+def test_a_look_at_findings_writes_nothing(data):
+    with tiny_sweeps():
+        found = experiments.sweep(data_dir=data, **INLINE)
+    shutil.rmtree(found.report.parent)
+    assert experiments.findings()._repr_html_()
+    assert not found.report.exists()
 
 
 def test_a_class_of_the_program_itself_needs_the_inline_executor(project, monkeypatch):
