@@ -66,7 +66,7 @@ def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
         length = f" of {len(found)}" if isinstance(found, tuple | list) else ""
         raise _unusable(config, f"returns {type(found).__name__}{length}")
     try:
-        images, labels = map(_as_tensor, found)
+        images, labels = map(as_tensor, found)
     except Exception as error:  # an array-like's own code, too
         raise _unusable(config, f"returns what can't be taken as a tensor ({described(error)})") from None
     whole = not (labels.is_floating_point() or labels.is_complex())
@@ -80,8 +80,12 @@ def _line_of(error: BaseException) -> str:
     return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
 
 
-def _as_tensor(values: Any) -> Tensor:  # noqa: ANN401
-    """A tensor, array or nested list as a plain tensor on the CPU; an array's memory is shared where it can be."""
+def as_tensor(values: Any) -> Tensor:  # noqa: ANN401
+    """Return a tensor, array or nested list as a plain tensor on the CPU, which shares an array's memory if it can.
+
+    Raises:
+        TypeError: it holds something else than numbers.
+    """
     if isinstance(values, Tensor):
         return values.detach().cpu().as_subclass(Tensor)
     if isinstance(values, list | tuple) and values and all(isinstance(each, Tensor) for each in values):
