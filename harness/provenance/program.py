@@ -1,29 +1,31 @@
-"""Find the source of classes and functions that the running program or a notebook's cells define."""
+"""Read the source of what the running program, or a notebook's cells, define from Python's memory of it."""
 
 import ast
 import hashlib
 import linecache
 import sys
 from collections.abc import Iterable
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from harness.errors import BadInputError
 
 MAIN = "__main__"
-PLAIN = (bool, int, float, str, bytes, type(None), tuple)
+PLAIN = (bool, int, float, str, bytes, type(None), tuple, list, dict, set, frozenset)
 
 
-def program_source(names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of each given `__main__:name`, and of each name of the program that their source uses.
+def program_source(names: Iterable[str]) -> tuple[dict[str, str], set[str]]:
+    """Return the source of these names, `__main__:name`, and of each name of the program that they use.
 
-    A class or function is hashed by its source text, a plain value by its repr. Other objects are ignored.
+    That is a SHA-256 for each of its classes and functions, of their text, and of its plain values, of their `repr`;
+    and the modules that it has other classes and functions from. Other objects that it uses are not followed.
 
     Raises:
         BadInputError: the source of a class or function can't be read.
     """
     defined = vars(sys.modules[MAIN])
     found: dict[str, str] = {}
+    modules: set[str] = set()
     waiting = [name.partition(":")[2].partition(".")[0] for name in names]
     while waiting:
         name = waiting.pop()
@@ -32,11 +34,15 @@ def program_source(names: Iterable[str]) -> dict[str, str]:
             continue
         if isinstance(value, PLAIN):
             found[key] = _hash(repr(value))
-        elif isinstance(value, type | FunctionType) and value.__module__ == MAIN:
+        elif isinstance(value, ModuleType):
+            modules.add(value.__name__)
+        elif isinstance(value, type | FunctionType) and value.__module__ != MAIN:
+            modules.add(value.__module__)
+        elif isinstance(value, type | FunctionType):
             text = _text(value)
             found[key] = _hash(text)
             waiting += [node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
-    return found
+    return found, modules
 
 
 def _text(defined: Any) -> str:  # noqa: ANN401

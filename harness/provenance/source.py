@@ -74,8 +74,9 @@ def own_source(names: Iterable[str]) -> OwnSource:
     """
     importlib.invalidate_caches()  # a file may be newer than Python's cached listing of its folder
     names = list(names)
-    of_program = [name for name in names if name.startswith(f"{MAIN}:")]
-    rows = [(MAIN, *row) for row in sorted(program_source(of_program).items())]
+    defined, used = program_source(name for name in names if name.startswith(f"{MAIN}:"))
+    rows = [(MAIN, *row) for row in sorted(defined.items())]
+    rows += [(MAIN, *row) for module in sorted(used) for row in sorted(_files(module).items())]
     for module in sorted(modules_of(names) - {MAIN}):
         rows += [(module, *row) for row in sorted(_files(module).items())]
     return OwnSource(tuple(rows))
@@ -88,9 +89,9 @@ def require_same_source(expected: OwnSource) -> None:
     Raises:
         BadInputError: a file differs; the first such file is named.
     """
-    here = own_source(f"{module}:" for module in expected.modules if module != MAIN)  # `__main__` differs on workers
-    files = {file: value for file, value in expected.files.items() if not file.startswith(f"{MAIN}:")}
-    for file, was, is_here in differences(files, here.files):
+    elsewhere = OwnSource(tuple(row for row in expected.rows if row[0] != MAIN))  # this process is that program
+    here = own_source(f"{module}:" for module in elsewhere.modules)
+    for file, was, is_here in differences(elsewhere.files, here.files):
         raise BadInputError(
             "source",
             file,
