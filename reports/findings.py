@@ -15,7 +15,7 @@ from reports.document import ReportDocument, report_document
 from reports.figures.style import Drawn, Width, lay_out, styled
 from reports.page import SUBSET, card_of, publish, report_folder, report_of
 from reports.source import read_source
-from reports.tables import identity
+from reports.tables import IDENTITY, identity
 from reports.trajectories import epoch_images
 
 
@@ -32,7 +32,7 @@ class Findings:
 
     @cached_property
     def report(self) -> Path:
-        """The path of the report's page, which is written now where this was not asked for before."""
+        """The path of the report's page. The first look at it writes the page and logs it to MLflow."""
         source = self._contents.source
         return publish(report_of(self._contents), source, report_folder(source)).resolve()
 
@@ -79,19 +79,19 @@ class Findings:
         and train_accuracy (means of a window of steps), validation_loss and validation_accuracy (of a fixed part of
         the validation set); NaN where that one was not measured there.
         """
+        measures = {name.partition("/")[2]: name for name in TRAJECTORY}
         rows = [
             {**identity(run), "images": images, "epochs": images / epoch_images(run)}
-            | {name.partition("/")[2]: run.history.get(name, {}).get(images) for name in TRAJECTORY}
+            | {measure: run.history.get(name, {}).get(images) for measure, name in measures.items()}
             for run in self._contents.source.runs
             for images in sorted({step for name in TRAJECTORY for step in run.history.get(name, {})})
         ]
-        measures = [name.partition("/")[2] for name in TRAJECTORY]
-        columns = ["run_id", "optimizer", "stage", "seed", "images", "epochs", *measures]
+        columns = [*IDENTITY, "images", "epochs", *measures]
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(["epochs", *measures], "float64"))
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """The names of the figures that there are of it."""
+        """The names of the figures of this sweep or run."""
         return tuple(self._contents.pictures)
 
     def figure(self, name: str, width: Width = "page") -> Drawn:
@@ -102,7 +102,7 @@ class Findings:
             width: `page` (7.2 inches) or `column` (3.5 inches).
 
         Raises:
-            BadInputError: there is no such figure of it.
+            BadInputError: this sweep or run has no such figure.
         """
         if name not in self.figures:
             raise unknown("figure", name, self.figures, "choose one of these")
@@ -115,7 +115,7 @@ class Findings:
         return f"<{self.document.kind} {self.run_id}: {self.answer or self.document.outcome}>"
 
     def _repr_html_(self) -> str:
-        """The answer, and the card or a single run's epochs, as a notebook shows them."""
+        """Return the answer, and the card or a single run's epochs, as a notebook shows them."""
         return "\n".join(self._html())
 
     def _html(self) -> Iterator[str]:
@@ -123,7 +123,6 @@ class Findings:
         if self.document.kind == "sweep":
             picture = base64.b64encode(card_of(self._contents)).decode()
             yield f'<img alt="{html.escape(self.answer)}" width="800" src="data:image/png;base64,{picture}">'
-            yield f"<p>report: <code>{html.escape(str(self.report))}</code></p>"
         else:
             shown = ["epoch", "train_loss", "validation_accuracy", "test_accuracy", "train_seconds"]
             yield self.epochs[shown].dropna(axis="columns", how="all").to_html(index=False)
