@@ -81,7 +81,7 @@ def test_workers_killed_one_and_then_all(assert_nothing_lost, sweep):
 
 
 def workers_of(pid):
-    """Its children, or those of the server that forks them."""
+    """The worker processes: children of the coordinator, or of the server that forks them."""
     children = {child: " ".join(child.cmdline()) for child in psutil.Process(pid).children()}
     servers = [child for child, command in children.items() if "forkserver" in command]
     spawned = [child for child, command in children.items() if "spawn_main" in command]
@@ -220,14 +220,16 @@ def test_eight_workers_beside_the_ui_and_a_report_again_and_again(sweep, harness
     # --async, or no more than one trial of a study at a time; images, so that it lasts for several reports
     started = sweep("--workers", "8", "--async", TINY_IMAGES="640")
     started.wait_for("epochs done")
-    busy, reports = [], 0
+    busy: set[int] = set()
+    reports = 0
     while started.running:
-        busy.append(sum(at is not None for at in harness_json("status").get("workers", ())))
+        workers = harness_json("status").get("workers", ())
+        busy |= {worker for worker, at in enumerate(workers) if at is not None}
         harness_started("report", module="tests.tiny").end_with(0)
         reports += 1
         time.sleep(1)
     printed = started.end_with(0)
-    assert max(busy) == 8
+    assert busy == set(range(8))
     assert reports > 1
     assert "away" not in printed + ui.printed.read_text()
     assert "locked" not in printed + ui.printed.read_text()
