@@ -46,7 +46,7 @@ notebook: .venv/.made-with-jupyterlab  ## the chapter as a notebook, in the brow
 	$(BIN)/jupyter lab experiments/chapter.ipynb
 
 .venv/.made-with-jupyterlab: $(SETUP)
-	$(INSTALL) 'jupyterlab>=4.4'
+	$(INSTALL) --editable '.[notebook]'
 	touch $@
 
 test: $(SETUP)  ## all tests

@@ -20,7 +20,7 @@ Colour = Sequence[float]  # red, green, blue of 255, and alpha of 1
 
 
 def installed_browser() -> str:
-    """Its path. Without one the test is skipped, or fails where REQUIRE_BROWSER is set, as continuous checks do."""
+    """Return the path of the browser. Without one the test is skipped, or fails where REQUIRE_BROWSER is set."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         missing = f"needs a browser: one of {', '.join(NAMES)} on the PATH"

@@ -16,7 +16,7 @@ COLUMNS = 80
 
 
 def run_command(*arguments: str, printed: TextIO, said: TextIO) -> int:
-    """Its exit code; with nothing left of what it knew from an earlier call."""
+    """Return the exit code of the command, which knows nothing of an earlier call."""
     for remembered in (remembered_splits, environment, git_commit_and_diff):
         remembered.cache_clear()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):

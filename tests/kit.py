@@ -56,7 +56,7 @@ class Net(nn.Module):
 
 @dataclass(frozen=True)
 class Kit:
-    """Its file, one that it imports, and what its data are read from."""
+    """The file of own parts, a file that it imports, and the file that its data are read from."""
 
     module: Path
     imported: Path

@@ -144,7 +144,7 @@ def test_sweep_takes_an_experiment_and_workers(make):
 
 def test_notebook_opens_the_chapter(make):
     printed = make("-n", "notebook")
-    assert "pip install $quiet 'jupyterlab>=4.4'" in printed
+    assert "pip install $quiet --editable '.[notebook]'" in printed
     assert printed.endswith("jupyter lab experiments/chapter.ipynb\n")
 
 

@@ -1,4 +1,4 @@
-"""What changes while a command works, shown in the cell of a notebook."""
+"""Show what changes while a command works in the cell of a notebook."""
 
 import contextlib
 import io
@@ -7,14 +7,14 @@ from threading import Event, Thread
 
 from rich.console import Console, RenderableType
 
-EVERY = 0.5  # seconds between two pictures of it
+EVERY = 0.5  # seconds between two updates
 COLUMNS = 110
 PAGE = '<pre style="line-height: 1.25; white-space: pre; overflow-x: auto">{code}</pre>'
 
 
 @contextlib.contextmanager
 def shown_in_cell(shown: RenderableType, *, transient: bool = False) -> Iterator[None]:
-    """Show it below the cell that is being run, again and again until the block ends; leave nothing if `transient`.
+    """Show a changing text below the running cell until the block ends; leave nothing if `transient`.
 
     rich's own display in notebooks needs ipywidgets, which not every notebook has.
     """

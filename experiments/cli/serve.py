@@ -14,7 +14,7 @@ from harness.errors import BadInputError
 def register(
     name: Annotated[
         str,
-        typer.Option("--name", metavar="NAME", help="Of the registered model, and needed; made where there is none."),
+        typer.Option("--name", metavar="NAME", help="The registered model, made where there is none; needed."),
     ],
     run_id: Annotated[
         str | None, typer.Argument(metavar="SWEEP_OR_RUN", help="The latest sweep by default, whose winner it is.")
@@ -36,7 +36,9 @@ def register(
         typer.echo(f"{registered.name}, version {registered.version}: {registered.uri}")
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Of 127.0.0.1.")] = 5000) -> None:
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="The port on 127.0.0.1.")] = 5000,
+) -> None:
     """Serve the MLflow UI, on 127.0.0.1.
 
     It shows this folder's runs, and its first lines name the pages of the latest sweep.

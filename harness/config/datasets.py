@@ -94,16 +94,13 @@ AnyDataset = Annotated[
 
 
 class AugmentationConfig(FrozenModel):
-    """What is done to a training image, drawn anew for each image of each epoch: torchvision's v2 transforms.
-
-    0: not done.
-    """
+    """What is done to a training image, drawn anew for each image of each epoch: torchvision's v2 transforms."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Up to so many degrees either way."""
+    """The largest rotation, in degrees either way; 0: none."""
     translation: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Up to that fraction of a side."""
+    """The largest shift, as a fraction of a side; 0: none."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Up to that fraction larger or smaller."""
+    """The largest change of size, as a fraction; 0: none."""
     horizontal_flip: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Its probability."""
+    """The probability of a flip."""

@@ -41,7 +41,7 @@ class RunConfig(FrozenModel):
     schedule: ScheduleConfig = ConstantSchedule()
     """How the learning rate changes."""
     label_smoothing: Probability = 0.0
-    """Of the training loss, not of what is measured."""
+    """The label smoothing of the training loss; measured losses have none."""
     gradient_clip_norm: NonNegative = 0.0
     """The largest norm of all gradients together; 0: any."""
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -59,11 +59,11 @@ class RunConfig(FrozenModel):
     device: Device = "cpu"
     """Where it trains: cpu, mps, cuda or, with a number, cuda:1."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
-    """Of torch, on the CPU."""
+    """The number of threads that torch computes with on the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the forward and backward pass; weights stay in float32."""
+    """The precision of the forward and backward pass; weights stay in float32."""
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    """Of images and weights in memory."""
+    """The order of channels of images and weights in memory."""
     fused: bool = False
     """Whether the optimizer's step is torch's one kernel for it, where there is one."""
     trajectory: TrajectoryConfig = TrajectoryConfig()

@@ -46,8 +46,8 @@ def is_captured(config: RunConfig, optimizer: optim.Optimizer) -> bool:
     augmentation draws each image's numbers on the CPU. Nor can it draw the same numbers again, as a closure does.
     """
     owns = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
-    is_repeated = owns or needs_closure(optimizer) or config.augmentation != AugmentationConfig()
-    return config.device.startswith("cuda") and not is_repeated
+    varies = owns or needs_closure(optimizer) or config.augmentation != AugmentationConfig()
+    return config.device.startswith("cuda") and not varies
 
 
 class _Replayed:

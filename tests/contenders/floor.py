@@ -32,7 +32,7 @@ def run(folder: Path, epochs: int, variant: str) -> list[Timed]:
 
 
 def _layer_seconds(index: int, dtype: torch.dtype) -> float:
-    """Of one layer, an epoch and its evaluation. The images themselves need no gradient."""
+    """Return the seconds of one layer in an epoch and its evaluation. The images themselves need no gradient."""
     layer, shape = LAYERS[index]
     formats = (torch.contiguous_format, torch.channels_last) if len(shape) == 3 else (torch.contiguous_format,)
     return min(_seconds(layer, shape, dtype, memory_format, index > 0) for memory_format in formats)

@@ -35,7 +35,7 @@ def winners(
 
 
 def _final(epochs: int, folder: Path, config: RunConfig) -> float:
-    """Its accuracy on the test set, chance where it diverged: a study may have tried an optimizer once, and badly."""
+    """Return the accuracy on the test set, or chance where the run diverged."""
     splits = load_cached_splits(config.dataset, config.device, folder)
     metrics = train_epochs(config, initial_state(config), splits, epochs, ["test"]).metrics
     return metrics[-1].test_accuracy if len(metrics) == epochs else 1 / CLASSES

@@ -117,7 +117,7 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, s
 
 @pytest.mark.slow
 def test_a_run_of_rows_of_features_is_told_as_one_of_images_is_without_pictures(harness, harness_json, study):
-    """Of arrays, and of a model with more outputs than there are classes."""
+    """A run on arrays, of a model with more outputs than there are classes."""
     text = STUDY.partition("rate =")[0].replace(":bars", ":table").replace(":Small", ":Linear")
     path = study.with_name("my_run.py")
     path.write_text(f"{text}\nrun = base\n")

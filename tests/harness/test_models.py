@@ -153,7 +153,7 @@ def refuse(*_, **__):
 
 @pytest.fixture
 def run_id(config, project, data):
-    """Of a single run that has come to its end."""
+    """The id of a single run that has completed."""
     tracker = MlflowTracker()
     return complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id
 

@@ -61,7 +61,7 @@ def server(store, project, monkeypatch) -> str:
 
 
 def own_experiment() -> str:
-    """Of the address alone: what is made through a server has its artifacts there, out of the database's reach."""
+    """The addresses alone: runs made through a server have their artifacts there, out of the database's reach."""
     return f"of {tracking_uri()}"
 
 

@@ -29,7 +29,7 @@ class SignDescent(torch.optim.Optimizer):
 
 
 class Forgetful(SignDescent):
-    """Its rate falls with every step, which is in no state dict."""
+    """An optimizer whose rate falls with every step; its state dict does not say so."""
 
     steps = 0
 
@@ -85,7 +85,7 @@ class Exploding(SignDescent):
 
 
 class Adaptive(torch.optim.Optimizer):
-    """Its rate is called otherwise."""
+    """An optimizer whose learning rate has another name."""
 
     def __init__(self, params, learning_rate=1e-2):
         super().__init__(params, {"learning_rate": learning_rate})
@@ -155,7 +155,7 @@ class Small(nn.Module):
 
 
 class Linear(nn.Sequential):
-    """Of rows of features."""
+    """A network for rows of features."""
 
     def __init__(self, classes: int = 3):
         super().__init__(nn.Linear(8, classes), nn.LogSoftmax(1))
@@ -226,7 +226,7 @@ class Dropped(Scores):
 
 
 class Drawn(Scores):
-    """Its first weights come from numpy and Python, and so does its noise."""
+    """A network whose first weights and noise come from numpy and Python."""
 
     def __init__(self, classes: int = 3):
         super().__init__(classes=classes)
@@ -263,7 +263,7 @@ FRESH = np.random.default_rng()
 
 
 class Unrepeatable(Scores):
-    """Its first weights come from a generator that no seed sets."""
+    """A network whose first weights come from a generator that no seed sets."""
 
     def __init__(self):
         super().__init__()
@@ -293,7 +293,7 @@ class OneSeedForEachStep(Scores):
 
 
 class Zeros(nn.Linear):
-    """Of all seeds the same first weights."""
+    """A network that has the same first weights for all seeds."""
 
     def __init__(self):
         super().__init__(288, 3)
