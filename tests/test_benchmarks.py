@@ -15,7 +15,7 @@ from harness.training.data import load_splits
 from harness.training.loop import build, initial_state
 from studies.definition import SweepDefinition
 from tests import benchmarks, chapter
-from tests.benchmarks import default_sweep, known_answers, sweeps, where
+from tests.benchmarks import default_sweep, known_answers, regret, sweeps, where
 from tests.contenders import optuna_plain
 from tests.contenders.record import record
 from tests.contenders.sweeps import best_finals, finals
@@ -165,6 +165,12 @@ def test_a_fixed_list_of_trials_is_sooner_and_neither_coordination_nor_a_workers
     assert run("sweeps") == bool(problem)
     assert problem in capsys.readouterr().err
     assert f"A first worker can train after {start} s" in Path("benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_regret_in_the_document_is_that_of_the_stored_figures():
+    stored = json.loads(regret.STORED.read_text(encoding="utf-8"))
+    searching = Path(__file__).parents[1] / "studies" / "searching.md"
+    assert regret.table_of(stored) in searching.read_text(encoding="utf-8")
 
 
 def test_a_round_of_another_seed_draws_all_anew_and_the_first_is_make_sweeps_first_replicate():
