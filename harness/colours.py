@@ -20,5 +20,10 @@ def places(names: Iterable[str]) -> dict[str, int]:
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return each optimizer's colour."""
-    return {name: COLOURS[place % len(COLOURS)] for name, place in places(names).items()}
+    """Return each optimizer's colour: its own, or the next that no other of these has, as long as there is one."""
+    order = places(names)
+    found: dict[str, str] = {}
+    for name, place in sorted(order.items(), key=lambda each: each[1]):
+        turned = [COLOURS[(place + step) % len(COLOURS)] for step in range(len(COLOURS))]
+        found[name] = next((colour for colour in turned if colour not in found.values()), turned[0])
+    return {name: found[name] for name in order}

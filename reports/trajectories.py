@@ -1,4 +1,7 @@
-"""Measure how far a run was trained, what it spent, and its latest accuracy, also within an epoch."""
+"""Measure how far a run was trained, what it spent, its latest accuracy, and the median of several runs' lines."""
+
+import numpy as np
+import pandas as pd
 
 from harness.records import POINT_ACCURACY, Outcome, Tag, epochs_begun
 from harness.tracking.tracker import TrackedRun
@@ -33,3 +36,22 @@ def last_accuracy(run: TrackedRun, epoch: float | None, accuracy: float | None) 
     points = run.history.get(POINT_ACCURACY, {})
     last = max(points, default=0)
     return points[last] if last > (epoch or 0) * epoch_images(run) else accuracy
+
+
+def median_lines(data: pd.DataFrame, against: str) -> pd.DataFrame:
+    """Return the median over the runs of each optimizer, at each place where one was measured between all runs' ends.
+
+    Runs of other batch sizes are measured at slightly other places. Between its own, a run is taken to be linear, as
+    its line is drawn: in the logarithms.
+    """
+    found = []
+    for name, mine in data[(data[against] > 0) & (data["value"] > 0)].groupby("optimizer", sort=False):
+        logs = mine[[against, "value"]].apply(np.log).assign(run_id=mine["run_id"])
+        runs = [each.sort_values(against) for _, each in logs.groupby("run_id")]
+        first = max(each[against].iloc[0] for each in runs)
+        last = min(each[against].iloc[-1] for each in runs)
+        places = np.unique(logs[against][logs[against].between(first, last)])
+        values = [np.interp(places, each[against], each["value"]) for each in runs]
+        frame = {"optimizer": name, against: np.exp(places), "value": np.exp(np.median(values, axis=0))}
+        found.append(pd.DataFrame(frame))
+    return pd.concat(found)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from harness.colours import GREY
 from reports.computed import Computed
 from reports.figures.style import Drawn, Looks, Picture, Width, figure, legend, logarithmic, looks
+from reports.trajectories import median_lines
 
 MEASURES = {"training loss": "training loss (nats, log)", "error": "{split} error (%, log)"}
 
@@ -87,7 +88,7 @@ def _draw_measure(drawn: Drawn, axis: Axes, data: pd.DataFrame, against: str, lo
     shared: dict[str, Any] = {"x": against, "y": "value", "ax": axis, "hue": "optimizer", "hue_order": names}
     shared |= {"palette": {name: looks[name].colour for name in names}, "legend": False}
     sns.lineplot(data, units="run_id", estimator=None, linewidth=0.6, alpha=0.5, **shared)
-    medians = data.groupby(["optimizer", against], sort=False)["value"].median().reset_index()
+    medians = median_lines(data, against)
     sns.lineplot(medians, estimator=None, linewidth=1.7, **shared)
     of_lines = [name for name in names for _ in range(runs[name])] + names  # in the order in which seaborn draws
     for line, name in zip(axis.lines, of_lines, strict=True):

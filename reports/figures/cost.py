@@ -1,5 +1,6 @@
 """Show accuracy against cost: the test error of each final by its training seconds, and by images to a target."""
 
+import textwrap
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,20 @@ from matplotlib.axes import Axes
 
 from harness.colours import GREY
 from reports.computed import Computed
-from reports.figures.style import Drawn, Looks, Picture, Width, dots, legend, logarithmic, looks, panels, tip, tuples
+from reports.figures.style import (
+    COLUMN_SIGNS,
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    dots,
+    legend,
+    logarithmic,
+    looks,
+    panels,
+    tip,
+    tuples,
+)
 from reports.targets import judged_target
 
 AXES = {"seconds": "training seconds of a final", "images": "{things} until {target:.1%} validation accuracy"}
@@ -50,7 +64,8 @@ def _draw(looks: Looks, target: float | None, things: str, data: pd.DataFrame, w
     drawn, axes = panels(width, len(shown), 2.2, most=2)
     for axis, name in zip(axes, shown, strict=True):
         _draw_one(drawn, axis, data[np.isfinite(data[name])], name, looks)
-        axis.set_xlabel(AXES[name].format(target=target, things=things))
+        text = AXES[name].format(target=target, things=things)
+        axis.set_xlabel(text if width == "page" else textwrap.fill(text, COLUMN_SIGNS // 2))
     axes[0].set_ylabel("test error (%, log)")
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

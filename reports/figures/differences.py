@@ -7,7 +7,19 @@ from matplotlib.axes import Axes
 
 from harness.colours import COLOURS, GREY, INK
 from reports.computed import Computed
-from reports.figures.style import Drawn, Looks, Picture, Width, drawable, figure, interval, looks, rows, tuples
+from reports.figures.style import (
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    drawable,
+    figure,
+    interval,
+    looks,
+    name_scale,
+    rows,
+    tuples,
+)
 from reports.verdicts import Verdicts
 from studies.verdicts import Verdict
 
@@ -61,7 +73,7 @@ def _draw(margin: float, looks: Looks, data: pd.DataFrame, width: Width) -> Draw
     axis = drawn.subplots()
     draw_differences(drawn, axis, data, margin, looks)
     parts = ("difference in test accuracy (points)", f"shaded: the margin, ±{100 * margin:g}")
-    axis.set_xlabel(("; " if width == "page" else ";\n").join(parts))
+    name_scale(drawn, axis, "; ".join(parts), width)
     return drawn
 
 

@@ -7,7 +7,20 @@ import pandas as pd
 from harness.colours import GREY
 from reports.caveats import Majority
 from reports.computed import Computed
-from reports.figures.style import Drawn, Looks, Picture, Width, dots, figure, interval, looks, rows, tip, tuples
+from reports.figures.style import (
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    dots,
+    figure,
+    interval,
+    looks,
+    name_scale,
+    rows,
+    tip,
+    tuples,
+)
 from studies.definition import LEAST_UNITS
 
 
@@ -64,5 +77,5 @@ def _draw(looks: Looks, majority: Majority | None, data: pd.DataFrame, width: Wi
     rows(axis, [looks[each.optimizer].label + ("*" if each.edges else "") for each in tuples(ranked)])
     parts = ["test accuracy (%), not from 0; point: one seed", "upright line: mean"]
     parts += ["below: its 95% interval"] if has_intervals else []
-    axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
+    name_scale(drawn, axis, ", ".join(parts), width)
     return drawn

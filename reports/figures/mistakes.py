@@ -10,7 +10,20 @@ import seaborn as sns
 from harness.colours import COLOURS, GREY, INK
 from harness.records import Mistake, Mistakes
 from reports.computed import Computed
-from reports.figures.style import Drawn, Looks, Picture, Width, dots, figure, legend, looks, rows, tint, tuples
+from reports.figures.style import (
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    dots,
+    figure,
+    legend,
+    looks,
+    name_scale,
+    rows,
+    tint,
+    tuples,
+)
 from reports.tables import untested_classes
 
 MOST_NAMED = 10  # classes listed in a sentence
@@ -140,6 +153,6 @@ def _draw_classes(looks: Looks, things: str, data: pd.DataFrame, width: Width) -
     dots(drawn, axis, data, "right", "row", looks)
     rows(axis, [str(name) for name in names])
     parts = (f"correct test {things} of the class (%)", "mean over seeds")
-    axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
+    name_scale(drawn, axis, ", ".join(parts), width)
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

@@ -5,7 +5,7 @@ from functools import partial
 import pandas as pd
 
 from reports.computed import Computed
-from reports.figures.style import Drawn, Looks, Picture, Width, figure, interval, looks, rows, tuples
+from reports.figures.style import Drawn, Looks, Picture, Width, figure, interval, looks, name_scale, rows, tuples
 from studies.verdicts import largest_share
 
 
@@ -43,6 +43,6 @@ def _draw(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         drawn.tag(point, [look], f"{each.optimizer}: {each.bad} of {each.finals} finals")
     rows(axis, [looks[name].label for name in data["optimizer"]])
     parts = ("lost or spoilt finals (%)", "line: upper bound, 95% confidence")
-    axis.set_xlabel(("; " if width == "page" else ";\n").join(parts))
+    name_scale(drawn, axis, "; ".join(parts), width)
     axis.set_xlim(-2, 102)
     return drawn

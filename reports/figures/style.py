@@ -3,6 +3,7 @@
 import functools
 import io
 import math
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ THEME: dict[str, Any] = {
 }
 DOT = 22  # area of a point, in points squared
 LONGEST_NAME = 20
+COLUMN_SIGNS = 50  # characters of a line of text across a column
 DOTS = 110  # an inch, in a notebook
 MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, to keep the page small
 
@@ -166,6 +168,15 @@ def rows(axis: Axes, labels: Sequence[str]) -> None:
     axis.grid(visible=False, axis="y")
 
 
+def name_scale(drawn: Drawn, axis: Axes, text: str, width: Width) -> None:
+    """Name the x scale of a figure's only panel; in a column below the row labels too, where there is more room."""
+    if width == "page":
+        axis.set_xlabel(text)
+    else:
+        axis.set_xlabel("")  # seaborn's
+        drawn.supxlabel(textwrap.fill(text, COLUMN_SIGNS), fontsize=8)
+
+
 def tip(said: str, run_id: str) -> str:
     """Return the tip of a point: what it is, and the command that reproduces its run."""
     return f"{said}, harness reproduce {run_id}"
@@ -229,8 +240,8 @@ def lay_out(drawn: Figure, warning: str) -> None:
     drawn.set_layout_engine(None)  # with "none" instead, saving would draw twice
 
 
-def logarithmic(axis: Axes, which: Literal["x", "y"]) -> None:
-    """Make a scale logarithmic, with plain numbers as labels, also within a decade if there is room."""
+def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5) -> None:
+    """Make a scale logarithmic, with plain numbers as labels, also within a decade if it has fewer than `dense`."""
     of = axis.xaxis if which == "x" else axis.yaxis
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
     axis.set(**{f"{which}scale": "log"})
@@ -241,7 +252,7 @@ def logarithmic(axis: Axes, which: Literal["x", "y"]) -> None:
         of.set_major_locator(MaxNLocator(4))
     else:
         of.set_major_locator(
-            LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,), numticks=4 if decades > 2.5 else None)
+            LogLocator(subs=(1, 2, 5) if decades < dense else (1,), numticks=4 if decades > 2.5 else None)
         )
     of.set_minor_locator(NullLocator())
     of.set_minor_formatter(NullFormatter())

@@ -19,6 +19,7 @@ from reports.figures.style import (
     legend,
     logarithmic,
     looks,
+    name_scale,
     panels,
     rows,
     tuples,
@@ -54,7 +55,7 @@ def _draw_seconds(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
     axis.set_xlim(0, None)
     parts = ["training seconds per epoch; point: one epoch"]
     parts += ["line: 95% interval of the mean"] if ranked["low"].notna().any() else []
-    axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
+    name_scale(drawn, axis, ", ".join(parts), width)
     return drawn
 
 
@@ -104,10 +105,10 @@ def _draw_targets(looks: Looks, horizon: float, things: str, data: pd.DataFrame,
         )
         for line, name in zip(reversed(axis.lines), names, strict=True):  # seaborn draws the last name first
             drawn.tag(line, [looks[name]], name)
-        axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel=f"training {things} seen (log)")
+        axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel=f"training {things} seen (log)", ylabel="")
         axis.dataLim.intervalx = (reached["images"].min() / 1.3, horizon)
         logarithmic(axis, "x")
-    axes[0].set_ylabel("finals below the target (%)")
+    drawn.supylabel("finals below the target (%)", fontsize=8)
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn
 

@@ -19,6 +19,7 @@ from studies.space import Range
 
 FLOOR = 0.02  # percent; smaller errors are drawn here, since a logarithmic scale has no 0
 START = "\0start"  # marks the published start; no optimizer has this name
+SAME_PLACE = 0.02  # epochs
 FEW = 6  # up to this many values are drawn as categories, at equal distances
 Key = tuple[str, str]  # optimizer, config key
 
@@ -91,8 +92,7 @@ def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
                     "key": key,
                     "value": _number(settings[key]),
                     "error": max(FLOOR, 100 * (1 - float(accuracy))),
-                    # rounded, since with large batches the same rung falls on slightly different images
-                    "epochs": round(row["epochs"], 2),
+                    "epochs": _milestone(row["epochs"], of.source.definition.milestones),
                     "outcome": row["outcome"],
                     "won": row["run_id"] in won,
                     "is_start": is_published_start(of.source.definition, name, settings),
@@ -131,7 +131,9 @@ def _draw(
     drawn.supylabel("validation error (%, log)", fontsize=8)
     if label:
         drawn.supxlabel(label, fontsize=8)
-    _legend(drawn, {f"{each:g} epoch{'' if each <= 1 else 's'}": colours[each] for each in reached[:6]}, data, width)
+    _legend(
+        drawn, {f"{each:.3g} epoch{'' if each <= 1 else 's'}": colours[each] for each in reached[:6]}, data, width
+    )
     return drawn
 
 
@@ -164,7 +166,7 @@ def _draw_panel(
     won = data[data["won"]]
     axis.scatter(won["value"], won["error"], s=4 * DOT, facecolors="none", edgecolors=INK, linewidths=0.8)
     if data["log"].any():
-        logarithmic(axis, "x")
+        logarithmic(axis, "x", dense=1.3)
     axis.margins(x=0.15 if len(values) <= FEW else 0.05)
 
 
@@ -179,6 +181,12 @@ def _legend(drawn: Drawn, reached: Mapping[str, str], data: pd.DataFrame, width:
         handles.append(ring)
     columns = 6 if width == "page" else 3
     drawn.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, handletextpad=0.1)
+
+
+def _milestone(epochs: float, milestones: Sequence[float]) -> float:
+    """Return the rung or end of an epoch that a trial stopped at; large batches stop at slightly other images."""
+    nearest = min(milestones, key=lambda each: abs(each - epochs))
+    return nearest if abs(nearest - epochs) < SAME_PLACE else round(epochs, 2)
 
 
 def _number(value: Any) -> float | str:  # noqa: ANN401

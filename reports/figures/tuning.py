@@ -12,7 +12,20 @@ from harness.colours import COLOURS, INK
 from harness.records import Outcome, Stage
 from reports.computed import Computed
 from reports.curves import tuning_curve
-from reports.figures.style import Drawn, Looks, Picture, Width, drawable, figure, legend, looks, rows, tint, tuples
+from reports.figures.style import (
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    drawable,
+    figure,
+    legend,
+    looks,
+    name_scale,
+    rows,
+    tint,
+    tuples,
+)
 from reports.optimizers import TRIAL_OUTCOMES
 from studies.replicates import published_start
 
@@ -55,7 +68,7 @@ def _draw_gains(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
             drawn.tag(each, [look])
     rows(axis, [looks[name].label for name in names])
     parts = ("mean test accuracy (%) where the start did not win", "hollow: published start, filled: winner")
-    axis.set_xlabel(("; " if width == "page" else ";\n").join(parts))
+    name_scale(drawn, axis, "; ".join(parts), width)
     return drawn
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from reports.figures.style import Drawn, Looks, Picture, Width, figure, looks, rows, tuples
+from reports.figures.style import Drawn, Looks, Picture, Width, figure, looks, name_scale, rows, tuples
 from reports.statistics import SweepChange
 
 
@@ -39,5 +39,5 @@ def _draw(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         axis.plot(100 * each.after, row, look.marker, color=look.colour, markersize=6)
     rows(axis, [looks[name].label for name in data["optimizer"]])
     parts = ("mean test accuracy (%)", "hollow: first sweep, filled: second")
-    axis.set_xlabel((": " if width == "page" else ":\n").join(parts))
+    name_scale(drawn, axis, ": ".join(parts), width)
     return drawn

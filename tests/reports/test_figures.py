@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.colours import COLOURS
@@ -19,6 +20,7 @@ from reports.figures.svg import formats_of, render
 from reports.figures.two_sweeps import two_sweeps
 from reports.page import build_report
 from reports.statistics import summarize, sweep_changes
+from reports.trajectories import median_lines
 from studies.space import Range
 from studies.verdicts import Verdict
 from tests.reports.sweeps import CHILDREN, DEFINITION, changed, config, mistakes, replicated, run, source, untested
@@ -42,7 +44,9 @@ OPTIMIZERS = [
 def pictures():
     said = contents(source())
     both = two_sweeps(sweep_changes(said.finals, said.finals), ("earlier", "later"), OPTIMIZERS)
-    return said.pictures | several().pictures | {"comparison": both}
+    long = contents(replicated({"schedule_free_adamw": 0.985, "an_optimizer_of_my_own": 0.98})).pictures
+    of_long_names = {f"{name}, long names": each for name, each in long.items()}
+    return said.pictures | several().pictures | of_long_names | {"comparison": both}
 
 
 def several(**changes):
@@ -64,6 +68,25 @@ def contrast(one: str, other: str) -> float:
 
 def test_every_colour_stands_out_on_white_and_on_the_dark_page():
     assert all(contrast(colour, ground) >= 3 for colour in COLOURS for ground in ("#ffffff", "#16161a"))
+
+
+@pytest.mark.parametrize(
+    "names", [["adamw", "nadam", "lion", "muon", "schedule_free_adamw", "prodigy"], [f"mine {n}" for n in range(8)]]
+)
+def test_eight_optimizers_at_most_have_a_colour_each(names):
+    assert len({look.colour for look in looks(names).values()}) == len(names)
+    assert looks(["adam", *names])["adam"] == looks(["adam"])["adam"], "the chapter's keep theirs"
+
+
+def test_the_median_of_runs_that_were_measured_at_different_places_does_not_jump_between_them():
+    places = {"batch 32": [100.0, 200.0, 400.0], "batch 64": [110.0, 210.0, 390.0]}
+    rows = [
+        ("adam", run, x, height / x) for height, (run, xs) in zip((1, 9), places.items(), strict=True) for x in xs
+    ]
+    data = pd.DataFrame(rows, columns=["optimizer", "run_id", "images", "value"])
+    line = median_lines(data, "images")
+    assert line["images"].tolist() == pytest.approx([110, 200, 210, 390]), "only between the ends of all runs"
+    assert line["value"].tolist() == pytest.approx([3 / x for x in line["images"]]), "half way in the logarithms"
 
 
 def test_an_optimizer_always_has_the_same_look_and_shares_it_with_no_other():
