@@ -118,7 +118,7 @@ def _of_runs(said: Contents) -> dict[str, Table]:
             "Trials that failed or diverged count against the budget. This table lists no diverged trials; the "
             "table above counts them. A final that did not complete is in no mean.",
         ),
-        "finals": _checkable("Finals", columns.FINALS, [row for row in runs if row["stage"] == "final"]),
+        "finals": _checkable("All finals", columns.FINALS, [row for row in runs if row["stage"] == "final"]),
     }
 
 

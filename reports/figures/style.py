@@ -240,8 +240,11 @@ def lay_out(drawn: Figure, warning: str) -> None:
     drawn.set_layout_engine(None)  # with "none" instead, saving would draw twice
 
 
-def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5) -> None:
-    """Make a scale logarithmic, with plain numbers as labels, also within a decade if it has fewer than `dense`."""
+def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: int = 4) -> None:
+    """Make a scale logarithmic, with plain numbers as labels.
+
+    A scale of fewer than `dense` decades also has labels within a decade; one of many decades has at most `most`.
+    """
     of = axis.xaxis if which == "x" else axis.yaxis
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
     axis.set(**{f"{which}scale": "log"})
@@ -252,7 +255,7 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5) -> Non
         of.set_major_locator(MaxNLocator(4))
     else:
         of.set_major_locator(
-            LogLocator(subs=(1, 2, 5) if decades < dense else (1,), numticks=4 if decades > 2.5 else None)
+            LogLocator(subs=(1, 2, 5) if decades < dense else (1,), numticks=most if decades > 2.5 else None)
         )
     of.set_minor_locator(NullLocator())
     of.set_minor_formatter(NullFormatter())

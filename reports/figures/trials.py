@@ -123,6 +123,8 @@ def _draw(
         if str(panel) in ranges:
             axis.axvspan(*ranges[str(panel)], color=GREY, alpha=0.12, linewidth=0)
         _draw_panel(drawn, axis, mine, looks, colours, rasterized=len(data) > MOST_VECTORS)
+        if mine["log"].any():
+            logarithmic(axis, "x", dense=1.3, most=4 if width == "page" else 3)
         axis.set_title(titles[str(panel)] if width == "page" else titles[str(panel)].replace(" (", "\n("))
         axis.set(xlabel="", ylabel="")
     logarithmic(axes[0], "y")
@@ -165,8 +167,6 @@ def _draw_panel(
     drawn.tag_points(axis.collections[-1], [looks[name] for name in data["optimizer"]], data["tip"])
     won = data[data["won"]]
     axis.scatter(won["value"], won["error"], s=4 * DOT, facecolors="none", edgecolors=INK, linewidths=0.8)
-    if data["log"].any():
-        logarithmic(axis, "x", dense=1.3)
     axis.margins(x=0.15 if len(values) <= FEW else 0.05)
 
 
