@@ -1,4 +1,4 @@
-"""Change a declared sweep by options of the caller: settings, spaces, budget, finals, device."""
+"""Apply the options of a command or a Python call to a declared sweep: settings, spaces, budget, finals, device."""
 
 import json
 import re
@@ -21,9 +21,9 @@ OPTIMIZER = "optimizer."
 
 @dataclass(frozen=True)
 class Adjustments:
-    """A caller's changes to a declared sweep; a field that is empty, None or False changes nothing.
+    """Hold a caller's changes to a declared sweep; a field that is empty, None or False changes nothing.
 
-    `experiments.parameters` says what each field is.
+    `experiments.parameters` describes each field.
     """
 
     optimizers: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Adjustments:
 
     @property
     def words(self) -> list[str]:
-        """The command-line options that stand for these changes."""
+        """Return the command-line options that make these changes."""
         from studies.notation import written
 
         words = ["--optimizers", ",".join(self.optimizers)] if self.optimizers else []
@@ -110,9 +110,9 @@ def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefini
 
 
 def name_of(title: str, declared: "SweepDefinition", now: "SweepDefinition", said: Adjustments) -> str:
-    """Return the name of a sweep: the caller's or the declared name, with a hash appended if the definition changed.
+    """Return the caller's name for the sweep; without one, the title, with a hash if options changed the definition.
 
-    So the same options resume the same sweep, and different options start another one.
+    The same options thus resume the same sweep, and different options start another sweep.
     """
     from harness.config import config_hash
 
@@ -148,7 +148,9 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
 
 
 def on_its_device(config: "RunConfig", device: str | None, fast: bool, settings: Collection[str]) -> "RunConfig":
-    """Return the config on a device (None: its own), with the device's fast profile if `fast`, less what is set.
+    """Return the config on `device` (None: the config's own), with the device's fast settings if `fast`.
+
+    The fast settings do not replace a value whose key is in `settings`.
 
     Raises:
         BadInputError: the device is not available on this machine.
@@ -173,18 +175,18 @@ def _without(space: "Space", keys: list[str]) -> "Space":
 
 
 def _searched(said: Adjustments, *, of_optimizers: bool) -> "Space":
-    """Return the caller's dimensions of optimizers, or all other dimensions."""
+    """Return the caller's dimensions whose keys begin with `optimizer.`, or all other dimensions."""
     return {key: each for key, each in said.search.items() if key.startswith(OPTIMIZER) == of_optimizers}
 
 
 def _seeds(declared: tuple[int, ...], count: int, tuning: int) -> tuple[int, ...]:
-    """Return `count` seeds: first the declared ones, then the next numbers, without the tuning seed."""
+    """Return `count` seeds: first the declared seeds, then the next larger numbers, without the tuning seed."""
     more = (seed for seed in range(max(declared) + 1, max(declared) + count + 2) if seed != tuning)
     return (*declared, *more)[:count]
 
 
 def _looks(definition: "SweepDefinition", values: dict[str, Any], until: bool) -> dict[str, Any]:
-    """Return the fields to change so that the looks fit the number of finals or replicates; empty where they fit.
+    """Return the fields to change so that the looks match the number of finals or replicates; empty if they match.
 
     A look is a number of finals or replicates at which verdicts are computed.
     """
@@ -203,10 +205,10 @@ def _looks(definition: "SweepDefinition", values: dict[str, Any], until: bool) -
 
 
 def seconds_of(text: str) -> float:
-    """Return a duration such as 90s, 10m or 1.5h in seconds.
+    """Return the seconds of a duration such as `90s`, `10m` or `1.5h`.
 
     Raises:
-        BadInputError: the text is no duration above 0.
+        BadInputError: the text is not a duration above 0.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if found is None or not float(found[1]):

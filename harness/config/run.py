@@ -28,12 +28,12 @@ Device = Annotated[str, AfterValidator(_device_name)]
 
 
 class RunConfig(FrozenModel):
-    """One run. Where it executes is not in here; what changes its numbers is."""
+    """Hold everything that decides a run's numbers. Where the run executes is not part of its config."""
 
     added_later: ClassVar[frozenset[str]] = frozenset({"trajectory"})
 
     dataset: AnyDataset = DatasetConfig()
-    """Which images, and how they are split."""
+    """The dataset, and the sizes and seed of its split."""
     model: AnyModel = ModelConfig()
     """The network."""
     optimizer: OptimizerConfig = AdadeltaConfig(lr=0.5)
@@ -41,33 +41,33 @@ class RunConfig(FrozenModel):
     schedule: ScheduleConfig = ConstantSchedule()
     """How the learning rate changes."""
     label_smoothing: Probability = 0.0
-    """The label smoothing of the training loss; measured losses have none."""
+    """The label smoothing of the training loss; validation and test losses are computed without it."""
     gradient_clip_norm: NonNegative = 0.0
-    """The largest norm of all gradients together; 0: any."""
+    """The largest norm of all gradients together; larger gradients are scaled down to it. 0: no limit."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """What is done to a training image."""
+    """The random changes to training images."""
     batch_size: Annotated[int, Field(ge=1)] = 32
-    """Images of a training step."""
+    """The number of images of a training step."""
     evaluation_batch_size: Annotated[int, Field(ge=1, le=60_000)] = 500
-    """Images that are measured together."""
+    """The number of images that are evaluated together."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
-    """How many epochs it trains."""
+    """The number of epochs."""
     checkpoint_every: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """The state is kept after every so many epochs, and after the last."""
+    """The number of epochs between two checkpoints of the state; the state after the last epoch is always kept."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
-    """The seed of the run, which all its random draws follow from."""
+    """The seed of the run, which decides all its random draws."""
     device: Device = "cpu"
-    """Where it trains: cpu, mps, cuda or, with a number, cuda:1."""
+    """The device to train on: cpu, mps, cuda or, with a number, cuda:1."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
     """The number of threads that torch computes with on the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """The precision of the forward and backward pass; weights stay in float32."""
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    """The order of channels of images and weights in memory."""
+    """The memory format of images and weights: contiguous or channels_last."""
     fused: bool = False
-    """Whether the optimizer's step is torch's one kernel for it, where there is one."""
+    """Use torch's fused kernel for the optimizer's step, if torch has one for it."""
     trajectory: TrajectoryConfig = TrajectoryConfig()
-    """What is recorded within an epoch, and when."""
+    """The values that are recorded within an epoch, and at which points."""
 
     @model_validator(mode="after")
     def _batch_fits_the_data(self) -> Self:

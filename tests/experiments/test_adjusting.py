@@ -143,7 +143,7 @@ def test_what_is_saved_declares_the_same_sweep(name, tmp_path):
     path = tmp_path / "mine.toml"
     save_sweep(path, declared, definition)
     assert catalog.load_sweep(str(path)).sweep == definition
-    with pytest.raises(BadInputError, match="is there already"):
+    with pytest.raises(BadInputError, match="already exists"):
         save_sweep(path, declared, definition)
     with pytest.raises(BadInputError, match=r"ends with \.toml"):
         save_sweep(tmp_path / "mine.json", declared, definition)
@@ -185,8 +185,8 @@ def test_what_is_no_duration_is_refused(text):
 def test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on(sweep):
     stopped = sweep("--for", "9s", "--slice-seconds", "0.1", "--trials", "400", "--json", TINY_IMAGES="800")
     printed = stopped.end_with(0)
-    assert "the time is over" in printed
-    assert "the same command goes on where this one stopped" in printed
+    assert "the time limit is reached" in printed
+    assert "run the same command again to resume the sweep" in printed
     assert json.loads(printed[printed.index("\n{") + 1 :])["outcome"] == "killed"
 
 

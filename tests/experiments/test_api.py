@@ -136,7 +136,7 @@ def test_what_has_no_name_in_a_module_is_refused(project):
     class Local(Small):
         pass
 
-    with pytest.raises(BadInputError, match="has no name in a module"):
+    with pytest.raises(BadInputError, match="can't be imported from a module"):
         experiments.run(model=Local)
 
 

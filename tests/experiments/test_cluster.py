@@ -98,7 +98,7 @@ def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
     postgres.stop()
     without_database = started.end_with(1)
     assert "Optuna's storage is away" in without_database
-    assert "the same command goes on" in without_database
+    assert "run the same command again to resume" in without_database
 
     postgres.start()
     server.kill()

@@ -94,7 +94,7 @@ def test_a_file_that_is_called_as_another_module_is_told_which_was_imported(harn
     there = getattr(sys.modules.get(name) or __import__(name), "__file__", None)
     imported = f"the file {there!r}" if there else "a part of Python itself"
     said = refused(harness, "sweep", f"./{name}.py")
-    assert f"{imported} was imported instead" in said
+    assert f"Python imports {imported} instead" in said
     assert said.endswith("rename the file\n")
     said = refused(harness, "run", "chapter", "--set", f"model.name={name}:Net")
     assert (
@@ -120,7 +120,7 @@ def test_a_file_whose_name_is_none_for_python_is_told_a_better_one(harness):
 def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
     said = refused(harness, "run")
     assert "None" not in said
-    assert "which run is missing" in said
+    assert "no run is given" in said
     assert "harness list" in said
     assert "expected --resume alone" in refused(harness, "run", "chapter", "--resume", "abc")
     assert "expected --resume alone" in refused(harness, "run", "--resume", "abc", "--epochs", "2")
@@ -145,7 +145,7 @@ def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data
     sweep_id = latest_sweep()
     connect(tracking_uri()).set_tag(sweep_id, "harness.outcome", "killed")
     shown = harness("status").stdout
-    assert "stopped; `harness sweep ./sizes.py --sampler random --no-pruning` goes on with it" in shown
+    assert "stopped; `harness sweep ./sizes.py --sampler random --no-pruning` resumes it" in shown
     _, *words = shlex.split(shown.split("`")[1])
     with one_figure():
         assert harness(*words, "--executor", "inline", "--data-dir", "data").returncode == 0
@@ -154,7 +154,7 @@ def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data
 
     connect(tracking_uri()).set_tag(sweep_id, "harness.outcome", "killed")
     connect(tracking_uri()).delete_tag(sweep_id, "harness.command")  # as of a sweep of before there was one
-    assert "stopped; `harness sweep sizes` goes on with it" in harness("status").stdout
+    assert "stopped; `harness sweep sizes` resumes it" in harness("status").stdout
 
 
 @pytest.mark.slow

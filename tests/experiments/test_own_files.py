@@ -168,9 +168,9 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("missing.py", None, "is not there"),
+        ("missing.py", None, "does not exist"),
         ("optimizers.py", STUDY, "has the name of a declared experiment"),
-        ("json.py", STUDY, "was imported instead, as workers would import it"),
+        ("json.py", STUDY, " instead, and so would workers"),
         ("broken.py", "sweep = (", "can't be imported (SyntaxError"),
         ("broken.py", "run = 3", "expected a SweepDefinition called `sweep`, or a RunConfig called `run`"),
         ("broken.py", STUDY.replace("budget=4", "budget=1"), "budget 1: expected 2 (the epochs of a trial) or more"),
@@ -196,7 +196,7 @@ def test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it(study, harness
     path = study.with_name("mine.toml")
     assert harness("new", str(path)).returncode == 0
     refused = harness("new", str(path))
-    assert (refused.returncode, "is there already" in refused.stderr) == (2, True)
+    assert (refused.returncode, "already exists" in refused.stderr) == (2, True)
     own = {"dataset.name": "shapes:bars", "dataset.train_size": 240, "dataset.validation_size": 80}
     own |= {"dataset.test_size": 80, "model.name": "shapes:Small", "batch_size": 32}
     settings = [word for key, value in own.items() for word in ("--set", f"{key}={value}")]
@@ -235,8 +235,8 @@ def test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder(study, harness,
         (("new", "mine.json"), "file 'mine.json': expected a name that ends with .toml or .py"),
         (("new", "smoke.toml"), "experiment 'smoke.toml' has the name of a declared experiment"),
         (("new", "none/mine.toml"), "file 'none/mine.toml' can't be written"),
-        (("sweep", "none.toml"), "experiment 'none.toml' is not there: expected a TOML file"),
-        (("list", "none"), "folder 'none' is not there"),
+        (("sweep", "none.toml"), "experiment 'none.toml' does not exist: expected a TOML file"),
+        (("list", "none"), "folder 'none' does not exist"),
         (("sweep", "smoke", "--set", "batch_size"), "--set 'batch_size' has no '='"),
         (("sweep", "smoke", "--search", "batch_size=32"), "search '32': expected a range or a choice"),
     ],
