@@ -87,7 +87,7 @@ class SweepDefinition(FrozenModel):
     replicates: Count = 1
     """Whole searches per optimizer, each with its own seeds and its own validation split."""
     looks: tuple[Count, ...] | None = None
-    """Numbers of finals or replicates at which verdicts are taken; optimizers of decided pairs then stop training."""
+    """Numbers of finals or replicates at which verdicts are taken; optimizers whose pairs are decided stop there."""
     margin: Annotated[float, Field(gt=0, le=100)] | None = None
     """The difference in accuracy that matters to nobody, in points; by default an eighth of the best error."""
 
@@ -120,10 +120,10 @@ class SweepDefinition(FrozenModel):
                 "budget", self.budget, expected=f"{self.trial_epochs} (the epochs of a trial) or more"
             )
         if len(set(self.final_seeds)) < len(self.final_seeds):
-            raise BadInputError("final_seeds", self.final_seeds, "hold a seed twice", expected="different seeds")
+            raise BadInputError("final_seeds", self.final_seeds, "contain a seed twice", expected="different seeds")
         if self.base.seed in self.final_seeds:
             raise BadInputError(
-                "final_seeds", self.final_seeds, f"hold the tuning seed {self.base.seed}", expected="fresh seeds"
+                "final_seeds", self.final_seeds, f"contain the tuning seed {self.base.seed}", expected="other seeds"
             )
         if self.base.dataset.validation_size == 0:
             raise BadInputError(
@@ -194,7 +194,7 @@ class SweepDefinition(FrozenModel):
                 "grid",
                 "does not work with pruning",
                 expected="a grid whose trials all train to the end",
-                next_step="declare pruning = false, or say `no_pruning`",
+                next_step="declare pruning = false, or use `no_pruning`",
             )
         for name in self.optimizers:
             points = math.prod(len(each.grid()) for each in self.searched(name).values())
@@ -214,13 +214,13 @@ class SweepDefinition(FrozenModel):
 
     @property
     def total_epochs(self) -> int:
-        """Return an upper bound of the epochs of all trials and finals; looks, and starts that win, reduce them."""
+        """Return an upper bound of the epochs of all trials and finals; verdicts and winning starts may save some."""
         of_finals = len(self.final_seeds) * self.final_epochs * (1 + self.start_finals)
         return len(self.optimizers) * self.replicates * (self.budget + of_finals)
 
     @property
     def looks_at(self) -> tuple[int, ...]:
-        """Return after how many finals (replicates, if there are several) the verdicts are taken."""
+        """Return the numbers of finals (or of replicates, if there are several) at which verdicts are taken."""
         return self.looks or ((self.replicates,) if self.replicates > 1 else (len(self.final_seeds),))
 
     @property
@@ -279,7 +279,7 @@ class SweepDefinition(FrozenModel):
         return dict(self.variants[name]) if name in self.variants else {"optimizer.name": name}
 
     def example(self, name: str, position: float = 0.5) -> RunConfig:
-        """Return a trial's config with each searched dimension at `position`, in [0, 1), of its range or choices."""
+        """Return a trial's config with each dimension at `position` (0 <= position < 1) of its range or choices."""
         values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
         return self.trial_config(name, values)
 

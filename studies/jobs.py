@@ -265,7 +265,7 @@ def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
     first = job.failure is None
     job.failure = " ".join(failure.what.split())
     logger.warning(
-        "harness: %s; %s", job.failure, "it is tried once more" if first else "it is left out, like a diverged run"
+        "harness: %s; %s", job.failure, "it is retried once" if first else "it is left out, like a diverged run"
     )
     return first
 

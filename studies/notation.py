@@ -1,4 +1,4 @@
-"""Read and write a dimension of a space as a person types it: `log(1e-5, 1e-1)`, `uniform(0, 0.5)`, `[32, 64]`."""
+"""Read and write a dimension of a space as a user types it: `log(1e-5, 1e-1)`, `uniform(0, 0.5)`, `[32, 64]`."""
 
 import ast
 from typing import Any

@@ -69,7 +69,7 @@ class Database(RDBStorage):
                 self._shown,
                 f"can't be used ({type(error).__name__})",
                 expected="the SQLAlchemy URL of a running database whose driver is installed",
-                next_step="correct it, or leave it out to keep the studies in a file",
+                next_step="correct the URL, or leave it out to keep the studies in a file",
             ) from None
 
     @contextlib.contextmanager

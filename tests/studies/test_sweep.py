@@ -447,7 +447,7 @@ def test_a_final_that_fails_is_tried_once_more_with_a_warning(definition, inline
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
     run_sweep("tiny", definition, tracker, inline)
     assert sweep_numbers(tracker) == sweep_numbers(undisturbed[1])
-    assert "harness: final 1 of sgd failed, ZeroDivisionError: a final; it is tried once more" in caplog.messages
+    assert "harness: final 1 of sgd failed, ZeroDivisionError: a final; it is retried once" in caplog.messages
 
 
 class Failing:
