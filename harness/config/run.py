@@ -1,4 +1,4 @@
-"""RunConfig: what decides a run's numbers, and its one text and hash."""
+"""Define the config of a run, which decides the run's numbers, and its canonical text and hash."""
 
 import hashlib
 import json
@@ -75,7 +75,7 @@ class RunConfig(FrozenModel):
             raise BadInputError(
                 "batch_size",
                 self.batch_size,
-                "is over the data",
+                "is larger than the training set",
                 expected=f"1 to dataset.train_size ({self.dataset.train_size})",
             )
         return self
@@ -89,8 +89,8 @@ class RunConfig(FrozenModel):
         return self
 
 
-# Left out of a run's text where they are off, and always written in a sweep's definition, which hashes depend on.
-# A field that is added now belongs into `added_later` instead, which holds for both.
+# A run's text leaves these fields out if they have their defaults; a sweep's definition always has them. Stored
+# hashes depend on both rules. A new field belongs into `added_later` instead, which applies to both texts.
 ADDED_FIELDS = {"schedule", "label_smoothing", "gradient_clip_norm", "augmentation", "fused"}
 # the parts of a run config that are told apart by a name, and what there is of them but a user's own
 NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
@@ -107,10 +107,10 @@ OWN: dict[str, type[OwnConfig]] = {
 
 
 def canonical_json(model: BaseModel) -> str:
-    """The one JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr.
+    """Return the canonical JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr.
 
-    What a config leaves off of later versions' fields is left out, so that one of before there was such a field keeps
-    its text and hash.
+    A field that was added in a later version is left out if it has its default, so that older configs keep their text
+    and hash.
     """
     values = _without_added(model, model.model_dump(mode="json"))
     if isinstance(model, RunConfig):
@@ -120,7 +120,7 @@ def canonical_json(model: BaseModel) -> str:
 
 
 def _without_added(value: Any, dumped: Any) -> Any:  # noqa: ANN401
-    """Return `dumped`, which is `value` as JSON has it, less what is in `added_later` and has its default."""
+    """Return `dumped`, the JSON values of `value`, without the fields in `added_later` that have their defaults."""
     if isinstance(value, FrozenModel):
         fields = type(value).model_fields
         default = {key: fields[key].get_default(call_default_factory=True) for key in value.added_later}
@@ -139,17 +139,17 @@ def _without_added(value: Any, dumped: Any) -> Any:  # noqa: ANN401
 
 
 def config_hash(model: BaseModel) -> str:
-    """SHA-256 of the canonical JSON, hexadecimal."""
+    """Return the SHA-256 of the canonical JSON text, in hexadecimal."""
     return hashlib.sha256(canonical_json(model).encode()).hexdigest()
 
 
 def flatten(model: BaseModel) -> dict[str, Any]:
-    """Leaf values by dotted key (`optimizer.lr`, `model.dropout.0`): what MLflow shows as params."""
+    """Return the leaf values by dotted key (`optimizer.lr`, `model.dropout.0`), which MLflow shows as params."""
     return leaves("", model.model_dump(mode="json"))
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Every dotted key at which two nested values differ, and both values; None where a side lacks the key."""
+    """Return each dotted key at which two nested values differ, with both values; None if a side lacks the key."""
     ones, others = leaves("", one), leaves("", other)
     return [(key, ones.get(key), others.get(key)) for key in ones | others if ones.get(key) != others.get(key)]
 

@@ -207,7 +207,7 @@ def test_a_study_that_needs_a_folder_called_as_our_package_is_told_to_rename_it(
     write_study("sizes.py")
     Path("sizes.py").write_text(f"{NEEDED[name]}\n{Path('sizes.py').read_text(encoding='utf-8')}", encoding="utf-8")
     said = refused(harness, "sweep", "sizes.py")
-    assert f"folder {str(project / name)!r} is called as a package of the harness" in said
+    assert f"folder {str(project / name)!r} has the name of a package of the harness" in said
     assert said.endswith("rename the folder\n")
 
 
@@ -216,6 +216,6 @@ def test_a_part_in_a_folder_called_as_our_package_is_told_to_rename_it(harness, 
     Path("studies/__init__.py").write_text("class Net: ...\n", encoding="utf-8")
     Path("studies/mine.py").write_text("class Net: ...\n", encoding="utf-8")
     said = refused(harness, "run", "chapter", "--set", "model.name=studies.mine:Net")
-    assert f"folder {str(project / 'studies')!r} is called as a package of the harness" in said
+    assert f"folder {str(project / 'studies')!r} has the name of a package of the harness" in said
     said = refused(harness, "run", "chapter", "--set", "model.name=studies:Net")
-    assert f"hides {str(project / 'studies')!r}; rename that one" in said
+    assert f"hides {str(project / 'studies')!r}; rename the hidden file or folder" in said

@@ -64,7 +64,7 @@ def test_hyperparameters_are_those_of_the_signature_and_travel_as_plain_values()
         ({"optimizer.name": f"{HERE}:SignDescnt"}, "did you mean 'SignDescent'"),
         ({"optimizer.name": "pytorch_optimizer:LAMB"}, "expected one of Lamb;"),
         ({"optimizer.name": "no_such_module:Lion"}, "name 'no_such_module:Lion' has a module that can't be imported"),
-        ({"optimizer.name": "__main__:Lion"}, "put it into a file of its own"),
+        ({"optimizer.name": "__main__:Lion"}, "move it to its own file"),
         ({"optimizer.name": f"{HERE}:NOTHING"}, "can't be called"),
         ({"optimizer.momentum": 0.9}, "argument of 'tests.own.shapes:SignDescent' 'momentum' is unknown"),
         ({"optimizer.lr": float("inf")}, "optimizer.lr"),

@@ -361,7 +361,7 @@ def test_resuming_with_another_definition_is_refused_by_the_fields_name(definiti
     observer = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
         run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
-    with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*say `fresh`"):
+    with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*use `fresh`"):
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
 
 
