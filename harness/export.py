@@ -33,7 +33,7 @@ REQUIREMENTS = ("mlflow", "numpy", "torch")
 
 
 class Classifier(nn.Module):
-    """Maps raw images of the dataset, such as MNIST's uint8 (n, 28, 28), to probabilities float32 (n, classes).
+    """Map raw images of the dataset, such as MNIST's uint8 (n, 28, 28), to probabilities float32 (n, classes).
 
     `network` is the network that `config` describes.
     """
@@ -149,7 +149,7 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
 
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
-    """Silence what torch prints and logs when an export fails: its exception says the same."""
+    """Silence torch's output and logs when an export fails, because its exception says the same."""
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

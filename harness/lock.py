@@ -20,10 +20,10 @@ def this_process() -> str:
 
 
 def may_run(process: str) -> bool:
-    """Tell whether the process of that name (from `this_process`) may still be running.
+    """Return whether the process with this name (from `this_process`) may still be running.
 
-    The answer may be wrongly True: the system may have reused the number, and processes on another host or on Windows
-    can't be checked.
+    The answer may be wrongly True: the system may have reused the process id, and processes on another host or on
+    Windows can't be checked.
     """
     number, _, host = process.removeprefix("process ").partition(" on ")
     if host != platform.node() or sys.platform == "win32":  # on Windows, signal 0 is Ctrl-C
@@ -72,5 +72,5 @@ def only_process(folder: Path, kind: str, run_id: str) -> Iterator[None]:
             run_id,
             f"is being run by {(folder / HOLDER).read_text(encoding='utf-8')}",
             expected="one process at a time",
-            next_step="wait for it, or end it and run again",
+            next_step="wait for this process to end, or end it and run again",
         ) from None

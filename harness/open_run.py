@@ -62,17 +62,17 @@ class OpenRun:
 
     @property
     def trained(self) -> bool:
-        """Whether training has ended: all epochs are trained, or the run diverged."""
+        """Return whether training has ended: all epochs are trained, or the run diverged."""
         return self.checkpoint.divergence is not None or len(self.checkpoint.epochs) >= self.config.epochs
 
     @property
     def step(self) -> int:
-        """The number of steps that were trained."""
+        """Return the number of steps that were trained."""
         return len(self.checkpoint.epochs) * steps_per_epoch(self.config) + self.checkpoint.step
 
     @property
     def images(self) -> int:
-        """The number of images that were trained on, including those of a step that diverged."""
+        """Return the number of images that were trained on, including the images of a step that diverged."""
         diverged = self.checkpoint.divergence
         within = diverged is not None and self.checkpoint.step < steps_per_epoch(self.config)
         return images_at(self.config, self.step + within)
@@ -207,9 +207,9 @@ def checkpoint_folder(run_id: str) -> Path:
 
 
 def run_name(config: RunConfig, optimizer: str, which: str) -> str:
-    """Return a run's name in MLflow. It begins with what tells runs apart, because a narrow column cuts its end off.
+    """Return a run's name in MLflow. It begins with `which`, because a narrow column cuts off the end of a name.
 
-    `which` identifies the run among those of its optimizer; `optimizer` is the optimizer's name in the sweep.
+    `which` identifies the run among its optimizer's runs; `optimizer` is the optimizer's name in the sweep.
     """
     rate = learning_rate(config.optimizer)
     return f"{which} {optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size}"

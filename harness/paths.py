@@ -1,4 +1,4 @@
-"""The work folder: where the current folder keeps files beside MLflow's, and whether a folder can be written."""
+"""Find and make the work folder, which is in the current folder and holds all files but MLflow's."""
 
 import re
 import tempfile

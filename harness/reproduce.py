@@ -43,7 +43,7 @@ LOSS_TOLERANCE = 0.25
 
 
 class MetricComparison(FrozenModel):
-    """One metric of one epoch, recorded and reproduced.
+    """Hold one metric of one epoch, recorded and reproduced.
 
     `epoch` is a fraction, such as 0.125, for a point within an epoch. `agrees` means bit-identical, or within the
     tolerance where the environment differs.
@@ -57,7 +57,7 @@ class MetricComparison(FrozenModel):
 
 
 class Reproduction(FrozenModel):
-    """The result of rerunning a run.
+    """Hold the result of rerunning a run.
 
     `environment` has the changes that can alter the last bits. Where there are any, metrics are compared within a
     tolerance, and the hash of the state is not compared. `code` has the changes of the source. `ending` is a
@@ -72,7 +72,7 @@ class Reproduction(FrozenModel):
 
     @property
     def first_difference(self) -> str | None:
-        """The first epoch and metric that disagree, or else a different ending; None where all agree."""
+        """Return the first epoch and metric that disagree, or else a different ending; None if all agree."""
         for each in self.comparisons:
             if not each.agrees:
                 return f"epoch {each.epoch}, {each.metric}: recorded {each.recorded!r}, now {each.reproduced!r}"
@@ -167,7 +167,7 @@ def _train_again(
 
 @dataclass
 class _Again:
-    """The rerun so far: its metrics, its state now, and its state after the last whole epoch."""
+    """Hold the rerun so far: its metrics, its present state, and its state after the last whole epoch."""
 
     state: bytes | None = None
     last_whole: bytes | None = None

@@ -1,4 +1,4 @@
-"""The origin of a run (its data, and the source of the user's own parts): found, compared, and checked on workers."""
+"""Find, compare and check the origin of a run: its data, and the source of the user's own parts."""
 
 import contextlib
 import functools
@@ -22,9 +22,9 @@ from harness.training.images import Splits
 
 @dataclass(frozen=True)
 class Origin:
-    """What decides a run's numbers beside its config: its data, and the source of the user's own parts.
+    """Hold what decides a run's numbers beside its config: its data, and the source of the user's own parts.
 
-    `digest` is that of the data. `threads` is the number of torch threads with which the data were made.
+    `digest` identifies the data. `threads` is the number of torch threads with which the data were made.
     """
 
     digest: str
@@ -33,7 +33,7 @@ class Origin:
 
 
 def new_origin(config: RunConfig, data: Splits, names: Collection[str]) -> Origin:
-    """Return the origin of a new run or sweep. `names` are those of its own parts.
+    """Return the origin of a new run or sweep. `names` are the names of its own parts.
 
     Raises:
         BadInputError: the user's own dataset function returns different data in another process.

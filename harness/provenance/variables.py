@@ -1,4 +1,4 @@
-"""The environment variables that can change a run's numbers; a run records them."""
+"""List the environment variables that can change a run's numbers, which a run records."""
 
 import re
 from collections.abc import Mapping

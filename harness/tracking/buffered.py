@@ -1,4 +1,4 @@
-"""A tracker that writes in the background, in order, and retries while the store is away."""
+"""Write to a tracker in the background, in order, and retry while the tracking store does not answer."""
 
 import contextlib
 import logging
@@ -23,7 +23,7 @@ IDENTITY = (Tag.SWEEP_ID, Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)
 
 
 class Outbox:
-    """A tracker that queues writes for another tracker; one thread delivers them in order.
+    """Queue writes for another tracker; one thread delivers them in order.
 
     Reads wait until all earlier writes are delivered. `start_run` returns an id of the outbox's own, and every method
     accepts this id or the store's. A write whose answer was lost is not made twice. If the store refuses a write, or

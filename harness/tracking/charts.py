@@ -1,4 +1,4 @@
-"""The views of a sweep in MLflow's UI: its finals as charts, coloured by optimizer, and its runs as a table."""
+"""Define the views of a sweep in MLflow's UI: charts of its finals, coloured by optimizer, and a table of its runs."""
 
 from typing import Any
 

@@ -20,7 +20,7 @@ DELETED = "deleted"
 
 
 def is_away(error: BaseException) -> bool:
-    """Tell whether the error may pass with time: the store can't be reached, is locked or is full."""
+    """Return whether a later try may succeed: the store can't be reached, is locked or is full."""
     import_mlflow()
     import sqlalchemy
     from mlflow.exceptions import MlflowException

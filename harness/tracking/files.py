@@ -18,7 +18,7 @@ def folder_of(location: str) -> Path | None:
 
 
 def is_here(run: TrackedRun) -> bool:
-    """Tell whether the run's artifacts are in a local folder."""
+    """Return whether the run's artifacts are in a local folder."""
     return folder_of(run.location) is not None
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Registered(FrozenModel):
-    """A version of a registered model, with the run that has the model."""
+    """Hold a version of a registered model, with the run that has the model."""
 
     name: str
     version: int

@@ -54,7 +54,7 @@ def _follow_from(connection: "Connection", folder: Path, then: str, here: str) -
         raise BusyError(
             "folder",
             str(folder),
-            f"was {str(before)!r} when its runs were stored, and {process} is at one of them",
+            f"was {str(before)!r} when its runs were stored, and {process} works on one of them",
             expected="no process at work when the folder is moved",
             next_step="wait for it, or end it",
         )

@@ -27,7 +27,7 @@ NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the seco
 
 
 def is_loaded() -> bool:
-    """Tell whether MLflow is imported; if so, its client is used, as reading without it only saves the import."""
+    """Return whether MLflow is imported; then its client is used, since reading without it only saves the import."""
     return "mlflow" in sys.modules
 
 

@@ -1,4 +1,4 @@
-"""The interface between training and recording: the methods of a tracker, and the runs that it returns."""
+"""Define the interface between training and recording: the methods of a tracker, and the runs that it returns."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from harness.records import DatasetInput, MetricRow, Outcome
 
 
 class Tracker(Protocol):
-    """Records runs and finds them again. A write is durable when its call returns."""
+    """Record runs and find them again. A write is durable when its call returns."""
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
