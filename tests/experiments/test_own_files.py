@@ -177,7 +177,7 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
         ("broken.py", STUDY.replace("budget=4", "budgt=4"), "budgt is unknown"),
         ("broken.py", STUDY.replace("shapes:bars", "shapes:bar"), "did you mean 'bars'"),
         ("broken.py", STUDY.replace("optimizer.betas.0", "optimizer.beta.0"), "optimizer.beta.0"),
-        ("broken.py", STUDY.replace("shapes:SignDescent", "shapes:Forgetful"), "would not go on as one that was"),
+        ("broken.py", STUDY.replace("shapes:SignDescent", "shapes:Forgetful"), "would make a resumed run differ"),
     ],
 )
 def test_a_file_that_is_no_experiment_is_refused_in_one_line(harness, study, name, text, message):

@@ -400,7 +400,7 @@ def test_more_threads_than_the_environment_allows_are_refused_before_anything_is
     tracker = MemoryTracker()
     more = definition.model_copy(update={"base": with_settings(definition.base, {"threads": 2})})
     for refused in (lambda: run_sweep("tiny", more, tracker, inline), lambda: forecast(more, inline)):
-        with pytest.raises(BadInputError, match="threads 2 is over OMP_THREAD_LIMIT, which is 1"):
+        with pytest.raises(BadInputError, match="threads 2 is more than OMP_THREAD_LIMIT, which is 1"):
             refused()
     assert tracker.runs == {}
 
