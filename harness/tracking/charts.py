@@ -1,4 +1,4 @@
-"""Define the views of a sweep in MLflow's UI: charts of its finals, in the optimizers' colours, and a table of runs."""
+"""Define the views of a sweep in MLflow's UI: charts of its finals, coloured by optimizer, and a table of runs."""
 
 from typing import Any
 

@@ -122,8 +122,8 @@ def _require_a_seed_that_acts(
     if any(other is not None and torch.equal(one.rng["cpu"], other.rng["cpu"]) for one, other in pairs):
         raise BadInputError(
             *own_parts_of(config),
-            f"gives the same run for the seeds {config.seed} and {(config.seed + 1) % SEEDS}, so all its finals would "
-            "be copies of one run",
+            f"gives the same run for the seeds {config.seed} and {(config.seed + 1) % SEEDS}, so all its finals "
+            "would be copies of one run",
             expected="random numbers that depend on the run's seed",
             next_step="remove torch.manual_seed and similar calls from it",
         )
