@@ -15,7 +15,7 @@ from harness.training.determinism import determinism
 
 
 class Change(FrozenModel):
-    """A recorded value that is different now. `then` or `now` is None where the value does not exist."""
+    """A recorded value that is different now. `then` or `now` is None if the value does not exist."""
 
     what: str
     then: str | None

@@ -112,7 +112,7 @@ def unknown(field: str, value: str, names: Iterable[str], next_step: str) -> Bad
 
 
 def did_you_mean(value: str, names: Iterable[str]) -> str:
-    """Return "did you mean NAME? " with the closest of `names` to a misspelt name; empty where none is close."""
+    """Return "did you mean NAME? " with the closest of `names` to a misspelt name; empty if none is close."""
     names = list(names)
     parent, _, last = value.rpartition(".")
     siblings = [name.rpartition(".")[2] for name in names if parent and name.rpartition(".")[0] == parent]

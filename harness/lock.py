@@ -38,7 +38,7 @@ def may_run(process: str) -> bool:
 
 
 def holder(folder: Path) -> str | None:
-    """Return the name of the process that works on the run or sweep of `folder`; None where there is none."""
+    """Return the name of the process that works on the run or sweep of `folder`; None if there is none."""
     try:
         with FileLock(folder / "lock", timeout=0):
             return None
@@ -47,14 +47,14 @@ def holder(folder: Path) -> str | None:
 
 
 def busy(folder: Path) -> str | None:
-    """Return the name of a process that works on any run or sweep of a work folder; None where there is none."""
+    """Return the name of a process that works on any run or sweep of a work folder; None if there is none."""
     locks = (lock for kind in ("runs", "sweeps") for lock in folder.glob(f"{kind}/*/lock"))
     return next((process for lock in locks if (process := holder(lock.parent))), None)
 
 
 @contextlib.contextmanager
 def only_process(folder: Path, kind: str, run_id: str) -> Iterator[None]:
-    """Hold the lock of a run or sweep, a file in `folder`, within the block; make the folder where it is missing.
+    """Hold the lock of a run or sweep, a file in `folder`, within the block; make the folder if it is missing.
 
     The system releases the lock when the process ends, however it ends.
 

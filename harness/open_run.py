@@ -156,20 +156,20 @@ def _log_rows(tracker: Tracker, run: OpenRun, rows: Iterable[MetricRow]) -> None
 
 
 def _steps_of(run: OpenRun, state: RunState) -> list[Steps]:
-    """Return the steps of the run's whole epochs, where they were kept, and of the epoch that the run ended in."""
+    """Return the steps of the run's whole epochs, if they were kept, and of the epoch that the run ended in."""
     whole = [load_steps(run.folder, epoch) for epoch in range(1, len(run.checkpoint.epochs) + 1)]
     return [each for each in whole if each] + _steps_begun(state)
 
 
 def _steps_begun(state: RunState) -> list[Steps]:
-    """Return the steps of the unfinished epoch of the state; empty where the state is at the end of an epoch."""
+    """Return the steps of the unfinished epoch of the state; empty if the state is at the end of an epoch."""
     return [Steps(state.begun.losses.numpy(), state.begun.correct.numpy())] if state.begun else []
 
 
 def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
-    """Store the final state, and the mistakes on the test set where they were measured; end the run.
+    """Store the final state, and the mistakes on the test set if they were measured; end the run.
 
-    Return the state and the outcome: completed or diverged, or pruned where epochs are missing.
+    Return the state and the outcome: completed or diverged, or pruned if epochs are missing.
     """
     assert run.checkpoint.state is not None, "a run is closed after its last slice"
     state = RunState.from_bytes(run.checkpoint.state)

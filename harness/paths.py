@@ -23,7 +23,7 @@ def work_folder(kind: str, run_id: str) -> Path:
 
 
 def writable_folder(path: Path, next_step: str) -> Path:
-    """Return the folder, and make it where it is missing.
+    """Return the folder, and make it if it is missing.
 
     Raises:
         BadInputError: the folder can't be written.

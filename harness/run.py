@@ -50,7 +50,7 @@ def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Pa
 
 
 def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> OpenRun:
-    """Open a stopped single run at its last saved state, or at its beginning where no state was saved.
+    """Open a stopped single run at its last saved state, or at its beginning if no state was saved.
 
     Raises:
         BadInputError: there is no such run, it is part of a sweep, it has ended, or the data or the source of its

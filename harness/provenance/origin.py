@@ -53,7 +53,7 @@ def changed_source(
 ) -> list[tuple[str, str | None, str | None]]:
     """Return the files of a run's or sweep's own parts that have changed, as (file, recorded hash, hash now).
 
-    Nothing is compared where no source was recorded: by older versions, or without own parts.
+    Nothing is compared if no source was recorded: by older versions, or without own parts.
     """
     if recorded.tags.get(Tag.SOURCE_DIGEST, now.digest) == now.digest:
         return []
@@ -62,12 +62,12 @@ def changed_source(
 
 
 def source_tags(source: OwnSource) -> dict[str, str]:
-    """Return the tag that identifies the files of own parts; empty where there are none."""
+    """Return the tag that identifies the files of own parts; empty if there are none."""
     return {Tag.SOURCE_DIGEST: source.digest} if source.digest else {}
 
 
 def data_for_slice(config: RunConfig, data_dir: Path | None, origin: Origin | None) -> Splits:
-    """Return the config's data in the process that trains, checked against the run's origin where it is given.
+    """Return the config's data in the process that trains, checked against the run's origin if it is given.
 
     Raises:
         BadInputError: the data, or the source of own parts, differ in this process.

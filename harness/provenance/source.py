@@ -141,7 +141,7 @@ def _with_parents(name: str) -> list[str]:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Return the spec of a module without importing its parent packages; None where it is not found."""
+    """Return the spec of a module without importing its parent packages; None if it is not found."""
     top, *rest = name.split(".")
     finders = (find_spec for finder in sys.meta_path if (find_spec := getattr(finder, "find_spec", None)))
     spec: ModuleSpec | None = next((found for find in finders if (found := find(top, None))), None)

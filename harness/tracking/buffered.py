@@ -59,7 +59,7 @@ class Outbox:
         self._send(run_id, lambda: self._tracker.reopen_run(self.stored_id(run_id), params))
 
     def last_step(self, run_id: str, metric: str) -> int:
-        """Return the last step of a run's metric, 0 where it has none."""
+        """Return the last step of a run's metric, 0 if it has none."""
         return self._send(run_id, lambda: self._tracker.last_step(self.stored_id(run_id), metric)).result()
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
@@ -113,7 +113,7 @@ class Outbox:
         self._send(run_id, lambda: self._tracker.end_run(self.stored_id(run_id), outcome))
 
     def find_run(self, run_id: str) -> FoundRun:
-        """Return the run of that id; raise BadInputError where there is none."""
+        """Return the run of that id; raise BadInputError if there is none."""
         return self._send(run_id, lambda: self._tracker.find_run(self.stored_id(run_id))).result()
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
@@ -121,7 +121,7 @@ class Outbox:
         return self._send("", lambda: self._tracker.find_runs(experiment, tags)).result()
 
     def latest_sequence(self) -> int:
-        """Return the sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 if there is none."""
         return self._send("", self._tracker.latest_sequence).result()
 
     def when_delivered(self, action: Callable[[], None]) -> None:

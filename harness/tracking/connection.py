@@ -85,7 +85,7 @@ def _open(uri: str) -> "MlflowClient":
 
 
 def _require_answer(uri: str) -> None:
-    """Raise SQLAlchemy's error at once where the database can't be opened; MLflow would retry for a minute."""
+    """Raise SQLAlchemy's error at once if the database can't be opened; MLflow would retry for a minute."""
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(uri)
@@ -136,7 +136,7 @@ def kind_of(uri: str) -> str:
 
 
 def require_experiment(experiment: "Experiment") -> None:
-    """Raise BadInputError where an MLflow experiment was deleted."""
+    """Raise BadInputError if an MLflow experiment was deleted."""
     if experiment.lifecycle_stage == DELETED:
         raise BadInputError(
             "experiment",
@@ -149,7 +149,7 @@ def require_experiment(experiment: "Experiment") -> None:
 
 
 def require_files_within_reach(location: str, uri: str) -> None:
-    """Raise BadInputError where the files at `location` can only be read through a server, or are gone.
+    """Raise BadInputError if the files at `location` can only be read through a server, or are gone.
 
     `location` is the artifact address of an experiment or run, `uri` the address of the store.
     """

@@ -74,7 +74,7 @@ class MlflowTracker:
             self._monitor(run_id, tags)
 
     def last_step(self, run_id: str, metric: str) -> int:
-        """Return the last step of a run's metric, 0 where it has none."""
+        """Return the last step of a run's metric, 0 if it has none."""
         return last_step(self._client, run_id, metric)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
@@ -140,7 +140,7 @@ class MlflowTracker:
         self._client.set_terminated(run_id, STATUS[outcome])
 
     def find_run(self, run_id: str) -> FoundRun:
-        """Return the run of that id; raise BadInputError where there is none, or it was deleted."""
+        """Return the run of that id; raise BadInputError if there is none, or it was deleted."""
         run = read_run(run_id)
         if run.info.lifecycle_stage == DELETED:
             require_experiment(self._client.get_experiment(run.info.experiment_id))
@@ -161,7 +161,7 @@ class MlflowTracker:
         ]
 
     def latest_sequence(self) -> int:
-        """Return the sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 if there is none."""
         latest = next(every_sweep(self._client), None)
         return int(latest.data.tags.get(Tag.SEQUENCE, 0)) if latest else 0
 
@@ -239,7 +239,7 @@ def monitors_system() -> bool:
         raise BadInputError(
             switch.name,
             switch.get_raw(),
-            expected="false where psutil is not installed",
+            expected="false if psutil is not installed",
             next_step="`pip install 'optimizer-harness[system]'`, or unset it",
         )
     return bool(switch.get())

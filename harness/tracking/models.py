@@ -80,7 +80,7 @@ def register(client: "MlflowClient", name: str, model: "LoggedModel", run_id: st
 
 
 def require_name(client: "MlflowClient", name: str) -> None:
-    """Raise BadInputError where MLflow's registry does not accept the name."""
+    """Raise BadInputError if MLflow's registry does not accept the name."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -99,7 +99,7 @@ def require_name(client: "MlflowClient", name: str) -> None:
 
 
 def _make_way(client: "MlflowClient", run: "Run", state_hash: str | None) -> "LoggedModel | None":
-    """Return the run's complete model of that state; where there is none, delete its other, unregistered models."""
+    """Return the run's complete model of that state; if there is none, delete its other, unregistered models."""
     from mlflow.entities import LoggedModelStatus
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 

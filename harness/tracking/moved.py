@@ -27,7 +27,7 @@ ADDRESSES = (
 def follow(connection: "Connection", folder: Path) -> None:
     """Replace old addresses in the SQLite database in `folder` with those of the artifacts beside the database.
 
-    An address stays as it is where its files still exist there and are not beside the database: they are another
+    An address stays as it is if its files still exist there and are not beside the database: they are another
     project's, or a run wrote them there after the folder was moved.
 
     Raises:

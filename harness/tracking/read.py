@@ -32,7 +32,7 @@ def is_loaded() -> bool:
 
 
 def _file() -> Path | None:
-    """Return the database file to read without MLflow; None where MLflow's client must be asked."""
+    """Return the database file to read without MLflow; None if MLflow's client must be asked."""
     return None if is_loaded() else database.database_file(tracking_uri())
 
 
@@ -67,7 +67,7 @@ def read_run(run_id: str) -> "Run":
 
 
 def last_step(client: "MlflowClient", run_id: str, metric: str) -> int:
-    """Return the last step of a run's metric, 0 where it has none."""
+    """Return the last step of a run's metric, 0 if it has none."""
     history = client.get_metric_history(run_id, metric)
     return max((point.step for point in history), default=0)
 
@@ -99,7 +99,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
 
 
 def find_artifact(run_id: str, name: str) -> bytes | None:
-    """Return the content of a run's artifact; None where the run has none of that name.
+    """Return the content of a run's artifact; None if the run has none of that name.
 
     Raises:
         BadInputError: there is no such run, or its artifacts can only be read through a server.
@@ -111,7 +111,7 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
 
 
 def _folder_here(run_id: str) -> Path | None:
-    """Return the local folder of a run's artifacts; None where it is missing or can't be found without MLflow."""
+    """Return the local folder of a run's artifacts; None if it is missing or can't be found without MLflow."""
     path = _file()
     run = database.run_of(path, run_id, metrics=False) if path else None
     folder = folder_of(run.location) if run else None
