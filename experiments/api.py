@@ -57,7 +57,7 @@ def run(
 
     Raises:
         BadInputError: an argument is invalid; nothing was trained.
-        WorkFailedError: the tracking store did not answer for too long, or a file could not be written.
+        WorkFailedError: the tracking store was unavailable for too long, or a file could not be written.
     """
     from experiments import catalog
     from experiments.cli.progress import watch_training, working
@@ -147,7 +147,7 @@ def sweep(
         BadInputError: an argument is invalid.
         BusyError: another process is running the sweep.
         WorkFailedError: several trials in a row failed for the same cause, workers died several times in a row, or
-            the tracking store did not answer for too long.
+            the tracking store was unavailable for too long.
     """
     from experiments import catalog
     from experiments.cli.progress import working

@@ -87,7 +87,9 @@ class StoreAwayError(HarnessError, ConnectionError):
     def __init__(self, why: BaseException) -> None:
         # for MLflow's and SQLAlchemy's errors only the class is shown: their text is long and may hold a password
         reason = why.strerror if isinstance(why, OSError) and why.strerror else type(why).__name__
-        super().__init__(f"the tracking store is away ({reason}); run again when it is back")
+        super().__init__(
+            f"the tracking store is unavailable ({reason}); run the same command again when it is available"
+        )
 
 
 class WorkFailedError(HarnessError, RuntimeError):

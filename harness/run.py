@@ -105,8 +105,8 @@ def complete_run(
 
     Raises:
         BusyError: another process is training the run.
-        WorkFailedError: a file could not be written, for example because the disk is full, or the store was away
-            for too long.
+        WorkFailedError: a file could not be written, for example because the disk is full, or the store was
+            unavailable for too long.
     """
     with only_process(run.folder, "run", run.run_id), delivered(tracker) as outbox:
         try:

@@ -148,7 +148,8 @@ def run_jobs(queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequenc
 
     Raises:
         BadInputError: a worker does not find the data or the user's own code, or finds other versions.
-        WorkFailedError: workers die again and again, the queue gives up, or the tracking store was away for too long.
+        WorkFailedError: workers died several times in a row, the queue gave up, or the tracking store was unavailable
+            for too long.
         KeyboardInterrupt: the user pressed Ctrl-C.
     """
     work = _Work(queue, pool, tracker, observers)

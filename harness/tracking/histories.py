@@ -42,7 +42,7 @@ def ask_privately(
 ) -> list[Point] | None:
     """Return the result of `ask`, which uses internal parts of MLflow; None if it fails.
 
-    Any later version of MLflow may remove, rename or change these parts. A store that is away gives None too; the
+    Any later version of MLflow may remove, rename or change these parts. An unavailable store gives None too; the
     caller then asks MLflow's client, which raises the error.
     """
     import sqlalchemy

@@ -77,12 +77,12 @@ class Database(RDBStorage):
         """Make each call in this block durable when it returns.
 
         Raises:
-            ConnectionError: the database is away.
+            ConnectionError: the database is unavailable.
         """
         try:
             yield
         except (sqlalchemy.exc.OperationalError, StorageInternalError) as error:
-            raise ConnectionError(errno.ECONNREFUSED, "Optuna's storage is away", self._shown) from error
+            raise ConnectionError(errno.ECONNREFUSED, "Optuna's storage is unavailable", self._shown) from error
 
 
 Storage = Journal | Database

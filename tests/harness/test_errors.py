@@ -94,4 +94,7 @@ def test_a_refusal_of_a_validator_of_ours_keeps_its_field_and_next_step():
     ],
 )
 def test_a_store_that_is_away_says_why_and_no_password(why, said):
-    assert str(StoreAwayError(why)) == f"the tracking store is away ({said}); run again when it is back"
+    assert (
+        str(StoreAwayError(why))
+        == f"the tracking store is unavailable ({said}); run the same command again when it is available"
+    )

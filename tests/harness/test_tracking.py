@@ -295,8 +295,8 @@ def test_an_outcome_has_its_mlflow_status(project, outcome, status):
     [
         ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
         (
-            "--storage=postgresql+psycopg://me:sec:ret@host/db is away",
-            "--storage=postgresql+psycopg://me:***@host/db is away",
+            "--storage=postgresql+psycopg://me:sec:ret@host/db is unavailable",
+            "--storage=postgresql+psycopg://me:***@host/db is unavailable",
         ),
         ("postgresql:///db?host=h&password=secret&user=me", "postgresql:///db?host=h&password=***&user=me"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
