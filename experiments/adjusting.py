@@ -98,8 +98,9 @@ def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefini
     }
     values["spaces"] = {name: space for name, space in definition.spaces.items() if name in names}
     values = with_default_spaces(values)
-    gone = [*said.settings, *said.search, *(["model"] if "model.name" in said.settings else [])]
-    values["space"] = _without(values["space"], gone) | _searched(said, of_optimizers=False)
+    gone = [*said.settings, *said.search]
+    space = _on_another_base(values["space"], definition.base, values["base"])
+    values["space"] = _without(space, gone) | _searched(said, of_optimizers=False)
     values["spaces"] = {
         name: _without(space, gone) | _searched(said, of_optimizers=True) for name, space in values["spaces"].items()
     }
@@ -172,6 +173,21 @@ def _without(space: "Space", keys: list[str]) -> "Space":
     from studies.space import overlap
 
     return {key: each for key, each in space.items() if not any(overlap(key, other) for other in keys)}
+
+
+def _on_another_base(space: "Space", before: "RunConfig", now: "RunConfig") -> "Space":
+    """Return the space with the defaults of the new base in place of those of the one before.
+
+    Of a model that is another now nothing else is left either.
+    """
+    from experiments.spaces import shared_space
+
+    old, new = shared_space(before), shared_space(now)
+    kept = {key: each for key, each in space.items() if old.get(key) != each or new.get(key) == each}
+    if before.model.name != now.model.name:
+        kept = _without(kept, ["model"])
+    replaced = {key.partition(".")[0] for key in space.keys() - kept.keys()}
+    return kept | {key: each for key, each in new.items() if key.partition(".")[0] in replaced}
 
 
 def _searched(said: Adjustments, *, of_optimizers: bool) -> "Space":

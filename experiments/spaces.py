@@ -9,7 +9,7 @@ near 1 are searched as 1 - decay.
 from collections.abc import Mapping
 from typing import Any
 
-from harness.config import RATE_KEYS, RATES
+from harness.config import DATASETS, RATE_KEYS, RATES, FrozenModel
 from harness.config.arguments import defaults
 from harness.errors import BadInputError
 from studies.space import Choice, Range, Space, overlap
@@ -18,11 +18,19 @@ SOME, MANY = 10, 26  # trials from which a dimension is searched
 GENERIC_FACTOR = 100  # a user's own optimizer is searched from its default rate / 100 to its default rate * 100
 LARGEST_RATE = 1e6  # the largest learning rate that a config accepts
 
-SHARED: Space = {  # the chapter's values
-    "batch_size": Choice(choices=(32, 64, 128, 256), start=32),
-    "model.dropout.0": Range(low=0.0, high=0.5, start=0.10),
-    "model.dropout.1": Range(low=0.0, high=0.6, start=0.25),
-    "model.activation": Choice(choices=("relu", "leaky_relu", "tanh", "sigmoid"), start="relu", from_trials=MANY),
+BATCH_SIZES = (32, 64, 128, 256)  # start: the chapter's value
+_ACTIVATION = Choice(choices=("relu", "leaky_relu", "tanh", "sigmoid"), start="relu", from_trials=MANY)
+MODELS: dict[str, Space] = {
+    "convnet": {  # the chapter's values
+        "model.dropout.0": Range(low=0.0, high=0.5, start=0.10),
+        "model.dropout.1": Range(low=0.0, high=0.6, start=0.25),
+        "model.activation": _ACTIVATION,
+    },
+    "mlp": {
+        # Srivastava et al. 2014: .5 of hidden units, of layers of 1,024 and more; start: the config's, of small ones
+        "model.dropout": Range(low=0.0, high=0.6, start=0.20),
+        "model.activation": _ACTIVATION,
+    },
 }
 
 
@@ -100,7 +108,8 @@ def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
     An optimizer's study leaves a default dimension out where its variant fixes the value, or where the optimizer's
     own space declares the dimension. The studies of the other optimizers still search the default dimension.
     """
-    whole = {"space": SHARED, "spaces": {}, **sweep}
+    shared = shared_space(sweep.get("base"))
+    whole = {"space": shared, "spaces": {}, **sweep}
     names, variants, declared = sweep.get("optimizers", ()), sweep.get("variants", {}), whole["spaces"]
     if not _are_mappings(variants, declared) or not isinstance(names, list | tuple):
         return whole  # the validation of the definition names the wrong field
@@ -108,9 +117,9 @@ def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
     settings = {name: variants.get(name, {}) for name in names}
     spaces = {name: dict(declared.get(name, {})) for name in names}
     if "space" not in sweep:
-        left = {name: _left(SHARED, settings[name], spaces[name]) for name in names}
+        left = {name: _left(shared, settings[name], spaces[name]) for name in names}
         whole["space"] = {
-            key: each for key, each in SHARED.items() if all(key in of_name for of_name in left.values())
+            key: each for key, each in shared.items() if all(key in of_name for of_name in left.values())
         }
         for name in names:
             spaces[name] |= {key: each for key, each in left[name].items() if key not in whole["space"]}
@@ -121,6 +130,37 @@ def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
                 default = _generic(optimizer, settings[name]) if ":" in optimizer else SPACES.get(optimizer, {})
                 spaces[name] = _left(default, settings[name], {}) | spaces[name]
     return {**whole, "spaces": spaces}
+
+
+def shared_space(base: Any) -> Space:  # noqa: ANN401
+    """Return what all optimizers search by default, of that base: a config, or its values.
+
+    Those are batch sizes that the data have images for, and what there is of its network. Of a user's own nothing is
+    known.
+    """
+    dataset, model = _part(base, "dataset"), _part(base, "model")
+    sizes = [size for size in BATCH_SIZES if size <= _train_size(dataset)]
+    of_batches: Space = {"batch_size": Choice(choices=tuple(sizes), start=sizes[0])} if sizes else {}
+    return of_batches | MODELS.get(str(model.get("name", "convnet")), {})
+
+
+def _part(base: Any, name: str) -> Mapping[str, Any]:  # noqa: ANN401
+    """Return the values of a part of a config, or of its values; none where it is neither, which is refused later."""
+    part = base.get(name, {}) if isinstance(base, Mapping) else getattr(base, name, {})
+    values = part.model_dump() if isinstance(part, FrozenModel) else part
+    return values if isinstance(values, Mapping) else {}
+
+
+def _train_size(dataset: Mapping[str, Any]) -> int:
+    """Return on how many images a run of that dataset is trained, where it says it, or by default."""
+    size = dataset.get("train_size")
+    if isinstance(size, int):
+        return size
+    known = DATASETS.get(str(dataset.get("name", "mnist")))
+    return known.train_size if known else max(BATCH_SIZES)
+
+
+SHARED = shared_space({})  # of the chapter's network on MNIST
 
 
 def _generic(optimizer: str, settings: Mapping[str, Any]) -> Space:

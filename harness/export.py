@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness.config import AnyModelConfig, OwnModelConfig, RunConfig
+from harness.config import DatasetConfig, OwnModelConfig, RunConfig
 from harness.errors import BadInputError
 from harness.predict import read_model
 from harness.records import Outcome, Stage, Tag
@@ -38,14 +38,14 @@ class Classifier(nn.Module):
     `network` is the network that `config` describes.
     """
 
-    def __init__(self, network: nn.Module, config: AnyModelConfig) -> None:
+    def __init__(self, network: nn.Module, config: RunConfig) -> None:
         super().__init__()
         self.network = network
         self.config = config
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the class probabilities, float32 (n, classes): the same as those of a `Prediction`."""
-        return log_probabilities(self.network(normalize(images)), self.config).exp()
+        return log_probabilities(self.network(normalize(images, self.config.dataset)), self.config.model).exp()
 
 
 def export_model(run_id: str, data: Splits, folder: Path) -> None:
@@ -78,11 +78,11 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
     from mlflow.models.model import MLMODEL_FILE_NAME
     from mlflow.pytorch import save_model
 
-    classifier = Classifier(network, config.model).eval()
+    classifier = Classifier(network, config).eval()
     probabilities = classifier(images).numpy()
     described = Model(
         metadata={
-            "input": "any number of images or rows as the dataset has them, MNIST's light on dark, 0 to 255",
+            "input": _input(images, config),
             "output": "probabilities of the classes, in this order",
             "classes": list(class_names(config.dataset, probabilities.shape[1])),
         },
@@ -101,6 +101,18 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
     # an exported program stays on its device, the CPU, but MLflow would use a GPU on machines that have one
     described.flavors[pyfunc.FLAVOR_NAME][pyfunc.MODEL_CONFIG] = {"device": "cpu"}
     described.save(str(folder / MLMODEL_FILE_NAME))
+
+
+def _input(images: Tensor, config: RunConfig) -> str:
+    """Say what the exported model takes."""
+    thing = "rows" if images.dim() == 2 else "images"
+    whose, is_figure = "the dataset", False
+    if isinstance(config.dataset, DatasetConfig):
+        whose, is_figure = config.dataset.name, config.dataset.known.figure is not None
+    pixels = f"{', 0 to 255' if images.dtype == torch.uint8 else ''}{', light on dark' if is_figure else ''}"
+    shape = ", ".join(map(str, ("n", *images.shape[1:])))
+    kind = str(images.dtype).removeprefix("torch.")
+    return f"any number of {thing} as {whose} has them: {kind} ({shape}){pixels}"
 
 
 def register_model(run_id: str, name: str, data_dir: Path | None = None) -> Registered:

@@ -152,8 +152,8 @@ class Mistake(FrozenModel):
     """A test image that the model misclassified.
 
     `index` is the image's index in the test set; `ground_truth` and `prediction` are class indices; `probability` is
-    that of the prediction; `pixels` is base64 of the image's 784 bytes (0-255), row by row, empty for a row of
-    features, which has no picture.
+    that of the prediction; `pixels` is base64 of the image's bytes (0-255), row by row, with the `shape` (height,
+    width) in grey or (height, width, 3) in colour, and empty for a row of features, which has no picture.
     """
 
     index: int
@@ -161,6 +161,7 @@ class Mistake(FrozenModel):
     prediction: int
     probability: float
     pixels: str
+    shape: tuple[int, ...] = (28, 28)
 
 
 class Mistakes(FrozenModel):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.config import flatten
+from harness.config import flatten, things_of
 from harness.records import Mistakes, Outcome, Stage
 from reports.caveats import Caveats, caveats
 from reports.courses import convergence_frame, courses_frame
@@ -72,6 +72,13 @@ class Computed:
         """Return the rows of `runs` that are completed finals with a test accuracy."""
         finals = self.runs[(self.runs["stage"] == Stage.FINAL) & (self.runs["outcome"] == Outcome.COMPLETED)]
         return finals[finals["test_accuracy"].notna()]
+
+    @cached_property
+    def things(self) -> str:
+        """What it was trained and measured on, in words: `images`, or `rows` of a table."""
+        mistakes = (each for of_seeds in self.mistakes.values() for each in of_seeds.values())
+        are_rows = any(not each.pixels for of in mistakes for each in of.most_confident)
+        return "rows" if are_rows else things_of(self.source.definition.base.dataset)
 
     @cached_property
     def split(self) -> str:

@@ -37,7 +37,7 @@ class Luck(FrozenModel):
         )
         if self.images is None:
             return f"{said}."
-        images = f"{_points(self.images)} points from the choice of test images"
+        images = f"{_points(self.images)} points from the choice of the test set"
         return f"{said}; the difference between two optimizers has one of {images}."
 
 

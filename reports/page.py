@@ -221,6 +221,7 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "summary": said.summary.to_dict("records"),
         "left_out": said.left_out,
         "compute": said.computed.compute,
+        "things": said.computed.things,
         "answer": said.answer,
         "suspicions": said.suspicions,
         "luck": said.computed.luck,

@@ -22,7 +22,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
     summary = _records(said, "summary")
     star = " *: not fully tuned, since the best value is at the edge of its range."
     reached = targets_summary(said.tables["targets"])
-    verdicts = said.computed.verdicts
+    verdicts, things = said.computed.verdicts, said.computed.things
     units = "replicates" if verdicts.of_optimizers else "finals"
     return {
         "optimizers": Table(
@@ -44,14 +44,14 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "Verdicts on loss and on the time to a target",
             columns.OTHER_VERDICTS,
             [
-                row | {"outcome": _outcome(row["outcome"], verdicts.target), "units": units}
+                row | {"outcome": _outcome(row["outcome"], verdicts.target, things), "units": units}
                 for row in _records(said, "verdicts")
                 if row["outcome"] != "accuracy" and not pd.isna(row["low"])
             ],
             "Judged in the same way as accuracy; the intervals of each outcome are simultaneous. Loss is in nats, "
-            "with a margin of an eighth of the lowest loss. Images until the target are compared as ratios, with a "
-            "margin of 1.25; a run that did not reach the target counts all its images, so the true ratio is at "
-            "least as large.",
+            f"with a margin of an eighth of the lowest loss. {things.capitalize()} until the target are compared as "
+            f"ratios, with a margin of 1.25; a run that did not reach the target counts all its {things}, so the "
+            "true ratio is at least as large.",
         ),
         "tuning": Table(
             "Did tuning help?",
@@ -70,8 +70,8 @@ def _of_finals(said: Contents) -> dict[str, Table]:
     }
 
 
-def _outcome(outcome: str, target: float | None) -> str:
-    return f"images to {target:.1%}" if outcome == "images_to_target" and target is not None else outcome
+def _outcome(outcome: str, target: float | None, things: str) -> str:
+    return f"{things} to {target:.1%}" if outcome == "images_to_target" and target is not None else outcome
 
 
 def _of_trials(said: Contents) -> dict[str, Table]:

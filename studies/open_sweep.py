@@ -20,6 +20,7 @@ from harness.tracking.buffered import Outbox
 from harness.tracking.tracker import FoundRun
 from harness.training.checkpoint import discard, is_kept
 from harness.training.images import Splits
+from harness.training.inputs import Inputs, with_inputs
 from harness.training.loop import EvaluationSplit
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
@@ -47,6 +48,7 @@ class Sweep:
     stop: Event
     storage: Storage
     recorded: dict[tuple[str, ...], FoundRun]
+    inputs: Inputs  # the shape and classes of its data
     logits: frozenset[str] = frozenset()  # names of the own models whose output was found to be logits
     jobs: list[Job] = field(default_factory=list)
 
@@ -222,7 +224,8 @@ class Replicate:
         return self._begin(self._job(stage, optimizer, number, config, config.epochs, tags))
 
     def _trial_config(self, optimizer: str, values: Mapping[str, Any]) -> RunConfig:
-        return with_outputs(self.definition.trial_config(optimizer, values), self.sweep.logits)
+        config = with_outputs(self.definition.trial_config(optimizer, values), self.sweep.logits)
+        return with_inputs(config, self.sweep.inputs)
 
     def _confirming_config(self, optimizer: str, trial: Trial, seed: int) -> RunConfig:
         return with_settings(self._trial_config(optimizer, trial.values), {"seed": seed})

@@ -12,6 +12,7 @@ from harness.tracking.buffered import delivered
 from harness.tracking.tracker import Tracker, json_bytes
 from harness.training.data import dataset_inputs
 from harness.training.images import Splits
+from harness.training.inputs import found_inputs
 from studies.beginning import begin_sweep, params_of
 from studies.deciding import in_need, is_decided
 from studies.definition import SweepDefinition
@@ -74,6 +75,7 @@ def run_sweep(
             stop or Event(),
             studies,
             recorded,
+            found_inputs(begun.data),
             begun.logits,
         )
         if command is not None:

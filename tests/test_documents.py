@@ -57,6 +57,7 @@ WHEEL = "tests/test_wheel.py::test_a_sweep_and_its_report_are_written_into_the_c
 UI = f"{CLI}::test_ui_serves_the_projects_runs_on_this_machine_only"
 OWN_RUN = "tests/experiments/test_own_files.py::test_a_run_of_a_file_is_named_after_it_and_predicts"
 OWN_SWEEP = "tests/experiments/test_own_files.py::test_the_readmes_study_is_planned_and_sound"
+OWN_PROBLEM = "tests/experiments/test_own_files.py::test_a_problem_of_ones_own_is_searched_and_answered"
 AS_A_MODULE = (
     "tests/experiments/test_names.py::test_python_m_harness_is_the_command_whatever_the_folders_files_are_called"
 )
@@ -69,6 +70,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"harness run": OWN_RUN,
     r"harness sweep \./my_study\.py": OWN_SWEEP,
     r"(python my_study\.py|harness sweep smoke --set model\.name=my_study:Net .*)": README_PROGRAM,
+    r"harness sweep \./my_digits\.py": OWN_PROBLEM,
     r"harness (new .*|list FOLDER)": FILE_OF_MY_OWN,
     r"harness sweep (mine\.toml|optimizers .*--(save|name) .*)": TOML_OF_MY_OWN,
     r"harness sweep optimizers --executor ray .*": CLUSTER,
@@ -100,6 +102,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
     "from experiments import sweep": README_PROGRAM,
     "class Net": OWN_SWEEP,
+    "def images": OWN_PROBLEM,
     "import optuna": "tests/studies/test_optuna.py::test_the_documented_figure_has_a_line_for_each_trial",
 }
 

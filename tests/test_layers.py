@@ -21,6 +21,7 @@ HOMES = {
     "ray": ("studies.executors.ray",),
     "torch": ("harness.", "studies.", "experiments.api."),  # there for types alone
     "torchvision": ("harness.training.",),
+    "sklearn": ("harness.training.",),
     "matplotlib": ("reports.",),
     "seaborn": ("reports.",),
     "typer": ("experiments.cli.",),

@@ -69,6 +69,7 @@ class TrainingBar(Watcher):
     def __init__(self, bar: Progress, config: "RunConfig", epochs: int | None) -> None:
         self._bar = bar
         self._config = config
+        self._things = _things(config)
         self._epochs = epochs
         self._task = bar.add_task(self._name(1), total=config.dataset.train_size, said="begins")
         self._number = 1
@@ -83,7 +84,7 @@ class TrainingBar(Watcher):
             self._number = number
             self._bar.reset(self._task, description=self._name(number))
         images, size = _images(self._config, epoch), self._config.dataset.train_size
-        said = "measuring" if images == size else f"{images:,}/{size:,} images  train loss {_loss(epoch):.4f}"
+        said = "measuring" if images == size else f"{images:,}/{size:,} {self._things}  train loss {_loss(epoch):.4f}"
         self._bar.update(self._task, completed=images, said=said)
 
     def ended(self, metrics: "EpochMetrics") -> None:
@@ -100,6 +101,7 @@ class TrainingLines(Watcher):
     def __init__(self, console: Console, config: "RunConfig", epochs: int | None) -> None:
         self._console = console
         self._config = config
+        self._things = _things(config)
         self._epochs = epochs
         self._told = 0
         self._began = time.monotonic()
@@ -119,7 +121,7 @@ class TrainingLines(Watcher):
         if self._epochs is not None:
             seconds = (time.monotonic() - self._began) / max(1, done - self._first) * (self._epochs * size - done)
             of, left = f"/{self._epochs}", f"  {duration(seconds)} left"
-        self._say(f"epoch {number}{of}  {images:,}/{size:,} images  train loss {_loss(epoch):.4f}{left}")
+        self._say(f"epoch {number}{of}  {images:,}/{size:,} {self._things}  train loss {_loss(epoch):.4f}{left}")
 
     def ended(self, metrics: "EpochMetrics") -> None:
         """Print the epoch's line."""
@@ -127,6 +129,12 @@ class TrainingLines(Watcher):
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _things(config: "RunConfig") -> str:
+    from harness.config import things_of
+
+    return things_of(config.dataset)
 
 
 def _images(config: "RunConfig", epoch: "Epoch") -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a command should not wait for imports that it does not need
     from experiments.declared import Description
     from harness.cut_off import CutOff
     from harness.doctor import Finding
-    from harness.predict import Prediction
+    from harness.predict import Pixel, Prediction
     from harness.records import EpochMetrics
     from harness.slices import SliceResult
     from reports.status import SweepProgress
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # a command should not wait for imports that it does not need
 
 SHOWN_WORKERS = 12
 LAST_STEPS = 50  # the mean training loss of these steps is shown within an epoch
+FEW_ROWS = 20  # an image of fewer rows is shown larger
 WITHOUT_TERMINAL = 10_000  # columns in a pipe
 
 
@@ -87,12 +88,14 @@ def print_experiments(experiments: Mapping[str, "Description"]) -> None:
 
 def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: float) -> None:
     """Print a sweep's plan: its budgets, its estimated time, and the space of each optimizer's study."""
+    from harness.config import things_of
+
     rungs = ", ".join(f"{rung:g}" for rung in definition.pruned_at)
     pruned = f", the best 1/{definition.reduction_factor} continue after {rungs} epochs" if rungs else ""
     data, seeds = definition.base.dataset, ", ".join(map(str, definition.final_seeds))
     several = f" {definition.replicates} times" if definition.replicates > 1 else ""
     say(
-        f"{name}: {definition.total_epochs} epochs of {data.train_size:,} images; per optimizer"
+        f"{name}: {definition.total_epochs} epochs of {data.train_size:,} {things_of(data)}; per optimizer"
         f"{several} {_epochs(definition.budget)} of trials of {_epochs(definition.trial_epochs)} "
         f"({definition.sampler}{pruned}), then finals of {_epochs(definition.final_epochs)} on seeds {seeds}"
     )
@@ -167,11 +170,18 @@ def print_cut_off(found: "Sequence[CutOff]") -> None:
 
 def print_prediction(result: "Prediction", verdict: str) -> None:
     """Print the image as characters, the verdict, and the probability of each class."""
-    for row in result.pixels[::2]:  # a character is twice as high as it is wide
-        typer.echo("".join(" .:-=+*#%@"[pixel * 9 // 255] for pixel in row))
+    for row in _as_text(result.pixels):
+        typer.echo(row)
     say(f"{result.image}: {verdict}")
     for name, probability in zip(result.class_names, result.probabilities, strict=True):
         typer.echo(f"{name:<12} {probability:6.1%} {'█' * round(probability * 40)}".rstrip())
+
+
+def _as_text(pixels: "Sequence[Sequence[Pixel]]") -> list[str]:
+    """Return the rows of pixels as lines of characters; a character is twice as high as it is wide."""
+    grey = [[pixel if isinstance(pixel, int) else sum(pixel) // 3 for pixel in row] for row in pixels]
+    few = len(grey) < FEW_ROWS
+    return ["".join(" .:-=+*#%@"[pixel * 9 // 255] * (1 + few) for pixel in row) for row in grey[:: 1 if few else 2]]
 
 
 def print_findings(findings: "Sequence[Finding]") -> None:

@@ -4,10 +4,25 @@ Other packages import from here; the modules within import from each other.
 """
 
 from harness.config.base import FrozenModel
-from harness.config.datasets import DATASETS, AnyDatasetConfig, AugmentationConfig, DatasetConfig, OwnDatasetConfig
+from harness.config.datasets import (
+    AnyDatasetConfig,
+    AugmentationConfig,
+    DatasetConfig,
+    OwnDatasetConfig,
+    require_one_of_each,
+    statistics,
+    things_of,
+)
 from harness.config.messages import refused, validated
 from harness.config.modern import SAMConfig
-from harness.config.networks import AnyModelConfig, ModelConfig, OwnModelConfig
+from harness.config.networks import (
+    AnyModelConfig,
+    MLPConfig,
+    ModelConfig,
+    NetworkConfig,
+    OwnModelConfig,
+    require_fitting,
+)
 from harness.config.optimizers import (
     OPTIMIZER_CONFIGS,
     RATE_KEYS,
@@ -29,6 +44,7 @@ from harness.config.positions import (
     window_ends,
 )
 from harness.config.recorded import recorded, unflatten
+from harness.config.registry import DATASETS
 from harness.config.run import OWN, RunConfig, canonical_json, config_hash, differences, flatten
 from harness.config.schedules import ConstantSchedule, CosineSchedule, OneCycleSchedule, StepSchedule, WarmedUp
 from harness.config.trajectory import TrajectoryConfig
@@ -47,8 +63,10 @@ __all__ = [
     "CosineSchedule",
     "DatasetConfig",
     "FrozenModel",
+    "MLPConfig",
     "ModelConfig",
     "MuonConfig",
+    "NetworkConfig",
     "OneCycleSchedule",
     "OwnConfig",
     "OwnDatasetConfig",
@@ -71,9 +89,13 @@ __all__ = [
     "parse_config",
     "recorded",
     "refused",
+    "require_fitting",
+    "require_one_of_each",
+    "statistics",
     "step_after",
     "step_at",
     "steps_per_epoch",
+    "things_of",
     "unflatten",
     "validated",
     "window_ends",

@@ -8,19 +8,20 @@ from pydantic import BaseModel, ValidationError
 
 from harness.config.base import FrozenModel, Model
 from harness.config.datasets import DatasetConfig
-from harness.config.networks import ModelConfig
+from harness.config.networks import NETWORKS
 from harness.config.optimizers import OPTIMIZER_CONFIGS
 from harness.config.run import NAMED
 from harness.config.schedules import SCHEDULES
 from harness.errors import BadInputError, did_you_mean
 
+OWN_KINDS = {"own"}
 NEXT_STEP = "correct the value and run again"
 # how pydantic calls the kinds in the location of an error
 TAGS: dict[str, type[FrozenModel] | None] = {
-    "torchvision": DatasetConfig,
-    "chapter": ModelConfig,
+    "named": DatasetConfig,
     "torch": None,
     "own": None,
+    **NETWORKS,
     **OPTIMIZER_CONFIGS,
     **SCHEDULES,
 }
@@ -62,6 +63,12 @@ def _refusal(kind: type[BaseModel], problem: Mapping[str, Any]) -> BadInputError
         known = re.findall("'([^']*)'", context["expected"])
         return BadInputError(
             key, value, expected=f"one of {', '.join(known)}", next_step=_with_suggestion(str(value), known)
+        )
+    if problem["type"] == "union_tag_invalid":
+        known = [name for name in re.findall("'([^']*)'", context["expected_tags"]) if name not in OWN_KINDS]
+        tag = context["tag"]
+        return BadInputError(
+            f"{key}.name", tag, expected=f"one of {', '.join(known)}", next_step=_with_suggestion(tag, known)
         )
     if expected := re.fullmatch(
         r"\w+ should (?:be|have|match) (.*?)(?:, (?:unable|got) .*| after validation, .*)?", message

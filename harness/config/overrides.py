@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.config.arguments import defaults
 from harness.config.messages import validated
+from harness.config.registry import DATASETS
 from harness.config.run import NAMED, OWN, RunConfig, flatten, leaves
 from harness.errors import unknown
 
@@ -26,7 +27,8 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
 def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """`config` with dotted keys replaced. A new `optimizer.name` starts from that optimizer's own defaults.
 
-    So do a new schedule, and a model or dataset that is a user's own or no longer one.
+    So do a new schedule, model or dataset. Another dataset of the registry keeps the seed of the split, and its sizes
+    where they are not those that the one before has by default.
 
     Raises:
         BadInputError: an unknown key, or a value that the config refuses.
@@ -36,8 +38,8 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         name = settings.get(f"{part}.name")
         if name is not None:
             _require_known(part, name)
-            if _is_of_another_kind(part, str(name), values[part].get("name")):
-                values[part] = _defaults(part, str(name))
+            if name != values[part].get("name"):
+                values[part] = _defaults(part, str(name), values[part])
     for key, value in settings.items():
         part, _, leaf = key.partition(".")
         own = "." not in leaf and ":" in str(_found(values, f"{part}.name"))  # its signature says what there is
@@ -54,17 +56,21 @@ def _require_known(part: str, name: object) -> None:
         raise unknown(part, str(name), ours, f"choose one of these{own}")
 
 
-def _is_of_another_kind(part: str, name: str, before: str | None) -> bool:
-    if part == "dataset" and ":" not in f"{name}{before}":
-        return False  # the built-in ones are split alike
-    return name != before
-
-
-def _defaults(part: str, name: str) -> dict[str, Any]:
+def _defaults(part: str, name: str, before: Mapping[str, Any]) -> dict[str, Any]:
     kind = NAMED[part].get(name)
     if kind is not None:
-        return kind().model_dump()
+        return kind.model_validate({"name": name}).model_dump() | (_split(before) if part == "dataset" else {})
     return {"name": name} | (defaults(name, OWN[part].first_argument) if part in OWN and ":" in name else {})
+
+
+def _split(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what another dataset of the registry keeps of the split of the one before."""
+    known = DATASETS.get(before["name"])
+    if known is None:
+        return {}
+    sizes = {"train_size": known.train_size, "validation_size": known.validation_size}
+    kept = {key: before[key] for key in sizes}
+    return {"split_seed": before["split_seed"], **({} if kept == sizes else kept)}
 
 
 def _found(values: Any, key: str) -> Any:  # noqa: ANN401

@@ -9,10 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from harness.config.base import FrozenModel, NonNegative, Probability
-from harness.config.datasets import DATASETS, AnyDataset, AugmentationConfig, DatasetConfig, OwnDatasetConfig
-from harness.config.networks import AnyModel, ModelConfig, OwnModelConfig
+from harness.config.datasets import AnyDataset, AugmentationConfig, DatasetConfig, OwnDatasetConfig
+from harness.config.networks import NETWORKS, AnyModel, ModelConfig, OwnModelConfig, require_fitting
 from harness.config.optimizers import OPTIMIZER_CONFIGS, AdadeltaConfig, OptimizerConfig, OwnOptimizerConfig
 from harness.config.plugins import OwnConfig
+from harness.config.registry import DATASETS
 from harness.config.schedules import SCHEDULES, ConstantSchedule, ScheduleConfig, WarmedUp
 from harness.config.trajectory import TrajectoryConfig
 from harness.errors import BadInputError
@@ -88,6 +89,29 @@ class RunConfig(FrozenModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _model_and_augmentation_fit_the_data(self) -> Self:
+        if not isinstance(self.dataset, DatasetConfig):
+            return self  # what its images are is seen when a run begins
+        known, model = self.dataset.known, self.model
+        if not isinstance(model, OwnModelConfig):
+            require_fitting(model, known.shape, self.dataset.name)
+            if model.shape or model.classes:
+                raise BadInputError(
+                    "model.shape, model.classes",
+                    (model.shape, model.classes),
+                    f"are said, and those of {self.dataset.name} are known",
+                    next_step="leave them out",
+                )
+        if known.is_table and self.augmentation != AugmentationConfig():
+            raise BadInputError(
+                "augmentation",
+                problem=f"of {self.dataset.name}, which are rows of {known.shape[0]} features",
+                expected="images",
+                next_step="leave what begins with augmentation. out",
+            )
+        return self
+
 
 # A run's text leaves these fields out if they have their defaults; a sweep's definition always has them. Stored
 # hashes depend on both rules. A new field belongs into `added_later` instead, which applies to both texts.
@@ -95,7 +119,7 @@ ADDED_FIELDS = {"schedule", "label_smoothing", "gradient_clip_norm", "augmentati
 # the parts of a run config that are told apart by a name, and what there is of them but a user's own
 NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
     "dataset": dict.fromkeys(DATASETS, DatasetConfig),
-    "model": {},
+    "model": NETWORKS,
     "optimizer": OPTIMIZER_CONFIGS,
     "schedule": SCHEDULES,
 }

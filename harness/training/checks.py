@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn.parameter import is_lazy
 
-from harness.config import ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
+from harness.config import AnyDatasetConfig, ConstantSchedule, OwnConfig, OwnModelConfig, RunConfig, with_settings
 from harness.errors import BadInputError
 from harness.training.data import known_classes
 from harness.training.determinism import isolated
 from harness.training.generators import seed_generators
 from harness.training.guard import Thing, guarded, model_of
-from harness.training.images import Split, Splits, normalize
+from harness.training.images import Split, Splits, normalize, shape_of
+from harness.training.inputs import found_inputs, require_statistics, with_inputs
 from harness.training.networks import gives_logits, new_model
 from harness.training.optimizers import build_optimizer, class_of
 from harness.training.resumable import require_resumable
@@ -28,21 +29,25 @@ Outputs = Literal["log_probabilities", "logits"]
 
 
 def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] = ()) -> RunConfig:
-    """Try what is a user's own of a run on the CPU, and return the config with `model.outputs` as they were found.
+    """Try what is a user's own of a run on the CPU, and return the config with what was found.
 
-    What is ours needs no trying, but may need a package. `batch_sizes` are those that a study can draw beside the
-    config's own.
+    That is the `model.outputs` of a user's own model, and the shape and classes of a user's own data. A registered
+    part needs no trial run, but may need a package. `batch_sizes` are those that a study can draw beside the config's
+    own.
 
     Raises:
-        BadInputError: the optimizer's package is not installed; the model can't be made, fails on a batch of a size
-            that the run has, or gives neither logits nor log-probabilities of the data's classes; the optimizer can't
-            be made, needs more than gradients and a closure, or has no rate for the schedule; two runs of one seed
-            would differ, two seeds would not, or a run that was stopped would not go on as one that was left alone.
+        BadInputError: the optimizer's package is not installed; the network does not fit the data; the model can't be
+            made, fails on a batch of a size that the run has, or gives neither logits nor log-probabilities of the
+            data's classes; the optimizer can't be made, needs more than gradients and a closure, or has no rate for
+            the schedule; two runs of one seed would differ, two seeds would not, or a run that was stopped would not
+            go on as one that was left alone.
     """
     if not isinstance(config.optimizer, OwnConfig):
         class_of(config.optimizer)
     if not any(isinstance(part, OwnConfig) for part in (config.dataset, config.model, config.optimizer)):
         return config
+    require_statistics(config.dataset, data)
+    config = with_inputs(config, found_inputs(data))
     tried = with_settings(
         config,
         {
@@ -71,7 +76,7 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
 
 def _made_model(config: RunConfig) -> nn.Module:
     with guarded(model_of(config), "can't be made with these values"):
-        model = new_model(config.model)
+        model = new_model(config)
         if not isinstance(model, nn.Module):
             raise TypeError(f"it is a {type(model).__name__}, expected a torch.nn.Module")
     tensors = itertools.chain(model.named_parameters(), model.named_buffers())
@@ -93,7 +98,7 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
     found = {}
     for mode in ("evaluation", "training"):
         model.train(mode == "training")
-        outputs = _passed(thing, model, few.images[:])
+        outputs = _passed(thing, model, few.images[:], config.dataset)
         _require_shape(thing, outputs, config, few, data)
         found[mode] = _kind(thing, outputs)
     if found["training"] != found["evaluation"]:
@@ -115,21 +120,20 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
     return found["training"]
 
 
-def _passed(thing: Thing, model: nn.Module, images: Tensor) -> Tensor:
-    shape = tuple(normalize(images[:1]).shape[1:])
-    with torch.no_grad(), guarded(thing, f"fails on {len(images)} images of shape {shape}"):
-        return model(normalize(images))  # type: ignore[no-any-return]
+def _passed(thing: Thing, model: nn.Module, images: Tensor, dataset: AnyDatasetConfig) -> Tensor:
+    with torch.no_grad(), guarded(thing, f"fails on {len(images)} images of shape {shape_of(images)}"):
+        return model(normalize(images, dataset))  # type: ignore[no-any-return]
 
 
 def _require_shape(thing: Thing, outputs: Tensor, config: RunConfig, few: Split, data: Splits) -> None:
     known = known_classes(config.dataset)
-    classes = len(known) if known else _classes(data)
+    classes = len(known) if known else found_inputs(data).classes
     is_wide = isinstance(outputs, Tensor) and outputs.dim() == 2 and len(outputs) == len(few)
     if not is_wide or outputs.shape[1] < classes or (known and outputs.shape[1] > classes):
         what = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise BadInputError(
             *thing,
-            f"makes {what} of images {tuple(normalize(few.images[:]).shape)}",
+            f"makes {what} of images {(len(few), *shape_of(few.images))}",
             expected=f"({len(few)}, {classes}{'' if known else ' or more'}), an output for each class",
             next_step="correct it",
         )
@@ -186,7 +190,7 @@ def _require_batches(
                     else "correct it",
                 ),
             ):
-                outputs = model(normalize(images))
+                outputs = model(normalize(images, config.dataset))
                 if outputs.shape[:1] != (size,) or outputs.dim() != 2:
                     raise ValueError(f"it gives {tuple(outputs.shape)}")
 
@@ -219,7 +223,3 @@ def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
             expected="schedule.name constant without warm-up, or an optimizer with a number as lr",
             next_step="choose one of the two",
         )
-
-
-def _classes(data: Splits) -> int:
-    return 1 + max(int(split.labels.max()) for split in (data.train, data.validation, data.test) if len(split))

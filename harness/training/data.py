@@ -6,10 +6,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from harness.config import DATASETS, AnyDatasetConfig, DatasetConfig, OwnDatasetConfig
+from harness.config import AnyDatasetConfig, DatasetConfig, OwnDatasetConfig
+from harness.config.registry import ScikitLearn
 from harness.errors import BadInputError
 from harness.records import DatasetInput, DatasetUse
-from harness.training.files import read_images, shipped_mnist, torchvision_root
+from harness.training.files import read_images, shipped_mnist
+from harness.training.from_scikit_learn import scikit_learn_source
+from harness.training.from_torchvision import torchvision_root
 from harness.training.images import Split, Splits, stratified_order
 from harness.training.own_data import own_parts
 from harness.training.rows import chunks
@@ -51,7 +54,7 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
 
 def known_classes(config: AnyDatasetConfig) -> tuple[str, ...]:
     """Return what the classes of a dataset are called; none where they are not known."""
-    return DATASETS[config.name].class_names if isinstance(config, DatasetConfig) else ()
+    return config.known.class_names if isinstance(config, DatasetConfig) else ()
 
 
 def class_names(config: AnyDatasetConfig, classes: int) -> tuple[str, ...]:
@@ -85,6 +88,8 @@ def _whence(config: AnyDatasetConfig, data_dir: Path | None) -> str:
 def _source(config: AnyDatasetConfig, data_dir: Path | None) -> Path | str:
     if isinstance(config, OwnDatasetConfig):
         return config.name
+    if isinstance(config.known.source, ScikitLearn):
+        return scikit_learn_source(config.name)
     return shipped_mnist() if config.name == "mnist" and data_dir is None else torchvision_root(data_dir).resolve()
 
 

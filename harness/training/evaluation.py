@@ -15,7 +15,7 @@ from harness.training.networks import log_probabilities
 def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, float, Tensor]:
     """Over all images of `data`, the last, smaller batch included: mean loss (nats), accuracy, log-probabilities.
 
-    The accuracy is a fraction, the log-probabilities are (n, 10).
+    The accuracy is a fraction, the log-probabilities are (n, classes).
     """
     model.eval()
     losses = torch.empty(math.ceil(len(data) / config.evaluation_batch_size), device=data.images.device)
@@ -31,7 +31,7 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
 
 def forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:
     """Return the model's outputs (n, classes), float32, of images as a split has them."""
-    x = normalize(images)
+    x = normalize(images, config.dataset)
     if config.memory_format == "channels_last" and x.dim() == 4:  # features of a table have no channels
         x = x.contiguous(memory_format=torch.channels_last)
     if config.precision == "float32":

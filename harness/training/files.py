@@ -1,4 +1,4 @@
-"""The images of a named dataset, read from files: MNIST as it is shipped, or a folder in torchvision's layout."""
+"""Read the images of a registered dataset: the MNIST that ships, or files of torchvision or scikit-learn."""
 
 import functools
 import gzip
@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from harness.config.datasets import DATASETS, DatasetName
+from harness.config import DATASETS
+from harness.config.registry import DatasetName, ScikitLearn
 from harness.errors import BadInputError, DamagedFileError
-from harness.paths import WORK_FOLDER
+from harness.training.from_scikit_learn import read_scikit_learn
+from harness.training.from_torchvision import read_torchvision
 from harness.training.images import Split
 
 MNIST_SHA256 = {
@@ -23,10 +25,10 @@ MNIST_SHA256 = {
 
 
 def read_images(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]:
-    """Return the training and test images of a named dataset, in file order.
+    """Return the training and test images of a registered dataset, in file order.
 
     Raises:
-        BadInputError: the folder is not there, or files in it are damaged or missing.
+        BadInputError: the folder is not there, or files in it are damaged, missing or of another dataset.
         DamagedFileError: a file of the shipped MNIST is.
     """
     if data_dir is not None and not data_dir.is_dir():
@@ -39,7 +41,9 @@ def read_images(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]
         )
     if name == "mnist" and data_dir is None:
         return _read_shipped_mnist()
-    return _read_torchvision(name, data_dir and data_dir.resolve())
+    if isinstance(DATASETS[name].source, ScikitLearn):
+        return read_scikit_learn(name)
+    return read_torchvision(name, data_dir and data_dir.resolve())
 
 
 @functools.cache
@@ -82,29 +86,3 @@ def checked_bytes(path: Path) -> bytes:
             next_step="install the package again",
         )
     return content
-
-
-@functools.cache
-def _read_torchvision(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]:
-    # imported here: torchvision takes a second, and the shipped MNIST does without it
-    from torchvision import datasets
-
-    dataset = getattr(datasets, DATASETS[name].torchvision_class)
-    root = torchvision_root(data_dir)
-    try:
-        parts = [dataset(root, train=train, download=data_dir is None) for train in (True, False)]
-    except (RuntimeError, OSError) as error:
-        raise BadInputError(
-            "dataset",
-            name,
-            f"is neither in {str(root)!r} nor downloadable ({str(error).splitlines()[0]})",
-            expected=f"its IDX files under {dataset.__name__}/raw in a folder",
-            next_step="put them there and name the folder with `data_dir`",
-        ) from None
-    train, test = (Split(part.data, part.targets.to(torch.int64)) for part in parts)
-    return train, test
-
-
-def torchvision_root(data_dir: Path | None) -> Path:
-    """Return the folder that torchvision reads a dataset from, or downloads it into."""
-    return data_dir or WORK_FOLDER / "datasets"

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from harness.config import OwnConfig, RunConfig
+from harness.config import ModelConfig, OwnConfig, RunConfig
 from harness.errors import NOTHING, BadInputError, RefusedError, described
 
 Thing = tuple[str, object]  # field and value of an error
@@ -11,7 +11,7 @@ Thing = tuple[str, object]  # field and value of an error
 
 def model_of(config: RunConfig) -> Thing:
     """Return the model as an error names it."""
-    return ("model", config.model.name) if isinstance(config.model, OwnConfig) else ("the chapter's model", NOTHING)
+    return ("the chapter's model", NOTHING) if isinstance(config.model, ModelConfig) else ("model", config.model.name)
 
 
 def own_parts_of(config: RunConfig) -> Thing:

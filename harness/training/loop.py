@@ -178,14 +178,14 @@ def train_epoch(
 
 def build_model(config: RunConfig, state: RunState) -> nn.Module:
     """The model of `state`, in evaluation mode on the CPU."""
-    model = new_model(config.model)
+    model = new_model(config)
     model.load_state_dict(state.model)
     return model.eval()
 
 
 def build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | None]:
     """All of a config before its first step, on its device, the model from the global generator."""
-    model = new_model(config.model).to(config.device)
+    model = new_model(config).to(config.device)
     if config.memory_format == "channels_last":
         model = model.to(memory_format=torch.channels_last)
     fused = config.fused and config.device != "mps"  # where torch has kernels for some of its optimizers alone

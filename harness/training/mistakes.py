@@ -1,6 +1,7 @@
 """What a model gets wrong: which class it takes for which, and the images of which it was surest and wrong."""
 
 import base64
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str
                 ground_truth=int(truths[index]),
                 prediction=int(predictions[index]),
                 probability=float(probabilities[index]),
-                pixels=_pixels(data.images[index]),
+                **_pixels(data.images[index]),
             )
             for index in surest.tolist()
         ),
@@ -46,6 +47,8 @@ def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str
     )
 
 
-def _pixels(image: Tensor) -> str:
+def _pixels(image: Tensor) -> dict[str, Any]:
     shown = picture(image)
-    return "" if shown is None else base64.b64encode(shown.numpy().tobytes()).decode()
+    if shown is None:
+        return {"pixels": "", "shape": ()}
+    return {"pixels": base64.b64encode(shown.contiguous().numpy().tobytes()).decode(), "shape": tuple(shown.shape)}

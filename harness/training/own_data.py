@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.config import OwnDatasetConfig
 from harness.config.imports import find
 from harness.errors import BadInputError, described
-from harness.training.images import Split, stratified_order
+from harness.training.images import Split, divided
 from harness.training.rows import chunks
 
 
@@ -42,10 +42,7 @@ def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
             f"{' and one to validate' if config.validation_size else ''}",
             next_step="choose a smaller one",
         )
-    order = stratified_order(labels, config.split_seed)
-    test, rest = order[: config.test_size].sort().values, order[config.test_size :].sort().values
-    whole = Split(images, labels)
-    return whole.part(rest), whole.part(test)
+    return divided(Split(images, labels), config.test_size, config.split_seed)
 
 
 def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:

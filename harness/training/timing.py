@@ -11,6 +11,7 @@ from harness.training.data import load_splits
 from harness.training.determinism import isolated
 from harness.training.evaluation import evaluate
 from harness.training.images import Split
+from harness.training.inputs import Inputs, found_inputs, inputs_of, with_inputs
 from harness.training.loop import build, train_epoch
 
 LEAST = 0.05  # seconds; fewer say more of the clock than of the steps
@@ -28,8 +29,14 @@ def measure_seconds(config: RunConfig) -> ImageSeconds:
     """Steps on noise: what an image shows changes no step's time, and so no dataset is read or downloaded.
 
     A user's own images may have any shape, and so it is they that are taken, over and over.
+
+    Raises:
+        BadInputError: a user's own dataset is none, or none for the config's network.
     """
-    own = load_splits(config.dataset, "cpu").train if isinstance(config.dataset, OwnDatasetConfig) else None
+    own = None
+    if isinstance(config.dataset, OwnDatasetConfig):
+        splits = load_splits(config.dataset, "cpu")
+        config, own = with_inputs(config, found_inputs(splits)), splits.train
     with isolated(config):
         model, optimizer, _ = build(config)
         return ImageSeconds(
@@ -43,7 +50,7 @@ def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own
     batches, warm = 1, False
     while True:
         size = batches * batch
-        data = _noise(size) if own is None else _repeated(own, size)
+        data = _noise(inputs_of(config), size) if own is None else _repeated(own, size)
         data = data.to(config.device)
         started = time.perf_counter()
         work(data)
@@ -53,8 +60,11 @@ def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own
         batches, warm = batches * (1 + warm), True
 
 
-def _noise(size: int) -> Split:
-    return Split(torch.randint(256, (size, 28, 28), dtype=torch.uint8), torch.randint(10, (size,)))
+def _noise(inputs: Inputs, size: int) -> Split:
+    labels = torch.randint(inputs.classes, (size,))
+    if len(inputs.shape) == 1:
+        return Split(torch.randn(size, *inputs.shape), labels)
+    return Split(torch.randint(256, (size, *inputs.shape), dtype=torch.uint8), labels)
 
 
 def _repeated(data: Split, size: int) -> Split:

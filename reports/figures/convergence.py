@@ -38,7 +38,9 @@ def _convergence(of: Computed, against: str) -> Picture | str:
     size = of.source.definition.base.dataset.train_size
     data = data.assign(images=data["epochs"] * size)
     epoch = size if against == "images" else None
-    return Picture(data, _finding(data, of.split), partial(_draw, looks(of.optimizers), of.split, against, epoch))
+    return Picture(
+        data, _finding(data, of.split), partial(_draw, looks(of.optimizers), of.split, against, epoch, of.things)
+    )
 
 
 def _finding(data: pd.DataFrame, split: str) -> str:
@@ -57,7 +59,9 @@ def _finding(data: pd.DataFrame, split: str) -> str:
     return f"{at_the_end}; after the first epoch it is {ahead['optimizer']}, {ahead['value']:.2f}%."
 
 
-def _draw(looks: Looks, split: str, against: str, epoch: int | None, data: pd.DataFrame, width: Width) -> Drawn:
+def _draw(
+    looks: Looks, split: str, against: str, epoch: int | None, things: str, data: pd.DataFrame, width: Width
+) -> Drawn:
     measures = [name for name in MEASURES if (data["measure"] == name).any()]
     across = width == "page" and len(measures) > 1
     drawn = figure(width, 2.9 if across else 0.5 + 2.2 * len(measures))
@@ -70,7 +74,7 @@ def _draw(looks: Looks, split: str, against: str, epoch: int | None, data: pd.Da
         for end in ends[:20]:
             axis.axvline(end, color=GREY, linewidth=0.6, linestyle=":")
         dotted = "; dotted: end of an epoch" if len(ends) > 1 else ""
-        axis.set_xlabel(f"training images seen (log{dotted})" if epoch else "seconds of training (log)")
+        axis.set_xlabel(f"training {things} seen (log{dotted})" if epoch else "seconds of training (log)")
         axis.set_ylabel(MEASURES[measure].format(split=split))
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

@@ -11,7 +11,7 @@ from reports.computed import Computed
 from reports.figures.style import Drawn, Looks, Picture, Width, dots, legend, logarithmic, looks, panels, tip, tuples
 from reports.targets import judged_target
 
-AXES = {"seconds": "training seconds of a final", "images": "images until {target:.1%} validation accuracy"}
+AXES = {"seconds": "training seconds of a final", "images": "{things} until {target:.1%} validation accuracy"}
 
 
 def cost(of: Computed) -> Picture | str:
@@ -36,7 +36,7 @@ def cost(of: Computed) -> Picture | str:
     finding = (
         f"No optimizer surpasses these in both mean error and training time: {', '.join(_front(means, 'seconds'))}."
     )
-    return Picture(data, finding, partial(_draw, looks(of.optimizers), target))
+    return Picture(data, finding, partial(_draw, looks(of.optimizers), target, of.things))
 
 
 def _front(means: pd.DataFrame, cost: str) -> list[str]:
@@ -45,12 +45,12 @@ def _front(means: pd.DataFrame, cost: str) -> list[str]:
     return [str(name) for name in ordered.index[ordered["error"].cummin().diff().fillna(-1.0) < 0]]
 
 
-def _draw(looks: Looks, target: float | None, data: pd.DataFrame, width: Width) -> Drawn:
+def _draw(looks: Looks, target: float | None, things: str, data: pd.DataFrame, width: Width) -> Drawn:
     shown = [name for name in AXES if name in data]
     drawn, axes = panels(width, len(shown), 2.2, most=2)
     for axis, name in zip(axes, shown, strict=True):
         _draw_one(drawn, axis, data[np.isfinite(data[name])], name, looks)
-        axis.set_xlabel(AXES[name].format(target=target))
+        axis.set_xlabel(AXES[name].format(target=target, things=things))
     axes[0].set_ylabel("test error (%, log)")
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

@@ -1,4 +1,4 @@
-"""Show where the luck comes from: the part of a final's accuracy due to its seed, its search and the test images."""
+"""Show where the luck comes from: the part of a final's accuracy due to its seed, its search and the test set."""
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ def luck(of: Computed) -> Picture | str:
         [
             ("seed of a final", found.seeds, None, None),
             ("search and split", found.searches, found.search_low, found.search_high),
-            ("test images (difference of two)", found.images, None, None),
+            ("test set (difference of two)", found.images, None, None),
         ],
         columns=["source", "sd", "low", "high"],
     ).dropna(subset="sd")

@@ -13,8 +13,8 @@ from reports.computed import Computed
 from reports.figures.style import Drawn, Looks, Picture, Width, dots, figure, legend, looks, rows, tint, tuples
 from reports.tables import untested_classes
 
-SIDE = 28
 MOST_NAMED = 10  # classes listed in a sentence
+MOST_CLASSES = 26  # classes that a figure has room for
 
 
 def confusion(of: Computed) -> Picture | str:
@@ -23,23 +23,32 @@ def confusion(of: Computed) -> Picture | str:
         return ""
     optimizer, finals = next(iter(of.mistakes.items()))
     names = next(iter(finals.values())).class_names
-    data = pd.DataFrame(np.sum([each.confusion for each in finals.values()], axis=0), names, names)
-    counts = data.to_numpy(copy=True)
+    whole = pd.DataFrame(np.sum([each.confusion for each in finals.values()], axis=0), names, names)
+    counts = whole.to_numpy(copy=True)
     wrong = counts.sum() - np.trace(counts)
     seeds = f"{len(finals)} seed{'s' if len(finals) > 1 else ''}"
-    finding = f"{optimizer} gets {wrong} of {counts.sum()} test images wrong over {seeds}"
+    finding = f"{optimizer} gets {wrong} of {counts.sum()} test {of.things} wrong over {seeds}"
     if wrong:
         np.fill_diagonal(counts, 0)
         row, column = np.unravel_index(counts.argmax(), counts.shape)
         finding += f"; most often it takes {names[row]} for {names[column]}, {counts[row, column]} times"
-    return Picture(data, f"{finding}.", _draw_confusion)
+    data = _most_confused(whole)
+    left_out = "" if len(data) == len(whole) else f" Shown are the {len(data)} classes with the most mistakes."
+    return Picture(data, f"{finding}.{left_out}", _draw_confusion)
+
+
+def _most_confused(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows and columns of the classes that are most often mistaken, or taken for, in their order."""
+    wrong = counts.sum() + counts.sum(axis=1) - 2 * np.diag(counts)
+    most = np.sort(np.argsort(-wrong.to_numpy(), kind="stable")[:MOST_CLASSES])
+    return counts.iloc[most, most]
 
 
 def _draw_confusion(data: pd.DataFrame, width: Width) -> Drawn:
     """Draw the matrix; the colour shows mistakes only, not correct predictions."""
     counts = data.to_numpy()
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
-    drawn = figure(width, 3.3)
+    drawn = figure(width, max(3.3, 0.9 + 0.2 * len(counts)))
     axis = drawn.subplots()
     text = np.where(counts > 0, counts.astype(str), "")
     how = {"cmap": tint(COLOURS[1]), "cbar": False, "vmin": 0, "vmax": max(1, wrong.max()), "square": True}
@@ -59,11 +68,10 @@ def gallery(of: Computed) -> Picture | str:
         seed, first = next(iter(finals.items()))
         if not first.most_confident:
             return ""
-        is_pictured = all(each.pixels for each in first.most_confident)
-        said = "; ".join(_in_words(each, first, "image" if is_pictured else "row") for each in first.most_confident)
+        said = "; ".join(_in_words(each, first, of.things.removesuffix("s")) for each in first.most_confident)
         finding = f"The most confident mistakes of {optimizer}, seed {seed}: {said}."
-        if not is_pictured:
-            return f"pictures of mistakes (rows of features have none). {finding}"
+        if of.things == "rows":
+            return f"pictures of mistakes (rows of features have none). {finding.removesuffix('.')}"
         data = pd.DataFrame([each.model_dump() for each in first.most_confident])
         return Picture(data, finding, partial(_draw_gallery, first.class_names))
     return ""
@@ -86,7 +94,7 @@ def _draw_gallery(names: tuple[str, ...], data: pd.DataFrame, width: Width) -> D
     for axis in axes:
         axis.set_axis_off()
     for axis, each in zip(axes, data.to_dict("records"), strict=False):
-        pixels = np.frombuffer(base64.b64decode(each["pixels"]), dtype=np.uint8).reshape(SIDE, SIDE)
+        pixels = np.frombuffer(base64.b64decode(each["pixels"]), dtype=np.uint8).reshape(each["shape"])
         axis.imshow(pixels, cmap="gray", vmin=0, vmax=255)
         arrow = " →\n" if long else " → "
         title = f"{names[each['ground_truth']]}{arrow}{names[each['prediction']]}\n{each['probability']:.1%}"
@@ -114,11 +122,16 @@ def classes(of: Computed) -> Picture | str:
     if untested:
         more = len(untested) - MOST_NAMED
         listed = ", ".join(untested[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        finding += f" Classes without test images are left out: {listed}."
-    return Picture(data, finding, partial(_draw_classes, looks(of.optimizers)))
+        finding += f" Classes without test {of.things} are left out: {listed}."
+    if len(names) > MOST_CLASSES:
+        hardest = means.nsmallest(MOST_CLASSES).index
+        shown = [name for name in names if name in hardest]
+        data = data[data["class"].isin(shown)].assign(row=lambda frame: frame["class"].map(shown.index))
+        finding += f" The {MOST_CLASSES} hardest of {len(names)} classes are shown."
+    return Picture(data, finding, partial(_draw_classes, looks(of.optimizers), of.things))
 
 
-def _draw_classes(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
+def _draw_classes(looks: Looks, things: str, data: pd.DataFrame, width: Width) -> Drawn:
     names = list(dict.fromkeys(data["class"]))
     drawn = figure(width, 0.9 + 0.22 * len(names))
     axis = drawn.subplots()
@@ -126,7 +139,7 @@ def _draw_classes(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
     axis.hlines(range(len(names)), of_rows.min(), of_rows.max(), color=GREY, linewidth=0.6, zorder=0)
     dots(drawn, axis, data, "right", "row", looks)
     rows(axis, [str(name) for name in names])
-    parts = ("correct test images of the class (%)", "mean over seeds")
+    parts = (f"correct test {things} of the class (%)", "mean over seeds")
     axis.set_xlabel((", " if width == "page" else ",\n").join(parts))
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

@@ -7,9 +7,12 @@ from reports.figures.style import Drawn, figure, styled
 
 
 def prediction(
-    pixels: Sequence[Sequence[int]], probabilities: Sequence[float], class_names: Sequence[str], title: str
+    pixels: Sequence[Sequence[object]], probabilities: Sequence[float], class_names: Sequence[str], title: str
 ) -> Drawn:
-    """Draw an image (28 × 28, 0 to 255) beside the class probabilities; without pixels, only the probabilities."""
+    """Draw an image beside the class probabilities; of a row of features, only the probabilities.
+
+    `pixels` are rows of 0 to 255; in colour each pixel is red, green and blue.
+    """
     with styled():
         drawn = figure("page", max(3.4, 1 + 0.16 * len(probabilities)))
         if pixels:

@@ -65,23 +65,25 @@ def time_to_target(of: Computed) -> Picture | str:
     if not len(data) or not np.isfinite(data["images"]).any():
         return "time to a target (no final reached one)" if len(data) else ""
     horizon = float(of.source.definition.final_epochs * size)
-    return Picture(data, _said_of_targets(data), partial(_draw_targets, looks(of.optimizers), horizon))
+    return Picture(
+        data, _said_of_targets(data, of.things), partial(_draw_targets, looks(of.optimizers), horizon, of.things)
+    )
 
 
-def _said_of_targets(data: pd.DataFrame) -> str:
+def _said_of_targets(data: pd.DataFrame, things: str) -> str:
     said = []
     for target, at in data.groupby("target"):
         medians = at.groupby("optimizer", sort=False)["images"].median()
         reached = f"{float(str(target)):.1%}"
         if np.isfinite(medians.min()):
             first = ", ".join(str(name) for name in medians.index[medians == medians.min()])
-            said.append(f"{reached}: the lowest median is {medians.min():,.0f} images ({first})")
+            said.append(f"{reached}: the lowest median is {medians.min():,.0f} {things} ({first})")
         else:
             said.append(f"{reached}: no optimizer reached it in half of its finals")
     return "; ".join(said) + "."
 
 
-def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width) -> Drawn:
+def _draw_targets(looks: Looks, horizon: float, things: str, data: pd.DataFrame, width: Width) -> Drawn:
     targets = sorted(data["target"].unique())
     drawn, axes = panels(width, len(targets), 1.9)
     reached, names = data[np.isfinite(data["images"])], list(dict.fromkeys(data["optimizer"]))
@@ -102,7 +104,7 @@ def _draw_targets(looks: Looks, horizon: float, data: pd.DataFrame, width: Width
         )
         for line, name in zip(reversed(axis.lines), names, strict=True):  # seaborn draws the last name first
             drawn.tag(line, [looks[name]], name)
-        axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel="training images seen (log)")
+        axis.set(title=f"{100 * target:g}%", ylim=(-3, 103), xlabel=f"training {things} seen (log)")
         axis.dataLim.intervalx = (reached["images"].min() / 1.3, horizon)
         logarithmic(axis, "x")
     axes[0].set_ylabel("finals below the target (%)")
@@ -129,10 +131,10 @@ def profile(of: Computed) -> Picture | str:
         f"{fastest['optimizer']} is the fastest in {fastest['share']:.0f}% of the {len(table)} combinations of "
         f"target and seed; {most['optimizer']} reaches the target in the most of them, {most['share']:.0f}%."
     )
-    return Picture(data, finding, partial(_draw_profile, looks(of.optimizers)))
+    return Picture(data, finding, partial(_draw_profile, looks(of.optimizers), of.things))
 
 
-def _draw_profile(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
+def _draw_profile(looks: Looks, things: str, data: pd.DataFrame, width: Width) -> Drawn:
     drawn = figure(width, 2.4)
     axis = drawn.subplots()
     for name, mine in data.groupby("optimizer", sort=False):
@@ -141,7 +143,7 @@ def _draw_profile(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         drawn.tag(axis.lines[-1], [look], str(name))
     axis.set(
         ylim=(-3, 103),
-        xlabel="images until the target, relative to the fastest",
+        xlabel=f"{things} until the target, relative to the fastest",
         ylabel="targets reached, over seeds (%)",
     )
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)

@@ -71,7 +71,7 @@ for (const other of document.querySelectorAll("figure[data-instead-of]")) {
   choice.addEventListener("click", () => {
     const away = other.classList.toggle("put-away");
     first.classList.toggle("put-away", !away);
-    choice.textContent = away ? "Show against seconds" : "Show against images";
+    choice.textContent = `Show against ${away ? "seconds" : document.body.dataset.things || "images"}`;
   });
   first.before(choice);
 }

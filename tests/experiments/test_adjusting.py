@@ -8,7 +8,7 @@ import pytest
 from experiments import catalog
 from experiments.adjusting import Adjustments, adjusted, name_of, redeclared, seconds_of
 from experiments.saving import save_sweep
-from experiments.spaces import SHARED, SPACES
+from experiments.spaces import SHARED, SPACES, shared_space
 from harness.errors import BadInputError
 from studies.space import Choice, Range
 from tests import tiny
@@ -87,6 +87,26 @@ def test_of_another_network_none_of_the_old_ones_fields_is_searched():
     model = {"model.name": "tests.own.shapes:Small", "model.width": 4}
     now = redeclared(declared, Adjustments(settings=model, search={"model.classes": Choice(choices=(10, 11))}))
     assert [key for key in now.space if key.startswith("model.")] == ["model.classes"]
+
+
+def test_what_is_searched_by_default_goes_with_the_dataset_and_the_network():
+    declared = catalog.load_sweep("optimizers").sweep
+    now = redeclared(declared, Adjustments(settings={"dataset.name": "wine", "model.name": "mlp"}))
+    assert now.base.dataset.train_size == 88
+    assert now.space == shared_space(now.base)
+    assert now.spaces == declared.spaces
+    assert redeclared(declared, Adjustments(settings={"dataset.name": "digits"})).space == declared.space
+    said = {"model.name": "mlp", "model.dropout": 0.1}
+    assert redeclared(declared, Adjustments(settings=said)).space.keys() == {"batch_size", "model.activation"}
+
+
+def test_what_a_person_declared_stays_on_another_dataset_and_of_a_grid_nothing_grows():
+    sizes = Choice(choices=(10, 20))
+    declared = redeclared(catalog.load_sweep("smoke").sweep, Adjustments(search={"batch_size": sizes}))
+    few = {"dataset.name": "digits", "dataset.train_size": 40, "dataset.validation_size": 10}
+    assert redeclared(declared, Adjustments(settings=few)).space["batch_size"] == sizes
+    grid = catalog.load_sweep("learning-rate").sweep
+    assert redeclared(grid, Adjustments(settings={"model.name": "mlp"})).space == {}
 
 
 def test_epochs_are_of_trials_and_finals_and_the_budget_pays_as_many_trials():

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments import catalog
-from experiments.spaces import SHARED, SPACES
+from experiments.spaces import MODELS, SHARED, SPACES, shared_space
+from harness.config import MLPConfig, RunConfig, flatten, with_settings
 from harness.errors import BadInputError
 from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
@@ -70,6 +71,28 @@ def test_what_a_variant_fixes_stays_so_under_any_budget(fixed, left_out):
     assert many.searched("free").keys() - many.searched("large").keys() == set(left_out)
     assert not few.searched("large").keys() & set(left_out)
     assert few.searched("large").keys() <= many.searched("large").keys()
+
+
+def test_what_all_search_by_default_is_of_the_bases_network_and_of_batches_that_its_data_have():
+    table = {"dataset": {"name": "wine"}, "model": {"name": "mlp"}}
+    adam = {"variants": {}, "optimizers": ["adam"]}
+    free = declared(base=table, **adam).searched("adam")
+    assert free.keys() == {"optimizer.lr", "batch_size", "model.dropout"}
+    assert free["batch_size"].choices == (32, 64)
+    assert free["model.dropout"].start == MLPConfig().dropout
+    assert "model.activation" in declared(base=table, budget=60, **adam).searched("adam")
+    few = {"dataset": {"train_size": 20, "validation_size": 10}}
+    assert "batch_size" not in shared_space(few)
+    own = RunConfig(model={"name": "tests.own.shapes:Small"})
+    assert shared_space(own).keys() == {"batch_size"}
+    assert shared_space({}) == shared_space(RunConfig()) == SHARED
+
+
+def test_the_start_of_what_a_network_has_is_its_own_default():
+    for name, space in MODELS.items():
+        config = with_settings(RunConfig(), {"model.name": name})
+        for key, dimension in space.items():
+            assert flatten(config)[key] == dimension.start, key
 
 
 def test_a_space_that_is_declared_empty_stays_empty():

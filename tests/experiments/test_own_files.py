@@ -78,7 +78,7 @@ def modules_as_they_were(monkeypatch):
     """What the command imports in this process does not stay."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
-    for name in ("my_study", "my_run", "shapes", "broken"):
+    for name in ("my_study", "my_run", "my_digits", "shapes", "broken"):
         sys.modules.pop(name, None)
 
 
@@ -163,6 +163,19 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
     few = load_splits(DatasetConfig(train_size=640, validation_size=320), "cpu")
     for optimizer in definition.optimizers:
         require_sound(definition.example(optimizer), few)
+
+
+def test_a_problem_of_ones_own_is_searched_and_answered(study, harness, harness_json):
+    guide = (Path(__file__).parents[2] / "experiments" / "declaring.md").read_text(encoding="utf-8")
+    (text,) = [each for each in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "def images" in each]
+    path = study.with_name("my_digits.py")
+    path.write_text(text, encoding="utf-8")
+    with one_figure():
+        ended = harness_json("sweep", str(path), "--executor", "inline", "--epochs", "1", "--trials", "1")
+    assert ended["outcome"] == "completed"
+    _, runs = read_sweep(ended["sweep_id"])
+    assert {run.params["model.shape.2"] for run in runs} == {"8"}
+    assert harness_json("predict", runs[0].run_id)["class_names"] == list("0123456789")
 
 
 @pytest.mark.parametrize(

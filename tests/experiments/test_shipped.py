@@ -35,6 +35,8 @@ def test_what_ships():
         "learning-rate",
         "modern",
         "fashion",
+        "digits",
+        "breast-cancer",
         "lucky",
         "null",
         "planted",

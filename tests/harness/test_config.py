@@ -22,6 +22,7 @@ from harness.config import (
     parse_config,
     recorded,
     unflatten,
+    validated,
     with_settings,
 )
 from harness.errors import BadInputError
@@ -69,6 +70,13 @@ def torch_class(name):
         ("seed", 2**64),
         ("device", "tpu"),
         ("dataset.validation_size", 20_000),
+        ("dataset.mean", [0.1, 0.2]),
+        ("dataset.std", 0),
+        ("dataset.name", "cifar"),
+        ("dataset.name", "wine"),
+        ("model.name", "mpl"),
+        ("model.hidden", [32]),
+        ("model.classes", 10),
         ("learning_rate", 0.1),
         ("model.dropout.2", 0.1),
         ("model.width.depth", 3),
@@ -97,6 +105,8 @@ def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
         ("optimizer.name", "adm", "adam"),
         ("model.activation", "rellu", "relu"),
         ("precision", "float23", "float32"),
+        ("dataset.name", "cifra10", "cifar10"),
+        ("model.name", "mpl", "mlp"),
     ],
 )
 def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(key, value, meant):
@@ -121,9 +131,49 @@ def test_a_new_optimizer_starts_from_its_own_defaults():
     assert config.optimizer.betas == (0.8, 0.999)
 
 
-def test_another_of_the_built_in_datasets_keeps_the_sizes():
-    config = with_settings(RunConfig(), {"dataset.train_size": 640})
-    assert with_settings(config, {"dataset.name": "fashion-mnist"}).dataset.train_size == 640
+def test_another_dataset_keeps_the_sizes_that_were_said_and_has_its_own_instead_of_defaults():
+    config = with_settings(RunConfig(), {"dataset.train_size": 640, "dataset.split_seed": 3})
+    said = with_settings(config, {"dataset.name": "digits", "dataset.validation_size": 100}).dataset
+    assert (said.train_size, said.validation_size, said.split_seed) == (640, 100, 3)
+    unsaid = with_settings(RunConfig(), {"dataset.name": "digits"}).dataset
+    assert (unsaid.train_size, unsaid.validation_size) == (1_000, 300)
+    assert with_settings(RunConfig(dataset=unsaid), {"dataset.name": "mnist"}) == RunConfig()
+
+
+def test_a_dataset_without_sizes_has_those_of_the_registry_and_an_older_text_its_own():
+    assert parse_config({"dataset": {"name": "usps"}}).dataset == DatasetConfig(name="usps", train_size=6_000)
+    older = {"name": "fashion-mnist", "train_size": 50_000, "validation_size": 10_000, "split_seed": 0}
+    assert json.loads(canonical_json(parse_config({"dataset": older})))["dataset"] == older
+
+
+def test_a_mean_is_of_the_dataset_that_it_was_said_of():
+    config = with_settings(RunConfig(), {"dataset.mean": 0.5, "dataset.std": [0.25]})
+    assert (config.dataset.mean, config.dataset.std) == ((0.5,), (0.25,))
+    assert with_settings(config, {"dataset.name": "kmnist"}).dataset.mean is None
+
+
+def test_a_network_without_a_name_is_the_chapters_and_its_text_has_none():
+    assert parse_config({"model": {"dropout": [0.1, 0.2]}}).model == ModelConfig(dropout=(0.1, 0.2))
+    assert "name" not in json.loads(canonical_json(RunConfig()))["model"]
+    mlp = with_settings(RunConfig(), {"model.name": "mlp", "model.hidden": [32], "model.dropout": 0.5})
+    assert (mlp.model.hidden, mlp.model.dropout, mlp.model.activation) == ((32,), 0.5, "relu")
+    assert json.loads(canonical_json(mlp))["model"]["name"] == "mlp"
+    assert with_settings(mlp, {"model.name": "convnet"}) == RunConfig()
+
+
+def test_a_name_that_no_kind_has_is_answered_with_those_that_there_are():
+    for values, known in (
+        ({"model": {"name": "resnet"}}, r"model\.name 'resnet': expected one of convnet, mlp;"),
+        ({"optimizer": {"name": "adm"}}, r"optimizer\.name 'adm': expected one of sgd, .*did you mean 'adam'"),
+    ):
+        with pytest.raises(BadInputError, match=known):
+            validated(RunConfig, values)
+
+
+def test_rows_are_not_augmented():
+    table = {"dataset.name": "wine", "model.name": "mlp"}
+    with pytest.raises(BadInputError, match="augmentation of wine, which are rows of 13 features: expected images"):
+        with_settings(RunConfig(), {**table, "augmentation.rotation": 5.0})
 
 
 def test_json_round_trip_is_the_same_config():
@@ -139,6 +189,9 @@ def test_hash_is_pinned_and_sees_every_field():
         "dataset.train_size": 49_999,
         "dataset.validation_size": 9_999,
         "dataset.split_seed": 1,
+        "dataset.mean": 0.5,
+        "dataset.std": 0.5,
+        "model.name": "mlp",
         "model.activation": "tanh",
         "model.leaky_relu_slope": 0.02,
         "model.dropout.0": 0.11,
@@ -232,6 +285,8 @@ def test_two_configs_have_one_hash_only_if_they_are_the_same(one, other):
         *({"optimizer.name": name} for name in OPTIMIZER_CONFIGS),
         {"schedule.name": "one-cycle", "schedule.pct_start": 0.2, "memory_format": "channels_last", "fused": True},
         {"optimizer.lr": 1e-5, "model.activation": "tanh", "augmentation.rotation": 5.0},
+        {"dataset.name": "cifar10", "dataset.mean": [0.1, 0.2, 0.3], "dataset.std": 0.5},
+        {"dataset.name": "wine", "model.name": "mlp", "model.hidden": [8, 8, 8]},
         {"trajectory.points": [0.25, 1.5], "trajectory.windows": 0, "trajectory.every": 1.0},
         OWN,
     ],

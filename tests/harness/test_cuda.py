@@ -46,6 +46,17 @@ WAYS_TO_TRAIN = {
     "no dropout": {"model.dropout": [0, 0]},
     "another activation": {"model.activation": "tanh"},
     "augmentation": {"augmentation.rotation": 10.0},
+    "the MLP": {"model.name": "mlp"},
+    "a mean of each channel": {
+        "dataset.name": "tests.own.shapes:grey_bars",
+        "dataset.train_size": 250,
+        "dataset.validation_size": 70,
+        "dataset.test_size": 80,
+        "dataset.mean": [0.2, 0.1],
+        "dataset.std": [0.3, 0.4],
+        "model": {"shape": [2, 12, 12], "classes": 3},
+        "batch_size": 16,
+    },
     "an own model": {
         "dataset.name": "tests.own.shapes:bars",
         "dataset.train_size": 250,

@@ -117,6 +117,20 @@ def test_an_image_is_shown_as_it_is_or_where_it_is_none_of_mnists_grey_stretched
     assert picture(torch.full((5, 5), 0.5)).sum() == 0
 
 
+def test_pixels_of_grey_and_of_colour_are_shown_as_they_are_and_a_large_image_smaller():
+    small = torch.arange(64).reshape(8, 8).to(torch.uint8)
+    assert torch.equal(picture(small), small)
+    assert torch.equal(picture(small[None]), small)
+    colour = torch.arange(3 * 6 * 4).reshape(3, 6, 4).to(torch.uint8)
+    assert torch.equal(picture(colour), colour.permute(1, 2, 0))
+    large = torch.zeros(3, 128, 64, dtype=torch.uint8)
+    large[0, :, 32:] = 200
+    shown = picture(large)
+    assert (shown.shape, shown.dtype) == ((32, 16, 3), torch.uint8)
+    assert shown[:, 8:, 0].unique().tolist() == [200]
+    assert shown[..., 1:].sum() == shown[:, :8].sum() == 0
+
+
 @pytest.mark.parametrize(
     ("classes", "ends"), [(10, ["0", "9"]), (12, ["0", "11"]), (3, ["0", "2"])], ids=["as many", "more", "fewer"]
 )

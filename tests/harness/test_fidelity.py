@@ -8,7 +8,7 @@ from harness.config import DatasetConfig, RunConfig
 from harness.training.data import load_splits
 from harness.training.images import Splits, normalize
 from harness.training.loop import initial_state, train_epoch
-from harness.training.networks import ConvNet
+from harness.training.networks import new_model
 from harness.training.optimizers import build_optimizer
 from harness.training.order import skip_evaluation_pass
 from harness.training.state import capture, restore
@@ -43,7 +43,7 @@ def test_every_batch_loss_of_two_epochs_is_the_chapters(splits, chapter):
     torch.set_num_threads(1)
     with torch.random.fork_rng():
         for epoch in chapter:
-            model = ConvNet(CONFIG.model)
+            model = new_model(CONFIG)
             optimizer = build_optimizer(CONFIG.optimizer, model.parameters())
             restore(state, CONFIG, model, optimizer)
             losses = train_epoch(model, optimizer, splits.train, CONFIG).losses
@@ -63,4 +63,5 @@ def test_test_loss_and_correct_counts_are_the_chapters(splits, chapter):
 def test_normalize_equals_torchvision_bit_by_bit(folder, splits):
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1302,), (0.3069,))])
     theirs = datasets.MNIST(folder, train=True, transform=transform)
-    assert torch.equal(normalize(splits.train.images[:50]), torch.stack([theirs[index][0] for index in range(50)]))
+    ours = normalize(splits.train.images[:50], CONFIG.dataset)
+    assert torch.equal(ours, torch.stack([theirs[index][0] for index in range(50)]))

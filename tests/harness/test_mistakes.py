@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.config import DATASETS, RunConfig, with_settings
-from harness.records import MISTAKES_ARTIFACT, Mistakes
+from harness.records import MISTAKES_ARTIFACT, Mistake, Mistakes
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
 from harness.training.checkpoint import load_latest
 from harness.training.data import load_splits
@@ -73,6 +73,24 @@ def test_the_surest_mistakes_come_first_and_of_equal_ones_the_first_image():
     assert [each.prediction for each in mistakes.most_confident] == [1, 1, 0, 0]
     assert [each.probability for each in mistakes.most_confident] == pytest.approx([0.8, 0.7, 0.7, 0.7])
     assert base64.b64decode(mistakes.most_confident[1].pixels) == bytes([2]) * 28 * 28
+
+
+def test_mistakes_have_the_pixels_of_their_images_in_their_shape_and_those_of_before_are_of_mnists():
+    images = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).to(torch.uint8)
+    wrong = torch.tensor([[0.1, 0.9], [0.2, 0.8]]).log()
+    labels = torch.tensor([0, 0])
+    colour, grey, rows = (
+        find_mistakes(wrong, Split(each, labels), ("a", "b")).most_confident[0]
+        for each in (images, images[:, 0], images[:, 0, 0].float())
+    )
+    assert (colour.shape, base64.b64decode(colour.pixels)) == (
+        (4, 5, 3),
+        images[0].permute(1, 2, 0).numpy().tobytes(),
+    )
+    assert (grey.shape, base64.b64decode(grey.pixels)) == ((4, 5), images[0, 0].numpy().tobytes())
+    assert (rows.shape, rows.pixels) == ((), "")
+    before = {key: each for key, each in grey.model_dump().items() if key != "shape"}
+    assert Mistake.model_validate(before).shape == (28, 28)
 
 
 @pytest.mark.parametrize(("outputs", "names", "label"), [(4, 2, 1), (2, 4, 1), (2, 2, 2)])

@@ -13,7 +13,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from harness.config import with_settings
+from harness.config import RunConfig, with_settings
 from harness.export import export_model, register_model
 from harness.predict import read_model
 from harness.records import Tag
@@ -28,6 +28,7 @@ from harness.training.data import load_splits
 from harness.training.evaluation import evaluate
 from harness.training.loop import build_model
 from tests.command import in_a_pipe
+from tests.dataset_files import write
 from tests.servers import served_model
 
 
@@ -228,6 +229,44 @@ def test_a_users_own_model_takes_its_own_images_and_needs_none_of_its_code(confi
     assert [each.shape for each in loaded.metadata.signature.inputs] == [(-1, 2, 12, 12)]
     assert np.allclose(loaded.predict(loaded.input_example), probabilities(run_id, None)[[0, -1]], rtol=1e-4)
     assert b"shapes" not in (Path(model.artifact_location.removeprefix("file://")) / "MLmodel").read_bytes()
+
+
+IN_COLOUR = {"dataset.name": "cifar10", "dataset.train_size": 40, "dataset.validation_size": 20}
+A_TABLE = {"dataset.name": "wine", "model.name": "mlp"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "shape", "taken"),
+    [
+        (
+            {"dataset.name": "digits"},
+            (8, 8),
+            "any number of images as digits has them: uint8 (n, 8, 8), 0 to 255, light",
+        ),
+        (IN_COLOUR, (3, 32, 32), "any number of images as cifar10 has them: uint8 (n, 3, 32, 32), 0 to 255"),
+        (A_TABLE, (13,), "any number of rows as wine has them: float32 (n, 13)"),
+    ],
+    ids=["digits", "colour", "table"],
+)
+def test_an_exported_model_normalises_as_its_dataset_does_and_says_what_it_takes(
+    project, monkeypatch, settings, shape, taken
+):
+    folder = project / "data"
+    if settings is IN_COLOUR:
+        write("cifar10", folder, monkeypatch)
+    data = folder if settings is IN_COLOUR else None
+    config = with_settings(RunConfig(), settings | {"threads": 1, "epochs": 1})
+    tracker = MlflowTracker()
+    run_id = complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id
+    register_model(run_id, "mine", data)
+    (model,) = models_of(run_id)
+    loaded = mlflow.pyfunc.load_model(model.artifact_location)
+    assert [each.shape for each in loaded.metadata.signature.inputs] == [(-1, *shape)]
+    test = load_splits(config.dataset, "cpu", data).test.images[:]
+    assert np.allclose(loaded.predict(test.numpy()), probabilities(run_id, data), rtol=1e-4, atol=1e-7)
+    assert loaded.metadata.metadata["input"].startswith(taken)
+    assert tuple(loaded.metadata.metadata["classes"]) == config.dataset.known.class_names
 
 
 @pytest.mark.parametrize("name", ["Undecided", "Counting"])

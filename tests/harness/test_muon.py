@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from harness.config import ModelConfig, MuonConfig, RunConfig, with_settings
+from harness.config import MuonConfig, RunConfig, with_settings
 from harness.errors import BadInputError
-from harness.training.networks import ConvNet
+from harness.training.networks import new_model
 from harness.training.optimizers import build_optimizer
 from harness.training.schedules import build_scheduler
 
@@ -93,7 +93,7 @@ def test_hidden_matrices_are_torchs_muons_and_all_other_weights_torchs_adamws_bi
 
 
 def test_of_the_chapters_network_the_second_convolution_and_the_first_linear_layer_are_muons():
-    model = ConvNet(ModelConfig())
+    model = new_model(RunConfig())
     optimizer = build_optimizer(CONFIG, model.parameters())
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     hidden, others = ([names[id(each)] for each in group["params"]] for group in optimizer.param_groups)

@@ -16,7 +16,9 @@ from harness.tracking.mlflow import MlflowTracker
 from harness.training.checks import require_sound
 from harness.training.data import load_splits
 from harness.training.images import Split, Splits, normalize
+from harness.training.inputs import found_inputs, with_inputs
 from harness.training.loop import initial_state
+from harness.training.networks import new_model
 from harness.training.timing import measure_seconds
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import in_slices, numbers
@@ -92,8 +94,8 @@ def test_own_images_are_split_by_class_and_taken_as_they_are():
     parts = torch.cat([part.images[:] for part in (splits.train, splits.validation, splits.test)])
     assert len({image.numpy().tobytes() for image in parts}) == 400
     images = splits.test.images[:]
-    assert torch.equal(normalize(images), images)
-    normalize(images).zero_()  # as a model may
+    assert torch.equal(normalize(images, own().dataset), images)
+    normalize(images, own().dataset).zero_()  # as a model may
     assert images.any()
     shares = [part.labels.bincount() / len(part) for part in (splits.train, splits.test)]
     assert torch.allclose(*shares, atol=0.02)
@@ -168,7 +170,7 @@ def test_rows_of_features_are_trained_on_as_they_are_and_have_no_picture():
     config = table(model__classes=5, memory_format="channels_last")  # more outputs than classes
     data = load_splits(config.dataset, "cpu")
     images = data.test.images[:]
-    assert torch.equal(normalize(images), images)
+    assert torch.equal(normalize(images, config.dataset), images)
     require_sound(config, data)
     mistakes = train_epochs(config, initial_state(config), data, 4, ["test"]).mistakes
     assert mistakes.class_names == ("0", "1", "2", "3", "4")
@@ -306,6 +308,85 @@ def test_a_model_of_logits_predicts_and_is_exported_as_probabilities(project):
     assert exported[1].tolist() == pytest.approx(seen.probabilities, rel=1e-5)
     again = reproduce(record.run_id)
     assert (again.environment, again.first_difference) == ((), None)
+
+
+BARS_OF_OURS = {key: each for key, each in ALL_OWN.items() if not key.startswith("model.")}
+
+
+@pytest.mark.parametrize("name", ["convnet", "mlp"])
+@pytest.mark.parametrize("dataset", ["bars", "grey_bars"])
+def test_a_network_that_ships_is_made_for_what_is_found_in_a_users_own_data(name, dataset):
+    settings = {"model.name": name, "optimizer.lr": 0.003, "dataset.name": f"{HERE}:{dataset}"}
+    config = with_settings(RunConfig(), BARS_OF_OURS | settings)
+    data = load_splits(config.dataset, "cpu")
+    sound = require_sound(config, data)
+    assert (sound.model.shape, sound.model.classes) == ((2, 12, 12), 3)
+    assert require_sound(sound, data) == sound
+    again = parse_config(json.loads(canonical_json(sound)))
+    assert (again, config_hash(again)) == (sound, config_hash(sound))
+    whole = train_epochs(sound, initial_state(sound), data, 4, ["test"])
+    assert whole.mistakes.class_names == ("0", "1", "2")
+    assert whole.metrics[-1].test_accuracy > 0.6
+    assert in_slices(sound, data, 4, ["test"])[0].hash() == whole.state.hash()
+    assert measure_seconds(config).train > 0
+
+
+def test_images_of_mnists_shape_and_of_no_more_classes_leave_the_config_as_configs_of_before_are(small, config):
+    named = with_settings(config, BARS | {"dataset.name": f"{HERE}:bars"})
+    data = Splits(small.train, small.validation, small.test, "", "")
+    few = Split(small.train.images, small.train.labels % 3)
+    for split in (data, Splits(few, few, few, "", "")):
+        found = with_inputs(named, found_inputs(split))
+        assert found == named
+        assert new_model(found).linear2.out_features == 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"dataset.name": f"{HERE}:table"},
+            r"model 'convnet' takes images, and 'tests.own.shapes:table' has rows of 8",
+        ),
+        (
+            {"dataset.name": f"{HERE}:failing", "dataset.how": "small"},
+            "images of 6 by 6 pixels or more, and .* has 5 by 4",
+        ),
+        (
+            {"dataset.mean": [0.1, 0.2, 0.3]},
+            r"dataset.mean \[0.1, 0.2, 0.3\] has 3 numbers: expected 1, or 2, one of each",
+        ),
+        ({"dataset.std": []}, r"dataset.std \[\] has 0 numbers: expected 1, or 2"),
+    ],
+    ids=str,
+)
+def test_own_data_that_do_not_go_with_a_network_that_ships_are_refused(settings, message):
+    config = with_settings(RunConfig(), BARS_OF_OURS | settings)
+    with pytest.raises(BadInputError, match=message):
+        begin_run(config, MemoryTracker(), "own")
+
+
+def test_what_a_config_says_of_own_data_must_be_so():
+    config = with_settings(RunConfig(), BARS_OF_OURS)
+    data = load_splits(config.dataset, "cpu")
+    values = json.loads(canonical_json(require_sound(config, data)))
+    more = parse_config({**values, "model": {**values["model"], "classes": 5}})
+    assert require_sound(more, data) == more
+    for wrong in ({"classes": 2}, {"shape": [2, 12, 13]}):
+        other = parse_config({**values, "model": {**values["model"], **wrong}})
+        with pytest.raises(
+            BadInputError, match=r"model.shape, model.classes .* are not those of 'tests.own.shapes:bars'"
+        ):
+            require_sound(other, data)
+
+
+def test_own_images_are_normalised_by_what_the_config_says():
+    grey, rows = torch.full((1, 2, 2, 2), 51, dtype=torch.uint8), torch.tensor([[1.0, 2.0]])
+    assert torch.allclose(
+        normalize(grey, own(dataset__mean=[0.2, 0.1], dataset__std=0.1).dataset)[0, :, 0, 0], torch.tensor([0.0, 1.0])
+    )
+    assert normalize(rows, own(dataset__mean=1.0).dataset).tolist() == [[0.0, 1.0]]
+    assert normalize(rows, own(dataset__std=[2.0, 4.0]).dataset).tolist() == [[0.5, 0.5]]
 
 
 def test_all_own_it_learns_and_slices_through_bytes_are_the_run():

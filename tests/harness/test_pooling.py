@@ -9,9 +9,10 @@ from harness.training.pooling import max_pool
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_values_and_gradients_are_torchs_where_many_values_are_equal(dtype, memory_format):
+@pytest.mark.parametrize("size", [(8, 12), (5, 7)])
+def test_values_and_gradients_are_torchs_where_many_values_are_equal(dtype, memory_format, size):
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(-2, 3, (5, 3, 8, 12), generator=generator).to(dtype)
+    images = torch.randint(-2, 3, (5, 3, *size), generator=generator).to(dtype)
     images = images.contiguous(memory_format=memory_format)
     images.requires_grad_()
     ours, torchs = max_pool(images), F.max_pool2d(images, 2)

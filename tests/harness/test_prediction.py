@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from harness.predict import SIDE, as_mnist
+from harness.config import DATASETS
+from harness.pictures import as_image_of
 from harness.run import begin_run, complete_run
 from harness.tracking.mlflow import MlflowTracker
+from tests.dataset_files import write
 
 DATA = ["--data-dir", "data"]
+SMALL = ["--epochs", "1", "--set", "dataset.train_size=40", "--set", "dataset.validation_size=20"]
+
+
+def as_mnist(image: Image.Image):
+    return as_image_of(DATASETS["mnist"], image)
 
 
 def tracked(config, data):
@@ -44,7 +51,7 @@ LOOKS = {
 def test_every_look_of_a_figure_becomes_the_same_light_figure_on_dark(look):
     expected = as_mnist(LOOKS["light on dark, grey"]).astype(int)
     pixels = as_mnist(LOOKS[look]).astype(int)
-    assert pixels.shape == (SIDE, SIDE)
+    assert pixels.shape == (28, 28)
     assert np.abs(pixels - expected).mean() < 6
     assert pixels[:4].max() == pixels[:, :4].max() == 0
     rows, columns = np.nonzero(pixels > 64)
@@ -122,6 +129,24 @@ def test_a_blank_picture_has_no_figure(ground):
     assert as_mnist(Image.new("RGBA", (100, 100), (ground, ground, ground, 0))) is None
 
 
+@pytest.mark.parametrize(("name", "side", "figure"), [("digits", 8, 8), ("usps", 16, 16), ("emnist-letters", 28, 24)])
+def test_a_figure_is_as_large_as_the_makers_of_the_dataset_made_theirs(name, side, figure):
+    pixels = as_image_of(DATASETS[name], LOOKS["dark on light, colour"])
+    assert pixels.shape == (side, side)
+    rows, columns = np.nonzero(pixels > 64)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (figure - 1, figure)
+
+
+def test_of_a_dataset_in_colour_the_middle_of_a_picture_is_scaled_in_its_colours():
+    picture = Image.new("RGB", (300, 100), "blue")
+    picture.paste("red", (100, 0, 200, 50))
+    pixels = as_image_of(DATASETS["cifar10"], picture)
+    assert (pixels.shape, pixels.dtype) == ((3, 32, 32), np.uint8)
+    assert pixels[:, 4, 16].tolist() == [255, 0, 0]
+    assert pixels[:, 28, 16].tolist() == [0, 0, 255]
+    assert as_image_of(DATASETS["cifar10"], Image.new("RGB", (300, 100), "blue")) is None
+
+
 def test_predict_shows_image_probabilities_and_ground_truth(config, project, data, harness, harness_json):
     record = tracked(config, data)
     seen = harness_json("predict", record.run_id, "--index", "3", *DATA)
@@ -156,6 +181,41 @@ def test_predict_shows_image_probabilities_and_ground_truth(config, project, dat
         assert refused.returncode == 2
         assert message in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_small_image_is_shown_in_its_own_size_and_a_picture_is_made_as_small(project, harness, harness_json):
+    run = harness_json("run", "chapter", *SMALL, "--set", "dataset.name=digits")["run_id"]
+    seen = harness_json("predict", run, "--index", "3")
+    assert [len(row) for row in seen["pixels"]] == [8] * 8
+    shown = harness("predict", run, "--index", "3").stdout.splitlines()
+    assert [len(line) for line in shown[:8]] == [16] * 8, "a character is half as wide as it is high"
+    assert shown[8].startswith("test image 3: prediction ")
+    LOOKS["dark on light, colour"].save(project / "mine.jpg")
+    mine = harness_json("predict", run, "--image", "mine.jpg")
+    assert np.array(mine["pixels"]).shape == (8, 8)
+
+
+def test_an_image_in_colour_is_shown_in_colour(project, harness, harness_json, monkeypatch):
+    images, _ = write("cifar10", project / "data", monkeypatch)["test"]
+    run = harness_json("run", "chapter", *SMALL, *DATA, "--set", "dataset.name=cifar10")["run_id"]
+    seen = harness_json("predict", run, "--index", "3", *DATA)
+    assert np.array_equal(np.array(seen["pixels"]), images[3].transpose(1, 2, 0))
+    assert seen["class_names"][0] == "airplane"
+    assert harness("predict", run, "--index", "3", *DATA).returncode == 0
+    LOOKS["dark on light, colour"].save(project / "mine.jpg")
+    assert np.array(harness_json("predict", run, "--image", "mine.jpg")["pixels"]).shape == (32, 32, 3)
+
+
+def test_a_row_of_a_table_has_no_picture(project, harness, harness_json):
+    table = ("--set", "dataset.name=wine", "--set", "model.name=mlp")
+    run = harness_json("run", "chapter", *SMALL, *table)["run_id"]
+    seen = harness_json("predict", run, "--index", "3")
+    assert (seen["image"], seen["pixels"]) == ("test row 3", [])
+    assert seen["class_names"] == ["cultivar 1", "cultivar 2", "cultivar 3"]
+    LOOKS["dark on light, colour"].save(project / "mine.jpg")
+    refused = harness("predict", run, "--image", "mine.jpg")
+    assert refused.returncode == 2
+    assert "is a picture, and 'wine' has rows of 13 features" in refused.stderr
 
 
 def test_a_damaged_state_is_refused_not_used(config, project, data, harness):

@@ -77,5 +77,5 @@ def test_evaluation_weighs_every_image_once_at_any_batch_size(small, config: Run
     assert math.isclose(results[0][0], results[1][0], rel_tol=1e-6)
     images, labels = small.validation.images[:], small.validation.labels
     with torch.no_grad():
-        right = (model(normalize(images)).argmax(1) == labels).sum().item()
+        right = (model(normalize(images, config.dataset)).argmax(1) == labels).sum().item()
     assert results[0][1] == right / 160

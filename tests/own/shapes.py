@@ -381,6 +381,7 @@ def failing(how: str = "key"):
         "column": lambda: (rows, labels[:, None]),
         "empty": lambda: (rows[:0], labels[:0]),
         "two": lambda: (rows[:2], labels[:2]),
+        "small": lambda: (torch.rand(400, 5, 4), labels),
     }[how]()
 
 

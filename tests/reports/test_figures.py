@@ -1,5 +1,6 @@
 """Each figure holds the numbers of the tables, states its finding, and draws on the right scale."""
 
+import base64
 import itertools
 import math
 import re
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from harness.colours import COLOURS
+from harness.config import DatasetConfig, MLPConfig
 from harness.errors import BadInputError
+from harness.records import Mistakes
 from reports.contents import contents
 from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
 from reports.figures.svg import formats_of, render
@@ -18,7 +21,7 @@ from reports.page import build_report
 from reports.statistics import summarize, sweep_changes
 from studies.space import Range
 from studies.verdicts import Verdict
-from tests.reports.sweeps import CHILDREN, changed, config, mistakes, replicated, run, source, untested
+from tests.reports.sweeps import CHILDREN, DEFINITION, changed, config, mistakes, replicated, run, source, untested
 
 OPTIMIZERS = [
     "sgd",
@@ -419,6 +422,47 @@ def test_classes_without_test_images_are_in_no_figure_and_no_table_and_are_named
     assert record.finding.endswith("Classes without test images are left out: 3.")
     labels = [text.get_text() for text in record.draw("page").axes[0].get_yticklabels()]
     assert labels == list("012456789")
+
+
+def test_mistakes_in_colour_and_of_another_size_are_drawn_as_they_are():
+    pixels = base64.b64encode(bytes(range(4 * 5 * 3))).decode()
+    first = mistakes(1).most_confident[0].model_copy(update={"pixels": pixels, "shape": (4, 5, 3)})
+    said = contents(source(of_mistakes=lambda _: mistakes(1).model_copy(update={"most_confident": (first,)})))
+    with styled():
+        axes = said.pictures["mistakes"].draw("page").axes
+    (image,) = (axis.images[0] for axis in axes if axis.images)
+    assert image.get_array().shape == (4, 5, 3)
+    assert image.get_array()[3, 4].tolist() == [57, 58, 59]
+
+
+def test_of_a_hundred_classes_the_most_mistaken_and_the_hardest_are_drawn_and_all_are_in_the_table():
+    names = tuple(f"class {number}" for number in range(100))
+    confusion = np.diag([100 - number for number in range(100)])
+    confusion[range(1, 100), range(99)] += np.arange(1, 100)  # each is taken for the one before, the later the more
+    many = Mistakes(class_names=names, confusion=confusion.tolist(), most_confident=[])
+    said = contents(source(of_mistakes=lambda _: many))
+    matrix, right = said.pictures["confusion"], said.pictures["classes"]
+    assert list(matrix.data.columns) == list(matrix.data.index) == list(names[73:99])
+    assert matrix.finding.endswith("Shown are the 26 classes with the most mistakes.")
+    assert list(dict.fromkeys(right.data["class"])) == list(names[74:])
+    assert set(right.data["row"]) == set(range(26))
+    assert right.finding.endswith("The 26 hardest of 100 classes are shown.")
+    assert len(set(said.tables["classes"]["class"])) == 100
+    for record in (matrix, right):
+        assert record.draw("page").get_figheight() < 8
+
+
+def test_a_table_is_said_to_have_rows():
+    table = {"dataset": DatasetConfig(name="wine"), "model": MLPConfig()}
+    base = DEFINITION.base.model_copy(update=table)
+    said = contents(replace(source(), definition=changed(base=base)))
+    assert said.computed.things == "rows"
+    assert "of 200 test rows wrong" in said.pictures["confusion"].finding
+    assert "rows (adam" in said.pictures["time-to-target"].finding
+    page = build_report(replace(source(), definition=changed(base=base))).files["report.html"].decode()
+    assert "wine, 88 training rows." in page
+    assert "epochs of 88 rows in" in page
+    assert not re.search(r"training images|test images", page)
 
 
 @pytest.mark.slow

@@ -215,7 +215,7 @@ def test_luck_is_described_in_points():
     )
     with_images = said.model_copy(update={"images": 0.0005}).in_words
     assert with_images.endswith(
-        "and split; the difference between two optimizers has one of 0.050 points from the choice of test images."
+        "and split; the difference between two optimizers has one of 0.050 points from the choice of the test set."
     )
 
 
