@@ -176,9 +176,9 @@ def _without(space: "Space", keys: list[str]) -> "Space":
 
 
 def _on_another_base(space: "Space", before: "RunConfig", now: "RunConfig") -> "Space":
-    """Return the space with the defaults of the new base in place of those of the one before.
+    """Return the space with the default dimensions of the new base instead of those of the base before.
 
-    Of a model that is another now nothing else is left either.
+    If the model changed, its other dimensions are removed too.
     """
     from experiments.spaces import shared_space
 

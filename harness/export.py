@@ -104,7 +104,7 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
 
 
 def _input(images: Tensor, config: RunConfig) -> str:
-    """Say what the exported model takes."""
+    """Describe in words the input of the exported model."""
     thing = "rows" if images.dim() == 2 else "images"
     whose, is_figure = "the dataset", False
     if isinstance(config.dataset, DatasetConfig):
@@ -112,7 +112,7 @@ def _input(images: Tensor, config: RunConfig) -> str:
     pixels = f"{', 0 to 255' if images.dtype == torch.uint8 else ''}{', light on dark' if is_figure else ''}"
     shape = ", ".join(map(str, ("n", *images.shape[1:])))
     kind = str(images.dtype).removeprefix("torch.")
-    return f"any number of {thing} as {whose} has them: {kind} ({shape}){pixels}"
+    return f"any number of {thing} in the form of {whose}: {kind} ({shape}){pixels}"
 
 
 def register_model(run_id: str, name: str, data_dir: Path | None = None) -> Registered:

@@ -92,7 +92,7 @@ class RunConfig(FrozenModel):
     @model_validator(mode="after")
     def _model_and_augmentation_fit_the_data(self) -> Self:
         if not isinstance(self.dataset, DatasetConfig):
-            return self  # what its images are is seen when a run begins
+            return self  # the shape of a user's own images is known only when a run begins
         known, model = self.dataset.known, self.model
         if not isinstance(model, OwnModelConfig):
             require_fitting(model, known.shape, self.dataset.name)
@@ -100,15 +100,15 @@ class RunConfig(FrozenModel):
                 raise BadInputError(
                     "model.shape, model.classes",
                     (model.shape, model.classes),
-                    f"are said, and those of {self.dataset.name} are known",
-                    next_step="leave them out",
+                    f"are set, but the registry knows those of {self.dataset.name}",
+                    next_step="remove both settings",
                 )
         if known.is_table and self.augmentation != AugmentationConfig():
             raise BadInputError(
                 "augmentation",
-                problem=f"of {self.dataset.name}, which are rows of {known.shape[0]} features",
-                expected="images",
-                next_step="leave what begins with augmentation. out",
+                problem=f"is set for {self.dataset.name}, which has rows of {known.shape[0]} features",
+                expected="a dataset of images",
+                next_step="remove the settings whose keys begin with augmentation.",
             )
         return self
 
@@ -116,7 +116,7 @@ class RunConfig(FrozenModel):
 # A run's text leaves these fields out if they have their defaults; a sweep's definition always has them. Stored
 # hashes depend on both rules. A new field belongs into `added_later` instead, which applies to both texts.
 ADDED_FIELDS = {"schedule", "label_smoothing", "gradient_clip_norm", "augmentation", "fused"}
-# the parts of a run config that are told apart by a name, and what there is of them but a user's own
+# the parts of a run config that have a name, with the built-in classes by name
 NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
     "dataset": dict.fromkeys(DATASETS, DatasetConfig),
     "model": NETWORKS,

@@ -161,7 +161,7 @@ def test_the_fast_profile_leaves_what_is_set_as_it_is(monkeypatch):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((torch.zeros(2, 2), ["a", "b"]), "can't be taken as a tensor"),
+        ((torch.zeros(2, 2), ["a", "b"]), "can't be converted to a tensor"),
         ((torch.zeros(6, 2, 2), torch.zeros(6)), "dataset.test_size 0: expected"),
         (torch.zeros(4, 2, 2), "two tensors or arrays"),
         (3, "two tensors or arrays"),

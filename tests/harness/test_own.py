@@ -126,12 +126,12 @@ def test_what_is_not_two_tensors_or_too_few_images_is_refused(name, more, messag
         ("file", "raised FileNotFoundError: .*'/no/such/folder/rows.npz'.*correct the function"),
         ("exit", "raised SystemExit: 3"),
         ("four", "returns tuple of 4: .*two tensors or arrays"),
-        ("words", r"can't be taken as a tensor \(TypeError: list of dtype <U3\)"),
-        ("ragged", r"can't be taken as a tensor \(ValueError: .*inhomogeneous shape"),
+        ("words", r"can't be converted to a tensor \(TypeError: list of dtype <U3\)"),
+        ("ragged", r"can't be converted to a tensor \(ValueError: .*inhomogeneous shape"),
         ("whole features", r"has images torch.int32 of shape \(400, 8\): .*uint8 or floating point"),
         ("no features", r"has images of shape \(400, 0\), without a value"),
         ("infinite", "has images that are not finite in float32"),
-        ("sparse", "can't be taken as a tensor .*Sparse"),
+        ("sparse", "can't be converted to a tensor .*Sparse"),
         ("column", r"has labels torch.int64 of shape \(400, 1\) for 400 images: .*labels int64 \(n,\) from 0"),
         ("empty", "has no images"),
         ("two", "has 2 images: expected 3 or more"),
@@ -187,19 +187,19 @@ def test_rows_of_features_are_not_augmented():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"optimizer.decay": 2.0}, r"optimizer '.*SignDescent' can't be made .*decay 2.0 is outside"),
-        ({"model.width": -1}, "model '.*Small' can't be made"),
-        ({"model.classes": 2}, r"makes \(16, 2\) of images \(16, 2, 12, 12\): expected \(16, 3 or more\)"),
-        ({"model.name": f"{HERE}:Probabilities"}, "gives probabilities: expected logits or log-probabilities"),
+        ({"optimizer.decay": 2.0}, r"optimizer '.*SignDescent' can't be built .*decay 2.0 is outside"),
+        ({"model.width": -1}, "model '.*Small' can't be built"),
+        ({"model.classes": 2}, r"returns \(16, 2\) for images \(16, 2, 12, 12\): expected \(16, 3 or more\)"),
+        ({"model.name": f"{HERE}:Probabilities"}, "returns probabilities: expected logits or log-probabilities"),
         (
             {"model.name": f"{HERE}:OnlyEvaluated"},
-            "gives logits in training mode, log-probabilities in evaluation mode",
+            "returns logits in training mode, log-probabilities in evaluation mode",
         ),
         (
             {"model.outputs": "logits"},
-            "model.outputs 'logits' is not what the model gives: expected log-probabilities",
+            "model.outputs 'logits' is not what the model returns: expected log-probabilities",
         ),
-        ({"model.name": f"{HERE}:Lazy"}, r"has lazy modules \(1\), whose sizes only a first pass decides"),
+        ({"model.name": f"{HERE}:Lazy"}, r"has lazy modules \(1\), which get their sizes only from a first batch"),
         (
             {"model.name": f"{HERE}:Squeezed", "dataset.train_size": 225},
             "on a batch of 1 of 225 images in batches of 32",
@@ -222,11 +222,11 @@ def test_rows_of_features_are_not_augmented():
         ({"model.name": f"{HERE}:OneSeedForEachStep"}, "gives the same run for the seeds 0 and 1"),
         (
             {"optimizer.name": f"{HERE}:Adaptive", "schedule.name": "one-cycle"},
-            r"schedule 'one-cycle' changes the learning rate, and optimizer .* has none under 'lr' \(None\)",
+            r"schedule 'one-cycle' changes the learning rate, but the 'lr' of optimizer .* is None",
         ),
         (
             {"optimizer.name": "pytorch_optimizer:AdaFactor", "optimizer.lr": None, "schedule.warm_up_epochs": 1},
-            "schedule 'constant' changes the learning rate, and optimizer .*AdaFactor",
+            "schedule 'constant' changes the learning rate, but the 'lr' of optimizer .*AdaFactor",
         ),
         ({"optimizer.name": f"{HERE}:Unstorable"}, "has a state that can't be stored"),
     ],
@@ -242,7 +242,7 @@ def test_what_a_run_could_not_go_on_with_is_refused_before_it_begins(settings, m
 
 def test_a_model_with_more_outputs_than_the_dataset_has_classes_is_refused(small, config: RunConfig):
     config = with_settings(config, {"model.name": f"{HERE}:Normed", "model.classes": 11})
-    with pytest.raises(BadInputError, match=r"makes \(16, 11\) of images .*: expected \(16, 10\)"):
+    with pytest.raises(BadInputError, match=r"returns \(16, 11\) for images .*: expected \(16, 10\)"):
         require_sound(config, Splits(*map(_small_images, (small.train, small.validation, small.test)), "", ""))
 
 
@@ -374,9 +374,7 @@ def test_what_a_config_says_of_own_data_must_be_so():
     assert require_sound(more, data) == more
     for wrong in ({"classes": 2}, {"shape": [2, 12, 13]}):
         other = parse_config({**values, "model": {**values["model"], **wrong}})
-        with pytest.raises(
-            BadInputError, match=r"model.shape, model.classes .* are not those of 'tests.own.shapes:bars'"
-        ):
+        with pytest.raises(BadInputError, match=r"model.shape, model.classes .* do not fit 'tests.own.shapes:bars'"):
             require_sound(other, data)
 
 
