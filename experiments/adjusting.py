@@ -84,7 +84,13 @@ def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefini
     if not (said.optimizers or said.settings or said.search or said.epochs):
         return definition
     if both := said.settings.keys() & said.search.keys():
-        raise BadInputError("search", min(both), "is set too", expected="one of the two", next_step="leave one out")
+        raise BadInputError(
+            "search",
+            min(both),
+            "is also set to a value",
+            expected="a key that is either searched or set",
+            next_step="remove one of the two",
+        )
     values: dict[str, Any] = {name: getattr(definition, name) for name in SweepDefinition.model_fields}
     names = said.optimizers or definition.optimizers
     of_optimizers = {key: value for key, value in said.settings.items() if key.startswith(OPTIMIZER)}
@@ -130,7 +136,13 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
     from studies.definition import SweepDefinition
 
     if said.budget is not None and said.trials is not None:
-        raise BadInputError("budget", said.budget, "beside `trials`", expected="one of the two")
+        raise BadInputError(
+            "budget",
+            said.budget,
+            "is given together with `trials`",
+            expected="one of the two",
+            next_step="remove one",
+        )
     values: dict[str, Any] = {
         "budget": said.budget if said.trials is None else said.trials * definition.trial_epochs,
         "final_seeds": None

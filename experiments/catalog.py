@@ -143,7 +143,7 @@ def parse(name: str, values: dict[str, Any]) -> Experiment:
     """
     kinds: dict[str, type[Experiment]] = {"run": RunExperiment, "sweep": SweepExperiment}
     if values.get("kind") not in kinds:
-        wrong = BadInputError("kind", values.get("kind"), expected="run or sweep", next_step="correct it")
+        wrong = BadInputError("kind", values.get("kind"), expected="run or sweep", next_step="correct the kind")
         raise wrong.within(f"experiment {name!r}")
     try:
         return validated(kinds[values["kind"]], values)

@@ -137,7 +137,7 @@ def _winner(client: "MlflowClient", sweep: "Run") -> "LoggedModel":
             sweep.info.run_id,
             "has no model",
             expected="a sweep that has completed, or one of its finals",
-            next_step="rerun its command, or name a final",
+            next_step="run the sweep's command again, or name a final",
         )
     return found
 
@@ -151,7 +151,7 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
             run.info.run_id,
             f"is a {stage} with {outcome}",
             expected="a sweep, or a final or single run that has completed",
-            next_step="choose another",
+            next_step="choose another run",
         )
     run_id = run.info.run_id
     config, state = read_model(run_id)

@@ -52,7 +52,7 @@ def predict_test_image(run_id: str, index: int, data_dir: Path | None = None) ->
     test = load_splits(config.dataset, "cpu", data_dir).test
     if not 0 <= index < len(test):
         raise BadInputError(
-            "`index`", index, expected=f"0 to {len(test) - 1}, the test set", next_step="choose another"
+            "`index`", index, expected=f"0 to {len(test) - 1} (the test set)", next_step="choose another index"
         )
     truth = int(test.labels[index])
     image = test.images[index]
@@ -87,7 +87,7 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
         pixels = as_image_of(dataset, image)
     except ValueError as error:
         raise BadInputError(
-            "`image`", str(path), f"has {error}", next_step="save it as a PNG of 8 bits a channel"
+            "`image`", str(path), f"has {error}", next_step="save it as a PNG with 8 bits per channel"
         ) from None
     if pixels is None:
         raise BadInputError(
@@ -152,8 +152,8 @@ def _predict_guarded(
             "model",
             config.model.name,
             f"of run {run_id!r} fails on {name} ({described(error)})",
-            expected="the code that it was trained with",
-            next_step="restore it, or choose another run",
+            expected="the code with which it was trained",
+            next_step="restore the code, or choose another run",
         ) from None
 
 

@@ -101,7 +101,7 @@ def reproduce(
     last = _last_step(recorded, config)
     if last == 0:
         raise BadInputError(
-            "run", run_id, "has no whole epoch", expected="a run with one", next_step="choose another run"
+            "run", run_id, "has no whole epoch", expected="a run with at least one", next_step="choose another run"
         )
 
     changed = environment_changes(run_id, its_config, config)

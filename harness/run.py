@@ -73,7 +73,7 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
             run_id,
             f"has {found.tags[Tag.OUTCOME]}",
             expected="a run that was stopped",
-            next_step="start a new one",
+            next_step="start a new run",
         )
     config = parse_config(json.loads(tracker.read_artifact(run_id, CONFIG_ARTIFACT)))
     data = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)

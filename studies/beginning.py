@@ -137,7 +137,7 @@ def _find_sweep(
             "sweep",
             found.run_id,
             f"of {name!r} has not ended, and {f'its {changed}' if changed else f'began with another {other}'}",
-            expected="its own definition" if changed else "its own",
+            expected="the definition with which it began" if changed else "the one with which it began",
             next_step="restore it to resume the sweep, or use `fresh` to start a new sweep",
         )
     return None, definition

@@ -249,7 +249,7 @@ class _Work:
         if self._deaths >= MOST_DEATHS:
             raise WorkFailedError(
                 lost[0].run.run_id,
-                f"workers died {self._deaths} times and finished no slice between; look for the reason in the "
+                f"workers died {self._deaths} times without a finished slice in between; look for the cause in the "
                 "system's log (out of memory, for example)",
             )
         lost += self.in_flight.values()

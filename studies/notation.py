@@ -23,7 +23,7 @@ def parse_dimension(text: str) -> Dimension:
     try:
         return _dimension(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError):
-        raise BadInputError("search", text, expected=WRITTEN, next_step="correct it") from None
+        raise BadInputError("search", text, expected=WRITTEN, next_step="correct the text") from None
 
 
 def written(dimension: Dimension) -> str:

@@ -142,7 +142,7 @@ def export(
         out.write_bytes(content)
     except OSError as error:
         raise BadInputError(
-            "file", str(out), f"can't be written ({error.strerror})", next_step="name another with --out"
+            "file", str(out), f"can't be written ({error.strerror})", next_step="name another file with --out"
         ) from None
 
 

@@ -112,7 +112,7 @@ def predict(
     """
     if index is not None and image is not None:
         raise BadInputError(
-            f"--index {index} and --image {str(image)!r}", expected="one of the two", next_step="remove one"
+            f"--index {index} and --image {str(image)!r}", expected="one of the two", next_step="remove one of them"
         )
     from experiments.cli.progress import working
     from experiments.cli.terminal import print_prediction

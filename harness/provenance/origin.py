@@ -83,7 +83,7 @@ def data_for_slice(config: RunConfig, data_dir: Path | None, origin: Origin | No
             config.dataset.name,
             f"gives a worker other data (digest {data.digest[:12]}) than its run or sweep began with "
             f"({origin.digest[:12]})",
-            expected="the same in every process",
+            expected="the same data in every process",
             next_step=f"in a function of your own, {REPEATABLE}; on a cluster, give each machine the same files",
         )
     return data
@@ -110,7 +110,7 @@ def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | 
             "dataset",
             config.dataset.name,
             f"has digest {data.digest}",
-            expected=f"{expected}, the run's own",
+            expected=f"{expected}, as recorded with the run",
             next_step=how_to_restore(config.dataset),
         )
     return data

@@ -60,7 +60,7 @@ def _text(defined: Any) -> str:  # noqa: ANN401
         f"{MAIN}:{defined.__name__}",
         "can't be read",
         expected="a class with a method, or a function, that the program or a notebook's cell defines",
-        next_step="move it to a file of its own and import it",
+        next_step="move it to its own file and import it from there",
     )
 
 

@@ -40,7 +40,7 @@ def tracking_uri() -> str:
         return given
     path = (Path.cwd() / "mlflow.db").as_posix()
     if path != path.encode(errors="replace").decode():
-        raise BadInputError("folder", str(Path.cwd()), expected="a name in UTF-8", next_step="rename it")
+        raise BadInputError("folder", str(Path.cwd()), expected="a name in UTF-8", next_step="rename the folder")
     escaped = path.replace("%", "%25").replace("?", "%3F")
     if escaped == path:
         return f"sqlite:///{path}"
@@ -125,8 +125,8 @@ def _unusable(uri: str, error: Exception) -> BadInputError:
         "tracking store",
         shown,
         f"can't be reached ({type(error).__name__})",
-        expected="an MLflow server's address or a database URL that is up and writable",
-        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "repair that file, or run in another folder",
+        expected="the address of a running MLflow server, or the URL of a writable database",
+        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "repair the file, or run in another folder",
     )
 
 
@@ -142,8 +142,8 @@ def require_experiment(experiment: "Experiment") -> None:
             "experiment",
             experiment.name,
             "was deleted",
-            expected="one that is there",
-            next_step=f"restore it, by its number {experiment.experiment_id}, with MLflow's own "
+            expected="an existing experiment",
+            next_step=f"restore experiment number {experiment.experiment_id} with MLflow's own "
             "`mlflow experiments restore`",
         )
 
@@ -160,9 +160,9 @@ def require_files_within_reach(location: str, uri: str) -> None:
         raise BadInputError(
             "tracking store",
             without_password(uri),
-            "was written through an MLflow server, which has its files",
+            "was written through an MLflow server, so only a server can read its files",
             expected="the address of a server for this store",
-            next_step="set MLFLOW_TRACKING_URI to one (`mlflow server`)",
+            next_step="start `mlflow server` for this store, and set MLFLOW_TRACKING_URI to its address",
         )
     if location.startswith("file:"):
         path = Path(local_file_uri_to_path(location))
@@ -171,7 +171,7 @@ def require_files_within_reach(location: str, uri: str) -> None:
             raise BadInputError(
                 "tracking store",
                 without_password(uri),
-                f"has files in the folder {str(project)!r}, which is gone",
-                expected="the place where they were stored",
+                f"has files in the folder {str(project)!r}, which no longer exists",
+                expected="the folder in which they were stored",
                 next_step="if the folder was renamed, make a link with the old name",
             )

@@ -148,7 +148,7 @@ class MlflowTracker:
                 "run",
                 run_id,
                 "was deleted",
-                expected="one that is there",
+                expected="an existing run",
                 next_step="restore it with MLflow's own `mlflow runs restore`",
             )
         return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
@@ -240,7 +240,7 @@ def monitors_system() -> bool:
             switch.name,
             switch.get_raw(),
             expected="false if psutil is not installed",
-            next_step="`pip install 'optimizer-harness[system]'`, or unset it",
+            next_step="run `pip install 'optimizer-harness[system]'`, or unset the variable",
         )
     return bool(switch.get())
 

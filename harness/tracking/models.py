@@ -90,9 +90,9 @@ def require_name(client: "MlflowClient", name: str) -> None:
             raise BadInputError(
                 "`name`",
                 name,
-                "is no name of a model",
-                expected="one that MLflow's registry takes, without '/' and ':'",
-                next_step="choose another",
+                "is not a valid name of a model",
+                expected="a name that MLflow's registry accepts, without '/' and ':'",
+                next_step="choose another name",
             ) from None
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

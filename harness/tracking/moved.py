@@ -56,7 +56,7 @@ def _follow_from(connection: "Connection", folder: Path, then: str, here: str) -
             str(folder),
             f"was {str(before)!r} when its runs were stored, and {process} works on one of them",
             expected="no process at work when the folder is moved",
-            next_step="wait for it, or end it",
+            next_step="wait for the process to end, or end it",
         )
     for table, column, address, now in stored:
         if _path(now).exists() or not _path(address).exists():

@@ -159,7 +159,7 @@ def latest_sweep() -> str:
             "tracking store",
             without_password(tracking_uri()),
             "has no sweep",
-            expected="a store with one",
+            expected="a store with a sweep",
             next_step="run a sweep first",
         )
     run_id: str = found.info.run_id

@@ -197,7 +197,7 @@ def _require_batches(
                     f"fails in {mode} mode on a batch of {size} of {len(split)} images in batches of {by_size[size]}",
                     next_step="choose another batch size or number of images"
                     if size < by_size[size]
-                    else "correct it",
+                    else "correct your code",
                 ),
             ):
                 outputs = model(normalize(images, config.dataset))

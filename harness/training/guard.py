@@ -25,7 +25,7 @@ def own_parts_of(config: RunConfig) -> Thing:
 
 
 @contextlib.contextmanager
-def guarded(thing: Thing, what: str, *, expected: str = "", next_step: str = "correct it") -> Iterator[None]:
+def guarded(thing: Thing, what: str, *, expected: str = "", next_step: str = "correct your code") -> Iterator[None]:
     """Turn any error of the user's own code in the block into an error of one line.
 
     Raises:

@@ -118,7 +118,7 @@ def test_epochs_are_of_trials_and_finals_and_the_budget_pays_as_many_trials():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"search": {"optimizer.lr": DECAY}, "settings": {"optimizer.lr": 0.1}}, "search 'optimizer.lr' is set too"),
+        ({"search": {"optimizer.lr": DECAY}, "settings": {"optimizer.lr": 0.1}}, "search 'optimizer.lr' is also set"),
         ({"optimizers": ("adm",)}, "did you mean 'adam'"),
         ({"settings": {"batch_sise": 1}}, "setting 'batch_sise' is unknown"),
         ({"search": {"epochs": DECAY}}, "epochs can't be searched"),

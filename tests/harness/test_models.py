@@ -115,8 +115,8 @@ def test_a_model_says_what_it_takes_what_it_gives_and_how_good_it_is(here):
             "is a trial with completed: expected a sweep, or a final or single run that has completed",
         ),
         ("stopped", "mine", "is a run with killed: "),
-        ("sweep", "a/b", "--name 'a/b' is no name of a model"),
-        ("sweep", "", "--name '' is no name of a model"),
+        ("sweep", "a/b", "--name 'a/b' is not a valid name of a model"),
+        ("sweep", "", "--name '' is not a valid name of a model"),
         (None, "mine", "run 'none' is unknown"),
     ],
 )

@@ -183,7 +183,7 @@ def test_a_folder_whose_name_is_no_text_is_refused_at_once(project, monkeypatch)
 
 def test_a_database_that_is_no_file_is_refused_at_once(project):
     Path("mlflow.db").mkdir()
-    with pytest.raises(BadInputError, match=r"can't be reached .* repair that file, or run in another folder$"):
+    with pytest.raises(BadInputError, match=r"can't be reached .* repair the file, or run in another folder$"):
         MlflowTracker()
 
 
@@ -203,7 +203,7 @@ def test_a_deleted_experiment_or_run_is_named_with_how_to_restore_it(project):
     ):
         with pytest.raises(
             BadInputError,
-            match=f"experiment 'tiny' was deleted: .* number {experiment}, .*`mlflow experiments restore`$",
+            match=f"experiment 'tiny' was deleted: .* number {experiment} with .*`mlflow experiments restore`$",
         ):
             refused()
     client.restore_experiment(experiment)

@@ -632,7 +632,7 @@ def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition,
     monkeypatch.setattr("studies.executors.pool.train_slice", die)
     tracker = MemoryTracker()
     with (
-        pytest.raises(WorkFailedError, match="workers died 3 times and finished no slice between"),
+        pytest.raises(WorkFailedError, match="workers died 3 times without a finished slice in between"),
         open_pool("local", 2, data) as pool,
     ):
         run_sweep("tiny", definition, tracker, pool)
