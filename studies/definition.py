@@ -35,7 +35,7 @@ NOT_SEARCHED = {
 
 
 class SweepDefinition(FrozenModel):
-    """What a sweep does. Each optimizer has one study, with a budget for all of its trials together.
+    """Define what a sweep does. Each optimizer has one study, with a budget for all of its trials together.
 
     A study asks for `at_once` trials together and waits for all of them at each rung, so the results do not depend on
     workers or timing. With `asynchronous` it does not wait, and they do. Within an epoch a trial is judged on the

@@ -62,7 +62,7 @@ class Lines(SweepObserver):
         self._line(f"sweep {sweep_id}: {progress.epochs_done:.1f} of {definition.total_epochs} epochs done{subset}")
 
     def trained(self, job: Job, result: SliceResult) -> None:
-        """Print a line if the job has reached a new tenth of an epoch since its last line."""
+        """Print a line if the job has completed an epoch, or reached a new tenth of an epoch since its last line."""
         tenths = int(job.epochs * 10)
         if result.metrics is None and tenths <= self.tenths.get(job.run.run_id, 0):
             return

@@ -26,7 +26,7 @@ def command_of(recorded: str | None, experiment: str) -> str:
 
 
 def next_step(cut_off: "CutOff") -> str:
-    """Return in words which commands resume or close a run whose process was killed."""
+    """Return in words which commands resume or close a run that was cut off."""
     delete = f"`mlflow runs delete --run-id {cut_off.run_id}` closes it"
     if cut_off.goes_on is None:
         return delete

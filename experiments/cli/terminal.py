@@ -163,7 +163,7 @@ def print_progress(progress: "SweepProgress", process: str | None, is_here: bool
 
 
 def print_cut_off(found: "Sequence[CutOff]") -> None:
-    """Print on stderr a line for each run whose process was killed, with the commands that resume or close it."""
+    """Print on stderr a line for each run that was cut off, with the commands that resume or close it."""
     for each in found:
         say(f"harness: {each.stage} {each.run_id} was cut off: {next_step(each)}", err=True)
 

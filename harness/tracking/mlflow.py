@@ -117,7 +117,7 @@ class MlflowTracker:
     def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
         """Attach the model of the final `trained_by` to the sweep `run_id`, once. `write` writes its folder.
 
-        Where the model can't be written, or the store takes no models, log a warning and go on.
+        If the model can't be written, or the store accepts no models, log a warning and continue.
         """
         try:
             keep_model(self._client, run_id, trained_by, write)
@@ -188,7 +188,7 @@ class MlflowTracker:
     def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
         """Add the UI's views of a sweep, charts and a table, and link to both in the sweep's description.
 
-        The UI stores its shared views in these tags. Where the store refuses the tags, log a warning and go on.
+        The UI stores its shared views in these tags. If the store refuses the tags, log a warning and continue.
         """
         from mlflow.exceptions import MlflowException
 

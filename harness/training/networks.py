@@ -35,7 +35,7 @@ class ConvNet(nn.Module):
         self.linear2 = nn.Linear(64, inputs.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Log-probabilities (n, classes) of the classes."""
+        """Return the log-probabilities (n, classes) of the classes."""
         x = self.activation(self.conv1(images))
         x = self.conv2(x)
         x = self.activation(max_pool(x)) if self.pool_first else max_pool(self.activation(x))
@@ -58,7 +58,7 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(*each) for each in itertools.pairwise(sizes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Log-probabilities (n, classes) of the classes."""
+        """Return the log-probabilities (n, classes) of the classes."""
         x = torch.flatten(images, 1)
         *hidden, last = self.layers
         for layer in hidden:
