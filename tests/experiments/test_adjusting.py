@@ -123,7 +123,7 @@ def test_epochs_are_of_trials_and_finals_and_the_budget_pays_as_many_trials():
         ({"settings": {"batch_sise": 1}}, "setting 'batch_sise' is unknown"),
         ({"search": {"epochs": DECAY}}, "epochs can't be searched"),
         ({"search": {"optimizer.betas.0": DECAY}}, "space of 'sgd': setting 'optimizer.betas.0' is unknown"),
-        ({"budget": 4, "trials": 2}, "budget 4 beside"),
+        ({"budget": 4, "trials": 2}, "budget 4 is given together with"),
     ],
 )
 def test_what_contradicts_itself_or_is_unknown_is_refused_in_one_line(said, message):

@@ -98,7 +98,8 @@ def test_a_file_that_is_called_as_another_module_is_told_which_was_imported(harn
     assert said.endswith("rename the file\n")
     said = refused(harness, "run", "chapter", "--set", f"model.name={name}:Net")
     assert (
-        f"module {name!r} is {imported}, which has no 'Net' and hides {str(Path(f'{name}.py').absolute())!r}" in said
+        f"module {name!r} is {imported}, which does not define 'Net' and hides {str(Path(f'{name}.py').absolute())!r}"
+        in said
     )
 
 
@@ -113,7 +114,7 @@ def test_a_file_whose_name_is_none_for_python_is_told_a_better_one(harness):
     write_study("lr.sweep.py")
     assert "rename the file to lr_sweep.py" in refused(harness, "sweep", "./lr.sweep.py")
     write_study("lr_sweep.py", own=True)
-    assert "say 'lr_sweep:Net'" in refused(harness, "run", "chapter", "--set", "model.name=./lr_sweep.py:Net")
+    assert "write 'lr_sweep:Net'" in refused(harness, "run", "chapter", "--set", "model.name=./lr_sweep.py:Net")
     assert load_sweep("./lr_sweep.py").sweep.base.model.name == "lr_sweep:Net"
 
 

@@ -354,7 +354,7 @@ def test_images_of_mnists_shape_and_of_no_more_classes_leave_the_config_as_confi
         ),
         (
             {"dataset.mean": [0.1, 0.2, 0.3]},
-            r"dataset.mean \[0.1, 0.2, 0.3\] has 3 numbers: expected 1, or 2, one of each",
+            r"dataset.mean \[0.1, 0.2, 0.3\] has 3 numbers: expected 1, or 2, one per channel",
         ),
         ({"dataset.std": []}, r"dataset.std \[\] has 0 numbers: expected 1, or 2"),
     ],

@@ -177,7 +177,7 @@ def test_folders_whose_names_begin_alike_have_stores_of_their_own(project, monke
 
 def test_a_folder_whose_name_is_no_text_is_refused_at_once(project, monkeypatch):
     monkeypatch.setattr(Path, "cwd", lambda: project / os.fsdecode(b"a\xff"))
-    with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': expected a name in UTF-8; rename it$"):
+    with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': expected a name in UTF-8; rename the folder$"):
         MlflowTracker()
 
 
