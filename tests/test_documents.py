@@ -69,7 +69,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"harness ui": UI,
     r"harness run": OWN_RUN,
     r"harness sweep \./my_study\.py": OWN_SWEEP,
-    r"(python my_study\.py|harness sweep smoke --set model\.name=my_study:Net .*)": README_PROGRAM,
+    r"(python my_study\.py|harness sweep digits --set model\.name=my_study:Net .*)": README_PROGRAM,
     r"harness sweep \./my_digits\.py": OWN_PROBLEM,
     r"harness (new .*|list FOLDER)": FILE_OF_MY_OWN,
     r"harness sweep (mine\.toml|optimizers .*--(save|name) .*)": TOML_OF_MY_OWN,

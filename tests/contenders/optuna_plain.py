@@ -1,7 +1,7 @@
 """The usual Optuna and MLflow example: one study, one process, a plain loop in its objective, each epoch logged.
 
-Variant: `fixed` for the fixed list of trials; or how many Optuna is to choose and its seed, and the best of each
-optimizer that it tried is then trained on fresh seeds.
+Variant: `fixed` for the fixed list of trials; or for how many seconds Optuna chooses trials, and its seed. The best
+trial of each optimizer is then trained on fresh seeds.
 """
 
 import os
@@ -68,7 +68,7 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
     torch.set_num_threads(THREADS)
     images, _ = chapter.read(folder)
     train_images, validation_images = random_split(images, [50_000, 10_000])
-    trials, seed = (len(FIXED_TRIALS), 0) if variant == FIXED else map(int, variant.split())
+    limit, seed = (None, 0) if variant == FIXED else map(int, variant.split())
 
     def objective(trial: optuna.Trial) -> float:
         values = {
@@ -88,7 +88,7 @@ def run(folder: Path, epochs: int, variant: str) -> list[Swept]:
             for name, rate, batch_size in FIXED_TRIALS:
                 settings = {"optimizer": name, "lr": rate, "batch_size": batch_size}
                 study.enqueue_trial({**settings, "dropout1": 0.1, "dropout2": 0.25})
-        study.optimize(objective, n_trials=trials)
+        study.optimize(objective, n_trials=None if limit else len(FIXED_TRIALS), timeout=limit)
         seconds = time.perf_counter() - started
         tried = [(trial.value, config_of(trial.params)) for trial in study.trials]
         found = {} if variant == FIXED else winners(tried, default_sweep(seed).final_seeds, epochs, folder)

@@ -20,11 +20,11 @@ FIXED_TRIALS = [(name, rate, size) for name, rate in OPTIMIZERS.items() for size
 
 
 def default_sweep(seed: int = 0) -> SweepDefinition:
-    """What `make sweep` does, or the same of another seed, with which everything else is drawn anew."""
+    """Return one replicate of the default sweep, with the search, the runs and the finals of a seed."""
     sweep = catalog.load_sweep("optimizers").sweep
     base = with_settings(sweep.base, {"seed": seed})
     finals = tuple(100 * seed + final for final in sweep.final_seeds)
-    return sweep.model_copy(update={"base": base, "seed": seed, "final_seeds": finals})
+    return sweep.model_copy(update={"base": base, "seed": seed, "final_seeds": finals, "replicates": 1})
 
 
 def fixed_sweep(epochs: int) -> SweepDefinition:
@@ -48,7 +48,16 @@ def times_sooner(measured: Sweeps, ours: Iterable[str], plain: str) -> dict[str,
     return {name: _seconds(measured[plain]) / _seconds(measured[name]) for name in ours}
 
 
-def table(measured: Sweeps, ratios: Mapping[str, float]) -> str:
+def times_as_many(measured: Sweeps, ours: Iterable[str], plain: str) -> dict[str, float]:
+    """How many times as many configurations a second ours tried as the plain example, by the medians."""
+    pace = {
+        name: statistics.median(each["configurations"] / each["seconds"] for each in swept)
+        for name, swept in measured.items()
+    }
+    return {name: pace[name] / pace[plain] for name in ours}
+
+
+def table(measured: Sweeps, ratios: Mapping[str, float], ratio: str = "times sooner") -> str:
     """All of it, a row for each sweep: of its rounds the medians, the spread of seconds, and all finals."""
     rows = [
         [
@@ -65,7 +74,7 @@ def table(measured: Sweeps, ratios: Mapping[str, float]) -> str:
         for name, swept in measured.items()
     ]
     columns = ["configurations", "best winner's finals", "all winners', median", "training", "MiB a worker"]
-    return markdown(["", "seconds", "least to most", "times sooner", *columns], rows)
+    return markdown(["", "seconds", "least to most", ratio, *columns], rows)
 
 
 def finals(swept: list[dict[str, Any]]) -> list[float]:
