@@ -1,4 +1,4 @@
-"""The declared experiments, the command line, and the Python API; README.md has a map of the modules."""
+"""Declare experiments, and run them from the command line or from Python; README.md has a map of the modules."""
 
 from experiments.api import findings, run, sweep
 

@@ -1,4 +1,4 @@
-"""Change a declared sweep by options of the caller: settings, spaces, budget, finals, device."""
+"""Apply the options of a command or a Python call to a declared sweep: settings, spaces, budget, finals, device."""
 
 import json
 import re
@@ -21,9 +21,9 @@ OPTIMIZER = "optimizer."
 
 @dataclass(frozen=True)
 class Adjustments:
-    """A caller's changes to a declared sweep; a field that is empty, None or False changes nothing.
+    """Hold a caller's changes to a declared sweep; a field that is empty, None or False changes nothing.
 
-    `experiments.parameters` says what each field is.
+    `experiments.parameters` describes each field.
     """
 
     optimizers: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Adjustments:
 
     @property
     def words(self) -> list[str]:
-        """The command-line options that stand for these changes."""
+        """Return the command-line options that make these changes."""
         from studies.notation import written
 
         words = ["--optimizers", ",".join(self.optimizers)] if self.optimizers else []
@@ -84,7 +84,13 @@ def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefini
     if not (said.optimizers or said.settings or said.search or said.epochs):
         return definition
     if both := said.settings.keys() & said.search.keys():
-        raise BadInputError("search", min(both), "is set too", expected="one of the two", next_step="leave one out")
+        raise BadInputError(
+            "search",
+            min(both),
+            "is also set to a value",
+            expected="a key that is either searched or set",
+            next_step="remove one of the two",
+        )
     values: dict[str, Any] = {name: getattr(definition, name) for name in SweepDefinition.model_fields}
     names = said.optimizers or definition.optimizers
     of_optimizers = {key: value for key, value in said.settings.items() if key.startswith(OPTIMIZER)}
@@ -111,9 +117,9 @@ def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefini
 
 
 def name_of(title: str, declared: "SweepDefinition", now: "SweepDefinition", said: Adjustments) -> str:
-    """Return the name of a sweep: the caller's or the declared name, with a hash appended if the definition changed.
+    """Return the caller's name for the sweep; without one, the title, with a hash if options changed the definition.
 
-    So the same options resume the same sweep, and different options start another one.
+    The same options thus resume the same sweep, and different options start another sweep.
     """
     from harness.config import config_hash
 
@@ -130,7 +136,13 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
     from studies.definition import SweepDefinition
 
     if said.budget is not None and said.trials is not None:
-        raise BadInputError("budget", said.budget, "beside `trials`", expected="one of the two")
+        raise BadInputError(
+            "budget",
+            said.budget,
+            "is given together with `trials`",
+            expected="one of the two",
+            next_step="remove one",
+        )
     values: dict[str, Any] = {
         "budget": said.budget if said.trials is None else said.trials * definition.trial_epochs,
         "final_seeds": None
@@ -149,7 +161,9 @@ def adjusted(definition: "SweepDefinition", said: Adjustments) -> "SweepDefiniti
 
 
 def on_its_device(config: "RunConfig", device: str | None, fast: bool, settings: Collection[str]) -> "RunConfig":
-    """Return the config on a device (None: its own), with the device's fast profile if `fast`, less what is set.
+    """Return the config on `device` (None: the config's own), with the device's fast settings if `fast`.
+
+    The fast settings do not replace a value whose key is in `settings`.
 
     Raises:
         BadInputError: the device is not available on this machine.
@@ -174,9 +188,9 @@ def _without(space: "Space", keys: list[str]) -> "Space":
 
 
 def _on_another_base(space: "Space", before: "RunConfig", now: "RunConfig") -> "Space":
-    """Return the space with the defaults of the new base in place of those of the one before.
+    """Return the space with the default dimensions of the new base instead of those of the base before.
 
-    Of a model that is another now nothing else is left either.
+    If the model changed, its other dimensions are removed too.
     """
     from experiments.spaces import shared_space
 
@@ -189,18 +203,18 @@ def _on_another_base(space: "Space", before: "RunConfig", now: "RunConfig") -> "
 
 
 def _searched(said: Adjustments, *, of_optimizers: bool) -> "Space":
-    """Return the caller's dimensions of optimizers, or all other dimensions."""
+    """Return the caller's dimensions whose keys begin with `optimizer.`, or all other dimensions."""
     return {key: each for key, each in said.search.items() if key.startswith(OPTIMIZER) == of_optimizers}
 
 
 def _seeds(declared: tuple[int, ...], count: int, tuning: int) -> tuple[int, ...]:
-    """Return `count` seeds: first the declared ones, then the next numbers, without the tuning seed."""
+    """Return `count` seeds: first the declared seeds, then the next larger numbers, without the tuning seed."""
     more = (seed for seed in range(max(declared) + 1, max(declared) + count + 2) if seed != tuning)
     return (*declared, *more)[:count]
 
 
 def _looks(definition: "SweepDefinition", values: dict[str, Any], until: bool) -> dict[str, Any]:
-    """Return the fields to change so that the looks fit the number of finals or replicates; empty where they fit.
+    """Return the fields to change so that the looks match the number of finals or replicates; empty if they match.
 
     A look is a number of finals or replicates at which verdicts are computed.
     """
@@ -219,10 +233,10 @@ def _looks(definition: "SweepDefinition", values: dict[str, Any], until: bool) -
 
 
 def seconds_of(text: str) -> float:
-    """Return a duration such as 90s, 10m or 1.5h in seconds.
+    """Return the seconds of a duration such as `90s`, `10m` or `1.5h`.
 
     Raises:
-        BadInputError: the text is no duration above 0.
+        BadInputError: the text is not a duration above 0.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if found is None or not float(found[1]):

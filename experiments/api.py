@@ -1,4 +1,4 @@
-"""The Python API: run an experiment or a sweep from a program or a notebook, and get its results."""
+"""Run an experiment or a sweep from a Python program or a notebook, and get its results."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Data = str | Callable[..., Any] | tuple[ArrayLike, ArrayLike]
 KEPT = "harness.kept_data:kept"
-TEST_SHARE = 7  # one in 7 images is for testing, and one in 7 for validation: MNIST's 10,000 of 70,000
+TEST_SHARE = 7  # 1 of 7 images is for testing and 1 of 7 for validation, like MNIST's 10,000 of 70,000
 
 
 def run(
@@ -46,18 +46,18 @@ def run(
             tensors or arrays; a function that returns both; or the name of a dataset. Of n images, n // 7 are for
             testing and n // 7 for validation, unless `settings` has `dataset.test_size`, `dataset.validation_size`
             and `dataset.train_size`.
-        settings: Values by config key, such as `{"optimizer.lr": 0.1}`.
+        settings: Config values by config key, such as `{"optimizer.lr": 0.1}`.
         seed: The seed of the run, from 0 to 2**64 - 1.
-        epochs: How many epochs it trains.
-        device: Where it trains: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. `auto` is the first of `cuda`, `mps` and
-            `cpu` that is there.
+        epochs: The number of epochs.
+        device: The device to train on: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. `auto` is the first of `cuda`, `mps`
+            and `cpu` that this machine has.
         fast: Use faster arithmetic, which changes the last bits.
         data_dir: A folder with the dataset in torchvision's layout.
         quiet: Show no progress.
 
     Raises:
-        BadInputError: an argument is wrong; nothing was trained.
-        WorkFailedError: the store was away for too long, or a file could not be written.
+        BadInputError: an argument is invalid; nothing was trained.
+        WorkFailedError: the tracking store was unavailable for too long, or a file could not be written.
     """
     from experiments import catalog
     from experiments.cli.progress import watch_training, working
@@ -114,38 +114,40 @@ def sweep(
 
     Args:
         experiment: A declared sweep, or the path of a TOML or Python file.
-        optimizers: Which optimizers are compared: names, or classes of `torch.optim` or of any other module.
+        optimizers: The optimizers to compare: names, or classes of `torch.optim` or of any other module.
         model: A class or function that makes a network, or its name, `module:name`.
         data: As in `run`.
-        settings: Values of every run by config key, not searched.
-        search: What each study searches, by config key: `"log(1e-5, 1e-1)"`, or a dimension of `studies.space`.
+        settings: Config values of every run, which are not searched, by config key.
+        search: Values to search, by config key: `"log(1e-5, 1e-1)"`, or a dimension of `studies.space`.
         epochs: Epochs of a trial that is not pruned, and of a final.
         budget: Epochs of all trials of an optimizer together.
-        seeds: Finals of each winner; more of them go on with the same sweep.
-        replicates: Whole searches of each optimizer; more of them go on with the same sweep.
+        seeds: Finals per winner; a larger number adds finals to the same sweep.
+        replicates: Whole searches per optimizer; a larger number adds searches to the same sweep.
         margin: The difference in accuracy that matters to nobody, in percentage points.
-        until: Go on until each pair is decided within so many points; of finals, or of several replicates.
+        until: Train until each pair is decided within this margin, in percentage points. The sweep adds finals or, if
+            it has several replicates, replicates.
         sampler: How trials are drawn: `tpe`, `prior`, `random`, `sobol` or `grid`.
         pruning: Stop the worse trials early, at the rungs.
-        asynchronous: Judge trials as they come; timing decides what is tried.
-        device: Where every run trains: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; by default as declared.
+        asynchronous: Judge each trial at once; results depend on timing.
+        device: The device to train on: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; by default the declared device.
         fast: Use faster arithmetic, which changes the last bits.
-        name: What the sweep is called in MLflow; by default as declared, with six characters of what was changed.
-        time_limit: Stop after `90s`, `10m` or `2h`, and report what there is.
-        workers: Slices that train at a time; by default one a core.
+        name: The sweep's name in MLflow; by default the declared name, with a hash of six characters if an argument
+            changes the definition.
+        time_limit: Stop after `90s`, `10m` or `2h` and report the results so far.
+        workers: The number of workers; by default one per core.
         executor: Where slices run: `inline`, `local` or `ray`. That is this process, processes of this machine, or a
-            Ray cluster. What a notebook's own cells define needs `inline`.
+            Ray cluster. A class that is defined in a notebook's cell needs `inline`.
         ray_address: The address of a Ray cluster's head.
         storage: A database for Optuna's studies, by its URL.
-        fresh: Begin anew instead of going on with what was stopped.
+        fresh: Start a new sweep instead of resuming a stopped one.
         data_dir: A folder with the dataset in torchvision's layout.
         quiet: Show no progress.
 
     Raises:
-        BadInputError: an argument is wrong.
+        BadInputError: an argument is invalid.
         BusyError: another process is running the sweep.
-        WorkFailedError: trials fail one after the other, workers die again and again, or the store was away for too
-            long.
+        WorkFailedError: several trials in a row failed for the same cause, workers died several times in a row, or
+            the tracking store was unavailable for too long.
     """
     from experiments import catalog
     from experiments.cli.progress import working
@@ -178,7 +180,7 @@ def sweep(
     sweep_id, _ = run_watched(plan, workplace, fresh=fresh, storage=storage, quiet=quiet, seconds=seconds)
     with working("writing the report", quiet):
         found = findings(sweep_id)
-        found.report  # noqa: B018  # writes the report, so that it exists even if the caller does not open it
+        found.report  # noqa: B018  # this writes the report, so that it exists even if the caller does not open it
     return found
 
 
@@ -186,7 +188,7 @@ def findings(run_id: str | None = None) -> "Findings":
     """Return the results of a sweep (by default, the latest one) or of a single run, read from MLflow.
 
     Raises:
-        BadInputError: there is no such run.
+        BadInputError: the run does not exist.
     """
     from reports.findings import read_findings
 
@@ -194,7 +196,7 @@ def findings(run_id: str | None = None) -> "Findings":
 
 
 def optimizer_name(given: "str | type[optim.Optimizer]") -> str:
-    """Return an optimizer's name: of a class the registered one where there is one, or else `module:name`."""
+    """Return an optimizer's name in a config: for a class, its registered name or, without one, `module:name`."""
     if isinstance(given, str):
         return given
     from harness.training.optimizers import registered_name
@@ -206,22 +208,22 @@ def _named(given: object, what: str) -> str:
     """Return the name, `module:name`, under which another process finds a class or function.
 
     Raises:
-        BadInputError: it has no such name, for example because it is defined within a function.
+        BadInputError: the class or function has no such name, for example because it is defined within a function.
     """
     name = getattr(given, "__qualname__", None)
     if name is None or "<" in name:
         raise BadInputError(
             what,
             name or type(given).__name__,
-            "has no name in a module",
-            expected="a class or a function that a module defines",
-            next_step="define it at the top of a module, or of a notebook's cell",
+            "can't be imported from a module",
+            expected="a class or function that a module defines",
+            next_step="define it at the top level of a module or of a notebook's cell",
         )
     return f"{getattr(given, '__module__', MAIN)}:{name}"
 
 
 def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the values by config key that model, data and settings stand for; `settings` overrides the others."""
+    """Return the config values, by key, for a model, data and settings; `settings` overrides the other two."""
     values: dict[str, Any] = {}
     if model is not None:
         values["model.name"] = model if isinstance(model, str) else _named(model, "model")
@@ -235,7 +237,11 @@ def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | 
 
 
 def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Keep images and labels in files, and return the settings of the dataset that reads them."""
+    """Save images and labels in files, and return the settings of the dataset that reads these files.
+
+    Raises:
+        BadInputError: `data` is not a pair of images and labels that can be trained on.
+    """
     from harness.kept_data import keep
 
     if not (isinstance(data, tuple | list) and len(data) == 2):
@@ -259,15 +265,19 @@ def _dimensions(search: "Mapping[str, str | Dimension]") -> "dict[str, Dimension
 
 
 def _require_importable(names: Sequence[str]) -> None:
-    """Raise BadInputError where a name is defined in the current program or notebook, which workers can't import."""
+    """Check that workers can import each name.
+
+    Raises:
+        BadInputError: a name is defined in the current program or notebook, which workers can't import.
+    """
     wrong = next((name for name in names if name.startswith(f"{MAIN}:")), None)
     if wrong is not None:
         raise BadInputError(
             "name",
             wrong.partition(":")[2],
-            "is defined in the notebook or program itself, where worker processes do not find it",
-            expected="a class or a function of a module",
-            next_step='move it to a file of its own and import it, or run with `executor="inline"`',
+            "is defined in the notebook or program itself, so worker processes can't import it",
+            expected="a class or function of a module",
+            next_step='move it to its own file and import it from there, or run with `executor="inline"`',
         )
 
 

@@ -20,7 +20,7 @@ from studies.executors.resources import Resources
 
 
 class RunExperiment(FrozenModel):
-    """A declared single run. `shows`, `cost` and `result` are texts: its purpose, its cost, and a measured result."""
+    """Declare a single run. `shows`, `cost` and `result` are texts: its purpose, its cost, and a measured result."""
 
     kind: Literal["run"]
     shows: str
@@ -30,11 +30,11 @@ class RunExperiment(FrozenModel):
 
 
 class SweepExperiment(FrozenModel):
-    """A declared sweep. `shows`, `cost` and `result` are texts: its purpose, its cost, and a measured result.
+    """Declare a sweep. `shows`, `cost` and `result` are texts: its purpose, its cost, and a measured result.
 
-    Spaces that its file leaves out are those of `experiments/spaces.py`, without the keys that its variants fix.
-    `resources` is what a slice occupies on a node of a cluster; by default, one CPU per thread of a run, and one GPU
-    if the run trains on a GPU.
+    If its file declares no spaces, the sweep gets the default spaces of `experiments/spaces.py`, without the keys
+    that its variants fix. `resources` is what a slice occupies on a node of a cluster; by default, one CPU per thread
+    of a run, and one GPU if the run trains on a GPU.
     """
 
     kind: Literal["sweep"]
@@ -60,21 +60,21 @@ Experiment = RunExperiment | SweepExperiment
 
 
 def load(name: str) -> Experiment:
-    """Return the experiment of that name, or of a user's TOML or Python file.
+    """Return the declared experiment with this name, or the experiment in this TOML or Python file.
 
     Raises:
-        BadInputError: there is no such experiment, or one of its fields is wrong.
+        BadInputError: the experiment does not exist, or one of its fields is invalid.
     """
     if is_file(name):
         path = Path(name)
         if not path.is_file():
             kind = "TOML" if path.suffix == ".toml" else "Python"
             raise BadInputError(
-                "experiment", name, "is not there", expected=f"a {kind} file", next_step="correct its path"
+                "experiment", name, "does not exist", expected=f"a {kind} file", next_step="correct its path"
             )
         require_name(path)
         folder = str(path.resolve().parent)
-        if folder not in sys.path:  # a user's own parts are looked for beside their file
+        if folder not in sys.path:  # so that the user's own modules beside the file can be imported
             sys.path.append(folder)
         return _load_python(path) if path.suffix == ".py" else parse(name, read_file(path))
     if name not in names():
@@ -86,14 +86,14 @@ def require_name(path: Path) -> None:
     """Check that a file's name is not the name of a declared experiment, and that Python can import the file.
 
     Raises:
-        BadInputError: the name is a declared experiment's, or has a dot.
+        BadInputError: a declared experiment has this name, or the name contains a dot.
     """
     if path.stem in names():
         raise BadInputError(
             "experiment",
             str(path),
             "has the name of a declared experiment",
-            expected="a name of its own",
+            expected="a different name",
             next_step="rename the file",
         )
     if path.suffix == ".py" and "." in path.stem:
@@ -115,11 +115,11 @@ def load_run(name: str) -> RunConfig:
     """Return the config of a declared run.
 
     Raises:
-        BadInputError: there is no such experiment, or it is a sweep.
+        BadInputError: the experiment does not exist, or it is a sweep.
     """
     experiment = load(name)
     if isinstance(experiment, SweepExperiment):
-        raise BadInputError("experiment", name, "is a sweep", expected="a run", next_step="start it as a sweep")
+        raise BadInputError("experiment", name, "is a sweep", expected="a run", next_step="run it as a sweep")
     return experiment.config
 
 
@@ -127,11 +127,11 @@ def load_sweep(name: str) -> SweepExperiment:
     """Return a declared sweep.
 
     Raises:
-        BadInputError: there is no such experiment, or it is a run.
+        BadInputError: the experiment does not exist, or it is a run.
     """
     experiment = load(name)
     if isinstance(experiment, RunExperiment):
-        raise BadInputError("experiment", name, "is a run", expected="a sweep", next_step="start it as a run")
+        raise BadInputError("experiment", name, "is a run", expected="a sweep", next_step="run it as a single run")
     return experiment
 
 
@@ -139,11 +139,11 @@ def parse(name: str, values: dict[str, Any]) -> Experiment:
     """Return an experiment from the values of its TOML file.
 
     Raises:
-        BadInputError: a field is wrong; the message names the experiment.
+        BadInputError: a field is invalid; the message names the experiment.
     """
     kinds: dict[str, type[Experiment]] = {"run": RunExperiment, "sweep": SweepExperiment}
     if values.get("kind") not in kinds:
-        wrong = BadInputError("kind", values.get("kind"), expected="run or sweep", next_step="correct it")
+        wrong = BadInputError("kind", values.get("kind"), expected="run or sweep", next_step="correct the kind")
         raise wrong.within(f"experiment {name!r}")
     try:
         return validated(kinds[values["kind"]], values)
@@ -152,7 +152,11 @@ def parse(name: str, values: dict[str, Any]) -> Experiment:
 
 
 def _load_python(path: Path) -> Experiment:
-    """Return the experiment that a Python file defines: as `sweep`, a `SweepDefinition`, or `run`, a `RunConfig`."""
+    """Return the experiment of a Python file that defines `sweep` (a `SweepDefinition`) or `run` (a `RunConfig`).
+
+    Raises:
+        BadInputError: the file can't be imported, or defines neither of the two.
+    """
     module = _import_file(path)
     sweep, run = getattr(module, "sweep", None), getattr(module, "run", None)
     about = {"shows": (module.__doc__ or "").strip().partition("\n")[0], "cost": "", "result": ""}
@@ -170,7 +174,11 @@ def _load_python(path: Path) -> Experiment:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Import a file as a module, under the name by which workers and a resumed run import it."""
+    """Import a file as a module, under the same name with which workers and a resumed run import it.
+
+    Raises:
+        RefusedError: the file raises an error, or Python finds another module with the file's name.
+    """
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(path.stem)
@@ -181,15 +189,15 @@ def _import_file(path: Path) -> ModuleType:
         raise refused(kind, error).within(f"experiment {str(path)!r}") from None
     except Exception as error:
         problem = f"can't be imported ({in_one_line(error)})"
-        next_step = hidden_folder(error) or "correct it"
+        next_step = hidden_folder(error) or "correct the file"
         raise BadInputError("experiment", str(path), problem, next_step=next_step) from None
-    file = getattr(module, "__file__", None)  # modules that are built into Python have none
+    file = getattr(module, "__file__", None)  # a module that is built into Python has no file
     if file is None or Path(file).resolve() != path.resolve():
         raise BadInputError(
             "experiment",
             str(path),
-            f"has the name of another module: {place(module)} was imported instead, as workers would import it",
-            expected="a name of its own",
+            f"has the name of another module: Python imports {place(module)} instead, and so would workers",
+            expected="a different name",
             next_step="rename the file",
         )
     return module

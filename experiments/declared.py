@@ -1,6 +1,6 @@
-"""List the declared experiments with their descriptions, from their files alone.
+"""List the declared experiments with their descriptions, read from their files only.
 
-Nothing is validated, imported or run, because that takes most of a second, which is too slow for a list.
+The files are not validated, imported or run: that would take most of a second, which is too slow for a list.
 """
 
 import ast
@@ -13,7 +13,7 @@ from harness.errors import BadInputError
 
 
 class Description(NamedTuple):
-    """The description in a declared experiment's file."""
+    """Hold the description in an experiment's file; a text that the file leaves out is empty."""
 
     kind: str
     shows: str
@@ -29,7 +29,7 @@ def names() -> list[str]:
 
 
 def read(name: str) -> dict[str, Any]:
-    """Return the values of the TOML file of that name, which is one of `names`.
+    """Return the values of the declared experiment's TOML file; `name` is one of `names()`.
 
     Raises:
         BadInputError: the file is not valid TOML.
@@ -50,23 +50,23 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def is_file(name: str) -> bool:
-    """Tell whether an experiment's name is the path of a user's file, by its suffix."""
+    """Return whether an experiment's name is the path of a user's file; its suffix decides."""
     return name.endswith((".toml", ".py"))
 
 
 def describe(name: str) -> Description:
-    """Return the description of the declared experiment of that name."""
+    """Return the description of the declared experiment with this name."""
     return _description(read(name))
 
 
 def in_folder(folder: Path) -> dict[str, Description]:
-    """Return the descriptions of the experiments among the files of a folder, by path.
+    """Return the descriptions of the experiments in a folder, by path; other files are left out.
 
     Raises:
-        BadInputError: there is no such folder.
+        BadInputError: the folder does not exist, or a TOML file in it can't be read.
     """
     if not folder.is_dir():
-        raise BadInputError("folder", str(folder), "is not there", next_step="correct its path")
+        raise BadInputError("folder", str(folder), "does not exist", next_step="correct its path")
     found = {}
     for path in sorted(folder.iterdir()):
         if path.suffix == ".toml":
@@ -83,7 +83,7 @@ def _parsed(name: str, content: bytes) -> dict[str, Any]:
         return tomllib.loads(content.decode())
     except ValueError as error:  # not valid TOML, or not UTF-8
         raise BadInputError(
-            "experiment", name, f"can't be read ({error})", expected="TOML", next_step="correct its file"
+            "experiment", name, f"can't be read ({error})", expected="a valid TOML file", next_step="correct the file"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The words of `glossary.md`, each with its entry."""
+"""Look up the words of `glossary.md`."""
 
 import re
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ from importlib.resources import files
 from harness.errors import BadInputError
 
 ROW = re.compile(r"^\| \*\*(.+?)\*\* \| (.+) \|$", re.MULTILINE)
-NEAREST = 3  # words that are named where one is unknown
+NEAREST = 3  # suggestions for an unknown word
 
 
 def glossary() -> dict[str, str]:
@@ -16,10 +16,10 @@ def glossary() -> dict[str, str]:
 
 
 def explained(word: str) -> tuple[str, str]:
-    """Return a word of the glossary, whatever the case and number in which it is asked for, and its entry.
+    """Return the glossary's spelling of a word, and its entry; `word` may be in upper case or in the plural.
 
     Raises:
-        BadInputError: there is no such word.
+        BadInputError: the glossary does not have the word.
     """
     entries = glossary()
     asked = " ".join(word.lower().split())

@@ -1,4 +1,4 @@
-"""Plan a run or a sweep: a declared one, with what a person says in place of its file, on a device that is here."""
+"""Plan a run or a sweep: apply the user's options to a declared experiment, and check its device."""
 
 import shlex
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """A sweep as it will be run. `resources` are those of a slice; `command` resumes it on the command line."""
+    """Hold a sweep as it will be run. A slice needs `resources`; `command` resumes the sweep on the command line."""
 
     name: str
     definition: "SweepDefinition"
@@ -25,17 +25,17 @@ class SweepPlan:
 
 
 def plan_sweep(experiment: str, declared: "SweepExperiment", said: Adjustments, executor: str) -> SweepPlan:
-    """Return the plan of a declared sweep with the adjustments.
+    """Return the plan of a declared sweep with the caller's changes.
 
     Raises:
-        BadInputError: what results is refused, or its device is not here.
+        BadInputError: the resulting definition is invalid, or this machine does not have its device.
     """
     from experiments.catalog import title
     from harness.training.devices import resolve_device
 
     structure = redeclared(declared.sweep, said)
     definition = adjusted(structure, said)
-    if executor != "ray":  # whose nodes may have what this machine lacks
+    if executor != "ray":  # a node of a Ray cluster may have a device that this machine lacks
         resolve_device(definition.base.device)
     return SweepPlan(
         name=name_of(title(experiment), declared.sweep, structure, said),
@@ -46,10 +46,12 @@ def plan_sweep(experiment: str, declared: "SweepExperiment", said: Adjustments, 
 
 
 def plan_run(base: "RunConfig", settings: Mapping[str, Any], device: str, fast: bool) -> "RunConfig":
-    """Return a declared run's config with the settings, on `device` unless they name one, faster if `fast`.
+    """Return a declared run's config with the settings, on `device` unless the settings name a device.
+
+    With `fast`, the config also gets the device's fast settings.
 
     Raises:
-        BadInputError: a setting is refused, or the device is not here.
+        BadInputError: a setting is invalid, or this machine does not have the device.
     """
     from harness.config import with_settings
 

@@ -1,4 +1,4 @@
-"""Save a sweep's definition as a TOML file, which can be kept, edited and run again."""
+"""Save a sweep's definition as a TOML file, which a user can keep, edit and run again."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ def save_sweep(path: Path, declared: "SweepExperiment", definition: "SweepDefini
     """Write the definition as the TOML file of a declared sweep, with the description and resources of `declared`.
 
     Raises:
-        BadInputError: the file exists already, its name does not end with .toml, or it can't be written.
+        BadInputError: the file already exists, its name does not end with .toml, or it can't be written.
     """
     import tomli_w
 
@@ -37,13 +37,13 @@ def save_sweep(path: Path, declared: "SweepExperiment", definition: "SweepDefini
         with path.open("x", encoding="utf-8") as file:
             file.write(tomli_w.dumps(values))
     except FileExistsError:
-        raise BadInputError("save", str(path), "is there already", next_step="choose another name") from None
+        raise BadInputError("save", str(path), "already exists", next_step="choose another name") from None
     except OSError as error:
         raise BadInputError("save", str(path), f"can't be written ({error.strerror})") from None
 
 
 def declaration(definition: "SweepDefinition") -> dict[str, Any]:
-    """Return the definition as the values of a `[sweep]` table, without the fields that have their defaults."""
+    """Return the definition as the values of a `[sweep]` table, without the fields that equal their defaults."""
     from harness.config import RunConfig
 
     values = _without_defaults(definition)

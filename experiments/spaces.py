@@ -1,6 +1,6 @@
-"""The default search space of each optimizer and of all optimizers together, with the evidence for each range.
+"""Define the default search spaces of optimizers and networks, with the evidence for each range.
 
-A space grows with the budget, as the Deep Learning Tuning Playbook advises: under 10 trials, it has the learning
+A space grows with the budget, as the Deep Learning Tuning Playbook advises: under 10 trials, it has only the learning
 rate; from 10 trials, also the first decay; from 26 trials, also ε and other values that matter little. Each study
 tries `start` first: the chapter's value, the value that the optimizer's authors recommend, or torch's default. Decays
 near 1 are searched as 1 - decay.
@@ -27,7 +27,7 @@ MODELS: dict[str, Space] = {
         "model.activation": _ACTIVATION,
     },
     "mlp": {
-        # Srivastava et al. 2014: .5 of hidden units, of layers of 1,024 and more; start: the config's, of small ones
+        # Srivastava et al. 2014: .5 for hidden layers of 1,024 units and more; start: the config's default
         "model.dropout": Range(low=0.0, high=0.6, start=0.20),
         "model.activation": _ACTIVATION,
     },
@@ -40,7 +40,7 @@ def rate(low: float, high: float, start: float) -> Space:
 
 
 def _decay(key: str, low: float, high: float, start: float) -> Space:
-    """Return the space of a decay: `low` and `high` bound 1 - decay, `start` is the decay itself."""
+    """Return the space of a decay: `low` and `high` bound 1 - decay, and `start` is the decay itself."""
     return {key: Range(low=low, high=high, log=True, complement=True, start=start, from_trials=SOME)}
 
 
@@ -73,22 +73,22 @@ SPACES: dict[str, Space] = {
     "radam": _ADAM,
     "adamax": _ADAM,
     "adafactor": rate(1e-4, 1e-1, 1e-2),  # start: Shazeer and Stern 2018, whose relative steps are 1e-2 at most
-    "asgd": rate(1e-3, 1.0, 0.1),  # as SGD: the same steps, with a rate that falls
-    "rprop": rate(1e-5, 1e-1, 1e-2),  # the first step's size; start: torch's default (Riedmiller and Braun 1993: .1)
-    "lbfgs": rate(0.1, 1.0, 1.0),  # its line search's first step; start: Nocedal and Wright 2006, section 3.5
+    "asgd": rate(1e-3, 1.0, 0.1),  # like SGD: the same steps, with a falling rate
+    "rprop": rate(1e-5, 1e-1, 1e-2),  # the first step size; start: torch's default (Riedmiller and Braun 1993: .1)
+    "lbfgs": rate(0.1, 1.0, 1.0),  # the first step of its line search; start: Nocedal and Wright 2006, section 3.5
     "muon": {
         **rate(1e-3, 0.1, 2e-2),  # start: Jordan et al. 2024
         "optimizer.adamw_lr": Range(low=1e-4, high=1e-2, log=True, start=1e-3, from_trials=SOME),  # Jordan: 3e-4
         **_decay("optimizer.momentum", 1e-2, 0.3, 0.95),  # Jordan et al. 2024
     },
     "lion": {
-        **rate(1e-6, 1e-2, 1e-4),  # Chen et al. 2023: a third to a tenth of AdamW's; start: theirs
+        **rate(1e-6, 1e-2, 1e-4),  # Chen et al. 2023: a third to a tenth of AdamW's rate, and the start
         **_decay("optimizer.betas.0", 2e-2, 0.5, 0.9),  # Chen et al. 2023: .9 or .95
     },
-    # its authors leave lr at 1 and prefer to tune this, by factors of two or so
+    # the authors leave lr at 1 and tune d_coef instead, by factors of about two
     "prodigy": {"optimizer.d_coef": Range(low=0.1, high=10.0, log=True, start=1.0)},
     "schedule_free_adamw": {
-        **rate(1e-4, 0.1, 2.5e-3),  # Defazio et al. 2024: one to ten times that under a schedule; start: theirs
+        **rate(1e-4, 0.1, 2.5e-3),  # Defazio et al. 2024: 1 to 10 times the rate under a schedule, and the start
         **_decay("optimizer.betas.0", 1e-2, 0.3, 0.9),  # Defazio et al. 2024: .9, .95 or .98
     },
     "soap": {
@@ -103,7 +103,7 @@ SPACES: dict[str, Space] = {
 
 
 def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a sweep's values with default spaces where it declares none; a space that is declared empty stays empty.
+    """Return a sweep's values with default spaces for those that it does not declare; an empty space stays empty.
 
     An optimizer's study leaves a default dimension out where its variant fixes the value, or where the optimizer's
     own space declares the dimension. The studies of the other optimizers still search the default dimension.
@@ -133,10 +133,10 @@ def with_default_spaces(sweep: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shared_space(base: Any) -> Space:  # noqa: ANN401
-    """Return what all optimizers search by default, of that base: a config, or its values.
+    """Return the default space that all optimizers share, for a base config or its plain values.
 
-    Those are batch sizes that the data have images for, and what there is of its network. Of a user's own nothing is
-    known.
+    It has the batch sizes that the training set allows, and the default space of the network. A user's own model has
+    no default space.
     """
     dataset, model = _part(base, "dataset"), _part(base, "model")
     sizes = [size for size in BATCH_SIZES if size <= _train_size(dataset)]
@@ -145,14 +145,14 @@ def shared_space(base: Any) -> Space:  # noqa: ANN401
 
 
 def _part(base: Any, name: str) -> Mapping[str, Any]:  # noqa: ANN401
-    """Return the values of a part of a config, or of its values; none where it is neither, which is refused later."""
+    """Return the values of a part of a config or of its plain values; empty if it is invalid and refused later."""
     part = base.get(name, {}) if isinstance(base, Mapping) else getattr(base, name, {})
     values = part.model_dump() if isinstance(part, FrozenModel) else part
     return values if isinstance(values, Mapping) else {}
 
 
 def _train_size(dataset: Mapping[str, Any]) -> int:
-    """Return on how many images a run of that dataset is trained, where it says it, or by default."""
+    """Return the number of training images of a dataset's values: the given number, else the dataset's default."""
     size = dataset.get("train_size")
     if isinstance(size, int):
         return size
@@ -160,7 +160,7 @@ def _train_size(dataset: Mapping[str, Any]) -> int:
     return known.train_size if known else max(BATCH_SIZES)
 
 
-SHARED = shared_space({})  # of the chapter's network on MNIST
+SHARED = shared_space({})  # for the chapter's network on MNIST
 
 
 def _generic(optimizer: str, settings: Mapping[str, Any]) -> Space:
@@ -194,7 +194,7 @@ def _is_positive(value: Any) -> bool:  # noqa: ANN401
 def _left(default: Space, settings: Mapping[str, Any], declared: Mapping[str, Any]) -> Space:
     """Return the dimensions of a default space that no setting of a variant fixes and no declared space has.
 
-    A dimension for larger budgets stays even where it is fixed: the definition removes it then.
+    A dimension for larger budgets stays even if it is fixed, because the definition removes it later.
     """
     return {
         key: each
@@ -205,5 +205,5 @@ def _left(default: Space, settings: Mapping[str, Any], declared: Mapping[str, An
 
 
 def _are_mappings(*values: Any) -> bool:  # noqa: ANN401
-    """Tell whether all of the values, and all values in them, are mappings."""
+    """Return whether all the values, and all values in them, are mappings."""
     return all(isinstance(each, Mapping) and all(isinstance(v, Mapping) for v in each.values()) for each in values)

@@ -1,1 +1,1 @@
-"""One reproducible run of the ConvNet, or of a user's own network; README.md has a map of the modules."""
+"""Train one reproducible run of the ConvNet, or of a user's own network; README.md maps the modules."""

@@ -1,4 +1,4 @@
-"""Compare the environment and the code that a run recorded with those of now."""
+"""Compare the environment and code that a run recorded with the present environment and code."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from harness.training.determinism import determinism
 
 
 class Change(FrozenModel):
-    """A recorded value that is different now. `then` or `now` is None where the value does not exist."""
+    """A recorded value that is different now. `then` or `now` is None if the value does not exist."""
 
     what: str
     then: str | None
@@ -50,7 +50,7 @@ def _text(value: Any) -> str | None:  # noqa: ANN401
 def code_changes(recorded: TrackedRun, config: RunConfig) -> tuple[Change, ...]:
     """Return the changes of the current folder's Git repository, and of the files of the user's own parts.
 
-    Those files may be outside any repository.
+    The files of own parts are compared too because they may be outside any repository.
     """
     commit, diff = git_commit_and_diff()
     differences = []

@@ -1,4 +1,4 @@
-"""One colour for each optimizer, the same in every figure and on MLflow's pages."""
+"""Give each optimizer one colour, the same in every figure and on MLflow's pages."""
 
 from collections.abc import Iterable
 

@@ -14,9 +14,8 @@ from harness.tracking.tracker import TrackedRun
 class CutOff(FrozenModel):
     """A run whose process ended without closing the run.
 
-    `goes_on` says what can be resumed: the run itself, or the sweep (which the run is, or is part of); None where
-    nothing can be resumed and the run can only be deleted. `command` is the command that started the sweep; None
-    where it was not recorded.
+    `goes_on` says what can be resumed: "run" for the run itself, "sweep" for the sweep that the run is or belongs to,
+    None if the run can only be deleted. `command` is the command that started the sweep; None if it was not recorded.
     """
 
     run_id: str
@@ -27,7 +26,7 @@ class CutOff(FrozenModel):
 
 
 def cut_off_runs() -> list[CutOff]:
-    """Return the runs of the current folder that were cut off; a sweep stands for its trials and finals.
+    """Return the runs of the current folder that were cut off; for trials and finals, only their sweep.
 
     Runs that a process may still be training, and runs of other folders or machines, are left out.
 

@@ -1,4 +1,4 @@
-"""Check this machine: what a run here would use, and what is wrong with it."""
+"""Check this machine: find out what a run here would use, and what is wrong."""
 
 import importlib.metadata
 import os
@@ -22,7 +22,7 @@ LEAST_FREE = 2 * 2**30  # bytes; the default sweep keeps about 150 MB
 
 
 class Finding(FrozenModel):
-    """The result of one check. `advice` says what is wrong and what to do; None where nothing is wrong."""
+    """Hold the result of one check. `advice` says what is wrong and what to do; None if nothing is wrong."""
 
     what: str
     found: str

@@ -1,4 +1,4 @@
-"""The tree of errors: each has a message of one line, and its class says what kind of thing went wrong."""
+"""Define the errors of this package: each has a message of one line, and its class says what kind of error it is."""
 
 import difflib
 import re
@@ -9,7 +9,7 @@ BRIEF = 200  # characters of an error's text that are shown at most
 
 
 class NOTHING:
-    """Marks a field without a value. It is a class, so that `is` still holds after pickling to another process."""
+    """Mark a field without a value. It is a class, so that `is` still holds after pickling to another process."""
 
 
 class HarnessError(Exception):
@@ -22,8 +22,8 @@ class RefusedError(HarnessError):
     """An input, file or resource was refused before any work was done.
 
     The message is `WHERE: FIELD VALUE PROBLEM: expected EXPECTED; NEXT_STEP`; parts that are not given are left out.
-    `also` are further refusals of the same input; the message has them before its next step. A parameter of a
-    function is named in backticks (`` `data_dir` ``), which the command line replaces by its own flag.
+    `also` are further refusals of the same input, which the message names before its next step. A parameter of a
+    function is named in backticks (`` `data_dir` ``); the command line replaces it with its own flag.
     """
 
     exit_code = 2
@@ -85,9 +85,11 @@ class StoreAwayError(HarnessError, ConnectionError):
     """The tracking store does not answer or is full; a later try may succeed. `why` is the original exception."""
 
     def __init__(self, why: BaseException) -> None:
-        # of MLflow's and SQLAlchemy's errors only the class is shown: their text is long and may hold a password
+        # for MLflow's and SQLAlchemy's errors only the class is shown: their text is long and may hold a password
         reason = why.strerror if isinstance(why, OSError) and why.strerror else type(why).__name__
-        super().__init__(f"the tracking store is away ({reason}); run again when it is back")
+        super().__init__(
+            f"the tracking store is unavailable ({reason}); run the same command again when it is available"
+        )
 
 
 class WorkFailedError(HarnessError, RuntimeError):
@@ -112,7 +114,7 @@ def unknown(field: str, value: str, names: Iterable[str], next_step: str) -> Bad
 
 
 def did_you_mean(value: str, names: Iterable[str]) -> str:
-    """Return "did you mean NAME? " with the closest of `names` to a misspelt name; empty where none is close."""
+    """Return "did you mean NAME? " with the closest of `names` to a misspelt name; empty if none is close."""
     names = list(names)
     parent, _, last = value.rpartition(".")
     siblings = [name.rpartition(".")[2] for name in names if parent and name.rpartition(".")[0] == parent]

@@ -33,7 +33,7 @@ REQUIREMENTS = ("mlflow", "numpy", "torch")
 
 
 class Classifier(nn.Module):
-    """Maps raw images of the dataset, such as MNIST's uint8 (n, 28, 28), to probabilities float32 (n, classes).
+    """Map raw images of the dataset, such as MNIST's uint8 (n, 28, 28), to probabilities float32 (n, classes).
 
     `network` is the network that `config` describes.
     """
@@ -104,7 +104,7 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
 
 
 def _input(images: Tensor, config: RunConfig) -> str:
-    """Say what the exported model takes."""
+    """Describe in words the input of the exported model."""
     thing = "rows" if images.dim() == 2 else "images"
     whose, is_figure = "the dataset", False
     if isinstance(config.dataset, DatasetConfig):
@@ -112,7 +112,7 @@ def _input(images: Tensor, config: RunConfig) -> str:
     pixels = f"{', 0 to 255' if images.dtype == torch.uint8 else ''}{', light on dark' if is_figure else ''}"
     shape = ", ".join(map(str, ("n", *images.shape[1:])))
     kind = str(images.dtype).removeprefix("torch.")
-    return f"any number of {thing} as {whose} has them: {kind} ({shape}){pixels}"
+    return f"any number of {thing} in the form of {whose}: {kind} ({shape}){pixels}"
 
 
 def register_model(run_id: str, name: str, data_dir: Path | None = None) -> Registered:
@@ -137,7 +137,7 @@ def _winner(client: "MlflowClient", sweep: "Run") -> "LoggedModel":
             sweep.info.run_id,
             "has no model",
             expected="a sweep that has completed, or one of its finals",
-            next_step="rerun its command, or name a final",
+            next_step="run the sweep's command again, or name a final",
         )
     return found
 
@@ -151,7 +151,7 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
             run.info.run_id,
             f"is a {stage} with {outcome}",
             expected="a sweep, or a final or single run that has completed",
-            next_step="choose another",
+            next_step="choose another run",
         )
     run_id = run.info.run_id
     config, state = read_model(run_id)
@@ -161,7 +161,7 @@ def _own(client: "MlflowClient", run: "Run", data_dir: Path | None) -> "LoggedMo
 
 @contextlib.contextmanager
 def _said_once() -> Iterator[None]:
-    """Silence what torch prints and logs when an export fails: its exception says the same."""
+    """Silence torch's output and logs when an export fails, because its exception says the same."""
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

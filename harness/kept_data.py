@@ -1,4 +1,4 @@
-"""Keep the images and labels that a Python program passes in files, so that every process can read them."""
+"""Save images and labels that a Python program passes to `run` or `sweep`, so that every process can read them."""
 
 import hashlib
 import shutil
@@ -21,23 +21,23 @@ DIGEST_LENGTH = 32
 
 
 def keep(images: Any, labels: Any) -> tuple[str, int]:  # noqa: ANN401
-    """Write images and labels, each a tensor, an array or a nested list, to the current folder, once.
+    """Write images and labels, each a tensor, array or nested list, to the current folder, unless they are there.
 
-    Return their digest, by which `kept` reads them, and how many images there are.
+    Return their digest, with which `kept` reads them, and the number of images.
 
     Raises:
-        BadInputError: they can't be taken as tensors, or the folder can't be written.
+        BadInputError: images or labels can't be converted to tensors, or the folder can't be written.
     """
     try:
         arrays = [_array(as_tensor(each)) for each in (images, labels)]
         count = len(arrays[0])
-    except Exception as error:  # an array-like's own code, too
+    except Exception as error:  # the code of an array-like object may raise any error
         raise BadInputError(
             "data",
             type(images).__name__,
-            f"can't be taken as a tensor ({described(error)})",
-            expected="images and labels, two tensors, arrays or nested lists of numbers",
-            next_step="correct them",
+            f"can't be converted to a tensor ({described(error)})",
+            expected="images and labels as two tensors, arrays or nested lists of numbers",
+            next_step="correct the data",
         ) from None
     digest = hashlib.sha256()
     for array in arrays:
@@ -50,10 +50,10 @@ def keep(images: Any, labels: Any) -> tuple[str, int]:  # noqa: ANN401
 
 
 def kept(digest: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read the images and labels of that digest, mapped into memory: a dataset function, as a config names it.
+    """Return the images and labels with this digest, mapped into memory. A config names this dataset function.
 
     Raises:
-        BadInputError: they are not in the current folder.
+        BadInputError: the current folder does not have them.
     """
     folder = FOLDER / digest
     if not folder.is_dir():
@@ -61,7 +61,7 @@ def kept(digest: str) -> tuple[NDArray[Any], NDArray[Any]]:
             "dataset.digest",
             digest,
             f"is not in {str(FOLDER.resolve())!r}",
-            expected="data that a program passed in this folder",
+            expected="data that a program in this folder has passed",
             next_step="run in the folder in which the data was passed, or pass it again",
         )
     images, labels = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
@@ -69,13 +69,13 @@ def kept(digest: str) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
-    """Return the values of a tensor; of types that numpy lacks in float32, in which they are trained."""
+    """Return a tensor as an array; a type that numpy lacks, such as bfloat16, becomes float32, as for training."""
     values: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).contiguous().numpy()
     return values
 
 
 def _write(arrays: list[NDArray[Any]], folder: Path) -> None:
-    """Write the arrays into a folder that is there with all of them or not at all."""
+    """Write the arrays into a folder that appears at once with all of them, even if several processes write it."""
     parent = writable_folder(folder.parent, "run in another folder")
     begun = Path(tempfile.mkdtemp(dir=parent))
     try:
@@ -84,5 +84,5 @@ def _write(arrays: list[NDArray[Any]], folder: Path) -> None:
         begun.rename(folder)
     except OSError:
         shutil.rmtree(begun)
-        if not folder.is_dir():  # or another process has just written the same
+        if not folder.is_dir():  # else another process has just written the same arrays
             raise

@@ -20,10 +20,10 @@ def this_process() -> str:
 
 
 def may_run(process: str) -> bool:
-    """Tell whether the process of that name (from `this_process`) may still be running.
+    """Return whether the process with this name (from `this_process`) may still be running.
 
-    The answer may be wrongly True: the system may have reused the number, and processes on another host or on Windows
-    can't be checked.
+    The answer may be wrongly True: the system may have reused the process id, and processes on another host or on
+    Windows can't be checked.
     """
     number, _, host = process.removeprefix("process ").partition(" on ")
     if host != platform.node() or sys.platform == "win32":  # on Windows, signal 0 is Ctrl-C
@@ -38,7 +38,7 @@ def may_run(process: str) -> bool:
 
 
 def holder(folder: Path) -> str | None:
-    """Return the name of the process that works on the run or sweep of `folder`; None where there is none."""
+    """Return the name of the process that works on the run or sweep of `folder`; None if there is none."""
     try:
         with FileLock(folder / "lock", timeout=0):
             return None
@@ -47,14 +47,14 @@ def holder(folder: Path) -> str | None:
 
 
 def busy(folder: Path) -> str | None:
-    """Return the name of a process that works on any run or sweep of a work folder; None where there is none."""
+    """Return the name of a process that works on any run or sweep of a work folder; None if there is none."""
     locks = (lock for kind in ("runs", "sweeps") for lock in folder.glob(f"{kind}/*/lock"))
     return next((process for lock in locks if (process := holder(lock.parent))), None)
 
 
 @contextlib.contextmanager
 def only_process(folder: Path, kind: str, run_id: str) -> Iterator[None]:
-    """Hold the lock of a run or sweep, a file in `folder`, within the block; make the folder where it is missing.
+    """Hold the lock of a run or sweep, a file in `folder`, within the block; make the folder if it is missing.
 
     The system releases the lock when the process ends, however it ends.
 
@@ -72,5 +72,5 @@ def only_process(folder: Path, kind: str, run_id: str) -> Iterator[None]:
             run_id,
             f"is being run by {(folder / HOLDER).read_text(encoding='utf-8')}",
             expected="one process at a time",
-            next_step="wait for it, or end it and run again",
+            next_step="wait for this process to end, or end it and run again",
         ) from None

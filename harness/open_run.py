@@ -62,17 +62,17 @@ class OpenRun:
 
     @property
     def trained(self) -> bool:
-        """Whether training has ended: all epochs are trained, or the run diverged."""
+        """Return whether training has ended: all epochs are trained, or the run diverged."""
         return self.checkpoint.divergence is not None or len(self.checkpoint.epochs) >= self.config.epochs
 
     @property
     def step(self) -> int:
-        """The number of steps that were trained."""
+        """Return the number of steps that were trained."""
         return len(self.checkpoint.epochs) * steps_per_epoch(self.config) + self.checkpoint.step
 
     @property
     def images(self) -> int:
-        """The number of images that were trained on, including those of a step that diverged."""
+        """Return the number of images that were trained on, including the images of a step that diverged."""
         diverged = self.checkpoint.divergence
         within = diverged is not None and self.checkpoint.step < steps_per_epoch(self.config)
         return images_at(self.config, self.step + within)
@@ -156,20 +156,20 @@ def _log_rows(tracker: Tracker, run: OpenRun, rows: Iterable[MetricRow]) -> None
 
 
 def _steps_of(run: OpenRun, state: RunState) -> list[Steps]:
-    """Return the steps of the run's whole epochs, where they were kept, and of the epoch that the run ended in."""
+    """Return the steps of the run's whole epochs, if they were kept, and of the epoch that the run ended in."""
     whole = [load_steps(run.folder, epoch) for epoch in range(1, len(run.checkpoint.epochs) + 1)]
     return [each for each in whole if each] + _steps_begun(state)
 
 
 def _steps_begun(state: RunState) -> list[Steps]:
-    """Return the steps of the unfinished epoch of the state; empty where the state is at the end of an epoch."""
+    """Return the steps of the unfinished epoch of the state; empty if the state is at the end of an epoch."""
     return [Steps(state.begun.losses.numpy(), state.begun.correct.numpy())] if state.begun else []
 
 
 def close_run(tracker: Tracker, run: OpenRun) -> tuple[RunState, Outcome]:
-    """Store the final state, and the mistakes on the test set where they were measured; end the run.
+    """Store the final state, and the mistakes on the test set if they were measured; end the run.
 
-    Return the state and the outcome: completed or diverged, or pruned where epochs are missing.
+    Return the state and the outcome: completed or diverged, or pruned if epochs are missing.
     """
     assert run.checkpoint.state is not None, "a run is closed after its last slice"
     state = RunState.from_bytes(run.checkpoint.state)
@@ -207,9 +207,9 @@ def checkpoint_folder(run_id: str) -> Path:
 
 
 def run_name(config: RunConfig, optimizer: str, which: str) -> str:
-    """Return a run's name in MLflow. It begins with what tells runs apart, because a narrow column cuts its end off.
+    """Return a run's name in MLflow. It begins with `which`, because a narrow column cuts off the end of a name.
 
-    `which` identifies the run among those of its optimizer; `optimizer` is the optimizer's name in the sweep.
+    `which` identifies the run among its optimizer's runs; `optimizer` is the optimizer's name in the sweep.
     """
     rate = learning_rate(config.optimizer)
     return f"{which} {optimizer}{f' {rate[0]}={rate[1]:.2g}' if rate else ''} bs={config.batch_size}"

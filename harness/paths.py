@@ -1,4 +1,4 @@
-"""The work folder: where the current folder keeps files beside MLflow's, and whether a folder can be written."""
+"""Find and make the work folder, which is in the current folder and holds all files but MLflow's."""
 
 import re
 import tempfile
@@ -17,13 +17,17 @@ def work_folder(kind: str, run_id: str) -> Path:
     """
     if not re.fullmatch(r"[0-9A-Za-z_-]+", run_id):
         raise BadInputError(
-            "run id", run_id, "is no name of a folder", expected="letters and digits", next_step="check the store"
+            "run id",
+            run_id,
+            "can't be the name of a folder",
+            expected="letters and digits",
+            next_step="check the store",
         )
     return WORK_FOLDER / kind / run_id
 
 
 def writable_folder(path: Path, next_step: str) -> Path:
-    """Return the folder, and make it where it is missing.
+    """Return the folder, and make it if it is missing.
 
     Raises:
         BadInputError: the folder can't be written.
@@ -37,6 +41,6 @@ def writable_folder(path: Path, next_step: str) -> Path:
             "output folder",
             str(path),
             f"can't be written ({error.strerror})",
-            expected="a folder that you may write",
+            expected="a folder that you can write to",
             next_step=next_step,
         ) from None

@@ -1,4 +1,4 @@
-"""A person's picture as a dataset's makers prepared theirs, whatever it looks like."""
+"""Prepare a user's picture in the way in which the makers of a dataset prepared its images."""
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -10,10 +10,12 @@ Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
 def as_image_of(dataset: Dataset, image: Image.Image) -> Pixels | None:
-    """A picture as the dataset's images are, (height, width) or (channels, height, width); None where it is blank.
+    """Return a picture prepared like the dataset's images, uint8 (height, width) or (channels, height, width).
+
+    Return None for a blank picture.
 
     Raises:
-        ValueError: it is of a mode, or has values, whose range is not known.
+        ValueError: the range of the picture's mode or values is unknown.
     """
     channels, height, _ = dataset.shape
     if channels == 1:
@@ -22,10 +24,12 @@ def as_image_of(dataset: Dataset, image: Image.Image) -> Pixels | None:
 
 
 def as_photograph(image: Image.Image, side: int) -> Pixels | None:
-    """A picture in colour (3, side, side): its middle, scaled. What is transparent is white.
+    """Return the middle of a picture in colour, scaled to uint8 (3, side, side); transparent parts become white.
+
+    Return None for a blank picture.
 
     Raises:
-        ValueError: as `as_image_of`.
+        ValueError: the range of the picture's mode or values is unknown.
     """
     rgba = _with_eight_bits(image).convert("RGBA")
     colour = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
@@ -35,13 +39,14 @@ def as_photograph(image: Image.Image, side: int) -> Pixels | None:
 
 
 def as_figure(image: Image.Image, side: int, figure_side: int) -> Pixels | None:
-    """A picture in grey (side, side) as MNIST's makers prepared theirs (LeCun et al. 1998, section III.A).
+    """Return a picture in grey, uint8 (side, side), prepared like MNIST's images (LeCun et al. 1998, section III.A).
 
-    Light on dark, the figure fitted into a square, MNIST's 20 × 20 pixels, with its proportions, its centre of mass
-    in the middle, of MNIST's 28 × 28. A picture of that size is taken to be prepared already.
+    The figure is light on dark, scaled to fit into a square of `figure_side` pixels (20 for MNIST), with its centre
+    of mass in the middle of the image (28 × 28 for MNIST). A picture that already has the size of the image is only
+    made grey and light on dark. Return None for a blank picture.
 
     Raises:
-        ValueError: as `as_image_of`.
+        ValueError: the range of the picture's mode or values is unknown.
     """
     grey = _light_on_dark(_on_contrasting_ground(_with_eight_bits(image)))
     if grey.getextrema()[1] == grey.getextrema()[0]:
@@ -54,13 +59,17 @@ def as_figure(image: Image.Image, side: int, figure_side: int) -> Pixels | None:
     row, column = ndimage.center_of_mass(np.asarray(figure))
     ground = Image.new("L", (side, side))
     ground.paste(figure, (_offset(column, figure.width, side), _offset(row, figure.height, side)))
-    return np.array(ground)  # a copy, which torch may own
+    return np.array(ground)  # a copy, which torch can write to
 
 
 def _with_eight_bits(image: Image.Image) -> Image.Image:
-    """The picture in a mode of 0 to 255 a channel, scaled from the range of its own.
+    """Return the picture with 0 to 255 per channel, scaled from the range of its own mode.
 
-    Whole numbers of 32 bits and floating-point ones have none, so it is the least usual one that their values fit.
+    32-bit integers and floating-point numbers have no such range; the smallest usual range that holds the picture's
+    values is used.
+
+    Raises:
+        ValueError: the mode is unknown, or the values fit no usual range.
     """
     if not image.mode.startswith(("I", "F")):
         try:
@@ -78,7 +87,7 @@ def _with_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _on_contrasting_ground(image: Image.Image) -> Image.Image:
-    """Grey, with what is transparent made white behind a dark figure and black behind a light one."""
+    """Return the picture in grey, on white if its opaque part is dark and on black if it is light."""
     rgba = image.convert("RGBA")
     alpha = np.asarray(rgba.getchannel("A"))
     grey = np.asarray(rgba.convert("L"))
@@ -89,7 +98,7 @@ def _on_contrasting_ground(image: Image.Image) -> Image.Image:
 
 
 def _light_on_dark(grey: Image.Image) -> Image.Image:
-    """Inverted where the border, which is ground, is lighter than the middle of the range."""
+    """Return the picture, inverted if its border (the background) is lighter than the middle of the range."""
     pixels = np.asarray(grey)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     middle = (float(pixels.min()) + float(pixels.max())) / 2
@@ -97,5 +106,5 @@ def _light_on_dark(grey: Image.Image) -> Image.Image:
 
 
 def _offset(centre: float, length: int, side: int) -> int:
-    """Where to paste so that `centre` comes to the middle, inside the picture."""
+    """Return the offset that moves `centre` to the middle and keeps the figure inside the picture."""
     return min(max(round(side / 2 - 0.5 - centre), 0), side - length)

@@ -23,12 +23,12 @@ Pixel = int | tuple[int, int, int]
 
 
 class Prediction(FrozenModel):
-    """The model's prediction for one image.
+    """Hold the model's prediction for one image.
 
-    `prediction` and `ground_truth` are class indices; `probabilities` has one value per class. `pixels` are the rows
-    of the picture that the model saw, each value 0 to 255: of MNIST 28 rows of 28, light on dark. In colour each
-    pixel is red, green and blue; a large image is shown smaller; a row of features has none. `ground_truth` is None
-    for an image from a file.
+    `prediction` and `ground_truth` are class indices; `ground_truth` is None for an image from a file.
+    `probabilities` has one value per class. `pixels` are the rows of the picture of the model's input, with values
+    from 0 to 255; for MNIST, 28 rows of 28, light on dark. A pixel in colour is (red, green, blue). The picture of a
+    large image is smaller, and a row of features has no pixels.
     """
 
     run_id: str
@@ -44,14 +44,15 @@ def predict_test_image(run_id: str, index: int, data_dir: Path | None = None) ->
     """Predict the class of the test image `index` with the model of a tracked run.
 
     Raises:
-        BadInputError: no such run, no state in it, the index is outside the test set, or a user's own model fails.
-        DamagedFileError: the state is not the one that was recorded.
+        BadInputError: the run or its state does not exist, the index is outside the test set, or a user's own model
+            fails.
+        DamagedFileError: the state differs from the recorded state.
     """
     config, state = read_model(run_id)
     test = load_splits(config.dataset, "cpu", data_dir).test
     if not 0 <= index < len(test):
         raise BadInputError(
-            "`index`", index, expected=f"0 to {len(test) - 1}, the test set", next_step="choose another"
+            "`index`", index, expected=f"0 to {len(test) - 1} (the test set)", next_step="choose another index"
         )
     truth = int(test.labels[index])
     image = test.images[index]
@@ -65,9 +66,9 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
     The image may have any size, be in colour or grey, dark on light or light on dark, and be transparent.
 
     Raises:
-        BadInputError: no such run, no state in it, its dataset is a user's own or a table, the file is no image, is
-            blank or has a mode with an unknown range of values, or a user's own model fails.
-        DamagedFileError: the state is not the one that was recorded.
+        BadInputError: the run or its state does not exist; its dataset is a user's own or a table; the file is not an
+            image, is blank, or has a mode with an unknown range of values; or a user's own model fails.
+        DamagedFileError: the state differs from the recorded state.
     """
     config, state = read_model(run_id)
     dataset = _of_pictures(config.dataset, path)
@@ -86,7 +87,7 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
         pixels = as_image_of(dataset, image)
     except ValueError as error:
         raise BadInputError(
-            "`image`", str(path), f"has {error}", next_step="save it as a PNG of 8 bits a channel"
+            "`image`", str(path), f"has {error}", next_step="save it as a PNG with 8 bits per channel"
         ) from None
     if pixels is None:
         raise BadInputError(
@@ -123,8 +124,8 @@ def read_model(run_id: str) -> tuple[RunConfig, RunState]:
     """Return the config and final state of a tracked run, after a check of the state against its recorded hash.
 
     Raises:
-        BadInputError: no such run, or no state in it.
-        DamagedFileError: the state is not the one that was recorded.
+        BadInputError: the run or its state does not exist.
+        DamagedFileError: the state differs from the recorded state.
     """
     config = parse_config(json.loads(read_artifact(run_id, CONFIG_ARTIFACT)))
     content = read_artifact(run_id, STATE_ARTIFACT)
@@ -151,8 +152,8 @@ def _predict_guarded(
             "model",
             config.model.name,
             f"of run {run_id!r} fails on {name} ({described(error)})",
-            expected="the code that it was trained with",
-            next_step="restore it, or choose another run",
+            expected="the code with which it was trained",
+            next_step="restore the code, or choose another run",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The records of a run, and the names of its metrics, tags and artifacts. No torch, no MLflow."""
+"""Define the records of a run and the names of its metrics, tags and artifacts, without torch and MLflow."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -47,7 +47,7 @@ class Stage(StrEnum):
 
     @property
     def is_tuning(self) -> bool:
-        """Whether runs of this stage belong to a search: they count against its budget and never see the test set."""
+        """Return whether runs of this stage belong to a search: counted against its budget, and never tested."""
         return self in (Stage.TRIAL, Stage.CONFIRMATION)
 
 
@@ -55,7 +55,7 @@ class EpochMetrics(FrozenModel):
     """The metrics of one epoch: losses in nats, accuracies as fractions, durations in (monotonic) seconds.
 
     `train_*` are means over the training steps of the epoch, with dropout; the other splits are evaluated after the
-    epoch, without dropout, and are None where they were not evaluated. A metric that is added to this class must
+    epoch, without dropout, and are None if they were not evaluated. A metric that is added to this class must
     default to None, because older checkpoints lack it.
     """
 
@@ -87,8 +87,8 @@ METRIC_NAMES = {
     "evaluate_seconds": "seconds/evaluate",
     "images_per_second": "images_per_second",
 }
-# recorded within an epoch, with a step that counts images: means over windows of training steps, and results on a
-# fixed part of the validation set
+# These metrics are recorded within an epoch, and their step counts images: means over windows of training steps, and
+# results on a fixed part of the validation set.
 WINDOW_LOSS = "trajectory/train_loss"
 WINDOW_ACCURACY = "trajectory/train_accuracy"
 POINT_LOSS = "trajectory/validation_loss"
@@ -99,7 +99,7 @@ TRAJECTORY = (WINDOW_LOSS, WINDOW_ACCURACY, POINT_LOSS, POINT_ACCURACY)
 class TrajectoryPoint(FrozenModel):
     """The model's loss and accuracy on a fixed part of the validation set, within an epoch or at its end.
 
-    `step` and `images` count from the beginning of the run. The loss (nats) is None where it is not finite; the
+    `step` and `images` count from the beginning of the run. The loss (nats) is None if it is not finite; the
     accuracy is a fraction.
     """
 
@@ -126,7 +126,7 @@ class Divergence(FrozenModel):
 
     @property
     def in_words(self) -> str:
-        """The divergence as a clause for messages."""
+        """Return the divergence as a clause for messages."""
         return f"the {self.split} loss is not finite at epoch {self.epoch}, step {self.step}"
 
 
@@ -151,9 +151,9 @@ class DatasetInput(FrozenModel):
 class Mistake(FrozenModel):
     """A test image that the model misclassified.
 
-    `index` is the image's index in the test set; `ground_truth` and `prediction` are class indices; `probability` is
-    that of the prediction; `pixels` is base64 of the image's bytes (0-255), row by row, with the `shape` (height,
-    width) in grey or (height, width, 3) in colour, and empty for a row of features, which has no picture.
+    `index` is the image's index in the test set. `ground_truth` and `prediction` are class indices, and `probability`
+    is the probability of the prediction. `pixels` is base64 of the picture's bytes (0-255), row by row. Its `shape`
+    is (height, width) in grey or (height, width, 3) in colour. A row of features has no picture: both are empty.
     """
 
     index: int

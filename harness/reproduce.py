@@ -43,10 +43,10 @@ LOSS_TOLERANCE = 0.25
 
 
 class MetricComparison(FrozenModel):
-    """One metric of one epoch, recorded and reproduced.
+    """Hold one metric of one epoch, recorded and reproduced.
 
     `epoch` is a fraction, such as 0.125, for a point within an epoch. `agrees` means bit-identical, or within the
-    tolerance where the environment differs.
+    tolerance if the environment differs.
     """
 
     epoch: int | float
@@ -57,11 +57,11 @@ class MetricComparison(FrozenModel):
 
 
 class Reproduction(FrozenModel):
-    """The result of rerunning a run.
+    """Hold the result of rerunning a run.
 
     `environment` has the changes that can alter the last bits. Where there are any, metrics are compared within a
     tolerance, and the hash of the state is not compared. `code` has the changes of the source. `ending` is a
-    difference in the divergence or the final state; None where there is none.
+    difference in the divergence or the final state; None if there is none.
     """
 
     run_id: str
@@ -72,7 +72,7 @@ class Reproduction(FrozenModel):
 
     @property
     def first_difference(self) -> str | None:
-        """The first epoch and metric that disagree, or else a different ending; None where all agree."""
+        """Return the first epoch and metric that disagree, or else a different ending; None if all agree."""
         for each in self.comparisons:
             if not each.agrees:
                 return f"epoch {each.epoch}, {each.metric}: recorded {each.recorded!r}, now {each.reproduced!r}"
@@ -101,7 +101,7 @@ def reproduce(
     last = _last_step(recorded, config)
     if last == 0:
         raise BadInputError(
-            "run", run_id, "has no whole epoch", expected="a run with one", next_step="choose another run"
+            "run", run_id, "has no whole epoch", expected="a run with at least one", next_step="choose another run"
         )
 
     changed = environment_changes(run_id, its_config, config)
@@ -129,7 +129,7 @@ def recorded_config(run_id: str) -> RunConfig:
 
 
 def _device_here(name: str) -> str:
-    """Return the device of that name, or the best device of this machine where it is missing."""
+    """Return the device of that name, or the best device of this machine if it is missing."""
     try:
         return resolve_device(name)
     except BadInputError:
@@ -137,7 +137,7 @@ def _device_here(name: str) -> str:
 
 
 def _last_step(recorded: TrackedRun, config: RunConfig) -> int:
-    """Return how many steps to train: the recorded number, or where it is missing, the last step with a metric."""
+    """Return how many steps to train: the recorded number, or if it is missing, the last step with a metric."""
     if images := recorded.tags.get(Tag.IMAGES):
         return step_after(config, int(images))
     epochs = max(recorded.history.get(METRIC_NAMES["train_loss"], {}), default=0)
@@ -167,7 +167,7 @@ def _train_again(
 
 @dataclass
 class _Again:
-    """The rerun so far: its metrics, its state now, and its state after the last whole epoch."""
+    """Hold the rerun so far: its metrics, its present state, and its state after the last whole epoch."""
 
     state: bytes | None = None
     last_whole: bytes | None = None
@@ -178,7 +178,7 @@ class _Again:
 
 
 def _splits(recorded: TrackedRun) -> tuple[EvaluationSplit, ...]:
-    """Return the splits that the run was evaluated on; none where it diverged before the first evaluation."""
+    """Return the splits that the run was evaluated on; none if it diverged before the first evaluation."""
     shown = {"validation": (METRIC_NAMES["validation_loss"], POINT_ACCURACY), "test": (METRIC_NAMES["test_loss"],)}
     names: tuple[EvaluationSplit, ...] = ("validation", "test")
     return tuple(name for name in names if any(metric in recorded.history for metric in shown[name]))
@@ -228,7 +228,7 @@ def _is_near(metric: str, then: float, now: float) -> bool:
 
 
 def _compare_ending(recorded: TrackedRun, again: _Again, config: RunConfig) -> Change | None:
-    """Return the difference in the divergence or in the hash of the final state; None where both agree."""
+    """Return the difference in the divergence or in the hash of the final state; None if both agree."""
     divergence = recorded.tags.get(Tag.DIVERGENCE)
     known_then = set(json.loads(divergence)) if divergence else None  # later versions may have more fields
     now = None if again.divergence is None else again.divergence.model_dump_json(include=known_then)

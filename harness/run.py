@@ -50,7 +50,7 @@ def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Pa
 
 
 def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> OpenRun:
-    """Open a stopped single run at its last saved state, or at its beginning where no state was saved.
+    """Open a stopped single run at its last saved state, or at its beginning if no state was saved.
 
     Raises:
         BadInputError: there is no such run, it is part of a sweep, it has ended, or the data or the source of its
@@ -73,7 +73,7 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
             run_id,
             f"has {found.tags[Tag.OUTCOME]}",
             expected="a run that was stopped",
-            next_step="start a new one",
+            next_step="start a new run",
         )
     config = parse_config(json.loads(tracker.read_artifact(run_id, CONFIG_ARTIFACT)))
     data = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)
@@ -105,8 +105,8 @@ def complete_run(
 
     Raises:
         BusyError: another process is training the run.
-        WorkFailedError: a file could not be written, for example because the disk is full, or the store was away
-            for too long.
+        WorkFailedError: a file could not be written, for example because the disk is full, or the store was
+            unavailable for too long.
     """
     with only_process(run.folder, "run", run.run_id), delivered(tracker) as outbox:
         try:

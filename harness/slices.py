@@ -1,4 +1,4 @@
-"""Train one slice of a run, in this or any other process: from a state in bytes to a later state in bytes."""
+"""Train one slice of a run, in this or any other process: from a serialised state to a later serialised state."""
 
 import time
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def train_slice(
     first; where it ends changes no result. `on_step` is called after each step with the epoch so far.
 
     Raises:
-        BadInputError: the data or the source of own parts are not those of `origin`, where it is given.
+        BadInputError: `origin` is given, and the data or the source of own parts differ from it.
     """
     data = data_for_slice(config, data_dir, origin)
     before = initial_state(config) if state is None else RunState.from_bytes(state)

@@ -39,7 +39,11 @@ def write_comparison(one: str, other: str, folder: Path | None = None, formats: 
     """
     if one == other:
         raise BadInputError(
-            "sweep", other, "is given twice", expected="two different sweeps or runs", next_step="name another one"
+            "sweep",
+            other,
+            "is given twice",
+            expected="two different sweeps or runs",
+            next_step="name another sweep or run",
         )
     files = build_comparison(read_source(one), read_source(other), formats)
     return write_files(files, folder or work_folder("reports", f"{one}-{other}")) / "report.html"

@@ -75,7 +75,7 @@ class Computed:
 
     @cached_property
     def things(self) -> str:
-        """What it was trained and measured on, in words: `images`, or `rows` of a table."""
+        """Return in words what the models were trained and tested on: `images`, or `rows` of a table."""
         mistakes = (each for of_seeds in self.mistakes.values() for each in of_seeds.values())
         are_rows = any(not each.pixels for of in mistakes for each in of.most_confident)
         return "rows" if are_rows else things_of(self.source.definition.base.dataset)

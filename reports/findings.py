@@ -1,4 +1,4 @@
-"""What a sweep or a single run found, as a notebook wants it: frames, figures, the page, and an answer to look at."""
+"""Give a program or a notebook the results of a sweep or a single run: frames, figures, the page and the answer."""
 
 import base64
 import html
@@ -20,64 +20,64 @@ from reports.trajectories import epoch_images
 
 
 class Findings:
-    """What a sweep, or a single run, found. Accuracies are fractions, losses are in nats, durations in seconds."""
+    """Hold the results of a sweep or a single run. Accuracies are fractions, losses in nats, durations in seconds."""
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
 
     @cached_property
     def document(self) -> ReportDocument:
-        """All that the report says, as one typed document; `report.json` has the same."""
+        """Return the whole content of the report as one typed document; `report.json` has the same content."""
         return report_document(self._contents)
 
     @cached_property
     def report(self) -> Path:
-        """The path of the report's page. The first look at it writes the page and logs it to MLflow."""
+        """Return the path of the report's page. The first access writes the page and logs it to MLflow."""
         source = self._contents.source
         return publish(report_of(self._contents), source, report_folder(source)).resolve()
 
     @property
     def run_id(self) -> str:
-        """The id of the sweep, or of the single run, in MLflow."""
+        """Return the id of the sweep or single run in MLflow."""
         return self.document.run_id
 
     @property
     def answer(self) -> str:
-        """The answer in sentences."""
+        """Return the answer in sentences; empty if there is none."""
         return " ".join(self.document.answer)
 
     @property
     def optimizers(self) -> pd.DataFrame:
-        """One row per optimizer, the best first: its winner, the mean of its finals with its interval, its trials."""
+        """Return one row per optimizer, the best first, with the columns of `reports.optimizers.summary_frame`."""
         return self._contents.summary
 
     @property
     def verdicts(self) -> pd.DataFrame:
-        """One row per pair of optimizers and outcome (accuracy, loss, images to the target), with its verdict."""
+        """Return one row per pair of optimizers and outcome (accuracy, loss, images to the target): its verdict."""
         return self._contents.tables["verdicts"]
 
     @cached_property
     def finals(self) -> pd.DataFrame:
-        """One row per final, with the columns of `reports.tables.runs_frame`."""
+        """Return one row per final, with the columns of `reports.tables.runs_frame`."""
         return self._of_stage(Stage.FINAL)
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per trial, with the columns of `reports.tables.runs_frame`."""
+        """Return one row per trial, with the columns of `reports.tables.runs_frame`."""
         return self._of_stage(Stage.TRIAL)
 
     @property
     def epochs(self) -> pd.DataFrame:
-        """One row per run and epoch, with the columns of `reports.tables.epochs_frame`."""
+        """Return one row per run and epoch, with the columns of `reports.tables.epochs_frame`."""
         return self._contents.tables["epochs"]
 
     @cached_property
     def trajectory(self) -> pd.DataFrame:
-        """One row per run and point within its epochs at which something was measured.
+        """Return one row per run and measured point within its epochs.
 
-        Columns: run_id, optimizer, stage, seed, images (seen by then), epochs (the same as a fraction), train_loss
-        and train_accuracy (means of a window of steps), validation_loss and validation_accuracy (of a fixed part of
-        the validation set); NaN where that one was not measured there.
+        Columns: run_id, optimizer, stage, seed, images (seen so far), epochs (the same, in epochs with fractions),
+        train_loss and train_accuracy (means over a window of steps), validation_loss and validation_accuracy (on a
+        fixed part of the validation set). A value that was not measured at the point is NaN.
         """
         measures = {name.partition("/")[2]: name for name in TRAJECTORY}
         rows = [
@@ -91,11 +91,11 @@ class Findings:
 
     @property
     def figures(self) -> tuple[str, ...]:
-        """The names of the figures of this sweep or run."""
+        """Return the names of the figures of this sweep or run."""
         return tuple(self._contents.pictures)
 
     def figure(self, name: str, width: Width = "page") -> Drawn:
-        """Draw a figure of the report anew, as a matplotlib figure.
+        """Draw a figure of the report and return it as a matplotlib figure.
 
         Args:
             name: One of `figures`, such as `convergence`.
@@ -115,7 +115,7 @@ class Findings:
         return f"<{self.document.kind} {self.run_id}: {self.answer or self.document.outcome}>"
 
     def _repr_html_(self) -> str:
-        """Return the answer, and the card or a single run's epochs, as a notebook shows them."""
+        """Return HTML for a notebook: the answer, and the card of a sweep or the epochs of a single run."""
         return "\n".join(self._html())
 
     def _html(self) -> Iterator[str]:
@@ -133,9 +133,9 @@ class Findings:
 
 
 def read_findings(run_id: str | None = None) -> Findings:
-    """Read what a sweep (the latest by default) or a single run found, from MLflow.
+    """Read the results of a sweep (by default the latest) or of a single run from MLflow.
 
     Raises:
-        BadInputError: there is no such run.
+        BadInputError: the run does not exist.
     """
     return Findings(contents(read_source(run_id)))

@@ -49,7 +49,7 @@ def compare(run_id: str, other_id: str) -> pd.DataFrame:
     """
     if run_id == other_id:
         raise BadInputError(
-            "run", other_id, "is given twice", expected="two different runs", next_step="name another one"
+            "run", other_id, "is given twice", expected="two different runs", next_step="name another run"
         )
     one, other = (_described(read_tracked_run(each)) for each in (run_id, other_id))
     different = sorted((key for key in one | other if one.get(key) != other.get(key)), key=_place)

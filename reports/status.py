@@ -1,4 +1,4 @@
-"""Report how far a sweep is, as stored in MLflow: budgets spent, best accuracy so far, what runs now."""
+"""Read the progress of a sweep from MLflow: spent budgets, best accuracies so far, and running jobs."""
 
 from collections.abc import Callable, Sequence
 

@@ -123,7 +123,7 @@ def _find_sweep(
                 "sweep",
                 found.run_id,
                 f"of {name!r} has not ended, and its own definition is no longer valid ({error.without_next_step})",
-                next_step="say `fresh` to start a new sweep",
+                next_step="use `fresh` to start a new sweep",
             ) from None
         changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
         other = "" if changed else _other_origin(found, definition, tracker, origin)
@@ -137,8 +137,8 @@ def _find_sweep(
             "sweep",
             found.run_id,
             f"of {name!r} has not ended, and {f'its {changed}' if changed else f'began with another {other}'}",
-            expected="its own definition" if changed else "its own",
-            next_step="restore it to resume the sweep, or say `fresh` to start a new one",
+            expected="the definition with which it began" if changed else "the one with which it began",
+            next_step="restore it to resume the sweep, or use `fresh` to start a new sweep",
         )
     return None, definition
 

@@ -1,4 +1,4 @@
-"""Define what a sweep does, as a plain value."""
+"""Define what a sweep does, as a plain value that can be hashed and stored."""
 
 import math
 import re
@@ -35,7 +35,7 @@ NOT_SEARCHED = {
 
 
 class SweepDefinition(FrozenModel):
-    """What a sweep does. Each optimizer has one study, with a budget for all of its trials together.
+    """Define what a sweep does. Each optimizer has one study, with a budget for all of its trials together.
 
     A study asks for `at_once` trials together and waits for all of them at each rung, so the results do not depend on
     workers or timing. With `asynchronous` it does not wait, and they do. Within an epoch a trial is judged on the
@@ -49,15 +49,15 @@ class SweepDefinition(FrozenModel):
     )
 
     base: RunConfig
-    """The config of every run, but for what is searched."""
+    """The config of every run; searched values replace its own."""
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Which optimizers are compared: names of the registry or of `variants`, or a user's own, `module:Class`."""
+    """The optimizers to compare: names of the registry or of `variants`, or `module:Class` for your own."""
     variants: dict[VariantName, dict[str, Any]] = Field(default_factory=dict)
-    """What makes an optimizer of another name: settings by config key, such as another activation."""
+    """Named variants: the settings, by config key, that make each of them, such as another activation."""
     space: Space
-    """What each study searches, by config key."""
+    """The ranges and choices that every study searches, by config key."""
     spaces: dict[str, Space]
-    """What the study of one optimizer searches beside it, by optimizer."""
+    """Further ranges and choices that only one optimizer's study searches, by optimizer."""
     budget: Count
     """Epochs of all trials of an optimizer together."""
     trial_epochs: Count
@@ -67,29 +67,30 @@ class SweepDefinition(FrozenModel):
     pruning: bool = True
     """Stop the worse trials early, at the rungs of successive halving."""
     warm_up: Rung = 1
-    """The first rung where none are declared, in epochs; each next one is `reduction_factor` times as many."""
+    """The first rung in epochs, if `rungs` is not declared; each next rung is `reduction_factor` times as late."""
     rungs: tuple[Rung, ...] | None = None
-    """Epochs, whole or not (0.125: an eighth), after each of which the worse trials are pruned."""
+    """The rungs: epochs, or fractions such as 0.125, after each of which the worse trials are pruned."""
     reduction_factor: Annotated[int, Field(ge=2)] = 2
-    """One in so many of a study's trials goes on at a rung, the best."""
+    """The best 1/`reduction_factor` of a study's trials continue at each rung."""
     at_once: Count = 1
-    """Trials of a study that begin together."""
+    """The number of trials of a study that begin together."""
     asynchronous: bool = False
-    """Judge trials as they come; timing decides what is tried."""
+    """Judge each trial at once; results depend on timing."""
     final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Seeds of the finals of each winner."""
+    """The seeds of each winner's finals."""
     final_epochs: Count
     """Epochs of a final."""
     confirm: bool = False
-    """Train a study's best trials on further tuning seeds too, out of a budget that is enough; the best mean wins."""
+    """Train the best trials on further seeds too, if the budget is large enough; the best mean accuracy wins."""
     start_finals: bool = False
-    """Measure the published start of each study on the finals' seeds too."""
+    """Also train each study's published start on the finals' seeds."""
     replicates: Count = 1
-    """Whole searches of each optimizer, with a search, seeds and a validation split of their own."""
+    """Whole searches per optimizer, each with its own seeds and its own validation split."""
     looks: tuple[Count, ...] | None = None
-    """Numbers of finals, or of several replicates, at which verdicts are taken; what is decided trains no more."""
+    """Numbers of finals or replicates at which verdicts are taken; optimizers whose pairs are decided stop there."""
     margin: Annotated[float, Field(gt=0, le=100)] | None = None
     """The difference in accuracy that matters to nobody, in points; by default an eighth of the best error."""
+
     seed: Annotated[int, Field(ge=0)] = 0
     """The seed of the searches."""
     subset: bool = False
@@ -119,10 +120,10 @@ class SweepDefinition(FrozenModel):
                 "budget", self.budget, expected=f"{self.trial_epochs} (the epochs of a trial) or more"
             )
         if len(set(self.final_seeds)) < len(self.final_seeds):
-            raise BadInputError("final_seeds", self.final_seeds, "hold a seed twice", expected="different seeds")
+            raise BadInputError("final_seeds", self.final_seeds, "contain a seed twice", expected="different seeds")
         if self.base.seed in self.final_seeds:
             raise BadInputError(
-                "final_seeds", self.final_seeds, f"hold the tuning seed {self.base.seed}", expected="fresh seeds"
+                "final_seeds", self.final_seeds, f"contain the tuning seed {self.base.seed}", expected="other seeds"
             )
         if self.base.dataset.validation_size == 0:
             raise BadInputError(
@@ -193,7 +194,7 @@ class SweepDefinition(FrozenModel):
                 "grid",
                 "does not work with pruning",
                 expected="a grid whose trials all train to the end",
-                next_step="declare pruning = false, or say `no_pruning`",
+                next_step="declare pruning = false, or use `no_pruning`",
             )
         for name in self.optimizers:
             points = math.prod(len(each.grid()) for each in self.searched(name).values())
@@ -213,13 +214,13 @@ class SweepDefinition(FrozenModel):
 
     @property
     def total_epochs(self) -> int:
-        """Return an upper bound of the epochs of all trials and finals; looks, and starts that win, reduce them."""
+        """Return an upper bound of the epochs of all trials and finals; verdicts and winning starts may save some."""
         of_finals = len(self.final_seeds) * self.final_epochs * (1 + self.start_finals)
         return len(self.optimizers) * self.replicates * (self.budget + of_finals)
 
     @property
     def looks_at(self) -> tuple[int, ...]:
-        """Return after how many finals (replicates, if there are several) the verdicts are taken."""
+        """Return the numbers of finals (or of replicates, if there are several) at which verdicts are taken."""
         return self.looks or ((self.replicates,) if self.replicates > 1 else (len(self.final_seeds),))
 
     @property
@@ -278,7 +279,7 @@ class SweepDefinition(FrozenModel):
         return dict(self.variants[name]) if name in self.variants else {"optimizer.name": name}
 
     def example(self, name: str, position: float = 0.5) -> RunConfig:
-        """Return a trial's config with each searched dimension at `position`, in [0, 1), of its range or choices."""
+        """Return a trial's config with each dimension at `position` (0 <= position < 1) of its range or choices."""
         values = {key: each.value(each.at(position)) for key, each in self.searched(name).items()}
         return self.trial_config(name, values)
 

@@ -148,7 +148,8 @@ def run_jobs(queue: Queue, pool: WorkerPool, tracker: Outbox, observers: Sequenc
 
     Raises:
         BadInputError: a worker does not find the data or the user's own code, or finds other versions.
-        WorkFailedError: workers die again and again, the queue gives up, or the tracking store was away for too long.
+        WorkFailedError: workers died several times in a row, the queue gave up, or the tracking store was unavailable
+            for too long.
         KeyboardInterrupt: the user pressed Ctrl-C.
     """
     work = _Work(queue, pool, tracker, observers)
@@ -248,7 +249,7 @@ class _Work:
         if self._deaths >= MOST_DEATHS:
             raise WorkFailedError(
                 lost[0].run.run_id,
-                f"workers died {self._deaths} times and finished no slice between; look for the reason in the "
+                f"workers died {self._deaths} times without a finished slice in between; look for the cause in the "
                 "system's log (out of memory, for example)",
             )
         lost += self.in_flight.values()
@@ -265,7 +266,7 @@ def _is_tried_again(job: Job, failure: WorkFailedError) -> bool:
     first = job.failure is None
     job.failure = " ".join(failure.what.split())
     logger.warning(
-        "harness: %s; %s", job.failure, "it is tried once more" if first else "it is left out, like a diverged run"
+        "harness: %s; %s", job.failure, "it is retried once" if first else "it is left out, like a diverged run"
     )
     return first
 

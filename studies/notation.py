@@ -1,4 +1,4 @@
-"""Read and write a dimension of a space as a person types it: `log(1e-5, 1e-1)`, `uniform(0, 0.5)`, `[32, 64]`."""
+"""Read and write a dimension of a space as a user types it: `log(1e-5, 1e-1)`, `uniform(0, 0.5)`, `[32, 64]`."""
 
 import ast
 from typing import Any
@@ -23,7 +23,7 @@ def parse_dimension(text: str) -> Dimension:
     try:
         return _dimension(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError):
-        raise BadInputError("search", text, expected=WRITTEN, next_step="correct it") from None
+        raise BadInputError("search", text, expected=WRITTEN, next_step="correct the text") from None
 
 
 def written(dimension: Dimension) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def halving_rungs(first: float, factor: int, epochs: int) -> tuple[float, ...]:
-    """Return `first` times the powers of `factor`, in epochs, as far as they are below `epochs`."""
+    """Return `first` times the powers of `factor`, in epochs, that are below `epochs`."""
     found: list[float] = []
     rung = first
     while rung < epochs:

@@ -11,7 +11,7 @@ from studies.open_sweep import Opening
 from studies.pruning import Standings
 from studies.search.study import Search, Trial
 
-SAME_FAILURES = 3  # equal failures in a row that stop the sweep, before they spend the whole budget
+SAME_FAILURES = 3  # a sweep stops after so many equal failures in a row, before they spend the whole budget
 
 
 class Trials:

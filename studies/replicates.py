@@ -46,19 +46,19 @@ def is_published_start(definition: SweepDefinition, name: str, settings: Mapping
 
 
 def confirming(definition: SweepDefinition) -> tuple[tuple[int, int], ...]:
-    """Return for each round of confirmation how many of the best trials train, and on how many more seeds."""
+    """Return, for each round of confirmation, how many of the best trials train and on how many further seeds."""
     if not definition.confirm or definition.trials < CONFIRM_FROM:
         return ()
     return ((2, 1),) if definition.trials < CONFIRM_MORE_FROM else ((4, 1), (2, 2))
 
 
 def search_budget(definition: SweepDefinition) -> int:
-    """Return how many epochs of an optimizer's budget its search has; confirmations take the rest."""
+    """Return the epochs of an optimizer's budget that are for its search; the rest is for confirmations."""
     return definition.budget - definition.trial_epochs * sum(count * seeds for count, seeds in confirming(definition))
 
 
 def confirming_seeds(definition: SweepDefinition) -> list[tuple[int, ...]]:
-    """Return the seeds of each round of confirmation; none is the search's seed or a final's."""
+    """Return the seeds of each round of confirmation, all different from the search's seed and the finals' seeds."""
     seed = definition.base.seed
     first = CONFIRMING_SEED + seed - seed % SEEDS_APART
     fresh = (each for each in itertools.count(first) if each not in (seed, *definition.final_seeds))
@@ -70,8 +70,9 @@ def to_confirm(
 ) -> list[list[int]]:
     """Return the trial numbers of each round of confirmation whose members are known, best trial first.
 
-    `accuracies` are those of the completed trials, by number. `confirmed` are those on more seeds, in the order of
-    the seeds, 0 for a run that diverged. A round is known once all runs of the round before have ended.
+    `accuracies` are the validation accuracies of the completed trials, by number. `confirmed` are their accuracies on
+    further seeds, in seed order; 0 for a run that diverged. A round is known once all runs of the previous round have
+    ended.
     """
     rounds: list[list[int]] = []
     candidates = list(accuracies)
@@ -90,7 +91,7 @@ def winner_of(
 ) -> tuple[int, float] | None:
     """Return the winning trial's number and its mean validation accuracy over all its seeds; None without a trial.
 
-    Of trials with equal accuracy the earlier one wins. Before all are confirmed, the accuracies so far decide.
+    Of trials with equal accuracy the earlier one wins. Before all trials are confirmed, the accuracies so far decide.
     """
     rounds = to_confirm(definition, accuracies, confirmed)
     needed = sum(seeds for _, seeds in confirming(definition)[: len(rounds)])

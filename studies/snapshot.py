@@ -1,4 +1,4 @@
-"""Publish a running sweep's progress to other processes, in a small file. Without torch, so that reading is quick."""
+"""Publish a running sweep's progress to other processes in a small file, without torch, so that reading is fast."""
 
 from pathlib import Path
 

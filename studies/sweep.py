@@ -51,9 +51,9 @@ def run_sweep(
             code; the database can't be used; the user's own code does not pass its checks; or a dataset function
             returns other data in another process.
         BusyError: another process is running the sweep.
-        WorkFailedError: trials fail one after the other, workers die again and again, or the tracking store was away
-            for too long.
-        ConnectionError: the database is away.
+        WorkFailedError: several trials in a row failed for the same cause, workers died several times in a row, or
+            the tracking store was unavailable for too long.
+        ConnectionError: the database is unavailable.
         SweepStopped: `stop` was set; the slices in flight are recorded.
         KeyboardInterrupt: the user pressed Ctrl-C.
     """

@@ -1,4 +1,4 @@
-"""The `harness` command."""
+"""Provide the `harness` command."""
 
 from experiments.cli.app import main
 

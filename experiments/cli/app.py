@@ -1,4 +1,7 @@
-"""The `harness` command: parses, delegates, prints. Commands import what they need, so that help is instant."""
+"""Assemble the `harness` command, and turn errors into messages and exit codes.
+
+Each command imports the modules that it needs when it runs, so that `--help` is fast.
+"""
 
 import os
 import signal
@@ -22,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
+INTERRUPTED = 130  # the exit code that typer returns for a KeyboardInterrupt
 
 
 @app.callback(invoke_without_command=True)
@@ -66,46 +69,49 @@ for command, group, example in (
 
 
 def main() -> None:
-    """Entry point: failed work is one line and exit code 1, bad input 2, an interrupt or SIGTERM 130."""
+    """Run the command. An error prints one line; the exit code is 1 for failed work, 2 for bad input, 130 for a stop.
+
+    A stop is an interrupt (Ctrl-C) or SIGTERM.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # a user's own modules, as `python -m` has it; last, so that it hides nothing: ours may else be found after it
+    # a user's own modules are in the current folder; it comes last, so that its files do not hide other modules
     sys.path += [str(Path(__file__).parents[2]), str(Path.cwd())]
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # in a file or pipe the system's encoding may lack what is printed
+        if isinstance(stream, TextIOWrapper):  # the system's encoding for files and pipes may lack our characters
             stream.reconfigure(encoding="utf-8")
     _keep_caches_here()
     try:
         code = app(standalone_mode=False, prog_name="harness")
     except WorkFailedError as error:
-        _stop(f"harness: {error}; what was done before is kept", error.exit_code)
+        _stop(f"harness: {error}; all earlier work is kept", error.exit_code)
     except HarnessError as error:
         _stop(f"harness: {with_flags(str(error), _flags())}", error.exit_code)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the command line's parser
             _stop(_usage(error), 2)
         if isinstance(error, OSError) and error.errno:
-            _stop(f"harness: {error}; what was done before is kept", 1)
+            _stop(f"harness: {error}; all earlier work is kept", 1)
         from harness.tracking.connection import is_away
 
         if is_away(error):
             _stop(f"harness: {StoreAwayError(error)}", StoreAwayError.exit_code)
         raise
     if code == INTERRUPTED:
-        _stop("harness: interrupted; every slice that ended is kept", code)
+        _stop("harness: interrupted; all finished slices are kept", code)
     sys.exit(code or 0)
 
 
 def _flags() -> dict[str, str]:
-    """Return the flags of all commands by their parameters' names; a parameter has the same one in each of them."""
+    """Return the flags of all commands by parameter name; a parameter has the same flag in every command."""
     commands = getattr(typer.main.get_command(app), "commands", {})
     return flags_of(each for command in commands.values() for each in command.params)
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401
-    """One line of an error of the command line's parser."""
+    """Return an error of the command line's parser as one line."""
     command = error.ctx.command_path if error.ctx else "harness"
     message = error.format_message()
-    separator = " " if message.endswith("?") else "; "  # it may end with a suggestion
+    separator = " " if message.endswith("?") else "; "  # the parser's message may end with a suggestion
     return f"harness: {message.removesuffix('.')}{separator}`{command} --help` shows what is expected"
 
 
@@ -115,7 +121,7 @@ def _stop(message: str, code: int) -> NoReturn:
 
 
 def _keep_caches_here() -> None:
-    """Have matplotlib and torch keep their caches in this folder, not in the user's home or a temporary one."""
+    """Make matplotlib and torch keep their caches in the current folder, not in the home or a temporary folder."""
     from harness.paths import WORK_FOLDER
 
     os.environ.setdefault("MPLCONFIGDIR", str(WORK_FOLDER.absolute() / "matplotlib"))

@@ -1,4 +1,4 @@
-"""Show what changes while a command works in the cell of a notebook."""
+"""Show progress below a notebook's cell while the cell runs."""
 
 import contextlib
 import io
@@ -14,9 +14,9 @@ PAGE = '<pre style="line-height: 1.25; white-space: pre; overflow-x: auto">{code
 
 @contextlib.contextmanager
 def shown_in_cell(shown: RenderableType, *, transient: bool = False) -> Iterator[None]:
-    """Show a changing text below the running cell until the block ends; leave nothing if `transient`.
+    """Show a text below the running cell and update it until the block ends; then remove it if `transient`.
 
-    rich's own display in notebooks needs ipywidgets, which not every notebook has.
+    rich's own display in notebooks is not used, because it needs ipywidgets, which not every notebook has.
     """
     from IPython.display import HTML, display
 

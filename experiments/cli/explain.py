@@ -1,4 +1,4 @@
-"""The command that explains a word."""
+"""Define the command that explains a word of the glossary."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from experiments.cli.prose import print_json, say
 
 def explain(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="WORD", help="One, or several that are a term.")
+        list[str] | None, typer.Argument(metavar="WORD", help="A word of the glossary, such as published start.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The commands that read: experiments, how far a sweep is, its runs, its report, and this machine."""
+"""Define the commands that train nothing: list, status, leaderboard, compare, export, report and doctor."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,13 @@ FORMATS = ("csv", "parquet", "json")
 
 def list_experiments(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="One with files of your own, instead of the declared.")
+        Path | None, typer.Argument(metavar="FOLDER", help="A folder with your own experiment files to list instead.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """List the declared experiments.
 
-    Each has its kind, its cost and what it shows.
+    Each line gives an experiment's name, kind, cost and purpose.
     """
     from experiments import declared
 
@@ -40,9 +40,9 @@ def status(
     sweep_id: LatestSweep = None,
     as_json: Json = False,
 ) -> None:
-    """Show how far a sweep is.
+    """Show the progress of a sweep.
 
-    Budgets spent, the best so far and what runs now; after it was stopped, how to go on.
+    It shows the spent budgets, the best accuracies and the running trials, or how to resume a stopped sweep.
     """
     from experiments.cli.terminal import print_cut_off, print_progress
     from harness.cut_off import cut_off_runs
@@ -52,7 +52,7 @@ def status(
     from studies.snapshot import read_snapshot, sweep_folder
 
     cut_off = cut_off_runs()
-    print_cut_off(cut_off)  # first: there may be no sweep
+    print_cut_off(cut_off)  # before the sweep is read, since an error follows if there is none
     progress = read_progress(sweep_id or latest_sweep())
     progress = progress.model_copy(update={"command": command_of(progress.command, progress.name)})
     folder = sweep_folder(progress.sweep_id)
@@ -73,7 +73,7 @@ def leaderboard(
 ) -> None:
     """Rank a sweep's optimizers and runs.
 
-    Optimizers by mean test accuracy, then their finals and trials, the best on validation first.
+    Optimizers are ranked by mean test accuracy, their finals and trials by validation accuracy.
     """
     from reports.queries import leaderboard, records
 
@@ -91,13 +91,13 @@ def leaderboard(
 
 
 def compare(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, trial or final; `harness ui` shows them.")],
-    other_id: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The id of a run, trial or final; see `harness ui`.")],
+    other_id: Annotated[str, typer.Argument(metavar="RUN", help="The id of the other run.")],
     as_json: Json = False,
 ) -> None:
     """Show where two runs differ.
 
-    Their configs, outcomes and last metrics.
+    It compares their configs, outcomes and last metrics.
     """
     from experiments.cli.results import print_differences
     from reports.queries import compare
@@ -111,18 +111,26 @@ def compare(
 
 def export(
     sweep_id: LatestSweep = None,
-    file_format: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "csv",
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="By default stdout.")] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help=f"The format of the table: {', '.join(FORMATS)}.")
+    ] = "csv",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The file to write; by default stdout.")
+    ] = None,
 ) -> None:
     """Write a sweep as a table.
 
-    It has a row for each run and epoch.
+    The table has one row per run and epoch.
     """
     if file_format not in FORMATS:
         raise unknown("format", file_format, FORMATS, "choose one with --format")
     if file_format == "parquet" and out is None:
         raise BadInputError(
-            "format", file_format, "is not text", expected="csv or json on stdout", next_step="name a file with --out"
+            "format",
+            file_format,
+            "is binary",
+            expected="csv or json on stdout",
+            next_step="choose one of these, or name a file with --out",
         )
     from reports.queries import export, table_bytes
 
@@ -134,28 +142,31 @@ def export(
         out.write_bytes(content)
     except OSError as error:
         raise BadInputError(
-            "file", str(out), f"can't be written ({error.strerror})", next_step="name another with --out"
+            "file", str(out), f"can't be written ({error.strerror})", next_step="name another file with --out"
         ) from None
 
 
 def report(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="SWEEP", help="Or a single run; the latest sweep by default.")
+        str | None,
+        typer.Argument(metavar="SWEEP", help="The id of a sweep or single run; by default the latest sweep."),
     ] = None,
-    other_id: Annotated[str | None, typer.Argument(metavar="OTHER", help="A second one to compare with.")] = None,
+    other_id: Annotated[
+        str | None, typer.Argument(metavar="OTHER", help="The id of a second sweep or run to compare with.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="For the page, figures and tables.")
+        Path | None, typer.Option("--out", metavar="FOLDER", help="The folder for the page, figures and tables.")
     ] = None,
     formats: Annotated[
         str,
-        typer.Option(metavar="LIST", help="Files of the figures: svg, png, pdf, or several such as svg,png; all."),
+        typer.Option(metavar="LIST", help="File formats of the figures: svg, png, pdf, a list like svg,png, or all."),
     ] = "svg",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the report of a sweep or run.
 
-    Or of two of them beside each other; from MLflow alone.
+    With two ids, the report compares both side by side. Everything is read from MLflow.
     """
     from experiments.cli.progress import working
     from reports.figures.svg import formats_of
@@ -179,7 +190,7 @@ def report(
 def doctor(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Check this machine and this folder.
 
-    Says what a run here would use, and what is wrong. Exit code 1 says that something is.
+    It shows what a run here would use, and what is wrong. If something is wrong, the exit code is 1.
     """
     from experiments.cli.terminal import print_findings
     from harness.doctor import diagnose

@@ -1,4 +1,4 @@
-"""A sweep as a person watches it run: one screen on a terminal, a line for each tenth of an epoch in a pipe."""
+"""Show a running sweep on stderr: one screen on a terminal, or one line per tenth of an epoch in a pipe."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ SHOWN_FAILURES = 3
 
 @contextmanager
 def watch(definition: SweepDefinition, quiet: bool = False) -> Iterator[SweepObserver]:
-    """An observer of the sweep that shows it on stderr; one that shows nothing where it is `quiet`."""
+    """Yield an observer that shows the sweep on stderr or below a notebook's cell; if `quiet`, it shows nothing."""
     console = Console(stderr=True)
     if quiet:
         yield SweepObserver()
@@ -44,25 +44,25 @@ def watch(definition: SweepDefinition, quiet: bool = False) -> Iterator[SweepObs
         try:
             yield screen
         finally:
-            live.transient = screen.progress is None  # nothing was left to do, or it was refused
+            live.transient = screen.progress is None  # the sweep was complete already, or was refused
 
 
 class Lines(SweepObserver):
-    """A line for each epoch, and within one for each tenth of it that a slice ends behind."""
+    """Print one line per epoch, and within an epoch one line when a slice ends in a new tenth of the epoch."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.tenths: dict[str, int] = {}  # of each job, that were told
+        self.tenths: dict[str, int] = {}  # tenths of an epoch that were printed, by run id
 
     def opened(self, sweep_id: str, progress: Progress) -> None:
-        """Name the sweep, and how far it is."""
+        """Print the sweep's id and how many epochs are done."""
         self.progress = progress
         definition = progress.definition
         subset = "; on a subset of the data: its accuracies mean nothing" if definition.subset else ""
         self._line(f"sweep {sweep_id}: {progress.epochs_done:.1f} of {definition.total_epochs} epochs done{subset}")
 
     def trained(self, job: Job, result: SliceResult) -> None:
-        """One line, if the job has come a tenth of an epoch further since the last one."""
+        """Print a line if the job has completed an epoch, or reached a new tenth of an epoch since its last line."""
         tenths = int(job.epochs * 10)
         if result.metrics is None and tenths <= self.tenths.get(job.run.run_id, 0):
             return
@@ -71,7 +71,7 @@ class Lines(SweepObserver):
         self._print(job, f"{said}  {duration(self.progress.seconds_left)} left")
 
     def ended(self, job: Job) -> None:
-        """One line where it did not complete, with its cause."""
+        """Print the outcome and its cause, unless the job completed."""
         if job.outcome is not Outcome.COMPLETED:
             cause = _cause(job)
             self._print(job, f"{job.outcome}{': ' if cause else ''}{cause}")
@@ -85,9 +85,10 @@ class Lines(SweepObserver):
 
 
 class Screen(SweepObserver):
-    """A row per optimizer: epochs spent, best, what runs, finals; a row per worker; below, the time left.
+    """Show a table with a row per optimizer, the latest failures, a row per worker and the time left.
 
-    Between them, the latest of what failed: trials, and finals that failed or diverged.
+    An optimizer's row has its spent epochs, best validation accuracy, running jobs and mean test accuracy. A failure
+    is a trial that failed, or a final that failed or diverged.
     """
 
     def __init__(self, definition: SweepDefinition, console: Console) -> None:
@@ -100,17 +101,17 @@ class Screen(SweepObserver):
         self.task = self.bar.add_task("epochs", total=definition.total_epochs, left=duration(None))
 
     def opened(self, sweep_id: str, progress: Progress) -> None:  # noqa: ARG002
-        """Show what it counts."""
+        """Begin to show the progress."""
         self.progress = progress
 
     def ended(self, job: Job) -> None:
-        """Keep why it failed."""
+        """Keep the cause of a failure, to show it."""
         final_diverged = job.stage is Stage.FINAL and job.outcome is Outcome.DIVERGED
         if job.outcome is Outcome.FAILED or final_diverged:
             self.failures.append(f"{describe(job)} of {job.optimizer} {job.outcome}: {_cause(job)}")
 
     def __rich__(self) -> Group:
-        """The screen as it is now."""
+        """Return the current screen."""
         if self.progress is None:
             return Group(self.bar)
         progress, definition = self.progress, self.progress.definition
@@ -130,13 +131,13 @@ class Screen(SweepObserver):
 
 
 def _cause(job: Job) -> str:
-    """Why it failed or diverged; empty where it did neither."""
+    """Return why the job failed or diverged; an empty text if it did neither."""
     if job.outcome is Outcome.DIVERGED and job.run.checkpoint.divergence is not None:
         return job.run.checkpoint.divergence.in_words
     return brief(job.failure or "")
 
 
 def _accuracy(job: Job) -> str:
-    """The last one that was measured on validation, wherever in an epoch."""
+    """Return the job's latest validation accuracy as text, also if it was measured within an epoch."""
     points = job.run.checkpoint.points
     return f" {points[-1].validation_accuracy:.2%}" if points else ""

@@ -1,6 +1,6 @@
-"""What `--help` prints: an example, and the commands or options in groups, as few lines as there are of them.
+"""Format the pages of `--help`: an example, then the commands or options in groups, one line each.
 
-typer's own pages, which frame each group, have no room for all options of a sweep on a screen.
+typer's own pages frame each group, so that the options of a sweep would not fit on one screen.
 """
 
 from collections.abc import Iterable
@@ -12,20 +12,20 @@ from typer.core import TyperCommand, TyperGroup
 WIDEST = 100  # columns; longer lines are hard to read
 SETTINGS = {"max_content_width": WIDEST}
 OTHERS = "Options"
-Row = tuple[str, str, str]  # a group, what is typed, and what that does
+Row = tuple[str, str, str]  # a group, the text that a user types, and its description
 
 
 class CommandPage(TyperCommand):
-    """A command whose help has its example (`epilog`) first, then its options by group, with a config's keys."""
+    """Format the help of a command: first its example (`epilog`), then its options by group, with the config keys."""
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
-        """Write what the command does, and its example."""
+        """Write the command's description and its example."""
         super().format_help_text(ctx, formatter)
         with formatter.indentation():
             formatter.write_text(f"Example: {self.epilog}")
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
-        """Write the arguments and options by group, less `--help` itself."""
+        """Write the arguments and options by group, without `--help` itself."""
         _write_groups(formatter, _parameter_rows(self, ctx))
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
@@ -33,10 +33,10 @@ class CommandPage(TyperCommand):
 
 
 class ContentsPage(TyperGroup):
-    """A group of commands whose help has an example of each, by group."""
+    """Format the help of the whole program: an example of each command, by group."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401
-        """Write the commands, then the group's own options."""
+        """Write the commands, then the program's own options."""
         commands = [
             (each.rich_help_panel or OTHERS, str(each.epilog), (each.help or "").partition("\n\n")[0])
             for each in self.commands.values()
@@ -62,7 +62,7 @@ def _parameter_row(parameter: Any) -> Row:  # noqa: ANN401
 
 
 def _write_groups(formatter: Any, rows: Iterable[Row]) -> None:  # noqa: ANN401
-    """Write a line with the name of each group, and below it its rows; the columns of all groups are alike."""
+    """Write the name of each group and its rows below; the columns of all groups have the same width."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for group, name, text in rows:
         groups.setdefault(group, []).append((name, text))

@@ -1,4 +1,4 @@
-"""The command that writes a small experiment for a person to begin with."""
+"""Define the command that writes a small example experiment for the user to edit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +13,13 @@ TEMPLATES = {".toml": "sweep.toml", ".py": "study.py.txt"}
 
 def new(
     path: Annotated[
-        Path, typer.Argument(metavar="FILE", help="mine.toml, or my_study.py with a network of your own.")
+        Path,
+        typer.Argument(metavar="FILE", help="The file to write: mine.toml, or my_study.py for your own network."),
     ],
 ) -> None:
-    """Write an experiment of your own.
+    """Write an example experiment file.
 
-    It is small and commented, and runs as it is: a TOML or a Python file.
+    The TOML or Python file is small, has comments, and can be run without changes.
     """
     from importlib.resources import files
 
@@ -32,7 +33,7 @@ def new(
         with path.open("x", encoding="utf-8") as file:
             file.write(text.format(path=path, module=path.stem))
     except FileExistsError:
-        raise BadInputError("file", str(path), "is there already", next_step="choose another name") from None
+        raise BadInputError("file", str(path), "already exists", next_step="choose another name") from None
     except OSError as error:
         raise BadInputError("file", str(path), f"can't be written ({error.strerror})") from None
     say(f"{path} is written; `harness sweep {path}` runs it")

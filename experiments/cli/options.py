@@ -1,6 +1,6 @@
-"""The options and arguments of the commands, in groups, and what the shell completes.
+"""Define the options and arguments of the commands, their groups, and the names that the shell completes.
 
-What the parameters of `run` and `sweep` say is in `experiments.parameters`.
+`experiments.parameters` has the texts of the parameters of `run` and `sweep`.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ def _declared_sweeps() -> list[str]:
 
 
 def _declared(kind: str) -> list[str]:
-    """Return the experiments of a kind, for the shell to complete."""
+    """Return the names of the declared experiments of a kind, which the shell completes."""
     from experiments import declared
 
     return [name for name in declared.names() if declared.describe(name).kind == kind]
@@ -36,19 +36,21 @@ def _declared(kind: str) -> list[str]:
 
 Json = Annotated[bool, typer.Option("--json", rich_help_panel=PRINTED, help=f"{SWEEP['as_json']}.")]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", rich_help_panel=PRINTED, help=f"{SWEEP['quiet']}, print results alone.")
+    bool, typer.Option("--quiet", rich_help_panel=PRINTED, help=f"{SWEEP['quiet']}; print only the results.")
 ]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="FOLDER", rich_help_panel=WHERE, help=f"{SWEEP['data_dir']}.")
 ]
 Fast = Annotated[bool, typer.Option("--fast", rich_help_panel=WHERE, help=f"{SWEEP['fast']}.")]
-LatestSweep = Annotated[str | None, typer.Argument(metavar="SWEEP", help="The latest by default.")]
+LatestSweep = Annotated[
+    str | None, typer.Argument(metavar="SWEEP", help="The id of a sweep; by default the latest sweep.")
+]
 Limit = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Runs of an optimizer in each table; 10 by default, with --json all."),
+    typer.Option(min=1, metavar="N", help="Runs of an optimizer in each table; by default 10, or all with --json."),
 ]
 
-# of `harness run`
+# the parameters of `harness run`
 RunArgument = Annotated[
     str | None,
     typer.Argument(
@@ -71,12 +73,12 @@ SetOption = Annotated[
         "--set",
         metavar="KEY=VALUE",
         rich_help_panel=TRAINED,
-        help=f"{RUN['settings']}, as often as you like: {{config_keys}}.",
+        help=f"{RUN['settings']}; repeat the option to set several: {{config_keys}}.",
     ),
 ]
 Resume = Annotated[str | None, typer.Option(metavar="RUN_ID", rich_help_panel=TRAINED, help=f"{RUN['resume']}.")]
 
-# of `harness sweep`
+# the parameters of `harness sweep`
 SweepArgument = Annotated[
     str,
     typer.Argument(
@@ -128,11 +130,11 @@ NoPruning = Annotated[bool, typer.Option("--no-pruning", rich_help_panel=SEARCHE
 Asynchronous = Annotated[bool, typer.Option("--async", rich_help_panel=SEARCHED, help=f"{SWEEP['asynchronous']}.")]
 SeedsOption = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", rich_help_panel=SURE, help=f"{SWEEP['seeds']}; say more to add some."),
+    typer.Option(min=1, metavar="N", rich_help_panel=SURE, help=f"{SWEEP['seeds']}; a larger number adds some."),
 ]
 ReplicatesOption = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", rich_help_panel=SURE, help=f"{SWEEP['replicates']}; say more to add some."),
+    typer.Option(min=1, metavar="N", rich_help_panel=SURE, help=f"{SWEEP['replicates']}; a larger number adds some."),
 ]
 MarginOption = Annotated[
     float | None, typer.Option(metavar="POINTS", rich_help_panel=SURE, help=f"{SWEEP['margin']}.")

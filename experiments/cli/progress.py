@@ -1,4 +1,4 @@
-"""What a command shows on stderr while it works: a bar within the epoch, a spinner; in a pipe a line now and then."""
+"""Show on stderr that a command works: a spinner, a bar within the epoch or, in a pipe, lines within the epoch."""
 
 import contextlib
 import time
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from harness.records import EpochMetrics
     from harness.training.epoch import Epoch
 
-EVERY = 0.5  # seconds between two looks at the losses, for which a GPU has to wait
+EVERY = 0.5  # seconds between two readings of the losses; a GPU waits for each reading
 
 
 @contextlib.contextmanager
 def working(what: str, quiet: bool = False) -> Iterator[None]:
-    """Show on a terminal that something is being done; nothing in a pipe, or where it is `quiet`."""
+    """Show a spinner with the text `what` on a terminal; show nothing in a pipe, or if `quiet`."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield
@@ -33,7 +33,7 @@ def working(what: str, quiet: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watch_training(config: "RunConfig", epochs: int | None, quiet: bool = False) -> Iterator["Watcher"]:
-    """Show how a run trains, of so many epochs if that is known."""
+    """Yield a watcher that shows a run's training; `epochs` is the run's number of epochs, None if unknown."""
     console = Console(stderr=True)
     if quiet:
         yield Watcher()
@@ -54,17 +54,17 @@ def _bar(console: Console) -> Progress:
 
 
 class Watcher:
-    """Who watches a run train; this one says nothing."""
+    """Watch a run's training. Each method does nothing; a subclass overrides them."""
 
     def stepped(self, number: int, epoch: "Epoch") -> None:
-        """A step of the epoch of that number, from 1, is trained."""
+        """Handle that a step was trained, in the epoch with this number (from 1)."""
 
     def ended(self, metrics: "EpochMetrics") -> None:
-        """An epoch is trained and measured."""
+        """Handle that an epoch was trained and measured."""
 
 
 class TrainingBar(Watcher):
-    """A bar within the epoch: images seen, per cent, the training loss of the last steps, the time left of it."""
+    """Show a bar for the epoch: images seen, per cent, training loss of the last steps, and the epoch's time left."""
 
     def __init__(self, bar: Progress, config: "RunConfig", epochs: int | None) -> None:
         self._bar = bar
@@ -76,7 +76,7 @@ class TrainingBar(Watcher):
         self._looked = 0.0
 
     def stepped(self, number: int, epoch: "Epoch") -> None:
-        """Move the bar, twice a second."""
+        """Move the bar, at most twice a second."""
         if time.monotonic() - self._looked < EVERY and epoch.step < len(epoch.batches):
             return
         self._looked = time.monotonic()
@@ -88,7 +88,7 @@ class TrainingBar(Watcher):
         self._bar.update(self._task, completed=images, said=said)
 
     def ended(self, metrics: "EpochMetrics") -> None:
-        """Leave a line above the bar."""
+        """Print the epoch's line above the bar."""
         self._bar.console.print(epoch_line(metrics, self._epochs), highlight=False)
 
     def _name(self, number: int) -> str:
@@ -96,7 +96,7 @@ class TrainingBar(Watcher):
 
 
 class TrainingLines(Watcher):
-    """A line for every tenth of an epoch, and for its end."""
+    """Print a line after every tenth of an epoch, and at its end."""
 
     def __init__(self, console: Console, config: "RunConfig", epochs: int | None) -> None:
         self._console = console
@@ -105,17 +105,17 @@ class TrainingLines(Watcher):
         self._epochs = epochs
         self._told = 0
         self._began = time.monotonic()
-        self._first: int | None = None  # images that were trained before
+        self._first: int | None = None  # images that were trained before this process began
 
     def stepped(self, number: int, epoch: "Epoch") -> None:
-        """Print a line where a tenth of the epoch is done."""
+        """Print a line if the step completed a tenth of the epoch."""
         images, size = _images(self._config, epoch), self._config.dataset.train_size
         done = (number - 1) * size + images
         if self._first is None:
             self._first, self._told = done, done * 10 // size
             return
         told, self._told = self._told, done * 10 // size
-        if self._told == told or images == size:  # the epoch's own line follows
+        if self._told == told or images == size:  # at its end, the epoch's own line follows
             return
         of, left = "", ""
         if self._epochs is not None:

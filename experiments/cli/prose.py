@@ -1,4 +1,4 @@
-"""What commands print: sentences on a terminal and in a pipe, and JSON."""
+"""Print a command's sentences and JSON documents."""
 
 import json
 import shutil
@@ -10,9 +10,9 @@ import typer
 
 
 def say(text: str, err: bool = False, indent: int = 0) -> None:
-    """Print a text: on a terminal broken between words, never within a path or an id; in a pipe in one line.
+    """Print a text: on a terminal, wrapped between words, so that paths and ids stay whole; in a pipe, as one line.
 
-    Lines after a break begin with so many spaces.
+    Each further line of a wrapped text begins with `indent` spaces.
     """
     if (sys.stderr if err else sys.stdout).isatty():
         width = shutil.get_terminal_size().columns

@@ -1,4 +1,4 @@
-"""The results of runs as tables on the terminal: optimizers, the leaderboard, two runs, and a run trained again."""
+"""Print results as tables on the terminal: a sweep's summary, the leaderboard, two runs compared, and a rerun."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from reports.units import texts
 if TYPE_CHECKING:
     from harness.reproduce import MetricComparison, Reproduction
 
-SHOWN_RUNS = 10  # of an optimizer in each table of the leaderboard, where nothing else is said
+SHOWN_RUNS = 10  # runs of an optimizer in each table of the leaderboard, by default
 
 
 def print_summary(summary: pd.DataFrame) -> None:
-    """A row per optimizer, the best first; below, whose trials failed, and why."""
-    from reports.optimizers import ON_TERMINAL  # scipy takes a second, which a sweep need not wait for
+    """Print a row per optimizer, the best first, then a line with the cause for each optimizer with failed trials."""
+    from reports.optimizers import ON_TERMINAL  # loads scipy, which takes a second that a sweep should not wait for
 
     wide_console().print(_table(ON_TERMINAL, summary.to_dict("records")))
     for row in summary[summary["failed"] > 0].to_dict("records"):
@@ -29,7 +29,7 @@ def print_summary(summary: pd.DataFrame) -> None:
 
 
 def print_leaderboard(found: pd.DataFrame, limit: int = SHOWN_RUNS) -> None:
-    """Each optimizer's mean, then its runs kind by kind with their ids, at most `limit` of an optimizer and kind."""
+    """Print the optimizers' means, then a table per kind of run; each has at most `limit` runs of an optimizer."""
     from reports.board import board_tables, shown_runs
 
     console = wide_console()
@@ -41,11 +41,11 @@ def print_leaderboard(found: pd.DataFrame, limit: int = SHOWN_RUNS) -> None:
     shown = shown_runs(tables)
     if shown < len(found):
         console.print()
-        say(f"{shown} of {len(found)} runs, the best {limit} of an optimizer in each table; --limit N shows more")
+        say(f"{shown} of {len(found)} runs: the best {limit} of each optimizer in each table; --limit N shows more")
 
 
 def print_differences(found: pd.DataFrame) -> None:
-    """Which run is which, then a row for whatever differs, with its unit; empty where a run lacks it."""
+    """Print the two run ids, then a row for each value that differs, with its unit; a missing value is empty."""
     names = ("one", "other")
     for name, run_id in zip(names, found.columns, strict=True):
         say(f"{name:<5} {run_id}")
@@ -56,7 +56,7 @@ def print_differences(found: pd.DataFrame) -> None:
 
 
 def print_reproduction(result: "Reproduction") -> None:
-    """What differs of environment, code and metrics, and the verdict: a single line where nothing does."""
+    """Print the differences in environment, code and metrics, then one line with the verdict."""
     for kind, differences in (("environment", result.environment), ("code", result.code)):
         for changed in differences:
             say(f"{kind} differs: {changed.what} was {changed.then}, now {changed.now}")
@@ -77,13 +77,14 @@ def _verdict(result: "Reproduction") -> str:
     if wrong is not None:
         then, now = (text or "nothing" for text in _recorded_and_now(wrong))
         return f"not reproduced: epoch {wrong.epoch}, {wrong.metric}: recorded {then}, now {now}"
-    if result.first_difference is not None:  # the ending
+    if result.first_difference is not None:  # all metrics agree, but the outcome or the final state differs
         return f"not reproduced: {result.first_difference}"
     count = len(result.comparisons)
     if result.environment:
         return (
-            f"reproduced in another environment: {count} values, accuracies within {percent(ACCURACY_TOLERANCE)} "
-            f"points, losses within {LOSS_TOLERANCE:.0%}; bits and state hash are not compared"
+            f"reproduced in another environment: {count} values agree, accuracies within "
+            f"{percent(ACCURACY_TOLERANCE)} points, losses within {LOSS_TOLERANCE:.0%}; bits and the state hash were "
+            "not compared"
         )
     return f"reproduced bit by bit: {count} values and the final state are identical"
 
@@ -95,7 +96,7 @@ def _recorded_and_now(each: "MetricComparison") -> list[str]:
 def _table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     table = _empty_table()
     for column in columns:
-        table.add_column(column.label, no_wrap=column.role == "command")  # what is copied stays whole
+        table.add_column(column.label, no_wrap=column.role == "command")  # a user copies a command as one line
     for row in rows:
         table.add_row(*(column.text(row) for column in columns))
     return table

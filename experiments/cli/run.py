@@ -1,4 +1,4 @@
-"""The commands that train a single run, train it again, and have its model look at an image."""
+"""Define the commands of a single run: train a run, rerun it to compare, and predict an image with its model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,17 +40,17 @@ def run(
     """Train one run, tracked in MLflow."""
     if not experiment and not resume:
         raise BadInputError(
-            "which run is missing",
-            expected="the name of a declared run or a Python file, or --resume RUN_ID",
-            next_step="say `harness run chapter`, or see `harness list`",
+            "no run is given",
+            expected="the name of a declared run, a TOML or Python file, or --resume RUN_ID",
+            next_step="type `harness run chapter`, or choose a run from `harness list`",
         )
     if resume is not None and (experiment or seed or epochs or device or settings or fast):
         raise BadInputError(
             "--resume",
             resume,
-            "with an experiment or settings",
-            expected="--resume alone, since a run goes on with the config that it has",
-            next_step="leave out the rest",
+            "is given together with an experiment or settings",
+            expected="--resume alone, since a run resumes with its recorded config",
+            next_step="remove the other arguments",
         )
     from experiments.cli.progress import watch_training, working
 
@@ -72,7 +72,7 @@ def run(
         with watch_training(opened.config, opened.config.epochs, quiet) as shown:
             record = complete_run(opened, tracker, data_dir, shown.ended, shown.stepped)
     except (KeyboardInterrupt, WorkFailedError):
-        say(f"harness: to go on: harness run --resume {opened.run_id}", err=True)
+        say(f"harness: to resume: harness run --resume {opened.run_id}", err=True)
         raise
     if as_json:
         print_json(record.model_dump(mode="json"))
@@ -95,20 +95,24 @@ def _say_that_it_diverged(record: "RunRecord", where: "Divergence") -> None:
 
 
 def predict(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A tracked run; `harness ui` shows them.")],
-    index: Annotated[int | None, typer.Option(metavar="N", help="Which image of the test set; 0 by default.")] = None,
-    image: Annotated[Path | None, typer.Option(metavar="FILE", help="A picture of your own instead.")] = None,
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The id of a recorded run; see `harness ui`.")],
+    index: Annotated[
+        int | None, typer.Option(metavar="N", help="The number of an image of the test set; by default 0.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your own image file, instead of a test image.")
+    ] = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a run's model sees in an image.
+    """Predict the class of an image.
 
-    The image is of the test set, with the ground truth, or a picture of your own.
+    A recorded run's model predicts a test image, shown with its ground truth, or your own image.
     """
     if index is not None and image is not None:
         raise BadInputError(
-            f"--index {index} and --image {str(image)!r}", expected="one of the two", next_step="leave one out"
+            f"--index {index} and --image {str(image)!r}", expected="one of the two", next_step="remove one of them"
         )
     from experiments.cli.progress import working
     from experiments.cli.terminal import print_prediction
@@ -136,14 +140,16 @@ def predict(
 
 
 def reproduce(
-    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="A run, trial or final; `harness ui` shows them.")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN_ID", help="The id of a run, trial or final; see `harness ui`.")
+    ],
     data_dir: DataDir = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run a tracked run again, and compare it.
+    """Rerun a recorded run and compare.
 
-    Every epoch is compared; exit code 1 says that one differs.
+    It compares every epoch and the final state. If they differ, the exit code is 1.
     """
     from experiments.cli.progress import watch_training, working
     from experiments.cli.results import print_reproduction

@@ -1,4 +1,4 @@
-"""The commands that show the MLflow UI and register a model."""
+"""Define the commands that serve the MLflow UI and register a model."""
 
 import os
 import sys
@@ -14,17 +14,18 @@ from harness.errors import BadInputError
 def register(
     name: Annotated[
         str,
-        typer.Option("--name", metavar="NAME", help="The registered model, made where there is none; needed."),
+        typer.Option("--name", metavar="NAME", help="The name of the registered model (required)."),
     ],
     run_id: Annotated[
-        str | None, typer.Argument(metavar="SWEEP_OR_RUN", help="The latest sweep by default, whose winner it is.")
+        str | None,
+        typer.Argument(metavar="SWEEP_OR_RUN", help="The id of a sweep or run; by default the latest sweep."),
     ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Put a model into MLflow's registry.
+    """Register a model in MLflow.
 
-    The winner of a sweep, or the model of a run.
+    It is the winner of a sweep, or the model of a run.
     """
     from harness.export import register_model
     from harness.tracking.read import latest_sweep
@@ -39,9 +40,9 @@ def register(
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="The port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Serve the MLflow UI, on 127.0.0.1.
+    """Serve the MLflow UI on 127.0.0.1.
 
-    It shows this folder's runs, and its first lines name the pages of the latest sweep.
+    The UI shows this folder's runs; the command first prints the addresses of the latest sweep's pages.
     """
     import socket
 
@@ -52,29 +53,33 @@ def ui(
         raise BadInputError(
             "tracking server",
             tracking_uri(),
-            "has a UI of its own at that address",
-            expected="the store of a project or a database",
-            next_step="open that address, or unset MLFLOW_TRACKING_URI",
+            "already serves its own UI at this address",
+            expected="a local store or a database",
+            next_step="open the address in a browser, or unset MLFLOW_TRACKING_URI",
         )
     with socket.socket() as probe:
-        if sys.platform != "win32":  # where it would find a port free that another listens on
+        if sys.platform != "win32":  # on Windows, the option would allow a port that another process listens on
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise BadInputError(
-                "--port", port, f"can't be used ({error.strerror})", expected="a free port", next_step="name another"
+                "--port",
+                port,
+                f"can't be used ({error.strerror})",
+                expected="a free port",
+                next_step="choose another port",
             ) from None
     address = f"http://127.0.0.1:{port}"
     latest = {f"of the latest sweep {shown}": route for shown, route in latest_routes().items()}
-    pages = {"all experiments, in which `Model training` at the top left is to be chosen once": home_route()} | latest
+    pages = {"all experiments; choose `Model training` at the top left once": home_route()} | latest
     for shown, route in pages.items():
         typer.echo(f"{address}/{route}  {shown}", err=True)
     environment = os.environ | {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PYTHONSAFEPATH": "1",  # a user's file in this folder may be called as one of Python's modules is
-        "MLFLOW_BACKEND_STORE_URI": tracking_uri(),  # not an argument: a password in it is for nobody to see
+        "PYTHONSAFEPATH": "1",  # a user's file in this folder may have the name of one of Python's modules
+        "MLFLOW_BACKEND_STORE_URI": tracking_uri(),  # not an argument: other users could read a password in it
     }
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     os.execve(sys.executable, [*command, "--workers", "1"], environment)

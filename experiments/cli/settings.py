@@ -1,4 +1,4 @@
-"""From the options of the command line to settings, spaces and a run's config: --set, --search, --seed, --device."""
+"""Parse the options --set, --search, --seed and --device into settings, spaces and a run's config."""
 
 import ast
 import json
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def resolve_config(
     experiment: str, seed: str | None, epochs: str | None, device: str, settings: list[str], fast: bool
 ) -> "RunConfig":
-    """The experiment's config with the command line's settings, on a device that is there."""
+    """Return the experiment's config with the command line's settings, on a device that this machine has.
+
+    Raises:
+        BadInputError: the experiment, a setting or the device is invalid.
+    """
     from experiments import catalog
     from experiments.planning import plan_run
 
@@ -27,17 +31,17 @@ def resolve_config(
 
 
 def names_of(text: str | None) -> tuple[str, ...]:
-    """Return the names that a text has between its commas."""
+    """Return the names in a list that is separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
 
 
 def settings_of(base: "RunConfig", settings: Iterable[str]) -> dict[str, Any]:
-    """Return the values that are set, by config key."""
+    """Return the values of `--set` options (`KEY=VALUE`) by config key."""
     return _parse_settings(base, _by_key("--set", settings, "model.dropout.0=0.2"))
 
 
 def searched_of(searched: Iterable[str]) -> "dict[str, Dimension]":
-    """Return the ranges and choices that are to be searched, by config key."""
+    """Return the ranges and choices of `--search` options (`KEY=RANGE`) by config key."""
     from studies.notation import parse_dimension
 
     texts = _by_key("--search", searched, "'optimizer.weight_decay=log(1e-5, 1e-1)'")
@@ -45,7 +49,11 @@ def searched_of(searched: Iterable[str]) -> "dict[str, Dimension]":
 
 
 def _by_key(option: str, texts: Iterable[str], example: str) -> dict[str, str]:
-    """Return what each text says of a key, by the key."""
+    """Return the text after the `=` of each `KEY=VALUE`, by key.
+
+    Raises:
+        BadInputError: a text has no `=`.
+    """
     found = {}
     for text in texts:
         key, separator, value = text.partition("=")
@@ -56,7 +64,10 @@ def _by_key(option: str, texts: Iterable[str], example: str) -> dict[str, str]:
 
 
 def _parse_settings(base: "RunConfig", texts: dict[str, str]) -> dict[str, Any]:
-    """The values by dotted key. What an argument of a user's own takes as text alone stays text, such as 32."""
+    """Return the parsed values by dotted key.
+
+    A value such as 32 stays text if it is for an argument of the user's own code that accepts only text.
+    """
     from harness.config import OWN
     from harness.config.arguments import admits
 
@@ -71,7 +82,7 @@ def _parse_settings(base: "RunConfig", texts: dict[str, str]) -> dict[str, Any]:
 
 
 def _parse_value(text: str) -> Any:  # noqa: ANN401
-    """A literal of JSON or of Python (0.1, true, False, None, [0.1, 0.25]), else the text itself (adam)."""
+    """Return the value of a JSON or Python literal (0.1, true, False, None, [0.1, 0.25]), else the text (adam)."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The command that runs a declared sweep, or says what it would do."""
+"""Define the command that runs a declared sweep, or prints its plan."""
 
 import functools
 from typing import TYPE_CHECKING
@@ -105,7 +105,7 @@ def sweep(
     plan = plan_sweep(experiment, declared, said, executor)
     if save is not None:
         save_sweep(save, declared, plan.definition)
-        say(f"harness: declared in {save}", err=True)
+        say(f"harness: the definition is saved as {save}", err=True)
     workplace = functools.partial(open_pool, executor, workers, data_dir, plan.resources, ray_address, slice_seconds)
     if dry_run:
         _print_plan(plan.name, plan.definition, workplace, as_json)
@@ -119,7 +119,7 @@ def sweep(
 
 
 def _report(sweep_id: str, quiet: bool, as_json: bool) -> None:
-    """Write the report of what there is of a sweep, and print its answer."""
+    """Write the report of a sweep's results so far, and print its answer."""
     from experiments.cli.progress import working
     from experiments.cli.results import print_summary
 
@@ -137,7 +137,7 @@ def _report(sweep_id: str, quiet: bool, as_json: bool) -> None:
 
 
 def _say_how_long(definition: "SweepDefinition", workplace: Workplace) -> None:
-    """How long the sweep takes until its first look, and until its last."""
+    """Print the estimated time until the sweep's first look, and until its last look."""
     from experiments.cli.terminal import roughly
     from studies.forecast import estimate_seconds, measure
 
@@ -159,7 +159,11 @@ def _print_plan(
     workplace: Workplace,
     as_json: bool,
 ) -> None:
-    """What a sweep would do: budgets, spaces, and for how long."""
+    """Print a sweep's plan: its budgets, spaces and estimated time.
+
+    Raises:
+        HarnessError: a worker died while it measured the speed.
+    """
     from concurrent.futures import BrokenExecutor
 
     from studies.forecast import forecast
@@ -170,7 +174,9 @@ def _print_plan(
         try:
             seconds = forecast(definition, pool)
         except BrokenExecutor:
-            raise HarnessError("a worker died; the system's log may say why (out of memory, for example)") from None
+            raise HarnessError(
+                "a worker died; look for the cause in the system's log (out of memory, for example)"
+            ) from None
     if as_json:
         more = {"total_epochs": definition.total_epochs, "workers": pool.workers, "seconds": seconds}
         print_json(definition.model_dump(mode="json") | more)

@@ -1,6 +1,6 @@
-"""What a person reads on the terminal: a line of an epoch, the experiments, a plan, how far a sweep is, an image.
+"""Print on the terminal: the line of an epoch, the experiments, a sweep's plan and progress, a prediction, a check.
 
-Results of runs as tables are in `experiments.cli.results`.
+`experiments.cli.results` prints the tables of results.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from rich.text import Text
 from experiments.cli.prose import say
 from experiments.cli.steps import next_step
 
-if TYPE_CHECKING:  # a command that needs none of them does not wait for them
+if TYPE_CHECKING:  # a command should not wait for imports that it does not need
     from experiments.declared import Description
     from harness.cut_off import CutOff
     from harness.doctor import Finding
@@ -26,13 +26,13 @@ if TYPE_CHECKING:  # a command that needs none of them does not wait for them
     from studies.snapshot import Snapshot
 
 SHOWN_WORKERS = 12
-LAST_STEPS = 50  # of which the training loss is shown while an epoch is under way
-FEW_ROWS = 20  # of an image, which is shown larger
-WITHOUT_TERMINAL = 10_000  # columns
+LAST_STEPS = 50  # the mean training loss of these steps is shown within an epoch
+FEW_ROWS = 20  # an image of fewer rows is shown larger
+WITHOUT_TERMINAL = 10_000  # columns in a pipe
 
 
 def epoch_line(metrics: "EpochMetrics", epochs: int | None = None) -> str:
-    """One epoch, of so many, in one line."""
+    """Return one line with the metrics of an epoch; `epochs` is the run's number of epochs, None if unknown."""
     split = "validation" if metrics.test_accuracy is None else "test"
     accuracy = metrics.validation_accuracy if metrics.test_accuracy is None else metrics.test_accuracy
     measured = "" if accuracy is None else f"{split} accuracy {accuracy:.2%}  "
@@ -43,14 +43,14 @@ def epoch_line(metrics: "EpochMetrics", epochs: int | None = None) -> str:
 
 
 def slice_line(epochs: float, result: "SliceResult") -> str:
-    """A slice in one line, within the epoch that is so far: the loss of its last steps, what was measured last."""
+    """Return one line for a slice that ended after `epochs` epochs: its loss and latest validation accuracy."""
     loss = float(result.steps.losses[-LAST_STEPS:].mean())
     measured = f"validation accuracy {result.points[-1].validation_accuracy:.2%}  " if result.points else ""
     return f"epoch {epochs:.1f}  train loss {loss:.4f}  {measured}{result.seconds:.1f} s"
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as minutes and seconds, with hours where there are some."""
+    """Return seconds as `M:SS`, from an hour on as `H:MM:SS`; `-:--` for None."""
     if seconds is None:
         return "-:--"
     minutes, seconds = divmod(round(seconds), 60)
@@ -59,14 +59,14 @@ def duration(seconds: float | None) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """Return seconds in words, no finer than an estimate is."""
+    """Return seconds in words, rounded as an estimate."""
     if seconds < 90:
         return f"{max(1, round(seconds / 5)) * 5} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def wide_console() -> Console:
-    """Return a console as wide as the terminal; in a pipe as wide as what is printed, of which nothing is cut."""
+    """Return a console as wide as the terminal; in a pipe, so wide that no line is cut."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = WITHOUT_TERMINAL
@@ -74,7 +74,7 @@ def wide_console() -> Console:
 
 
 def print_experiments(experiments: Mapping[str, "Description"]) -> None:
-    """Print each with its kind, what it shows and its cost: a line in a pipe, so that it can be searched."""
+    """Print the experiments with kind, purpose and cost; in a pipe, one line each, so that grep finds it whole."""
     console = wide_console()
     if not console.is_terminal:
         for name, each in experiments.items():
@@ -87,11 +87,11 @@ def print_experiments(experiments: Mapping[str, "Description"]) -> None:
 
 
 def print_plan(name: str, definition: "SweepDefinition", workers: int, seconds: float) -> None:
-    """What a sweep would do: its budgets, for how long, and what each optimizer's study searches."""
+    """Print a sweep's plan: its budgets, its estimated time, and the space of each optimizer's study."""
     from harness.config import things_of
 
     rungs = ", ".join(f"{rung:g}" for rung in definition.pruned_at)
-    pruned = f", the best 1/{definition.reduction_factor} going on after {rungs} epochs" if rungs else ""
+    pruned = f", the best 1/{definition.reduction_factor} continue after {rungs} epochs" if rungs else ""
     data, seeds = definition.base.dataset, ", ".join(map(str, definition.final_seeds))
     several = f" {definition.replicates} times" if definition.replicates > 1 else ""
     say(
@@ -117,7 +117,10 @@ def _epochs(count: int) -> str:
 
 
 def workers_table(workers: Sequence[str | None]) -> Table:
-    """A row each, of the first dozen."""
+    """Return a table with a row for each of the first workers, and a last row that counts the others.
+
+    `workers` holds in words what each worker trains; None for a worker that waits.
+    """
     table = Table(box=None, pad_edge=False, show_header=False)
     for number, at in enumerate(workers[:SHOWN_WORKERS], 1):
         table.add_row(f"worker {number}", Text(at or "waits", style="" if at else "dim"))
@@ -128,7 +131,11 @@ def workers_table(workers: Sequence[str | None]) -> Table:
 
 
 def print_progress(progress: "SweepProgress", process: str | None, is_here: bool, now: "Snapshot | None") -> None:
-    """A row per optimizer, what each worker is at `now`, then who runs the sweep, or how to go on."""
+    """Print a row per optimizer, each worker's job, and which process runs the sweep or how to resume it.
+
+    `process` names the process that runs the sweep, and `now` is its latest snapshot; both are None if none runs it.
+    `is_here` says whether the sweep's folder is on this machine.
+    """
     from harness.records import Outcome
 
     console = wide_console()
@@ -146,7 +153,7 @@ def print_progress(progress: "SweepProgress", process: str | None, is_here: bool
     elif progress.outcome == Outcome.COMPLETED:
         state = "completed"
     elif is_here:
-        state = f"stopped; `{progress.command}` goes on with it"
+        state = f"stopped; `{progress.command}` resumes it"
     else:
         state = "stopped, or running in another folder or on another machine"
     done = f"{progress.epochs_done:.1f} of {progress.total_epochs} epochs"
@@ -156,13 +163,13 @@ def print_progress(progress: "SweepProgress", process: str | None, is_here: bool
 
 
 def print_cut_off(found: "Sequence[CutOff]") -> None:
-    """Print on stderr a line for each run that only seems to run, and what ends it."""
+    """Print on stderr a line for each run that was cut off, with the commands that resume or close it."""
     for each in found:
         say(f"harness: {each.stage} {each.run_id} was cut off: {next_step(each)}", err=True)
 
 
 def print_prediction(result: "Prediction", verdict: str) -> None:
-    """Show the image in characters, what the model says of it, and each class with its probability."""
+    """Print the image as characters, the verdict, and the probability of each class."""
     for row in _as_text(result.pixels):
         typer.echo(row)
     say(f"{result.image}: {verdict}")
@@ -171,14 +178,14 @@ def print_prediction(result: "Prediction", verdict: str) -> None:
 
 
 def _as_text(pixels: "Sequence[Sequence[Pixel]]") -> list[str]:
-    """Rows of pixels in characters, which are twice as high as they are wide."""
+    """Return the rows of pixels as lines of characters; a character is twice as high as it is wide."""
     grey = [[pixel if isinstance(pixel, int) else sum(pixel) // 3 for pixel in row] for row in pixels]
     few = len(grey) < FEW_ROWS
     return ["".join(" .:-=+*#%@"[pixel * 9 // 255] * (1 + few) for pixel in row) for row in grey[:: 1 if few else 2]]
 
 
 def print_findings(findings: "Sequence[Finding]") -> None:
-    """A row each, and below it what to do."""
+    """Print a row per finding, and its advice in the next row."""
     for each in findings:
         begin = f"{'ok' if each.advice is None else 'WRONG':<5}  {each.what:<14}  "
         say(f"{begin}{each.found}", indent=len(begin))

@@ -1,4 +1,4 @@
-"""Run a sweep while a person watches: progress on stderr, Ctrl-C and a time limit stop it."""
+"""Run a sweep with its progress on stderr, and stop it on Ctrl-C or after a time limit."""
 
 import contextlib
 import signal
@@ -28,14 +28,14 @@ def run_watched(
     quiet: bool,
     seconds: float | None,
 ) -> tuple[str, SweepStopped | None]:
-    """Run the sweep, or resume it, for at most so many seconds; progress is shown on stderr unless `quiet`.
+    """Run or resume the sweep, for at most `seconds` seconds, with progress on stderr unless `quiet`.
 
-    The first Ctrl-C finishes the slices in flight and stops the sweep, the second ends it at once. Return the sweep's
-    id, and the interrupt where Ctrl-C stopped it. A sweep that ran out of time is not interrupted.
+    The first Ctrl-C stops the sweep after the slices in flight, and the second stops it at once. Return the sweep's
+    id, and the interrupt if Ctrl-C stopped the sweep. After the time limit, the second value is None.
 
     Raises:
-        HarnessError: what `run_sweep` raises.
-        KeyboardInterrupt: Ctrl-C came twice, or before the sweep had begun.
+        HarnessError: `run_sweep` raised it.
+        KeyboardInterrupt: Ctrl-C was pressed twice, or before the sweep had begun.
     """
     stop = Event()
     with _time_limit(seconds, stop) as is_over:
@@ -46,14 +46,14 @@ def run_watched(
 
 
 def say_what_waits(definition: "SweepDefinition", workers: int) -> None:
-    """Say that timing decides what an asynchronous sweep tries, or how many workers a synchronous one leaves idle."""
+    """Print that an asynchronous sweep depends on timing, or how many workers a synchronous sweep leaves idle."""
     at_a_time = len(definition.optimizers) * definition.at_once
     if definition.asynchronous:
-        say("harness: asynchronous, so timing decides what is tried: another sweep finds something else", err=True)
+        say("harness: asynchronous, so the results depend on timing, and a rerun may find other results", err=True)
     elif workers > at_a_time:
         say(
             f"harness: {workers - at_a_time} of {workers} workers wait while trials run, {at_a_time} at a time; "
-            "--async keeps them busy, and gives up that a second sweep finds the same",
+            "--async keeps them busy, but then a rerun may find other results",
             err=True,
         )
 
@@ -67,28 +67,28 @@ def _run(plan: SweepPlan, workplace: Workplace, fresh: bool, storage: str | None
             from harness.tracking.mlflow import MlflowTracker
             from studies.sweep import run_sweep
 
-            pool = opened.enter_context(workplace())  # what its workers need is imported while the store is opened
+            pool = opened.enter_context(workplace())  # its workers import modules while the store is opened
             tracker = MlflowTracker()
         observer = opened.enter_context(watch(plan.definition, quiet))
         say_what_waits(plan.definition, pool.workers)
-        opened.enter_context(_stopped_by_signals(stop))  # after Ray, which sets its own
+        opened.enter_context(_stopped_by_signals(stop))  # after Ray, which sets its own handlers
         try:
             ended = run_sweep(plan.name, plan.definition, tracker, pool, observer, stop, fresh, storage, plan.command)
         except (KeyboardInterrupt, WorkFailedError, OSError):
-            say("harness: the same command goes on where this one stopped", err=True)
+            say("harness: run the same command again to resume the sweep", err=True)
             raise
     return ended.sweep_id
 
 
 @contextlib.contextmanager
 def _time_limit(seconds: float | None, stop: Event) -> Iterator[Event]:
-    """Have the sweep stopped after so many seconds; the event that is yielded is set then."""
+    """Set `stop` after so many seconds (None: never); yield an event that is set at the same time."""
     is_over = Event()
 
     def end() -> None:
         is_over.set()
         stop.set()
-        say("harness: the time is over, finishing the slices in flight", err=True)
+        say("harness: the time limit is reached; finishing the slices in flight", err=True)
 
     timer = None if seconds is None else Timer(seconds, end)
     if timer is not None:
@@ -103,15 +103,15 @@ def _time_limit(seconds: float | None, stop: Event) -> Iterator[Event]:
 
 @contextlib.contextmanager
 def _stopped_by_signals(stop: Event) -> Iterator[None]:
-    """Have the first Ctrl-C or SIGTERM stop the sweep after the slices in flight, and the second end it at once."""
+    """Let the first Ctrl-C or SIGTERM set `stop`, and the second raise KeyboardInterrupt."""
 
     def on_signal(number: int, frame: Any) -> None:  # noqa: ANN401
         if stop.is_set():
             signal.default_int_handler(number, frame)
         stop.set()
-        say("harness: finishing the slices in flight; again ends at once", err=True)
+        say("harness: finishing the slices in flight; press Ctrl-C again to stop at once", err=True)
 
-    if threading.current_thread() is not threading.main_thread():  # where Python sets no handlers
+    if threading.current_thread() is not threading.main_thread():  # Python sets handlers only in the main thread
         yield
         return
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,6 +1,6 @@
-"""The config of a run: every hyperparameter's name, type, range and default, and how values become one.
+"""Define the config of a run: each hyperparameter's name, type, range and default, and how to make it from values.
 
-Other packages import from here; the modules within import from each other.
+Other packages import from here; the modules of this package import from each other.
 """
 
 from harness.config.base import FrozenModel

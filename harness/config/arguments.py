@@ -1,4 +1,4 @@
-"""The arguments that a config gives a user's own part, checked against its signature."""
+"""Check the arguments that a config gives to a user's own class or function against its signature."""
 
 import functools
 import inspect
@@ -14,20 +14,28 @@ from pydantic import TypeAdapter, ValidationError
 from harness.config.imports import find
 from harness.errors import BadInputError, unknown
 
-PLAIN = (bool, int, float, str, type(None), list, tuple, dict, Any)  # of which a config's values are
+PLAIN = (bool, int, float, str, type(None), list, tuple, dict, Any)  # the types of a config's values
 
 
 def defaults(name: str, first: int) -> dict[str, Any]:
-    """The plain defaults of its signature, whose first `first` arguments are not for a config to give."""
+    """Return the plain default values of a class or function, `module:name`, by argument name.
+
+    The first `first` arguments are left out, because a config can't give them.
+
+    Raises:
+        BadInputError: the class or function does not exist or can't be called.
+    """
     return {each.name: _listed(each.default) for each in _arguments(name, first) if _is_plain(each.default)}
 
 
 def with_defaults(values: Mapping[str, Any], fields: Collection[str], first: int) -> dict[str, Any]:
-    """`values` with the defaults of what they name. `fields` are those that are no arguments of it.
+    """Return `values` with the default arguments of the class or function that `values["name"]` names.
+
+    `fields` are the config's own keys, which are not arguments; the first `first` arguments can't be given.
 
     Raises:
-        BadInputError: it isn't there, takes no such argument, needs one that is missing, or one is of another type
-            than its signature says.
+        BadInputError: the class or function does not exist, does not take an argument, needs an argument that is
+            missing, or an argument has another type than in the signature.
     """
     name = str(values.get("name"))
     if ":" not in name:
@@ -38,13 +46,13 @@ def with_defaults(values: Mapping[str, Any], fields: Collection[str], first: int
         raise BadInputError(
             "name",
             name,
-            f"takes an argument {clash!r}, which is the config's own",
-            expected="another name of that argument",
-            next_step="rename it",
+            f"has an argument {clash!r}, which is a field of the config itself",
+            expected="an argument with another name",
+            next_step="rename the argument",
         )
     for key in values:
         if key not in names and key not in fields:
-            raise unknown(f"argument of {name!r}", str(key), [*names, *sorted(fields)], "correct it")
+            raise unknown(f"argument of {name!r}", str(key), [*names, *sorted(fields)], "correct the name")
     for each in arguments:
         if each.name in values:
             _require_fitting(name, each, _listed(values[each.name]))
@@ -52,18 +60,18 @@ def with_defaults(values: Mapping[str, Any], fields: Collection[str], first: int
             raise BadInputError(
                 "name",
                 name,
-                f"has no value of {each.name!r}",
-                expected="one, as its signature has it",
-                next_step="give one",
+                f"needs a value for its argument {each.name!r}",
+                expected="a value, since the signature has no default",
+                next_step=f"set {each.name}",
             )
     return defaults(name, first) | {key: _listed(value) for key, value in values.items()}
 
 
 def admits(name: str, argument: str, value: Any) -> bool:  # noqa: ANN401
-    """Whether an argument of what `module:name` is can have that value, by its annotation or else its default.
+    """Return whether an argument of a class or function can have the value, by its annotation, else by its default.
 
     Raises:
-        BadInputError: `module:name` isn't there.
+        BadInputError: the class or function `name` does not exist or can't be called.
     """
     return all(_fits(_kind(each), _listed(value)) for each in _arguments(name, 0) if each.name == argument)
 
@@ -74,7 +82,7 @@ def _arguments(name: str, first: int) -> list[inspect.Parameter]:
         signature = _signature(found)
     except (TypeError, ValueError):
         raise BadInputError(
-            "name", name, "can't be called", expected="a class or a function", next_step="name another"
+            "name", name, "can't be called", expected="a class or function", next_step="choose another name"
         ) from None
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [each for each in list(signature.parameters.values())[first:] if each.kind in by_name]
@@ -83,7 +91,7 @@ def _arguments(name: str, first: int) -> list[inspect.Parameter]:
 def _signature(found: Any) -> inspect.Signature:  # noqa: ANN401
     try:
         return inspect.signature(found, eval_str=True)
-    except Exception:  # what its annotations name may be there for type checkers alone
+    except Exception:  # an annotation may name a type that is imported only for type checkers
         return inspect.signature(found)
 
 
@@ -93,23 +101,23 @@ def _require_fitting(name: str, argument: inspect.Parameter, value: Any) -> None
         raise BadInputError(
             f"argument {argument.name!r} of {name!r}",
             value,
-            expected=f"{inspect.formatannotation(kind)}, as its signature has it",
+            expected=f"{inspect.formatannotation(kind)}, as in its signature",
         )
 
 
 def _kind(argument: inspect.Parameter) -> Any:  # noqa: ANN401
-    """The type of an argument's values: what is plain of its annotation, or else what its default is."""
+    """Return the type of an argument's values: the plain part of its annotation, else the type of its default."""
     kind = _plain_part(argument.annotation)
     if argument.default is inspect.Parameter.empty or not _is_plain(argument.default):
         return Any if kind is None else kind
     if kind is None:
         return _kind_of(argument.default)
-    # an annotation may leave out what its default is, most often None
+    # an annotation may not include the type of the default, most often None
     return kind if _fits(kind, _listed(argument.default)) else kind | _kind_of(argument.default)
 
 
 def _plain_part(annotation: Any) -> Any:  # noqa: ANN401
-    """What of an annotation a config can give: of `float | Tensor` it is float. None where that is nothing."""
+    """Return the types of an annotation that a config can give: float for `float | Tensor`; None if there is none."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if annotation in PLAIN or origin is Literal:
         return annotation
@@ -123,7 +131,7 @@ def _plain_part(annotation: Any) -> Any:  # noqa: ANN401
 
 
 def _kind_of(default: Any) -> Any:  # noqa: ANN401
-    """The type of a plain default, as it is meant: a whole number may stand for any, and None for anything."""
+    """Return the type that a plain default suggests: float for a whole number, and any type for None."""
     if default is None:
         return Any
     if isinstance(default, list | tuple):
@@ -134,15 +142,15 @@ def _kind_of(default: Any) -> Any:  # noqa: ANN401
 
 
 def _fits(kind: Any, value: Any) -> bool:  # noqa: ANN401
-    """Whether a value is of a type as JSON has them: a list is a tuple, too, and a whole number a float."""
+    """Return whether a value has a type by JSON's rules: a list is also a tuple, and a whole number also a float."""
     try:
         text = json.dumps(value)
     except (TypeError, ValueError):
-        return True  # no plain value at all, which the config's own type says
+        return True  # not a plain value: the config's own validation refuses it
     try:
         _adapter(kind).validate_json(text, strict=True)
     except ValidationError:
-        # 0 and 1 are the truth values that Python takes for them
+        # Python also accepts 0 and 1 as truth values
         return type(value) is int and value in (0, 1) and _fits(kind, bool(value))
     return True
 
@@ -153,7 +161,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401
-    """A tuple as the list that JSON makes of it."""
+    """Return the value with every tuple as a list, as JSON stores it."""
     return [_listed(each) for each in value] if isinstance(value, list | tuple) else value
 
 

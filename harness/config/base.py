@@ -1,4 +1,4 @@
-"""What every config is made of: a frozen model without unknown keys, and the ranges that several fields share."""
+"""Define the base class of every config, and the ranges of numbers that several fields share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
@@ -14,10 +14,10 @@ Positive = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class FrozenModel(BaseModel):
-    """Immutable, no unknown keys, no nan or infinity.
+    """Hold values that can't change; unknown keys, nan and infinity are errors.
 
-    `added_later` names the fields that are younger than stored values of the class. Each of them has a default, with
-    which it is left out of the canonical text, so that older configs keep their text and hash.
+    `added_later` names the fields that were added after values of the class had been stored. Each has a default. A
+    field that equals its default is left out of the canonical text, so that older configs keep their text and hash.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
@@ -34,7 +34,7 @@ class FrozenModel(BaseModel):
 
 
 def _number(kind: Any, value: Any) -> Any:  # noqa: ANN401
-    """A truth value as its text where a number belongs: Python takes True for 1, and it is said by mistake."""
+    """Return a truth value as text if the field is a number, so that it is refused: Python would take True for 1."""
     if isinstance(value, bool) and kind in (int, float):
         return str(value)
     if isinstance(value, list | tuple) and get_origin(kind) is tuple:

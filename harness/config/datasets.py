@@ -1,4 +1,4 @@
-"""Which images a run is trained and measured on, how they are split, and what is done to a training image."""
+"""Define the config of a run's dataset, its split, its normalisation, and the augmentation of training images."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
@@ -14,7 +14,7 @@ CHAPTER = DATASETS["mnist"]
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401
-    """One number as a list of it: all channels have the same."""
+    """Return a list with the number if `value` is one number, which then holds for all channels; else the value."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return [value] if is_number else value
 
@@ -24,10 +24,11 @@ Deviations = Annotated[tuple[Positive, ...] | None, BeforeValidator(_listed)]
 
 
 class DatasetConfig(FrozenModel):
-    """A dataset of the registry, and how its training images are split; without sizes, by its default.
+    """Choose a dataset of the registry and the split of its training images; the default sizes are the dataset's.
 
-    Pixels, 0 to 1, and features are normalised: less `mean`, over `std`, either one number for all or one of each
-    channel or feature. None: those of the registry, the chapter's for MNIST.
+    Pixels (0 to 1) and features are normalised: `mean` is subtracted, then they are divided by `std`. Each has one
+    number for all channels or features, or one per channel or feature. None: the numbers of the registry, which are
+    the chapter's for MNIST.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset({"mean", "std"})
@@ -49,7 +50,7 @@ class DatasetConfig(FrozenModel):
 
     @property
     def known(self) -> Dataset:
-        """What the registry knows of it."""
+        """Return the dataset's description in the registry."""
         return DATASETS[self.name]
 
     @model_validator(mode="after")
@@ -71,11 +72,12 @@ class DatasetConfig(FrozenModel):
 
 
 class OwnDatasetConfig(OwnConfig):
-    """A user's own function that returns images and labels, two tensors or arrays, and how they are split.
+    """Choose a user's own function that returns images and labels as two tensors or arrays, and their split.
 
-    Images are (n, height, width), (n, channels, height, width) or rows of features (n, features): uint8, which are
-    pixels and divided by 255, or floating point, in float32. Labels are whole numbers (n,), from 0. They are
-    normalised as those of the registry are: None stands for MNIST's of uint8; floating point is taken as it is.
+    Images are (n, height, width), (n, channels, height, width) or rows of features (n, features). Images of uint8 are
+    pixels and are divided by 255; floating-point images are converted to float32. Labels are whole numbers (n,) from
+    0. `mean` and `std` normalise as in `DatasetConfig`. None: MNIST's numbers for uint8, no normalisation for
+    floating point.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset({"mean", "std"})
@@ -96,26 +98,28 @@ AnyDataset = Annotated[
 
 
 def things_of(dataset: AnyDatasetConfig) -> str:
-    """Return what it has, in words: images or rows. What a user's own has is not known before it is read."""
+    """Return "rows" for a table of the registry, else "images"; a user's own data is unknown until it is read."""
     return "rows" if isinstance(dataset, DatasetConfig) and dataset.known.is_table else "images"
 
 
 def require_one_of_each(key: str, values: tuple[float, ...] | None, shape: tuple[int, ...]) -> None:
-    """Refuse means or standard deviations that are neither one nor as many as images of that shape have channels.
+    """Check that the means or standard deviations under `key` are one number, or one per channel or feature.
+
+    `shape` is that of an image (channels, height, width) or of a row (features,).
 
     Raises:
-        BadInputError: they are refused.
+        BadInputError: the number of values is another.
     """
     if values is not None and len(values) not in (1, shape[0]):
         what = "channel" if len(shape) > 1 else "feature"
-        expected = "1" if shape[0] == 1 else f"1, or {shape[0]}, one of each {what}"
+        expected = "1" if shape[0] == 1 else f"1, or {shape[0]}, one per {what}"
         raise BadInputError(f"dataset.{key}", list(values), f"has {len(values)} numbers", expected=expected)
 
 
 def statistics(dataset: AnyDatasetConfig, are_pixels: bool) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Return the mean and the standard deviation that a dataset is normalised by; None where it is taken as it is.
+    """Return the means and standard deviations that normalise a dataset; None if it is not normalised.
 
-    `are_pixels`: its images are uint8.
+    `are_pixels` says whether its images are uint8.
     """
     known = dataset.known if isinstance(dataset, DatasetConfig) else CHAPTER if are_pixels else None
     if known is not None:
@@ -124,13 +128,13 @@ def statistics(dataset: AnyDatasetConfig, are_pixels: bool) -> tuple[tuple[float
 
 
 class AugmentationConfig(FrozenModel):
-    """What is done to a training image, drawn anew for each image of each epoch: torchvision's v2 transforms."""
+    """Configure torchvision's v2 transforms of training images, which are drawn for each image of each epoch."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """The largest rotation, in degrees either way; 0: none."""
+    """The largest rotation in degrees, in both directions; 0: no rotation."""
     translation: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The largest shift, as a fraction of a side; 0: none."""
+    """The largest shift, as a fraction of a side; 0: no shift."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The largest change of size, as a fraction; 0: none."""
+    """The largest change of size, as a fraction; 0: no change."""
     horizontal_flip: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The probability of a flip."""
+    """The probability of a horizontal flip."""

@@ -1,4 +1,4 @@
-"""A user's own part as `module:name`: imported, and what hides or resembles it where it can't be."""
+"""Import a user's own class or function by its name, `module:name`, and explain why an import fails."""
 
 import contextlib
 import difflib
@@ -12,25 +12,25 @@ from typing import Any
 
 from harness.errors import BadInputError, unknown
 
-MANY = 20  # names for one line
+MANY = 20  # the most names that a message lists
 OURS = ("harness", "studies", "reports", "experiments")
 
 
 def find(name: str) -> Any:  # noqa: ANN401
-    """What `module:name` is.
+    """Return the class or function with the name `module:name`.
 
     Raises:
-        BadInputError: there is no such module, it can't be imported, or has nothing of that name; or it is of a
-            `__main__` that is not this process's, such as a worker's or a resumed run's.
+        BadInputError: the module does not exist, can't be imported, or does not define the name; or the module is
+            the `__main__` of another program, which a worker or a resumed run can't import.
     """
     module_name, _, path = name.partition(":")
     if module_name == "__main__" and not hasattr(sys.modules["__main__"], path.partition(".")[0]):
         raise BadInputError(
             "name",
             name,
-            "is in no module that a worker or a resumed run can import",
-            expected="a module's name before the colon",
-            next_step="put it into a file of its own",
+            "is not in a module that a worker or a resumed run can import",
+            expected="the name of a module before the colon",
+            next_step="move it to its own file",
         )
     if not all(each.isidentifier() for each in module_name.split(".")):
         raise _not_importable(name)
@@ -38,12 +38,12 @@ def find(name: str) -> Any:  # noqa: ANN401
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(module_name)
     except Exception as error:
-        next_step = hidden_folder(error) or "install it, or run in the folder that has it"
+        next_step = hidden_folder(error) or "install the module, or run in the folder that has it"
         raise BadInputError(
             "name",
             name,
             f"has a module that can't be imported ({in_one_line(error)})",
-            expected="one that Python finds; the command looks in the current folder, too",
+            expected="a module that Python finds, for example in the current folder",
             next_step=next_step,
         ) from None
     try:
@@ -54,20 +54,20 @@ def find(name: str) -> Any:  # noqa: ANN401
             raise BadInputError(
                 "name",
                 name,
-                f"is not there: module {module_name!r} is {place(module)}, which has no {path!r} and hides "
+                f"is not there: module {module_name!r} is {place(module)}, which does not define {path!r} and hides "
                 f"{str(hidden)!r}",
-                next_step="rename that one, or correct the name",
+                next_step="rename the hidden file or folder, or correct the name",
             ) from None
-        raise unknown(f"name in module {module_name!r}", path, _like(path, module), "correct it") from None
+        raise unknown(f"name in module {module_name!r}", path, _like(path, module), "correct the name") from None
 
 
 def in_one_line(error: Exception) -> str:
-    """Return kind and text of what an import raised."""
+    """Return the class and text of an error as one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def hidden_folder(error: Exception) -> str:
-    """Return which folder a failed import meant, where one of our packages hides it by its name, and what to do."""
+    """Return advice if a package of the harness hides the folder that a failed import meant; else an empty text."""
     package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
     if package not in OURS:
         return ""
@@ -77,23 +77,23 @@ def hidden_folder(error: Exception) -> str:
     if hidden is None:
         return ""
     return (
-        f"folder {str(hidden.absolute())!r} is called as a package of the harness, which is imported instead; "
+        f"folder {str(hidden.absolute())!r} has the name of a package of the harness, which Python imports instead; "
         "rename the folder"
     )
 
 
 def place(module: ModuleType) -> str:
-    """Where a module was imported from, in words."""
+    """Return in words where a module was imported from."""
     file = getattr(module, "__file__", None)
     return f"the file {file!r}" if file else "a part of Python itself"
 
 
 def _not_importable(name: str) -> BadInputError:
-    """The error for a module's name that isn't one, with the name that it could have."""
+    """Return the error for a module name that Python can't import, with a valid name as a suggestion."""
     module_name, _, path = name.partition(":")
     stem = Path(module_name).name.removesuffix(".py")
     better = re.sub(r"^(?=\d)|\W", "_", stem)
-    next_step = f"say '{better}:{path}'" if better == stem else f"rename its file to {better}.py"
+    next_step = f"write '{better}:{path}'" if better == stem else f"rename its file to {better}.py"
     return BadInputError(
         "name",
         name,
@@ -104,7 +104,10 @@ def _not_importable(name: str) -> BadInputError:
 
 
 def _hidden_by(module: ModuleType) -> Path | None:
-    """A file or a package's folder that would be that module, were there not the other of its name."""
+    """Return the file or package folder that Python would import under the module's name, if the module were absent.
+
+    None if there is no such file or folder.
+    """
     file = getattr(module, "__file__", None)
     for folder in sys.path:
         path = Path(folder, *module.__name__.split("."))
@@ -115,7 +118,7 @@ def _hidden_by(module: ModuleType) -> Path | None:
 
 
 def _like(path: str, module: Any) -> list[str]:  # noqa: ANN401
-    """What the module itself defines, or, where that is much or nothing, what in it is called alike."""
+    """Return the names that the module defines; if they are none or too many, the names similar to `path`."""
     public = {name: each for name, each in vars(module).items() if not name.startswith("_")}
     defined = [name for name, each in public.items() if getattr(each, "__module__", None) == module.__name__]
     if 0 < len(defined) <= MANY:

@@ -1,4 +1,4 @@
-"""What is wrong with values that were to be a config, in one line: field, value, what is expected."""
+"""Validate values as a config, and describe pydantic's errors in one line: field, value, what is expected."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from harness.errors import BadInputError, did_you_mean
 
 OWN_KINDS = {"own"}
 NEXT_STEP = "correct the value and run again"
-# how pydantic calls the kinds in the location of an error
+# the tags by which pydantic names the class of a union in the location of an error
 TAGS: dict[str, type[FrozenModel] | None] = {
     "named": DatasetConfig,
     "torch": None,
@@ -28,10 +28,10 @@ TAGS: dict[str, type[FrozenModel] | None] = {
 
 
 def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
-    """Return `values` as a `kind`.
+    """Return the values as a validated `kind`.
 
     Raises:
-        BadInputError: an unknown, missing or wrong field, in one line with field, value and what is expected.
+        BadInputError: a field is unknown, missing or invalid; the message has field, value and what is expected.
     """
     try:
         return kind.model_validate(values)
@@ -40,7 +40,7 @@ def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
 
 
 def refused(kind: type[BaseModel], error: ValidationError) -> BadInputError:
-    """Return what is wrong with values that were to be a `kind`: the first field, and the others in its line."""
+    """Return pydantic's error as an error of one line, which names the first invalid field and then the others."""
     first, *others = (_refusal(kind, problem) for problem in error.errors(include_url=False))
     more = {"also": others} if others else {}
     return first.but(next_step=first.next_step or NEXT_STEP, **more)
@@ -87,13 +87,13 @@ def _unknown_key(key: str, last: str, known: list[str]) -> BadInputError:
 
 
 def _with_suggestion(name: str, known: list[str]) -> str:
-    """Return the next step where one of the known names is close; empty where none is."""
+    """Return the next step with a known name that is similar; empty if none is similar."""
     suggestion = did_you_mean(name, known)
     return f"{suggestion}{NEXT_STEP}" if suggestion else ""
 
 
 def _without_tags(location: list[str]) -> list[str]:
-    """A path without what says which of several kinds of config a value was read as."""
+    """Return the location of an error without the tags of unions."""
     key: list[str] = []
     in_tags = False
     for part in location:
@@ -104,7 +104,7 @@ def _without_tags(location: list[str]) -> list[str]:
 
 
 def _known_keys(kind: type[BaseModel], location: list[str]) -> list[str]:
-    """The keys beside an unknown one, where the path to it leads through models alone."""
+    """Return the valid keys beside an unknown key; empty if the path to it does not lead through models only."""
     for part in location[:-1]:
         field = kind.model_fields.get(part)
         if part in TAGS:

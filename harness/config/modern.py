@@ -1,6 +1,6 @@
-"""The optimizers of the package pytorch-optimizer, which the extra `modern` installs, and their hyperparameters.
+"""Define the optimizers of the package pytorch-optimizer, which the extra `modern` installs, and their defaults.
 
-Their defaults are the package's own, but for what says otherwise. Sophia is not among them: its estimate of the
+The defaults are the package's, unless a docstring says otherwise. Sophia is not included: its estimate of the
 curvature needs a second loss, of labels that the model draws, or a graph of every step's gradients.
 """
 
@@ -13,9 +13,9 @@ from harness.config.base import Decay, FrozenModel, LearningRate, NonNegative, P
 
 
 class ModernOptimizerConfig(FrozenModel):
-    """The hyperparameters of an optimizer of `pytorch_optimizer`.
+    """Hold the hyperparameters of an optimizer of `pytorch_optimizer`.
 
-    `modern_class` is its name there; `fixed` are arguments of it that make it this optimizer.
+    `modern_class` is the name of its class; `fixed` are constructor arguments that a user can't change.
     """
 
     modern_class: ClassVar[str]
@@ -34,7 +34,7 @@ class LionConfig(ModernOptimizerConfig):
 
 
 class ProdigyConfig(ModernOptimizerConfig):
-    """Prodigy (Mishchenko and Defazio 2024): Adam that estimates its learning rate, of which `lr` is a factor.
+    """Prodigy (Mishchenko and Defazio 2024): Adam that estimates its learning rate, which is multiplied by `lr`.
 
     `d0` is the first estimate of the distance to the solution, and `d_coef` a factor of all later ones.
     """
@@ -53,9 +53,9 @@ class ProdigyConfig(ModernOptimizerConfig):
 
 
 class ScheduleFreeAdamWConfig(ModernOptimizerConfig):
-    """Schedule-free AdamW (Defazio et al. 2024), whose averaged weights are measured; made for a constant schedule.
+    """Schedule-free AdamW (Defazio et al. 2024), for a constant schedule. Its averaged weights are evaluated.
 
-    Step t counts in the average as t^`r` times the largest rate until then to the power of `weight_lr_power`.
+    The weight of step t in the average is t^`r` times (the largest rate up to step t)^`weight_lr_power`.
     """
 
     modern_class: ClassVar[str] = "ScheduleFreeAdamW"
@@ -73,8 +73,8 @@ class ScheduleFreeAdamWConfig(ModernOptimizerConfig):
 class SOAPConfig(ModernOptimizerConfig):
     """SOAP (Vyas et al. 2025): Adam in the eigenbasis of Shampoo's preconditioner.
 
-    `max_precondition_dim`: larger sides of a weight keep their own basis. The authors' 10,000 would have it compute
-    the eigenbasis of a matrix of 4,608² for the chapter's network, which takes seconds each time.
+    A side of a weight that is larger than `max_precondition_dim` is not preconditioned. With the authors' 10,000, the
+    chapter's network would need the eigenbasis of a 4,608 × 4,608 matrix, which takes seconds each time.
     """
 
     modern_class: ClassVar[str] = "SOAP"
@@ -89,9 +89,9 @@ class SOAPConfig(ModernOptimizerConfig):
 
 
 class SAMConfig(ModernOptimizerConfig):
-    """Sharpness-aware minimisation (Foret et al. 2021) around SGD with momentum: two gradients for each step.
+    """Sharpness-aware minimisation (Foret et al. 2021) with SGD with momentum: two gradients per step.
 
-    `rho` is how far from the weights, along their gradient, the second is taken.
+    The second gradient is taken at the distance `rho` from the weights, in the direction of the first gradient.
     """
 
     modern_class: ClassVar[str] = "SAM"

@@ -1,4 +1,4 @@
-"""The networks that ship as far as they can be set, and a user's own model."""
+"""Define the hyperparameters of the built-in networks, and the config of a user's own model."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,11 +13,11 @@ Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
 
 
 class _FitsItsData(FrozenModel):
-    """A network whose first and last layers are made for the data.
+    """Configure a network whose first and last layers fit the data.
 
-    Of a dataset of the registry they are made for what is known there. Of a user's own they are made for `shape`,
-    that of an image (channels, height, width) or of a row (features,), and for so many `classes`. None stands for
-    MNIST's until a run begins, which looks at the data and sets both where they are others.
+    For a dataset of the registry, the registry gives the shape and the number of classes. For a user's own data,
+    `shape` is the shape of an image (channels, height, width) or of a row (features,), and `classes` is the number of
+    classes. None means MNIST's; a run that begins looks at the data and sets both fields if the data differ.
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset({"shape", "classes"})
@@ -27,13 +27,13 @@ class _FitsItsData(FrozenModel):
 
     @model_serializer(mode="wrap")
     def _without_what_is_unsaid(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave both out where they are None: there is nothing to set then."""
+        """Leave out `shape` and `classes` if they are None, so that configs without them keep their text."""
         values: dict[str, Any] = dump(self)
         return {key: each for key, each in values.items() if key not in ("shape", "classes") or each is not None}
 
 
 class ModelConfig(_FitsItsData):
-    """The chapter's ConvNet. `dropout`: after pooling (whole channels), before the last layer."""
+    """Configure the chapter's ConvNet. `dropout`: after pooling (of whole channels), and before the last layer."""
 
     added_later: ClassVar[frozenset[str]] = _FitsItsData.added_later | {"name"}
 
@@ -44,9 +44,9 @@ class ModelConfig(_FitsItsData):
 
 
 class MLPConfig(_FitsItsData):
-    """A multilayer perceptron, of images or rows of features: a layer of each size of `hidden`, then the classes.
+    """Configure a multilayer perceptron for images or rows of features: hidden layers of the sizes `hidden`.
 
-    `dropout` is after each hidden layer's activation.
+    `dropout` follows the activation of each hidden layer.
     """
 
     name: Literal["mlp"] = "mlp"
@@ -56,28 +56,28 @@ class MLPConfig(_FitsItsData):
 
 
 class OwnModelConfig(OwnConfig):
-    """A user's own `torch.nn.Module`: images (n, channels, height, width) to outputs (n, classes).
+    """Configure a user's own `torch.nn.Module`, from images (n, channels, height, width) to outputs (n, classes).
 
-    `outputs` says what they are. None stands for log-probabilities until a run begins, which looks at them and sets
-    `logits` where they are logits.
+    `outputs` says what the outputs are. None means log-probabilities; a run that begins tests the model, and sets
+    `logits` if its outputs are logits.
     """
 
     outputs: Literal["log_probabilities", "logits"] | None = None
 
     @model_serializer(mode="wrap")
     def _without_unsaid_outputs(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `outputs` out where they are None, so that configs of before there was the field keep their text."""
+        """Leave out `outputs` if it is None, so that configs from before this field keep their text."""
         values: dict[str, Any] = dump(self)
         return {key: each for key, each in values.items() if key != "outputs" or each is not None}
 
 
 NetworkConfig = ModelConfig | MLPConfig
-LEAST_SIDE = 6  # pixels, of which the ConvNet leaves one
+LEAST_SIDE = 6  # pixels; the ConvNet's convolutions and pooling reduce this side to one pixel
 NETWORKS: dict[str, type[NetworkConfig]] = {"convnet": ModelConfig, "mlp": MLPConfig}
 
 
 def _kind(value: Any) -> str:  # noqa: ANN401
-    """Which kind of config a value is of; one without a name is the ConvNet's, which once was the only one."""
+    """Return the tag of a value's class; a value without a name is the ConvNet's, as in older versions."""
     name = value.get("name", "convnet") if isinstance(value, Mapping) else getattr(value, "name", "convnet")
     return "own" if ":" in str(name) else str(name)
 
@@ -90,10 +90,10 @@ AnyModel = Annotated[
 
 
 def require_fitting(model: NetworkConfig, shape: tuple[int, ...], dataset: str) -> None:
-    """Refuse a ConvNet of rows of features, or of images that it leaves no pixel of.
+    """Check that the network can process images or rows of this shape; `dataset` is named in the error.
 
     Raises:
-        BadInputError: it is refused.
+        BadInputError: a ConvNet gets rows of features, or images that are too small for its layers.
     """
     if isinstance(model, MLPConfig):
         return
@@ -105,5 +105,5 @@ def require_fitting(model: NetworkConfig, shape: tuple[int, ...], dataset: str) 
     else:
         return
     raise BadInputError(
-        "model", "convnet", what, expected="mlp, or a model of your own", next_step="set model.name to it"
+        "model", "convnet", what, expected="mlp, or a model of your own", next_step="set model.name to one of these"
     )

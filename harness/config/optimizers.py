@@ -1,4 +1,4 @@
-"""The optimizers and their hyperparameters, with torch's own defaults, and a user's own optimizer."""
+"""Define the optimizers and their hyperparameters, with torch's own defaults, and a user's own optimizer."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -17,9 +17,9 @@ from harness.config.plugins import OwnConfig, own_or
 
 
 class TorchOptimizerConfig(FrozenModel):
-    """The hyperparameters of an optimizer of `torch.optim`.
+    """Hold the hyperparameters of an optimizer of `torch.optim`.
 
-    `torch_class` is its name there; `fixed` are arguments of it that make it this optimizer.
+    `torch_class` is the name of its class; `fixed` are constructor arguments that a user can't change.
     """
 
     torch_class: ClassVar[str]
@@ -168,11 +168,14 @@ class AdamaxConfig(TorchOptimizerConfig):
 class AdafactorConfig(TorchOptimizerConfig):
     """`torch.optim.Adafactor` (Shazeer and Stern 2018), without its first moment.
 
-    The step is relative to the size of the weights; `lr` is its largest. `d`: where updates are clipped.
+    The step is relative to the size of the weights, and `lr` is the largest relative step. `d` is the threshold at
+    which updates are clipped.
     """
 
     torch_class: ClassVar[str] = "Adafactor"
-    fixed: ClassVar[Mapping[str, Any]] = {"eps": (None, 1e-3)}  # torch's own; None: that of the weights' type
+    fixed: ClassVar[Mapping[str, Any]] = {
+        "eps": (None, 1e-3)
+    }  # torch's defaults; None: the eps of the weights' dtype
 
     name: Literal["adafactor"] = "adafactor"
     lr: LearningRate = 1e-2
@@ -182,9 +185,9 @@ class AdafactorConfig(TorchOptimizerConfig):
 
 
 class ASGDConfig(TorchOptimizerConfig):
-    """`torch.optim.ASGD` (Polyak and Juditsky 1992), whose weights themselves are measured, not their average.
+    """`torch.optim.ASGD` (Polyak and Juditsky 1992). The weights themselves are evaluated, not their average.
 
-    The rate falls as (1 + `lambd` `lr` step)^-`alpha`; the average begins after `t0` steps.
+    The rate at a step is `lr` / (1 + `lambd` * `lr` * step)^`alpha`; averaging begins after `t0` steps.
     """
 
     torch_class: ClassVar[str] = "ASGD"
@@ -198,9 +201,9 @@ class ASGDConfig(TorchOptimizerConfig):
 
 
 class RpropConfig(TorchOptimizerConfig):
-    """`torch.optim.Rprop` (Riedmiller and Braun 1993), made for gradients of the whole data.
+    """`torch.optim.Rprop` (Riedmiller and Braun 1993), which was made for gradients of the whole training set.
 
-    `lr` is each weight's first step; `etas` shrink and grow it, within `step_sizes`.
+    `lr` is the first step size of each weight; `etas` are the factors that shrink and grow it, within `step_sizes`.
     """
 
     torch_class: ClassVar[str] = "Rprop"
@@ -212,10 +215,10 @@ class RpropConfig(TorchOptimizerConfig):
 
 
 class LBFGSConfig(TorchOptimizerConfig):
-    """`torch.optim.LBFGS` (Liu and Nocedal 1989), of `max_iter` iterations on each batch, several gradients each.
+    """`torch.optim.LBFGS` (Liu and Nocedal 1989), with `max_iter` iterations per batch and several gradients in each.
 
-    torch's own 20 iterations without a line search and history of 100 are for the whole data: on batches they are
-    slower and no better, and a state holds the weights `history_size` times two.
+    torch's defaults (20 iterations, a history of 100, no line search) are meant for the whole training set. On
+    batches they are slower and no better. A state holds 2 * `history_size` copies of the weights.
     """
 
     torch_class: ClassVar[str] = "LBFGS"
@@ -231,9 +234,9 @@ class LBFGSConfig(TorchOptimizerConfig):
 
 
 class MuonConfig(TorchOptimizerConfig):
-    """`torch.optim.Muon` (Jordan et al. 2024) of hidden matrices, `torch.optim.AdamW` of all other weights.
+    """`torch.optim.Muon` (Jordan et al. 2024) for hidden matrices, `torch.optim.AdamW` for all other weights.
 
-    `lr` and what is called as in torch are Muon's, the `adamw_` fields are AdamW's.
+    The `adamw_` fields are AdamW's arguments; all other fields are Muon's, with torch's names.
     """
 
     torch_class: ClassVar[str] = "Muon"
@@ -282,7 +285,7 @@ OPTIMIZER_CONFIGS: dict[str, type[AnyOptimizerConfig]] = {
 
 
 class OwnOptimizerConfig(OwnConfig):
-    """A user's own `torch.optim.Optimizer`, whose first argument is the model's parameters."""
+    """Configure a user's own `torch.optim.Optimizer`, whose first argument is the model's parameters."""
 
     first_argument: ClassVar[int] = 1
 
@@ -292,12 +295,12 @@ OptimizerConfig = Annotated[
     | Annotated[OwnOptimizerConfig, Tag("own")],
     Discriminator(own_or("torch")),
 ]
-RATES = ("lr", "learning_rate", "rate", "eta", "step_size")  # what optimizers call their learning rate
+RATES = ("lr", "learning_rate", "rate", "eta", "step_size")  # the names that optimizers give their learning rate
 RATE_KEYS = tuple(f"optimizer.{name}" for name in RATES)
 
 
 def learning_rate(optimizer: AnyOptimizerConfig | OwnOptimizerConfig) -> tuple[str, float] | None:
-    """Return an optimizer's learning rate under its own name for it; None where it has none that is a number."""
+    """Return the name and value of an optimizer's learning rate; None if it has no learning rate that is a number."""
     found = {
         key: value for key, value in optimizer.model_dump().items() if key in RATES and isinstance(value, float | int)
     }

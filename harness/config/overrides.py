@@ -1,4 +1,4 @@
-"""Configs from plain values: parsed whole, or another config with some dotted keys replaced."""
+"""Make a config from plain values, or from another config with some dotted keys replaced."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from harness.errors import unknown
 
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
-    """A config from nested plain values.
+    """Return the config of nested plain values.
 
     Raises:
-        BadInputError: an unknown or out-of-range field, in one line that names it.
+        BadInputError: a field is unknown or out of range; the message names it.
     """
     for part in NAMED:
         value = values.get(part)
@@ -25,13 +25,14 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
 
 
 def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """`config` with dotted keys replaced. A new `optimizer.name` starts from that optimizer's own defaults.
+    """Return the config with dotted keys replaced.
 
-    So do a new schedule, model or dataset. Another dataset of the registry keeps the seed of the split, and its sizes
-    where they are not those that the one before has by default.
+    A new `optimizer.name` starts from the new optimizer's own defaults, and so do a new schedule, model or dataset. A
+    new dataset of the registry keeps the seed of the split; it keeps the sizes too, unless they were the default
+    sizes of the old dataset.
 
     Raises:
-        BadInputError: an unknown key, or a value that the config refuses.
+        BadInputError: a key is unknown, or its value is invalid.
     """
     values = config.model_dump()
     for part in NAMED:
@@ -42,7 +43,7 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
                 values[part] = _defaults(part, str(name), values[part])
     for key, value in settings.items():
         part, _, leaf = key.partition(".")
-        own = "." not in leaf and ":" in str(_found(values, f"{part}.name"))  # its signature says what there is
+        own = "." not in leaf and ":" in str(_found(values, f"{part}.name"))  # its keys are checked by its signature
         if not own and leaves("", _found(values, key)) == {}:
             raise unknown("setting", key, leaves("", values), "correct the key")
         _set_leaf(values, key, value)
@@ -50,9 +51,9 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
 
 
 def _require_known(part: str, name: object) -> None:
-    ours = list(NAMED[part])  # a list, since not every value has a hash
+    ours = list(NAMED[part])  # a list, because `name` may not be hashable
     if name not in ours and not (part in OWN and ":" in str(name)):
-        own = ", or name your own as 'module:name'" if part in OWN else ""
+        own = ", or write 'module:name' for your own" if part in OWN else ""
         raise unknown(part, str(name), ours, f"choose one of these{own}")
 
 
@@ -64,7 +65,7 @@ def _defaults(part: str, name: str, before: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _split(before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what another dataset of the registry keeps of the split of the one before."""
+    """Return the settings of the old dataset's split that a new dataset of the registry keeps."""
     known = DATASETS.get(before["name"])
     if known is None:
         return {}
@@ -74,7 +75,7 @@ def _split(before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _found(values: Any, key: str) -> Any:  # noqa: ANN401
-    """Return what a dotted key of nested values names; an empty mapping where it names nothing."""
+    """Return the value under a dotted key of nested values; an empty mapping if there is none."""
     for name in key.split("."):
         if isinstance(values, Mapping) and name in values:
             values = values[name]
@@ -86,7 +87,7 @@ def _found(values: Any, key: str) -> Any:  # noqa: ANN401
 
 
 def _set_leaf(values: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
-    """Replace what a dotted key of nested values names."""
+    """Replace the value under a dotted key of nested values."""
     *parents, leaf = key.split(".")
     target: Any = values
     for parent in parents:
@@ -97,7 +98,7 @@ def _set_leaf(values: dict[str, Any], key: str, value: Any) -> None:  # noqa: AN
 
 
 def config_keys() -> list[str]:
-    """Return the dotted keys that `with_settings` takes, those of every optimizer and schedule, none of own parts."""
+    """Return the dotted keys that `with_settings` accepts: of all optimizers and schedules, without own parts."""
     kinds = [(part, kind) for part, of_part in NAMED.items() for kind in of_part.values()]
     found = [*flatten(RunConfig()), *(key for part, kind in kinds for key in leaves(part, kind().model_dump()))]
     return list(dict.fromkeys(re.sub(r"\.\d+$", "", key) for key in found))

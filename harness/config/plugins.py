@@ -1,4 +1,4 @@
-"""The config of a user's own optimizer, model or dataset: its name, `module:name`, and its arguments."""
+"""Define the config of a user's own optimizer, model or dataset: its name, `module:name`, and its arguments."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
@@ -12,15 +12,15 @@ OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
 
 
 class OwnConfig(FrozenModel):
-    """A user's own class or function, `module:name`, with its keyword arguments, which are plain values.
+    """Configure a user's own class or function: its name, `module:name`, and plain values as keyword arguments.
 
-    Those that are left out have the defaults of its signature, as far as these are plain.
+    An argument that is left out gets the default of the signature, if this default is a plain value.
     """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
 
-    first_argument: ClassVar[int] = 0  # of its signature that a config can give
+    first_argument: ClassVar[int] = 0  # index of the first argument that a config can give
 
     name: OwnName
 
@@ -31,12 +31,12 @@ class OwnConfig(FrozenModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What it is called with; a list as the tuple that a signature's default is."""
+        """Return the keyword arguments of the call; lists become tuples, like the defaults of signatures."""
         return {key: tuple(each) if isinstance(each, list) else each for key, each in self.__pydantic_extra__.items()}
 
 
 def own_or(ours: str) -> Callable[[Any], str]:
-    """Which of two kinds of config a value is of: a user's own has a colon in its name."""
+    """Return a function that returns "own" for a config whose name has a colon, and `ours` for any other config."""
 
     def kind(value: Any) -> str:  # noqa: ANN401
         name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)

@@ -1,4 +1,4 @@
-"""Configs as they were recorded, read again without judging them."""
+"""Read recorded configs without validating them again."""
 
 import ast
 import functools
@@ -14,19 +14,20 @@ from harness.config.plugins import OwnConfig
 
 
 def recorded(kind: type[Model], values: Mapping[str, Any]) -> Model:
-    """Return recorded plain values as a `kind`, where fields younger than they are have their defaults.
+    """Return recorded plain values as a `kind`; a field that was added later gets its default.
 
-    They were checked before they were recorded. To check them again would import a user's own parts, which may be
-    gone, and refuse what an earlier version allowed.
+    The values were validated before they were recorded. A second validation would import the user's own code, which
+    may be gone, and would refuse values that an earlier version allowed.
     """
     fields = {name: read(values[name]) for name, read in _readers(kind).items() if name in values}
     return kind.model_construct(**{**values, **fields})
 
 
 def unflatten(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return the nested values whose leaves, flattened, are these texts: the inverse of `flatten`.
+    """Return the nested values of texts by dotted key: the inverse of `flatten`.
 
-    A text that a literal of Python could be is that literal, so a text `'32'` of a user's own comes back as 32.
+    A text that is a Python literal becomes its value. So an argument of the user's own code that was the text `'32'`
+    becomes the number 32.
     """
     nested: dict[str, Any] = {}
     for key, text in texts.items():
@@ -39,7 +40,7 @@ def unflatten(texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _with_lists(value: Any) -> Any:  # noqa: ANN401
-    """Nested values with a list for each mapping whose keys count from 0."""
+    """Return the nested values with a list in place of each mapping whose keys are "0", "1", and so on."""
     if not isinstance(value, dict):
         return value
     read = {key: _with_lists(each) for key, each in value.items()}
@@ -59,7 +60,10 @@ def _readers(kind: type[BaseModel]) -> dict[str, Callable[[Any], Any]]:
 
 
 def _reader(annotation: Any) -> Callable[[Any], Any]:  # noqa: ANN401
-    """What makes of a plain value what that annotation says: a model, a tuple, a float; anything else stays."""
+    """Return a function that converts a plain value to the annotated type: a model, a tuple or a float.
+
+    Values of other types stay as they are.
+    """
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _reader(parts[0])
@@ -94,7 +98,7 @@ def _as_it_is(value: Any) -> Any:  # noqa: ANN401
 
 
 def _kind_of(models: tuple[type[BaseModel], ...], values: Mapping[str, Any]) -> type[BaseModel]:
-    """Which of these models the values are of: by its name or kind, or else a user's own by its colon."""
+    """Return the class of the values, by their name or kind; for a name with a colon, the class of own parts."""
     for tag in ("name", "kind"):
         if tag in values and (found := _by_literal(models, tag).get(values[tag])):
             return found
@@ -104,7 +108,7 @@ def _kind_of(models: tuple[type[BaseModel], ...], values: Mapping[str, Any]) -> 
 
 @functools.cache
 def _by_literal(models: tuple[type[BaseModel], ...], tag: str) -> dict[Any, type[BaseModel]]:
-    """The models by each value that their field of that name can have."""
+    """Return the models by each literal value that their field `tag` can have."""
     tagged = [(model, model.model_fields[tag].annotation) for model in models if tag in model.model_fields]
     return {
         value: model for model, allowed in tagged if get_origin(allowed) is Literal for value in get_args(allowed)

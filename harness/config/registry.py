@@ -1,4 +1,4 @@
-"""The registry of datasets: what is known of each that has a name, one row each."""
+"""List the datasets that have a name, and describe each in one row: source, classes, shape, normalisation, sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ DatasetName = Literal[
 
 @dataclass(frozen=True)
 class Torchvision:
-    """A dataset that torchvision reads from a folder, or downloads into it.
+    """Describe a dataset that torchvision reads from a folder, or downloads into a folder.
 
-    `name` is its class, called with `train` for the training part and with `test` for the other; `files` are what
-    there is in the folder then. Labels count from `first_label`.
+    `name` is its class in `torchvision.datasets`. The arguments `train` select the training part, and `test` the test
+    part. `files` names in words the files in the folder. Labels count from `first_label`.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Torchvision:
     train: Mapping[str, Any] = field(default_factory=lambda: {"train": True})
     test: Mapping[str, Any] = field(default_factory=lambda: {"train": False})
     first_label: int = 0
-    transposed: bool = False  # its images lie on their sides
+    transposed: bool = False  # rows and columns of its images are exchanged
 
 
 @dataclass(frozen=True)
 class ScikitLearn:
-    """A dataset that scikit-learn carries, as its loader of that name gives it.
+    """Describe a dataset that scikit-learn contains; `name` is its loader in `sklearn.datasets`.
 
-    It has no test part. One is drawn from it by a fixed seed, the classes in proportion, the same in every run.
-    Features are multiplied by `scale` and rounded to uint8 where there is one: they are pixels.
+    The dataset has no test part. A fixed seed draws one, with the classes in proportion and the same in every run. If
+    `scale` is given, the features are pixels: they are multiplied by `scale` and rounded to uint8.
     """
 
     name: str
@@ -52,13 +52,14 @@ class ScikitLearn:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a dataset.
+    """Describe a dataset.
 
-    `shape` is that of an image (channels, height, width), or of a row of a table (features,). Pixels, 0 to 1, and
-    features are normalised by `mean` and `std`: one for all, or one of each channel or feature. They stay as they
-    are, since the numbers of recorded runs depend on them. `figure` is the side, in pixels, of the square that the
-    makers fitted a figure into, light on dark; `validation_size` is that of the default split. A report of a single
-    run gives the time to each of `targets`, accuracies as fractions.
+    `shape` is the shape of an image (channels, height, width), or of a row of a table (features,). Pixels (0 to 1)
+    and features are normalised by `mean` and `std`: one number for all, or one per channel or feature. Never change
+    these numbers, because the results of recorded runs depend on them. `figure` is the side in pixels of the square
+    into which the makers of the dataset fitted each light figure on dark ground; None for photographs and tables.
+    `validation_size` is the size of the default split. A report of a single run gives the time to each accuracy
+    (fraction) in `targets`.
     """
 
     source: Torchvision | ScikitLearn
@@ -74,12 +75,12 @@ class Dataset:
 
     @property
     def train_size(self) -> int:
-        """How many images it is trained on by default: all that are not kept to validate."""
+        """Return the default number of images to train on: all that are not used for validation."""
         return self.training_images - self.validation_size
 
     @property
     def is_table(self) -> bool:
-        """Judge whether it has rows of features, not images."""
+        """Return whether the dataset has rows of features instead of images."""
         return len(self.shape) == 1
 
 
@@ -88,7 +89,7 @@ def _idx(name: str) -> Torchvision:
 
 
 def _emnist(split: str, first_label: int = 0) -> Torchvision:
-    """Its files hold each image with rows and columns exchanged; torchvision gives them so."""
+    """Return a split of EMNIST, whose images torchvision returns as in the files, with rows and columns exchanged."""
     return Torchvision(
         "EMNIST",
         f"the files emnist-{split}-* of its gzip.zip, unpacked, under EMNIST/raw",
@@ -115,10 +116,10 @@ _DIGITS = tuple("0123456789")
 _GREY_28 = (1, 28, 28)
 _COLOUR_32 = (3, 32, 32)
 
-# Means and standard deviations: MNIST's are the chapter's, and Fashion-MNIST has had the same from the beginning. The
-# others that torchvision reads are those of their training images as they are commonly published, to four digits;
-# QMNIST's are MNIST's, whose training images it has reconstructed. Those of what scikit-learn carries are computed of
-# all but the test part, which a test repeats.
+# Means and standard deviations: MNIST has the chapter's numbers, and so has Fashion-MNIST, as in the first version.
+# The other datasets of torchvision have the commonly published numbers of their training images, to four digits;
+# QMNIST has MNIST's published numbers, since it reconstructs MNIST's training images. The numbers of scikit-learn's
+# datasets are computed from all images but the test part; a test repeats this.
 DATASETS: dict[str, Dataset] = {
     "mnist": Dataset(
         _idx("MNIST"),
@@ -171,7 +172,7 @@ DATASETS: dict[str, Dataset] = {
     ),
     "emnist-letters": Dataset(
         _emnist("letters", first_label=1),
-        tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),  # either case of each
+        tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),  # each class has both upper and lower case
         _GREY_28,
         mean=(0.1722,),
         std=(0.3309,),
@@ -183,7 +184,7 @@ DATASETS: dict[str, Dataset] = {
     ),
     "emnist-balanced": Dataset(
         _emnist("balanced"),
-        # of letters that look alike in either case there is one class
+        # letters that look alike in upper and lower case share one class
         tuple("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"),
         _GREY_28,
         mean=(0.1751,),

@@ -1,4 +1,4 @@
-"""RunConfig: what decides a run's numbers, and its one text and hash."""
+"""Define the config of a run, which decides the run's numbers, and its canonical text and hash."""
 
 import hashlib
 import json
@@ -29,12 +29,12 @@ Device = Annotated[str, AfterValidator(_device_name)]
 
 
 class RunConfig(FrozenModel):
-    """One run. Where it executes is not in here; what changes its numbers is."""
+    """Hold everything that decides a run's numbers. Where the run executes is not part of its config."""
 
     added_later: ClassVar[frozenset[str]] = frozenset({"trajectory"})
 
     dataset: AnyDataset = DatasetConfig()
-    """Which images, and how they are split."""
+    """The dataset, and the sizes and seed of its split."""
     model: AnyModel = ModelConfig()
     """The network."""
     optimizer: OptimizerConfig = AdadeltaConfig(lr=0.5)
@@ -42,33 +42,33 @@ class RunConfig(FrozenModel):
     schedule: ScheduleConfig = ConstantSchedule()
     """How the learning rate changes."""
     label_smoothing: Probability = 0.0
-    """The label smoothing of the training loss; measured losses have none."""
+    """The label smoothing of the training loss; validation and test losses are computed without it."""
     gradient_clip_norm: NonNegative = 0.0
-    """The largest norm of all gradients together; 0: any."""
+    """The largest norm of all gradients together; larger gradients are scaled down to it. 0: no limit."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """What is done to a training image."""
+    """The random changes to training images."""
     batch_size: Annotated[int, Field(ge=1)] = 32
-    """Images of a training step."""
+    """The number of images of a training step."""
     evaluation_batch_size: Annotated[int, Field(ge=1, le=60_000)] = 500
-    """Images that are measured together."""
+    """The number of images that are evaluated together."""
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 2
-    """How many epochs it trains."""
+    """The number of epochs."""
     checkpoint_every: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """The state is kept after every so many epochs, and after the last."""
+    """The number of epochs between two checkpoints of the state; the state after the last epoch is always kept."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
-    """The seed of the run, which all its random draws follow from."""
+    """The seed of the run, which decides all its random draws."""
     device: Device = "cpu"
-    """Where it trains: cpu, mps, cuda or, with a number, cuda:1."""
+    """The device to train on: cpu, mps, cuda or, with a number, cuda:1."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 2
     """The number of threads that torch computes with on the CPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """The precision of the forward and backward pass; weights stay in float32."""
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    """The order of channels of images and weights in memory."""
+    """The memory format of images and weights: contiguous or channels_last."""
     fused: bool = False
-    """Whether the optimizer's step is torch's one kernel for it, where there is one."""
+    """Use torch's fused kernel for the optimizer's step, if torch has one for it."""
     trajectory: TrajectoryConfig = TrajectoryConfig()
-    """What is recorded within an epoch, and when."""
+    """The values that are recorded within an epoch, and at which points."""
 
     @model_validator(mode="after")
     def _batch_fits_the_data(self) -> Self:
@@ -76,7 +76,7 @@ class RunConfig(FrozenModel):
             raise BadInputError(
                 "batch_size",
                 self.batch_size,
-                "is over the data",
+                "is larger than the training set",
                 expected=f"1 to dataset.train_size ({self.dataset.train_size})",
             )
         return self
@@ -92,7 +92,7 @@ class RunConfig(FrozenModel):
     @model_validator(mode="after")
     def _model_and_augmentation_fit_the_data(self) -> Self:
         if not isinstance(self.dataset, DatasetConfig):
-            return self  # what its images are is seen when a run begins
+            return self  # the shape of a user's own images is known only when a run begins
         known, model = self.dataset.known, self.model
         if not isinstance(model, OwnModelConfig):
             require_fitting(model, known.shape, self.dataset.name)
@@ -100,23 +100,23 @@ class RunConfig(FrozenModel):
                 raise BadInputError(
                     "model.shape, model.classes",
                     (model.shape, model.classes),
-                    f"are said, and those of {self.dataset.name} are known",
-                    next_step="leave them out",
+                    f"are set, but the registry knows those of {self.dataset.name}",
+                    next_step="remove both settings",
                 )
         if known.is_table and self.augmentation != AugmentationConfig():
             raise BadInputError(
                 "augmentation",
-                problem=f"of {self.dataset.name}, which are rows of {known.shape[0]} features",
-                expected="images",
-                next_step="leave what begins with augmentation. out",
+                problem=f"is set for {self.dataset.name}, which has rows of {known.shape[0]} features",
+                expected="a dataset of images",
+                next_step="remove the settings whose keys begin with augmentation.",
             )
         return self
 
 
-# Left out of a run's text where they are off, and always written in a sweep's definition, which hashes depend on.
-# A field that is added now belongs into `added_later` instead, which holds for both.
+# A run's text leaves these fields out if they have their defaults; a sweep's definition always has them. Stored
+# hashes depend on both rules. A new field belongs into `added_later` instead, which applies to both texts.
 ADDED_FIELDS = {"schedule", "label_smoothing", "gradient_clip_norm", "augmentation", "fused"}
-# the parts of a run config that are told apart by a name, and what there is of them but a user's own
+# the parts of a run config that have a name, with the built-in classes by name
 NAMED: dict[str, Mapping[str, type[FrozenModel]]] = {
     "dataset": dict.fromkeys(DATASETS, DatasetConfig),
     "model": NETWORKS,
@@ -131,10 +131,10 @@ OWN: dict[str, type[OwnConfig]] = {
 
 
 def canonical_json(model: BaseModel) -> str:
-    """The one JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr.
+    """Return the canonical JSON text of a config: sorted keys, no spaces, floats as Python's shortest repr.
 
-    What a config leaves off of later versions' fields is left out, so that one of before there was such a field keeps
-    its text and hash.
+    A field that was added in a later version is left out if it has its default, so that older configs keep their text
+    and hash.
     """
     values = _without_added(model, model.model_dump(mode="json"))
     if isinstance(model, RunConfig):
@@ -144,7 +144,7 @@ def canonical_json(model: BaseModel) -> str:
 
 
 def _without_added(value: Any, dumped: Any) -> Any:  # noqa: ANN401
-    """Return `dumped`, which is `value` as JSON has it, less what is in `added_later` and has its default."""
+    """Return `dumped`, the JSON values of `value`, without the fields in `added_later` that have their defaults."""
     if isinstance(value, FrozenModel):
         fields = type(value).model_fields
         default = {key: fields[key].get_default(call_default_factory=True) for key in value.added_later}
@@ -163,17 +163,17 @@ def _without_added(value: Any, dumped: Any) -> Any:  # noqa: ANN401
 
 
 def config_hash(model: BaseModel) -> str:
-    """SHA-256 of the canonical JSON, hexadecimal."""
+    """Return the SHA-256 of the canonical JSON text, in hexadecimal."""
     return hashlib.sha256(canonical_json(model).encode()).hexdigest()
 
 
 def flatten(model: BaseModel) -> dict[str, Any]:
-    """Leaf values by dotted key (`optimizer.lr`, `model.dropout.0`): what MLflow shows as params."""
+    """Return the leaf values by dotted key (`optimizer.lr`, `model.dropout.0`), which MLflow shows as params."""
     return leaves("", model.model_dump(mode="json"))
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Every dotted key at which two nested values differ, and both values; None where a side lacks the key."""
+    """Return each dotted key at which two nested values differ, with both values; None if a side lacks the key."""
     ones, others = leaves("", one), leaves("", other)
     return [(key, ones.get(key), others.get(key)) for key in ones | others if ones.get(key) != others.get(key)]
 

@@ -1,4 +1,4 @@
-"""The learning-rate schedules, each by torch's own scheduler."""
+"""Define the learning rate schedules and their settings; torch's schedulers compute the rates."""
 
 from typing import Annotated, Literal, get_args
 
@@ -8,20 +8,20 @@ from harness.config.base import FrozenModel, NonNegative
 
 
 class WarmedUp(FrozenModel):
-    """For `warm_up_epochs` the rate grows linearly, from `warm_up_factor` of it, with each step (`LinearLR`)."""
+    """Warm up: the rate grows linearly over `warm_up_epochs`, from `warm_up_factor` times the rate (`LinearLR`)."""
 
     warm_up_epochs: NonNegative = 0.0
     warm_up_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
 
 
 class ConstantSchedule(WarmedUp):
-    """The optimizer's rate, after the warm-up."""
+    """Keep the optimizer's rate after the warm-up."""
 
     name: Literal["constant"] = "constant"
 
 
 class StepSchedule(WarmedUp):
-    """`torch.optim.lr_scheduler.StepLR`: times `gamma` every `step_size` epochs after the warm-up."""
+    """Multiply the rate by `gamma` every `step_size` epochs after the warm-up (`torch.optim.lr_scheduler.StepLR`)."""
 
     name: Literal["step"] = "step"
     step_size: Annotated[int, Field(ge=1)] = 1
@@ -29,16 +29,20 @@ class StepSchedule(WarmedUp):
 
 
 class CosineSchedule(WarmedUp):
-    """`torch.optim.lr_scheduler.CosineAnnealingLR` from the warm-up to the run's end (Loshchilov and Hutter 2017)."""
+    """Lower the rate along a cosine to `eta_min`, from the warm-up to the run's end (Loshchilov and Hutter 2017).
+
+    torch's scheduler is `torch.optim.lr_scheduler.CosineAnnealingLR`.
+    """
 
     name: Literal["cosine"] = "cosine"
     eta_min: NonNegative = 0.0
 
 
 class OneCycleSchedule(FrozenModel):
-    """`torch.optim.lr_scheduler.OneCycleLR` over the run, up to the optimizer's rate (Smith and Topin 2019).
+    """Raise the rate to the optimizer's rate and lower it again over the run (Smith and Topin 2019).
 
-    Momentum is not cycled: not every optimizer has one.
+    torch's scheduler is `torch.optim.lr_scheduler.OneCycleLR`. Momentum stays constant, since not every optimizer has
+    a momentum.
     """
 
     name: Literal["one-cycle"] = "one-cycle"

@@ -1,4 +1,4 @@
-"""What a run records within its epochs, and when: windows of training steps and points of validation."""
+"""Define what a run records within its epochs: windows of training steps, and points of validation."""
 
 from typing import Annotated
 
@@ -10,11 +10,12 @@ Position = Annotated[float, Field(gt=0, le=10_000)]
 
 
 class TrajectoryConfig(FrozenModel):
-    """What a run records within its epochs. It decides no other number of the run.
+    """Configure what a run records within its epochs. These settings change no other number of the run.
 
-    The training loss and accuracy are means over `windows` equal parts of an epoch. The model is measured on the
-    first `images` of the validation set, the classes in proportion, after so many epochs as `points` says (0.125: an
-    eighth of the first one) and after each multiple of `every` epochs. `images` = 0: never.
+    The training loss and accuracy are recorded as means over `windows` equal parts of each epoch. The model is
+    evaluated on `images` images of the validation set, with the classes in proportion, after each number of epochs in
+    `points` (0.125: an eighth of the first epoch) and after every multiple of `every` epochs. With `images` = 0, it
+    is never evaluated within an epoch.
     """
 
     windows: Annotated[int, Field(ge=0, le=1000)] = 16

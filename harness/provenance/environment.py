@@ -83,7 +83,7 @@ def _text(path: Path) -> str:
 def git_commit_and_diff() -> tuple[str | None, str | None]:
     """Return the commit of the current folder and the diff of uncommitted changes; (None, "") outside a repository.
 
-    The commit or the diff is None, with a warning, where Git does not answer within `GIT_SECONDS`.
+    The commit or the diff is None, with a warning, if Git does not answer within `GIT_SECONDS`.
     """
     try:
         commit = _git("rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""The origin of a run (its data, and the source of the user's own parts): found, compared, and checked on workers."""
+"""Find, compare and check the origin of a run: its data, and the source of the user's own parts."""
 
 import contextlib
 import functools
@@ -22,9 +22,9 @@ from harness.training.images import Splits
 
 @dataclass(frozen=True)
 class Origin:
-    """What decides a run's numbers beside its config: its data, and the source of the user's own parts.
+    """Hold what decides a run's numbers beside its config: its data, and the source of the user's own parts.
 
-    `digest` is that of the data. `threads` is the number of torch threads with which the data were made.
+    `digest` identifies the data. `threads` is the number of torch threads with which the data were made.
     """
 
     digest: str
@@ -33,7 +33,7 @@ class Origin:
 
 
 def new_origin(config: RunConfig, data: Splits, names: Collection[str]) -> Origin:
-    """Return the origin of a new run or sweep. `names` are those of its own parts.
+    """Return the origin of a new run or sweep. `names` are the names of its own parts.
 
     Raises:
         BadInputError: the user's own dataset function returns different data in another process.
@@ -53,7 +53,7 @@ def changed_source(
 ) -> list[tuple[str, str | None, str | None]]:
     """Return the files of a run's or sweep's own parts that have changed, as (file, recorded hash, hash now).
 
-    Nothing is compared where no source was recorded: by older versions, or without own parts.
+    Nothing is compared if no source was recorded: by older versions, or without own parts.
     """
     if recorded.tags.get(Tag.SOURCE_DIGEST, now.digest) == now.digest:
         return []
@@ -62,12 +62,12 @@ def changed_source(
 
 
 def source_tags(source: OwnSource) -> dict[str, str]:
-    """Return the tag that identifies the files of own parts; empty where there are none."""
+    """Return the tag that identifies the files of own parts; empty if there are none."""
     return {Tag.SOURCE_DIGEST: source.digest} if source.digest else {}
 
 
 def data_for_slice(config: RunConfig, data_dir: Path | None, origin: Origin | None) -> Splits:
-    """Return the config's data in the process that trains, checked against the run's origin where it is given.
+    """Return the config's data in the process that trains, checked against the run's origin if it is given.
 
     Raises:
         BadInputError: the data, or the source of own parts, differ in this process.
@@ -83,7 +83,7 @@ def data_for_slice(config: RunConfig, data_dir: Path | None, origin: Origin | No
             config.dataset.name,
             f"gives a worker other data (digest {data.digest[:12]}) than its run or sweep began with "
             f"({origin.digest[:12]})",
-            expected="the same in every process",
+            expected="the same data in every process",
             next_step=f"in a function of your own, {REPEATABLE}; on a cluster, give each machine the same files",
         )
     return data
@@ -110,7 +110,7 @@ def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | 
             "dataset",
             config.dataset.name,
             f"has digest {data.digest}",
-            expected=f"{expected}, the run's own",
+            expected=f"{expected}, as recorded with the run",
             next_step=how_to_restore(config.dataset),
         )
     return data

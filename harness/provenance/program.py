@@ -1,4 +1,4 @@
-"""Read the source of what the running program, or a notebook's cells, define from Python's memory of it."""
+"""Read the source of the classes and functions that the running program, or a notebook's cells, define."""
 
 import ast
 import hashlib
@@ -15,10 +15,10 @@ PLAIN = (bool, int, float, str, bytes, type(None), tuple, list, dict, set, froze
 
 
 def program_source(names: Iterable[str]) -> tuple[dict[str, str], set[str]]:
-    """Return the source of these names, `__main__:name`, and of each name of the program that they use.
+    """Return hashes of these names, `__main__:name`, and of each name of the program that they use.
 
-    That is a SHA-256 for each of its classes and functions, of their text, and of its plain values, of their `repr`;
-    and the modules that it has other classes and functions from. Other objects that it uses are not followed.
+    Each class or function has the SHA-256 of its text, each plain value the SHA-256 of its `repr`. The modules that
+    define the other classes and functions are returned too. Other objects that the program uses are not followed.
 
     Raises:
         BadInputError: the source of a class or function can't be read.
@@ -60,7 +60,7 @@ def _text(defined: Any) -> str:  # noqa: ANN401
         f"{MAIN}:{defined.__name__}",
         "can't be read",
         expected="a class with a method, or a function, that the program or a notebook's cell defines",
-        next_step="move it to a file of its own and import it",
+        next_step="move it to its own file and import it from there",
     )
 
 

@@ -17,7 +17,7 @@ def provenance_tags() -> dict[str, str]:
 
 
 def log_provenance(tracker: Tracker, run_id: str, source: OwnSource) -> None:
-    """Store the environment, and where there are any, the uncommitted changes and the hashes of own files."""
+    """Store the environment, and if there are any, the uncommitted changes and the hashes of own files."""
     tracker.log_artifact(run_id, ENVIRONMENT_ARTIFACT, json_bytes(environment()))
     _, diff = git_commit_and_diff()
     if diff:

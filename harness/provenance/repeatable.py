@@ -33,16 +33,16 @@ def require_repeatable(dataset: OwnDatasetConfig, digest: str) -> None:
         raise BadInputError(
             "dataset",
             dataset.name,
-            f"fails in a second process ({again['error']}), and so it would in a worker",
-            expected="a function that needs nothing but its arguments and files",
-            next_step="correct it",
+            f"fails in a second process ({again['error']}), so it would fail in a worker too",
+            expected="a function that needs only its arguments and files",
+            next_step="correct the function",
         )
     if again["digest"] != digest:
         raise BadInputError(
             "dataset",
             dataset.name,
-            f"gives other data in a second process (digest {again['digest'][:12]}, here {digest[:12]})",
-            expected="a function that gives the same in every process",
+            f"returns other data in a second process (digest {again['digest'][:12]}, here {digest[:12]})",
+            expected="a function that returns the same data in every process",
             next_step=REPEATABLE,
         )
 

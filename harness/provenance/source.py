@@ -27,7 +27,7 @@ DIGEST_LENGTH = 16
 
 @dataclass(frozen=True)
 class OwnSource:
-    """The source of own parts. A row has the part's module, and a file and its SHA-256 or a distribution and version.
+    """Hold the source of own parts: per row a part's module, and a file and SHA-256 or a distribution and version.
 
     A file is named after its module, so that the location of its folder does not matter.
     """
@@ -36,17 +36,17 @@ class OwnSource:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules of the parts, sorted."""
+        """Return the modules of the parts, sorted."""
         return tuple(sorted({module for module, _, _ in self.rows}))
 
     @property
     def files(self) -> dict[str, str]:
-        """The hash or version of each file or distribution, sorted by name."""
+        """Return the hash or version of each file or distribution, sorted by name."""
         return dict(sorted((file, value) for _, file, value in self.rows))
 
     @property
     def digest(self) -> str:
-        """A short hash of all files; empty where there are none."""
+        """Return a short hash of all files; empty if there are none."""
         content = json.dumps(self.files).encode()
         return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH] if self.rows else ""
 
@@ -135,13 +135,13 @@ def _files(module: str) -> dict[str, str]:
 
 
 def _with_parents(name: str) -> list[str]:
-    """Return a module's name after those of its parents, which are imported first: `a`, `a.b`, `a.b.c`."""
+    """Return the names of a module's parents, which are imported first, and its own name: `a`, `a.b`, `a.b.c`."""
     parts = name.split(".")
     return [".".join(parts[: length + 1]) for length in range(len(parts))]
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Return the spec of a module without importing its parent packages; None where it is not found."""
+    """Return the spec of a module without importing its parent packages; None if it is not found."""
     top, *rest = name.split(".")
     finders = (find_spec for finder in sys.meta_path if (find_spec := getattr(finder, "find_spec", None)))
     spec: ModuleSpec | None = next((found for find in finders if (found := find(top, None))), None)

@@ -1,4 +1,4 @@
-"""The environment variables that can change a run's numbers; a run records them."""
+"""List the environment variables that can change a run's numbers, which a run records."""
 
 import re
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ WITHOUT_NUMBERS = re.compile(
 def numerical_variables(of: Mapping[str, str], device: str | None = None) -> dict[str, str]:
     """Return the variables of an environment that change numbers on `device` (None: on any device), by name.
 
-    cuBLAS's workspace setting is left out where it has the value of every run on CUDA (`determinism.isolated`).
+    cuBLAS's workspace setting is left out if it has the value of every run on CUDA (`determinism.isolated`).
     """
     beginnings = ON_CPU + ON_CUDA if device is None else ON_CPU if device == "cpu" else ON_CUDA
     return {

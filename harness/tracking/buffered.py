@@ -1,4 +1,4 @@
-"""A tracker that writes in the background, in order, and retries while the store is away."""
+"""Write to a tracker in the background, in order, and retry while the tracking store is unavailable."""
 
 import contextlib
 import logging
@@ -16,18 +16,18 @@ from harness.tracking.connection import is_away
 from harness.tracking.tracker import FoundRun, Tracker
 
 logger = logging.getLogger(__name__)
-PATIENCE = 600.0  # seconds that a store may be away; until it is back, the writes wait in memory
+PATIENCE = 600.0  # seconds that a store may be unavailable; meanwhile the writes wait in memory
 PAUSE = 1.0  # seconds between two tries
 T = TypeVar("T")
 IDENTITY = (Tag.SWEEP_ID, Tag.STAGE, Tag.OPTIMIZER, Tag.NUMBER, Tag.CONFIG_HASH)
 
 
 class Outbox:
-    """A tracker that queues writes for another tracker; one thread delivers them in order.
+    """Queue writes for another tracker; one thread delivers them in order.
 
     Reads wait until all earlier writes are delivered. `start_run` returns an id of the outbox's own, and every method
     accepts this id or the store's. A write whose answer was lost is not made twice. If the store refuses a write, or
-    is away for longer than `PATIENCE`, the next call raises the error.
+    is unavailable for longer than `PATIENCE`, the next call raises the error.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -59,7 +59,7 @@ class Outbox:
         self._send(run_id, lambda: self._tracker.reopen_run(self.stored_id(run_id), params))
 
     def last_step(self, run_id: str, metric: str) -> int:
-        """Return the last step of a run's metric, 0 where it has none."""
+        """Return the last step of a run's metric, 0 if it has none."""
         return self._send(run_id, lambda: self._tracker.last_step(self.stored_id(run_id), metric)).result()
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
@@ -113,7 +113,7 @@ class Outbox:
         self._send(run_id, lambda: self._tracker.end_run(self.stored_id(run_id), outcome))
 
     def find_run(self, run_id: str) -> FoundRun:
-        """Return the run of that id; raise BadInputError where there is none."""
+        """Return the run of that id; raise BadInputError if there is none."""
         return self._send(run_id, lambda: self._tracker.find_run(self.stored_id(run_id))).result()
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list[FoundRun]:
@@ -121,7 +121,7 @@ class Outbox:
         return self._send("", lambda: self._tracker.find_runs(experiment, tags)).result()
 
     def latest_sequence(self) -> int:
-        """Return the sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 if there is none."""
         return self._send("", self._tracker.latest_sequence).result()
 
     def when_delivered(self, action: Callable[[], None]) -> None:
@@ -140,10 +140,10 @@ class Outbox:
         return started.result() if started.done() and not started.exception() else None
 
     def close(self, in_a_hurry: bool) -> None:
-        """Deliver what is queued. With `in_a_hurry`, do not wait for a store that is away, and raise nothing.
+        """Deliver what is queued. With `in_a_hurry`, do not wait for an unavailable store, and raise nothing.
 
         Raises:
-            WorkFailedError: the store was away for too long. The checkpoints have what was not delivered.
+            WorkFailedError: the store was unavailable for too long. The checkpoints have what was not delivered.
             Exception: the store refused a write.
         """
         if in_a_hurry:
@@ -170,7 +170,7 @@ class Outbox:
 
     def _deliver_later(self, run_id: str, write: Callable[[], T], error: Exception) -> T:
         logger.warning(
-            "harness: the tracking store is away (%s); training goes on, and results are kept until it is back",
+            "harness: the tracking store is unavailable (%s); training continues, and results are kept meanwhile",
             _short(error),
         )
         since = time.monotonic()
@@ -183,12 +183,14 @@ class Outbox:
                     raise
                 error = failed
             else:
-                logger.warning("harness: the tracking store is back after %.0f s", time.monotonic() - since)
+                logger.warning(
+                    "harness: the tracking store is available again after %.0f s", time.monotonic() - since
+                )
                 return result
         self._failure = WorkFailedError(
             self.stored_id(run_id),
-            f"the tracking store was away for {time.monotonic() - since:.0f} s ({_short(error)}); the results that "
-            "it lacks are kept here; rerun the same command when it is back",
+            f"the tracking store was unavailable for {time.monotonic() - since:.0f} s ({_short(error)}); the missing "
+            "results are kept here; run the same command again when it is available",
         )
         raise self._failure
 
@@ -198,7 +200,8 @@ def delivered(tracker: Tracker) -> Iterator[Outbox]:
     """Yield an outbox, and deliver its writes to `tracker` at the end; after an exception, do not wait for the store.
 
     Raises:
-        WorkFailedError: the store was away for too long, or the block raised this error; it names the store's run id.
+        WorkFailedError: the store was unavailable for too long, or the block raised this error; the error names the
+            store's run id.
     """
     outbox = Outbox(tracker)
     try:

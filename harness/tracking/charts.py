@@ -1,4 +1,4 @@
-"""The views of a sweep in MLflow's UI: its finals as charts, coloured by optimizer, and its runs as a table."""
+"""Define the views of a sweep in MLflow's UI: charts of its finals, coloured by optimizer, and a table of runs."""
 
 from typing import Any
 
@@ -44,9 +44,9 @@ def table_route(experiment_id: str, sweep_id: str) -> str:
 
 
 def latest_routes() -> dict[str, str]:
-    """Return the routes of the pages that the latest sweep has, by description; empty where there is no sweep.
+    """Return the routes of the pages that the latest sweep has, by description; empty if there is no sweep.
 
-    Pages are missing where the store refused their tags, or where an earlier version, without tables, ran the sweep.
+    Pages are missing if the store refused their tags, or if an earlier version, without tables, ran the sweep.
     """
     client = connect(tracking_uri())
     sweep = next(every_sweep(client), None)

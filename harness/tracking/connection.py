@@ -20,7 +20,7 @@ DELETED = "deleted"
 
 
 def is_away(error: BaseException) -> bool:
-    """Tell whether the error may pass with time: the store can't be reached, is locked or is full."""
+    """Return whether a later try may succeed: the store can't be reached, is locked or is full."""
     import_mlflow()
     import sqlalchemy
     from mlflow.exceptions import MlflowException
@@ -40,7 +40,7 @@ def tracking_uri() -> str:
         return given
     path = (Path.cwd() / "mlflow.db").as_posix()
     if path != path.encode(errors="replace").decode():
-        raise BadInputError("folder", str(Path.cwd()), expected="a name in UTF-8", next_step="rename it")
+        raise BadInputError("folder", str(Path.cwd()), expected="a name in UTF-8", next_step="rename the folder")
     escaped = path.replace("%", "%25").replace("?", "%3F")
     if escaped == path:
         return f"sqlite:///{path}"
@@ -85,7 +85,7 @@ def _open(uri: str) -> "MlflowClient":
 
 
 def _require_answer(uri: str) -> None:
-    """Raise SQLAlchemy's error at once where the database can't be opened; MLflow would retry for a minute."""
+    """Raise SQLAlchemy's error at once if the database can't be opened; MLflow would retry for a minute."""
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(uri)
@@ -125,8 +125,8 @@ def _unusable(uri: str, error: Exception) -> BadInputError:
         "tracking store",
         shown,
         f"can't be reached ({type(error).__name__})",
-        expected="an MLflow server's address or a database URL that is up and writable",
-        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "repair that file, or run in another folder",
+        expected="the address of a running MLflow server, or the URL of a writable database",
+        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "repair the file, or run in another folder",
     )
 
 
@@ -136,20 +136,20 @@ def kind_of(uri: str) -> str:
 
 
 def require_experiment(experiment: "Experiment") -> None:
-    """Raise BadInputError where an MLflow experiment was deleted."""
+    """Raise BadInputError if an MLflow experiment was deleted."""
     if experiment.lifecycle_stage == DELETED:
         raise BadInputError(
             "experiment",
             experiment.name,
             "was deleted",
-            expected="one that is there",
-            next_step=f"restore it, by its number {experiment.experiment_id}, with MLflow's own "
+            expected="an existing experiment",
+            next_step=f"restore experiment number {experiment.experiment_id} with MLflow's own "
             "`mlflow experiments restore`",
         )
 
 
 def require_files_within_reach(location: str, uri: str) -> None:
-    """Raise BadInputError where the files at `location` can only be read through a server, or are gone.
+    """Raise BadInputError if the files at `location` can only be read through a server, or are gone.
 
     `location` is the artifact address of an experiment or run, `uri` the address of the store.
     """
@@ -160,9 +160,9 @@ def require_files_within_reach(location: str, uri: str) -> None:
         raise BadInputError(
             "tracking store",
             without_password(uri),
-            "was written through an MLflow server, which has its files",
+            "was written through an MLflow server, so only a server can read its files",
             expected="the address of a server for this store",
-            next_step="set MLFLOW_TRACKING_URI to one (`mlflow server`)",
+            next_step="start `mlflow server` for this store, and set MLFLOW_TRACKING_URI to its address",
         )
     if location.startswith("file:"):
         path = Path(local_file_uri_to_path(location))
@@ -171,7 +171,7 @@ def require_files_within_reach(location: str, uri: str) -> None:
             raise BadInputError(
                 "tracking store",
                 without_password(uri),
-                f"has files in the folder {str(project)!r}, which is gone",
-                expected="the place where they were stored",
+                f"has files in the folder {str(project)!r}, which no longer exists",
+                expected="the folder in which they were stored",
                 next_step="if the folder was renamed, make a link with the old name",
             )

@@ -27,7 +27,7 @@ LEFT JOIN tags AS sequence ON sequence.run_uuid = runs.run_uuid AND sequence.key
 WHERE {{condition}}
 ORDER BY sequence.value IS NULL, sequence.value DESC, runs.start_time DESC, runs.run_uuid
 """
-RUN_NAME = "mlflow.runName"  # the tag with a run's name, where the name's column is empty
+RUN_NAME = "mlflow.runName"  # the tag with a run's name, if the name's column is empty
 TAGGED = "runs.run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
 POINTS = """
 SELECT run_uuid, key, step, value, is_nan FROM metrics WHERE run_uuid IN ({ids}) AND key NOT IN ({names})
@@ -63,7 +63,7 @@ class _Row:
 
 
 def database_file(uri: str) -> Path | None:
-    """Return the file that a store's address names; None where it is missing, or the address names no plain file."""
+    """Return the file that a store's address names; None if it is missing, or the address names no plain file."""
     kind = next((each for each in (PLAIN, OURS) if uri.startswith(each)), None)
     if kind is None:
         return None
@@ -78,13 +78,13 @@ def database_file(uri: str) -> Path | None:
 
 
 def run_of(path: Path, run_id: str, metrics: bool = True) -> TrackedRun | None:
-    """Return the run of that id, with or without its metrics; None where MLflow's client must be asked."""
+    """Return the run of that id, with or without its metrics; None if MLflow's client must be asked."""
     found = _read(path, "runs.run_uuid = ?", (run_id,), metrics_but=() if metrics else None)
     return found[0] if found else None
 
 
 def children_of(path: Path, sweep_id: str, metrics_but: Mapping[bool, Collection[str]]) -> list[TrackedRun] | None:
-    """Return the trials and finals of a sweep; None where MLflow's client must be asked.
+    """Return the trials and finals of a sweep; None if MLflow's client must be asked.
 
     `metrics_but` has the names of the metrics to leave out: of trials under False, of finals under True.
     """
@@ -103,12 +103,12 @@ def children_of(path: Path, sweep_id: str, metrics_but: Mapping[bool, Collection
 
 
 def sweeps(path: Path) -> list[TrackedRun] | None:
-    """Return all sweeps without their metrics, the newest first; None where MLflow's client must be asked."""
+    """Return all sweeps without their metrics, the newest first; None if MLflow's client must be asked."""
     return _read(path, f"{ACTIVE} AND {TAGGED}", (Tag.STAGE, Stage.SWEEP))
 
 
 def running(path: Path) -> list[TrackedRun] | None:
-    """Return the runs with status RUNNING, without their metrics; None where MLflow's client must be asked."""
+    """Return the runs with status RUNNING, without their metrics; None if MLflow's client must be asked."""
     return _read(path, f"{ACTIVE} AND runs.status = 'RUNNING'", ())
 
 
@@ -117,7 +117,7 @@ def _read(
 ) -> list[TrackedRun] | None:
     """Return the runs that meet the condition.
 
-    Their metrics, but for those named in `metrics_but`, are read too; none are read where it is None.
+    Their metrics, but for those named in `metrics_but`, are read too; none are read if it is None.
     """
     try:
         with contextlib.closing(_open(path)) as database:
@@ -134,7 +134,7 @@ def _read(
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open the database file; do not create one where it is missing."""
+    """Open the database file; do not create one if it is missing."""
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, isolation_level=None)
 
 

@@ -36,7 +36,7 @@ def import_mlflow() -> None:
 
 
 class OurDefaults(contextlib.ContextDecorator):
-    """Context in which MLflow has this project's defaults and log levels, restored when the last thread leaves it.
+    """Give MLflow this project's defaults and log levels within a block; restore them when the last thread leaves it.
 
     The defaults change in this process only; the environment, which child processes inherit, stays as it is.
     """
@@ -79,7 +79,7 @@ def _exchange(variables: Mapping[str, object], levels: Mapping[str, int]) -> tup
 
 
 class _ClientOfOurs:
-    """MLflow's client; each call is made with this project's defaults."""
+    """Make each call of MLflow's client with this project's defaults."""
 
     def __init__(self, client: "MlflowClient") -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Read the artifacts of runs directly, where they are files on this machine."""
+"""Read the artifacts of runs directly, if they are files on this machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from harness.tracking.tracker import TrackedRun
 
 
 def folder_of(location: str) -> Path | None:
-    """Return the local folder that an artifact address names; None where it names another place."""
+    """Return the local folder that an artifact address names; None if it names another place."""
     parts = urlparse(location)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(url2pathname(parts.path))
@@ -18,7 +18,7 @@ def folder_of(location: str) -> Path | None:
 
 
 def is_here(run: TrackedRun) -> bool:
-    """Tell whether the run's artifacts are in a local folder."""
+    """Return whether the run's artifacts are in a local folder."""
     return folder_of(run.location) is not None
 
 

@@ -22,7 +22,7 @@ def points(client: "MlflowClient", runs: "Sequence[Run]", left_out: Collection[s
 
     The values of a run and metric come in the order of MLflow's own history. MLflow's client returns the history of
     one run and metric at a time, which takes minutes for thousands of runs. So a database is queried directly, and a
-    server through the request that MLflow's UI makes; where either fails, the client is used.
+    server through the request that MLflow's UI makes; if either fails, the client is used.
     """
     uri = client.tracking_uri
     for first in range(0, len(runs), AT_ONCE):
@@ -40,9 +40,9 @@ def points(client: "MlflowClient", runs: "Sequence[Run]", left_out: Collection[s
 def ask_privately(
     ask: Callable[P, list[Point] | None], /, *arguments: P.args, **named: P.kwargs
 ) -> list[Point] | None:
-    """Return the result of `ask`, which uses internal parts of MLflow; None where it fails.
+    """Return the result of `ask`, which uses internal parts of MLflow; None if it fails.
 
-    Any later version of MLflow may remove, rename or change these parts. A store that is away gives None too; the
+    Any later version of MLflow may remove, rename or change these parts. An unavailable store gives None too; the
     caller then asks MLflow's client, which raises the error.
     """
     import sqlalchemy
@@ -62,7 +62,7 @@ def _points_one_by_one(client: "MlflowClient", run_ids: Sequence[str], name: str
 
 
 def _points_in_database(uri: str, run_ids: Sequence[str], left_out: Collection[str]) -> list[Point] | None:
-    """Return the values from MLflow's table; None where the store is no database.
+    """Return the values from MLflow's table; None if the store is no database.
 
     Selected columns are read, because MLflow's own row objects take ten times as long.
     """
@@ -84,7 +84,7 @@ def _points_in_database(uri: str, run_ids: Sequence[str], left_out: Collection[s
 
 
 def _points_from_server(uri: str, run_ids: Sequence[str], name: str) -> list[Point] | None:
-    """Return the runs' values of a metric; None where the store is no server, or its answer may be incomplete."""
+    """Return the runs' values of a metric; None if the store is no server, or its answer may be incomplete."""
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
     from mlflow.utils.uri import is_http_uri

@@ -74,7 +74,7 @@ class MlflowTracker:
             self._monitor(run_id, tags)
 
     def last_step(self, run_id: str, metric: str) -> int:
-        """Return the last step of a run's metric, 0 where it has none."""
+        """Return the last step of a run's metric, 0 if it has none."""
         return last_step(self._client, run_id, metric)
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
@@ -117,7 +117,7 @@ class MlflowTracker:
     def log_model(self, run_id: str, trained_by: str, write: Callable[[Path], None]) -> None:
         """Attach the model of the final `trained_by` to the sweep `run_id`, once. `write` writes its folder.
 
-        Where the model can't be written, or the store takes no models, log a warning and go on.
+        If the model can't be written, or the store accepts no models, log a warning and continue.
         """
         try:
             keep_model(self._client, run_id, trained_by, write)
@@ -140,7 +140,7 @@ class MlflowTracker:
         self._client.set_terminated(run_id, STATUS[outcome])
 
     def find_run(self, run_id: str) -> FoundRun:
-        """Return the run of that id; raise BadInputError where there is none, or it was deleted."""
+        """Return the run of that id; raise BadInputError if there is none, or it was deleted."""
         run = read_run(run_id)
         if run.info.lifecycle_stage == DELETED:
             require_experiment(self._client.get_experiment(run.info.experiment_id))
@@ -148,7 +148,7 @@ class MlflowTracker:
                 "run",
                 run_id,
                 "was deleted",
-                expected="one that is there",
+                expected="an existing run",
                 next_step="restore it with MLflow's own `mlflow runs restore`",
             )
         return FoundRun(run.info.run_id, run.data.tags, run.data.metrics)
@@ -161,7 +161,7 @@ class MlflowTracker:
         ]
 
     def latest_sequence(self) -> int:
-        """Return the sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 if there is none."""
         latest = next(every_sweep(self._client), None)
         return int(latest.data.tags.get(Tag.SEQUENCE, 0)) if latest else 0
 
@@ -188,7 +188,7 @@ class MlflowTracker:
     def _show_charts(self, sweep_id: str, experiment_id: str, note: str) -> None:
         """Add the UI's views of a sweep, charts and a table, and link to both in the sweep's description.
 
-        The UI stores its shared views in these tags. Where the store refuses the tags, log a warning and go on.
+        The UI stores its shared views in these tags. If the store refuses the tags, log a warning and continue.
         """
         from mlflow.exceptions import MlflowException
 
@@ -239,8 +239,8 @@ def monitors_system() -> bool:
         raise BadInputError(
             switch.name,
             switch.get_raw(),
-            expected="false where psutil is not installed",
-            next_step="`pip install 'optimizer-harness[system]'`, or unset it",
+            expected="false if psutil is not installed",
+            next_step="run `pip install 'optimizer-harness[system]'`, or unset the variable",
         )
     return bool(switch.get())
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Registered(FrozenModel):
-    """A version of a registered model, with the run that has the model."""
+    """Hold a version of a registered model, with the run that has the model."""
 
     name: str
     version: int
@@ -80,7 +80,7 @@ def register(client: "MlflowClient", name: str, model: "LoggedModel", run_id: st
 
 
 def require_name(client: "MlflowClient", name: str) -> None:
-    """Raise BadInputError where MLflow's registry does not accept the name."""
+    """Raise BadInputError if MLflow's registry does not accept the name."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -90,16 +90,16 @@ def require_name(client: "MlflowClient", name: str) -> None:
             raise BadInputError(
                 "`name`",
                 name,
-                "is no name of a model",
-                expected="one that MLflow's registry takes, without '/' and ':'",
-                next_step="choose another",
+                "is not a valid name of a model",
+                expected="a name that MLflow's registry accepts, without '/' and ':'",
+                next_step="choose another name",
             ) from None
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
 
 
 def _make_way(client: "MlflowClient", run: "Run", state_hash: str | None) -> "LoggedModel | None":
-    """Return the run's complete model of that state; where there is none, delete its other, unregistered models."""
+    """Return the run's complete model of that state; if there is none, delete its other, unregistered models."""
     from mlflow.entities import LoggedModelStatus
     from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 

@@ -27,7 +27,7 @@ ADDRESSES = (
 def follow(connection: "Connection", folder: Path) -> None:
     """Replace old addresses in the SQLite database in `folder` with those of the artifacts beside the database.
 
-    An address stays as it is where its files still exist there and are not beside the database: they are another
+    An address stays as it is if its files still exist there and are not beside the database: they are another
     project's, or a run wrote them there after the folder was moved.
 
     Raises:
@@ -54,9 +54,9 @@ def _follow_from(connection: "Connection", folder: Path, then: str, here: str) -
         raise BusyError(
             "folder",
             str(folder),
-            f"was {str(before)!r} when its runs were stored, and {process} is at one of them",
+            f"was {str(before)!r} when its runs were stored, and {process} works on one of them",
             expected="no process at work when the folder is moved",
-            next_step="wait for it, or end it",
+            next_step="wait for the process to end, or end it",
         )
     for table, column, address, now in stored:
         if _path(now).exists() or not _path(address).exists():

@@ -27,12 +27,12 @@ NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the seco
 
 
 def is_loaded() -> bool:
-    """Tell whether MLflow is imported; if so, its client is used, as reading without it only saves the import."""
+    """Return whether MLflow is imported; then its client is used, since reading without it only saves the import."""
     return "mlflow" in sys.modules
 
 
 def _file() -> Path | None:
-    """Return the database file to read without MLflow; None where MLflow's client must be asked."""
+    """Return the database file to read without MLflow; None if MLflow's client must be asked."""
     return None if is_loaded() else database.database_file(tracking_uri())
 
 
@@ -67,7 +67,7 @@ def read_run(run_id: str) -> "Run":
 
 
 def last_step(client: "MlflowClient", run_id: str, metric: str) -> int:
-    """Return the last step of a run's metric, 0 where it has none."""
+    """Return the last step of a run's metric, 0 if it has none."""
     history = client.get_metric_history(run_id, metric)
     return max((point.step for point in history), default=0)
 
@@ -99,7 +99,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
 
 
 def find_artifact(run_id: str, name: str) -> bytes | None:
-    """Return the content of a run's artifact; None where the run has none of that name.
+    """Return the content of a run's artifact; None if the run has none of that name.
 
     Raises:
         BadInputError: there is no such run, or its artifacts can only be read through a server.
@@ -111,7 +111,7 @@ def find_artifact(run_id: str, name: str) -> bytes | None:
 
 
 def _folder_here(run_id: str) -> Path | None:
-    """Return the local folder of a run's artifacts; None where it is missing or can't be found without MLflow."""
+    """Return the local folder of a run's artifacts; None if it is missing or can't be found without MLflow."""
     path = _file()
     run = database.run_of(path, run_id, metrics=False) if path else None
     folder = folder_of(run.location) if run else None
@@ -159,7 +159,7 @@ def latest_sweep() -> str:
             "tracking store",
             without_password(tracking_uri()),
             "has no sweep",
-            expected="a store with one",
+            expected="a store with a sweep",
             next_step="run a sweep first",
         )
     run_id: str = found.info.run_id

@@ -1,4 +1,4 @@
-"""The interface between training and recording: the methods of a tracker, and the runs that it returns."""
+"""Define the interface between training and recording: the methods of a tracker, and the runs that it returns."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from harness.records import DatasetInput, MetricRow, Outcome
 
 
 class Tracker(Protocol):
-    """Records runs and finds them again. A write is durable when its call returns."""
+    """Record runs and find them again. A write is durable when its call returns."""
 
     def start_run(self, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Open a run and return its id."""
@@ -19,7 +19,7 @@ class Tracker(Protocol):
         """Mark a run as running again; log `params` again, because a crash may have prevented it the first time."""
 
     def last_step(self, run_id: str, metric: str) -> int:
-        """Return the last step of a run's metric, 0 where it has none."""
+        """Return the last step of a run's metric, 0 if it has none."""
 
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record the data that a run uses, beside the data that are recorded already."""
@@ -46,13 +46,13 @@ class Tracker(Protocol):
         """Close a run with its outcome and the matching status."""
 
     def find_run(self, run_id: str) -> "FoundRun":
-        """Return the run of that id; raise BadInputError where there is none."""
+        """Return the run of that id; raise BadInputError if there is none."""
 
     def find_runs(self, experiment: str, tags: Mapping[str, str]) -> list["FoundRun"]:
         """Return the runs with all these tags; of sweeps, the newest first."""
 
     def latest_sequence(self) -> int:
-        """Return the sequence number of the sweep that was started last; 0 where there is none."""
+        """Return the sequence number of the sweep that was started last; 0 if there is none."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def json_bytes(value: object) -> bytes:
 class TrackedRun:
     """A run as MLflow recorded it. `history` maps a metric's name to its values by step.
 
-    `location` is the address of the run's artifacts; empty where it is not known.
+    `location` is the address of the run's artifacts; empty if it is not known.
     """
 
     run_id: str

@@ -1,1 +1,1 @@
-"""The training of one config: data, networks, optimizers, the loop, and its state. It knows no MLflow."""
+"""Train one config: data, networks, optimizers, the loop, and the state. This package does not use MLflow."""

@@ -1,4 +1,4 @@
-"""What two objects of one class keep that differs: how state outside a state dict is found, and named."""
+"""Find attributes that differ between two objects of one class, to detect state that is not in a state dict."""
 
 import functools
 import inspect
@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn, optim
 
-Seen = dict[tuple[int, int], tuple[Any, Any]]  # pairs by identity; kept alive, so that no identity is given twice
+Seen = dict[tuple[int, int], tuple[Any, Any]]  # pairs by their ids; the objects are kept, so that no id is reused
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-# what torch itself keeps beside parameters, buffers and submodules: hooks, of which each object has its own
+# attributes that torch itself keeps beside parameters, buffers and submodules, such as hooks
 OF_ANY_MODULE = frozenset(vars(nn.Module())) - {"training"}
 
 
 def differing_attributes(one: object, other: object) -> list[str]:
     """Return the dotted names of the attributes whose values differ between two objects of one class.
 
-    Of modules what their state dicts lack is compared, hooks aside; of optimizers the state dict, too; tensors,
-    arrays and generators by value; other objects by their own attributes. Functions, classes and what has no
-    attributes count as equal.
+    For modules, everything outside the state dict except hooks is compared; for optimizers, the state dict too.
+    Tensors, arrays and generators are compared by value, other objects by their attributes. Functions, classes and
+    objects without attributes count as equal.
     """
     return list(dict.fromkeys(_differences(one, other, "", {})))
 
@@ -53,7 +53,7 @@ def _differences(one: Any, other: Any, name: str, seen: Seen) -> Iterator[str]: 
 
 def _of_mappings(one: Mapping[Any, Any], other: Mapping[Any, Any], name: str, seen: Seen) -> Iterator[str]:
     if not all(isinstance(key, (*PLAIN, tuple)) for key in (*one, *other)):
-        # keys that are objects, such as parameters, are others in each mapping: the order tells which is which
+        # keys that are objects, such as parameters, differ between the mappings: their order pairs the values
         yield from _differences(list(one.values()), list(other.values()), name, seen)
         return
     for key in {**one, **other}:
@@ -65,7 +65,7 @@ def _of_mappings(one: Mapping[Any, Any], other: Mapping[Any, Any], name: str, se
 
 
 def _attributes(value: object) -> Mapping[str, Any]:
-    """Return what an object keeps, by name: of a module what its `state_dict()` lacks, and its submodules."""
+    """Return an object's attributes by name; for a module, its submodules and what its `state_dict()` leaves out."""
     kept = dict(getattr(value, "__dict__", {}))
     if isinstance(value, nn.Module):
         buffers = {name: value._buffers[name] for name in value._non_persistent_buffers_set}
@@ -79,12 +79,15 @@ def _attributes(value: object) -> Mapping[str, Any]:
 
 @functools.cache
 def _of_any_optimizer() -> frozenset[str]:
-    """Return what torch itself keeps in an optimizer. Not at import: the first optimizer loads torch's compiler."""
+    """Return the attributes that torch keeps in every optimizer.
+
+    This is not a constant, because the first optimizer loads torch's compiler, which would slow down the import.
+    """
     return frozenset(vars(optim.SGD([nn.Parameter(torch.zeros(1))])))
 
 
 def _are_equal(one: Any, other: Any) -> bool | None:  # noqa: ANN401
-    """Judge whether two values of one type are equal; None where they are to be compared by their attributes."""
+    """Return whether two values of one type are equal; None if their attributes must be compared instead."""
     if isinstance(one, Tensor):
         return one.shape == other.shape and one.dtype == other.dtype and torch.equal(_bits(one), _bits(other))
     if isinstance(one, np.ndarray):
@@ -105,5 +108,5 @@ def _are_equal(one: Any, other: Any) -> bool | None:  # noqa: ANN401
 
 
 def _bits(value: Tensor) -> Tensor:
-    """Return the tensor's bytes, of which nan is equal to itself."""
+    """Return the tensor's bytes: as bytes, nan equals nan."""
     return value.detach().cpu().to_dense().contiguous().view(-1).view(torch.uint8)

@@ -1,4 +1,4 @@
-"""Training images as torchvision's v2 transforms change them, each by itself, drawn from the global generator."""
+"""Augment training images with torchvision's v2 transforms; each image is drawn from the global generator."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,14 @@ from harness.errors import BadInputError
 
 
 def build_augmentation(config: AugmentationConfig) -> Callable[[Tensor], Tensor] | None:
-    """Return what augments images (n, height, width) or (n, channels, height, width); None where nothing is done.
+    """Return a function that augments images (n, height, width) or (n, channels, height, width).
 
-    What it returns raises BadInputError of features (n, features), which can't be turned.
+    Return None if the config asks for no augmentation. The function raises BadInputError for features (n, features),
+    which can't be augmented.
     """
     if config == AugmentationConfig():
         return None
-    # imported here: torchvision takes a second, and most runs do without it
+    # imported here, because torchvision takes a second and most runs do not need it
     from torchvision.transforms import InterpolationMode, v2
 
     transform = v2.Compose(
@@ -35,9 +36,9 @@ def build_augmentation(config: AugmentationConfig) -> Callable[[Tensor], Tensor]
         if images.dim() == 2:
             raise BadInputError(
                 "augmentation",
-                problem=f"of rows of {images.shape[1]} features",
+                problem=f"is set for rows of {images.shape[1]} features",
                 expected="images",
-                next_step="leave what begins with augmentation. out",
+                next_step="remove the settings whose keys begin with augmentation.",
             )
         with_channels = images if images.dim() == 4 else images.unsqueeze(1)
         return torch.stack([transform(image) for image in with_channels]).view_as(images)

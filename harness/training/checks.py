@@ -1,4 +1,4 @@
-"""Whether a user's own model and optimizer do what a run needs, tried on a few images before anything begins."""
+"""Check on a few images, before any training, that a user's own model and optimizer do what a run needs."""
 
 import itertools
 import logging
@@ -22,25 +22,25 @@ from harness.training.optimizers import build_optimizer, class_of
 from harness.training.resumable import require_resumable
 
 logger = logging.getLogger(__name__)
-IMAGES = 16  # that steps are tried on, in batches of
-BATCH = 8
-MOST_SIZES = 16  # batch sizes that are tried
+IMAGES = 16  # images of the steps that are tested
+BATCH = 8  # images of a batch of these steps
+MOST_SIZES = 16  # the most batch sizes that are tested
 Outputs = Literal["log_probabilities", "logits"]
 
 
 def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] = ()) -> RunConfig:
-    """Try what is a user's own of a run on the CPU, and return the config with what was found.
+    """Test the user's own parts of a run on the CPU, and return the config with the properties that were found.
 
-    That is the `model.outputs` of a user's own model, and the shape and classes of a user's own data. A registered
-    part needs no trial run, but may need a package. `batch_sizes` are those that a study can draw beside the config's
-    own.
+    These are `model.outputs` of a user's own model, and the shape and number of classes of a user's own data. A
+    built-in part is not tested, but may need a package. `batch_sizes` are the batch sizes that a study can draw
+    beside the config's own.
 
     Raises:
         BadInputError: the optimizer's package is not installed; the network does not fit the data; the model can't be
-            made, fails on a batch of a size that the run has, or gives neither logits nor log-probabilities of the
-            data's classes; the optimizer can't be made, needs more than gradients and a closure, or has no rate for
-            the schedule; two runs of one seed would differ, two seeds would not, or a run that was stopped would not
-            go on as one that was left alone.
+            built, fails on a batch size of the run, or returns neither logits nor log-probabilities of the data's
+            classes; the optimizer can't be built, needs more than gradients and a closure, or has no learning rate
+            for the schedule; two runs with one seed would differ, two seeds would give the same run, or a resumed run
+            would differ from an uninterrupted run.
     """
     if not isinstance(config.optimizer, OwnConfig):
         class_of(config.optimizer)
@@ -65,7 +65,7 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
         if outputs == "logits" and not gives_logits(config.model):
             _, name = model_of(config)
             logger.warning(
-                "harness: model %r gives logits: it is trained with cross-entropy, as model.outputs=logits says", name
+                "harness: model %r returns logits, so it is trained with cross-entropy (model.outputs=logits)", name
             )
             config, tried = (with_settings(each, {"model.outputs": outputs}) for each in (config, tried))
         _require_batches(tried, config, model, data, batch_sizes)
@@ -75,7 +75,7 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
 
 
 def _made_model(config: RunConfig) -> nn.Module:
-    with guarded(model_of(config), "can't be made with these values"):
+    with guarded(model_of(config), "can't be built with these values"):
         model = new_model(config)
         if not isinstance(model, nn.Module):
             raise TypeError(f"it is a {type(model).__name__}, expected a torch.nn.Module")
@@ -84,16 +84,21 @@ def _made_model(config: RunConfig) -> nn.Module:
     if lazy:
         raise BadInputError(
             *model_of(config),
-            f"has lazy modules ({', '.join(lazy)}), whose sizes only a first pass decides",
-            expected="sizes that are known when it is made",
-            next_step="give them (such as nn.Linear(784, 10)), or pass one batch through the model at the end of its "
-            "constructor",
+            f"has lazy modules ({', '.join(lazy)}), which get their sizes only from a first batch",
+            expected="sizes that are known when the model is built",
+            next_step="give the sizes (such as nn.Linear(784, 10)), or pass one batch through the model at the end "
+            "of its constructor",
         )
     return model
 
 
 def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> Outputs:
-    """What the model gives in training and in evaluation mode, which must be the same, and what the config says."""
+    """Return the kind of outputs that the model returns.
+
+    Raises:
+        BadInputError: the kind is neither of the two, differs between training and evaluation mode, or differs from
+            the config's `model.outputs`.
+    """
     thing = model_of(config)
     found = {}
     for mode in ("evaluation", "training"):
@@ -104,18 +109,18 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
     if found["training"] != found["evaluation"]:
         raise BadInputError(
             *thing,
-            f"gives {_words(found['training'])} in training mode, {_words(found['evaluation'])} in evaluation mode",
-            expected="the same in both",
-            next_step="let its forward end in one way",
+            f"returns {_words(found['training'])} in training mode, {_words(found['evaluation'])} in evaluation mode",
+            expected="the same kind of outputs in both modes",
+            next_step="correct its forward",
         )
     said = config.model.outputs if isinstance(config.model, OwnModelConfig) else None
     if said not in (None, found["training"]):
         raise BadInputError(
             "model.outputs",
             said,
-            "is not what the model gives",
+            "is not what the model returns",
             expected=_words(found["training"]),
-            next_step="correct it, or leave it out",
+            next_step="correct the setting, or leave it out",
         )
     return found["training"]
 
@@ -133,24 +138,26 @@ def _require_shape(thing: Thing, outputs: Tensor, config: RunConfig, few: Split,
         what = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise BadInputError(
             *thing,
-            f"makes {what} of images {(len(few), *shape_of(few.images))}",
-            expected=f"({len(few)}, {classes}{'' if known else ' or more'}), an output for each class",
-            next_step="correct it",
+            f"returns {what} for images {(len(few), *shape_of(few.images))}",
+            expected=f"({len(few)}, {classes}{'' if known else ' or more'}), one output per class",
+            next_step="correct the model",
         )
 
 
 def _kind(thing: Thing, outputs: Tensor) -> Outputs:
     if not outputs.is_floating_point():
-        raise BadInputError(*thing, f"gives {outputs.dtype}", expected="floating point", next_step="correct it")
+        raise BadInputError(
+            *thing, f"returns {outputs.dtype}", expected="floating-point outputs", next_step="correct the model"
+        )
     outputs = outputs.double()
     if _are_one(outputs.exp().sum(dim=1)):
         return "log_probabilities"
     if _are_one(outputs.sum(dim=1)) and bool((outputs >= 0).all()):
         raise BadInputError(
             *thing,
-            "gives probabilities",
+            "returns probabilities",
             expected="logits or log-probabilities",
-            next_step="leave its softmax out, or let it end with log_softmax(dim=1)",
+            next_step="remove its softmax, or end it with log_softmax(dim=1)",
         )
     return "logits"
 
@@ -166,9 +173,12 @@ def _words(outputs: Outputs) -> str:
 def _require_batches(
     tried: RunConfig, config: RunConfig, model: nn.Module, data: Splits, batch_sizes: Collection[int]
 ) -> None:
-    """Pass images through the model in batches of every size that the run has, the last one of an epoch included.
+    """Pass images through the model in batches of every size of the run, including the last batch of an epoch.
 
-    Of many sizes the smallest, the largest and some between are tried.
+    If there are many sizes, the smallest, the largest and some between are tested.
+
+    Raises:
+        BadInputError: the model fails on a batch, or returns outputs of another shape than (size, classes).
     """
     thing = model_of(tried)
     for split, sizes, mode in (
@@ -187,21 +197,21 @@ def _require_batches(
                     f"fails in {mode} mode on a batch of {size} of {len(split)} images in batches of {by_size[size]}",
                     next_step="choose another batch size or number of images"
                     if size < by_size[size]
-                    else "correct it",
+                    else "correct your code",
                 ),
             ):
                 outputs = model(normalize(images, config.dataset))
                 if outputs.shape[:1] != (size,) or outputs.dim() != 2:
-                    raise ValueError(f"it gives {tuple(outputs.shape)}")
+                    raise ValueError(f"it returns {tuple(outputs.shape)}")
 
 
 def _real_sizes(images: int, batch: int) -> set[int]:
-    """Return the sizes of the batches of a pass over so many images."""
+    """Return the different sizes of the batches of one pass over `images` images."""
     return {min(batch, images), images % batch or batch} if images else set()
 
 
 def _spread(sizes: list[int]) -> list[int]:
-    """Return at most `MOST_SIZES` of sorted sizes, the ends among them."""
+    """Return at most `MOST_SIZES` of the sorted sizes, including the smallest and the largest."""
     if len(sizes) <= MOST_SIZES:
         return sizes
     step = (len(sizes) - 1) / (MOST_SIZES - 1)
@@ -209,7 +219,7 @@ def _spread(sizes: list[int]) -> list[int]:
 
 
 def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
-    with guarded(("optimizer", config.optimizer.name), "can't be made with these values"):
+    with guarded(("optimizer", config.optimizer.name), "can't be built with these values"):
         optimizer = build_optimizer(config.optimizer, model.parameters())
         if not isinstance(optimizer, optim.Optimizer):
             raise TypeError(f"it is a {type(optimizer).__name__}, expected a torch.optim.Optimizer")
@@ -219,7 +229,7 @@ def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
         raise BadInputError(
             "schedule",
             config.schedule.name,
-            f"changes the learning rate, and optimizer {config.optimizer.name!r} has none under 'lr' ({rates[0]!r})",
+            f"changes the learning rate, but the 'lr' of optimizer {config.optimizer.name!r} is {rates[0]!r}",
             expected="schedule.name constant without warm-up, or an optimizer with a number as lr",
             next_step="choose one of the two",
         )

@@ -1,4 +1,4 @@
-"""A config's dataset, split as it says, with its digest; and what a run records of it."""
+"""Load a config's dataset, split it, and describe it for the record of a run."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,11 +21,12 @@ DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest
 
 
 def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = None) -> Splits:
-    """The dataset on `device`, split as `config` says; on the CPU the parts are rows of it, not copies.
+    """Return the config's dataset on `device`, split by the config; on the CPU the parts are not copied.
 
     Raises:
-        BadInputError: missing files, what isn't images and labels, or fewer than the config asks for.
-        DamagedFileError: a file of the shipped MNIST is not the one that was published.
+        BadInputError: files are missing, the data are not images and labels, or there are fewer than the config
+            needs.
+        DamagedFileError: a file of the shipped MNIST differs from the published file.
     """
     train, test = own_parts(config) if isinstance(config, OwnDatasetConfig) else read_images(config.name, data_dir)
     if config.train_size + config.validation_size > len(train):
@@ -33,14 +34,14 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
             "dataset.train_size + dataset.validation_size",
             config.train_size + config.validation_size,
             expected=f"at most {len(train)}, the training images in {_whence(config, data_dir)}",
-            next_step="choose smaller ones",
+            next_step="choose smaller sizes",
         )
     order = stratified_order(train.labels, config.split_seed)
     validation_part = order[: config.validation_size]
     train_part = order[config.validation_size : config.validation_size + config.train_size]
 
     def take(part: Tensor) -> Split:
-        index = part.sort().values  # file order, so that all 60,000 are the chapter's dataset
+        index = part.sort().values  # in file order, so that all 60,000 images equal the chapter's dataset
         return train.part(index).to(device)
 
     return Splits(
@@ -53,20 +54,20 @@ def load_splits(config: AnyDatasetConfig, device: str, data_dir: Path | None = N
 
 
 def known_classes(config: AnyDatasetConfig) -> tuple[str, ...]:
-    """Return what the classes of a dataset are called; none where they are not known."""
+    """Return the names of a dataset's classes; empty if they are unknown."""
     return config.known.class_names if isinstance(config, DatasetConfig) else ()
 
 
 def class_names(config: AnyDatasetConfig, classes: int) -> tuple[str, ...]:
-    """What so many classes are called: as many names, numbers where the dataset has none."""
+    """Return the names of the first `classes` classes; a class without a name gets its number."""
     names = known_classes(config)[:classes]
     return names + tuple(map(str, range(len(names), classes)))
 
 
 def dataset_inputs(config: AnyDatasetConfig, data: Splits, uses: Sequence[DatasetUse]) -> tuple[DatasetInput, ...]:
-    """What a run of that config records of its data, for each use of them."""
+    """Return the record of a run's data, for each use of them."""
     test_set = (config.split_seed, config.test_size) if isinstance(config, OwnDatasetConfig) else ()
-    # how many images, and what else decides which ones
+    # the number of images of each part, and the settings that decide which images they are
     parts: dict[DatasetUse, tuple[int, tuple[int, ...]]] = {
         "training": (config.train_size, (config.split_seed, config.validation_size, *test_set)),
         "validation": (config.validation_size, (config.split_seed, *test_set)),

@@ -1,4 +1,4 @@
-"""What makes a run repeat: its threads, deterministic algorithms, kept memory; and what a device guarantees."""
+"""Make runs repeatable: set threads and deterministic algorithms, and say what a device guarantees."""
 
 import contextlib
 import ctypes
@@ -16,15 +16,18 @@ from harness.config import RunConfig
 from harness.errors import BadInputError
 from harness.training.generators import kept_generators
 
-CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # one of the two with which cuBLAS is deterministic
+CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # one of the two values that make cuBLAS deterministic
 
 
 @contextlib.contextmanager
 def isolated(config: RunConfig) -> Iterator[None]:
-    """Run a block under the config's threads and deterministic algorithms; restore generators and settings after.
+    """Run a block with the config's threads and deterministic algorithms; restore generators and settings afterwards.
 
-    What a user's own code prints within goes to stderr: stdout is for the command's result. Python's collector of
-    cycles waits until the end: a step leaves none, and looking for them takes 2% of it.
+    Text that the user's own code prints goes to stderr, because stdout is for the command's result. Python's garbage
+    collector is off within the block: a step leaves no cycles, and looking for them would take 2% of its time.
+
+    Raises:
+        BadInputError: the config has more threads than the environment allows.
     """
     require_threads(config.threads)
     keep_freed_memory()
@@ -41,7 +44,7 @@ def isolated(config: RunConfig) -> Iterator[None]:
     ):
         torch.set_num_threads(config.threads)
         torch.use_deterministic_algorithms(True)
-        # nothing of ours reads memory that it has not written, which is all that filling it would show
+        # filling would only reveal reads of uninitialised memory, which our code does not do
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         gc.disable()
         try:
@@ -56,9 +59,9 @@ def isolated(config: RunConfig) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_arithmetic(device: str) -> Iterator[None]:
-    """Have a GPU multiply float32 as float32, by kernels that repeat and are not chosen by how fast they were.
+    """Make a GPU compute in full float32, with deterministic kernels that are not chosen by their measured speed.
 
-    TensorFloat-32, which torch lets cuDNN use by default, has 10 bits of mantissa of float32's 23.
+    TensorFloat-32, which torch lets cuDNN use by default, has a mantissa of 10 bits instead of 23.
     """
     if not device.startswith("cuda"):
         yield
@@ -78,10 +81,10 @@ def _one_arithmetic(device: str) -> Iterator[None]:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Have glibc reuse the activation buffers of a step instead of unmapping them; does nothing elsewhere.
+    """Make glibc reuse the activation buffers of a step instead of unmapping them; do nothing without glibc.
 
-    The constants are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of glibc's malloc.h; the last one's
-    largest value is 32 MiB.
+    The constants are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of glibc's malloc.h. The largest value of
+    M_MMAP_THRESHOLD is 32 MiB.
     """
     if libc := _glibc():
         for option, value in ((-1, 256 * 2**20), (-2, 16 * 2**20), (-3, 32 * 2**20)):
@@ -89,9 +92,9 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Have glibc return what was kept to the system; does nothing elsewhere.
+    """Make glibc return its free memory to the system; do nothing without glibc.
 
-    Buffers of another batch size would not fit between what stays, and so come on top of it.
+    Buffers of another batch size would not fit into the kept memory, and would add to it.
     """
     if libc := _glibc():
         libc.malloc_trim(0)
@@ -102,30 +105,30 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def thread_limit() -> int | None:
-    """Return how many threads OMP_THREAD_LIMIT lets this process have; None where it says no such number."""
+    """Return how many threads OMP_THREAD_LIMIT allows this process; None if it is not set to a positive number."""
     said = os.environ.get("OMP_THREAD_LIMIT", "").strip()
     return int(said) if said.isdecimal() and int(said) > 0 else None
 
 
 def require_threads(threads: int) -> None:
-    """Refuse more threads than the environment allows: torch would wait for them for ever, deaf to signals.
+    """Check that the environment allows so many threads: torch would wait for more forever, and ignore Ctrl-C.
 
     Raises:
-        BadInputError: there are more.
+        BadInputError: OMP_THREAD_LIMIT is lower.
     """
     limit = thread_limit()
     if limit is not None and threads > limit:
         raise BadInputError(
             "threads",
             threads,
-            f"is over OMP_THREAD_LIMIT, which is {limit}",
-            expected="no more threads than that",
-            next_step=f"unset it, or set threads to {limit} in the config",
+            f"is more than OMP_THREAD_LIMIT, which is {limit}",
+            expected=f"at most {limit}",
+            next_step=f"unset OMP_THREAD_LIMIT, or set threads to {limit} in the config",
         )
 
 
 def determinism(device: str) -> str:
-    """What a run on that device guarantees, in words."""
+    """Return in words which reproducibility a device guarantees."""
     if device == "cpu":
         return "bit-identical for the same torch build, instruction set and thread count"
     if device.startswith("cuda"):

@@ -1,4 +1,4 @@
-"""The devices that a run can be on, and the settings with which one is at its fastest."""
+"""Find the devices of this machine, and the settings with which a device trains fastest."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from harness.errors import BadInputError, did_you_mean
 
 
 def resolve_device(name: str) -> str:
-    """`auto` as the best device there is; any other name checked against what is there.
+    """Return the best device of this machine for `auto`, and any other name after a check that this machine has it.
 
     Raises:
-        BadInputError: an unknown device, or one that this machine does not have.
+        BadInputError: the device is unknown, or this machine does not have it.
     """
     available = ["cpu"]
     if torch.cuda.is_available():
@@ -26,17 +26,17 @@ def resolve_device(name: str) -> str:
             "device",
             name,
             "is not available",
-            expected=f"one that is here: {', '.join(known)}",
+            expected=f"a device of this machine: {', '.join(known)}",
             next_step=f"{did_you_mean(name, known)}choose one of these",
         )
     return name
 
 
 def fast_settings(device: str) -> dict[str, Any]:
-    """The `fast` profile: settings of a config that a device is at its fastest with, for other last bits.
+    """Return the config settings with which a device trains fastest; they change the last bits of the results.
 
-    channels_last, and bfloat16 where the device multiplies it in its hardware. Fused optimizers on the CPU, where
-    they were measured to gain.
+    They are channels_last; bfloat16 if the hardware multiplies it; and fused optimizers on the CPU, where a
+    measurement showed a gain.
     """
     if device == "cpu":
         capabilities = torch.cpu.get_capabilities()

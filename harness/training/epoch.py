@@ -1,4 +1,4 @@
-"""An epoch under way: its batches in their order, what each step of it gave, and how long they took."""
+"""Hold an epoch in progress: its batches in order, the results of its steps, and their duration."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,9 +13,10 @@ from harness.training.state import EpochBegun
 
 @dataclass
 class Epoch:
-    """The epoch's batches, and what its first `step` steps gave; on the device of the data.
+    """Hold the epoch's batches, and the results of its first `step` steps, on the device of the data.
 
-    `losses` (steps of the epoch,) are of each step, `correct` (steps of the epoch,) the images that it got right.
+    `losses` (steps of the epoch,) has the mean loss of each step, and `correct` (steps of the epoch,) the number of
+    images that the model got right.
     """
 
     order_seed: int
@@ -28,17 +29,17 @@ class Epoch:
 
     @classmethod
     def begin(cls, data: Split, batch_size: int, order_seed: int | None = None) -> Self:
-        """Return an epoch over the data; without `order_seed` it is drawn from the global generator."""
+        """Return a new epoch over the data; without `order_seed`, draw one from the global generator."""
         seed = draw_order_seed() if order_seed is None else order_seed
         device = data.labels.device
         batches = epoch_order(len(data), seed).to(device).split(batch_size)
-        # filled in place: a small tensor kept of every step would keep the allocator from joining what it frees
+        # filled in place: one small tensor per step would fragment the allocator's memory
         losses = torch.zeros(len(batches), device=device)
         return cls(seed, batches, losses, torch.zeros(len(batches), dtype=torch.int64, device=device))
 
     @classmethod
     def go_on(cls, data: Split, batch_size: int, begun: EpochBegun) -> Self:
-        """Return the epoch that a state has begun."""
+        """Return the epoch that was begun in a state, to resume it."""
         epoch = cls.begin(data, batch_size, begun.order_seed)
         epoch.step = len(begun.losses)
         epoch.losses[: epoch.step] = begun.losses
@@ -48,24 +49,24 @@ class Epoch:
 
     @property
     def begun(self) -> EpochBegun | None:
-        """What is trained of it, as a state holds it; None before its first step."""
+        """Return the epoch's trained part, as a state holds it; None before its first step."""
         if self.step == 0:
             return None
         return EpochBegun(self.order_seed, *self.trained, self.train_seconds, self.evaluate_seconds)
 
     @property
     def trained(self) -> tuple[Tensor, Tensor]:
-        """The losses and the images right of the steps until now, copied to the CPU."""
+        """Return the losses and the numbers of correct images of the trained steps, copied to the CPU."""
         losses, correct = (each[: self.step].to("cpu", copy=True) for each in (self.losses, self.correct))
         return losses, correct
 
     @property
     def diverged_at(self) -> int | None:
-        """The first step, from 0, of which the loss is not finite; None where all are."""
+        """Return the first step, from 0, whose loss is not finite; None if all are finite."""
         not_finite = (~self.losses[: self.step].isfinite()).nonzero()
         return int(not_finite[0]) if len(not_finite) else None
 
     @property
     def sizes(self) -> Tensor:
-        """How many images each step has (steps of the epoch,), on the CPU."""
+        """Return the number of images of each step (steps of the epoch,), on the CPU."""
         return torch.tensor([len(batch) for batch in self.batches])

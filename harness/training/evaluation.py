@@ -1,4 +1,4 @@
-"""A model's outputs, and what they are worth: its loss and accuracy over a whole split."""
+"""Evaluate a model: compute its outputs, and its loss and accuracy over a whole split."""
 
 import math
 
@@ -13,10 +13,7 @@ from harness.training.networks import log_probabilities
 
 @torch.no_grad()
 def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, float, Tensor]:
-    """Over all images of `data`, the last, smaller batch included: mean loss (nats), accuracy, log-probabilities.
-
-    The accuracy is a fraction, the log-probabilities are (n, classes).
-    """
+    """Return the mean loss (nats), the accuracy (fraction) and the log-probabilities (n, classes) for all images."""
     model.eval()
     losses = torch.empty(math.ceil(len(data) / config.evaluation_batch_size), device=data.images.device)
     correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
@@ -30,9 +27,9 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
 
 
 def forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:
-    """Return the model's outputs (n, classes), float32, of images as a split has them."""
+    """Return the model's outputs, float32 (n, classes), for images of a split, which are not normalised yet."""
     x = normalize(images, config.dataset)
-    if config.memory_format == "channels_last" and x.dim() == 4:  # features of a table have no channels
+    if config.memory_format == "channels_last" and x.dim() == 4:  # rows of features have no channels
         x = x.contiguous(memory_format=torch.channels_last)
     if config.precision == "float32":
         return model(x)  # type: ignore[no-any-return]
@@ -41,26 +38,27 @@ def forward(model: nn.Module, images: Tensor, config: RunConfig) -> Tensor:
 
 
 def to_evaluate(model: nn.Module, optimizer: optim.Optimizer) -> None:
-    """Put both into evaluation mode: a schedule-free optimizer then gives the model the weights that it is judged by.
+    """Put model and optimizer into evaluation mode.
 
-    Between epochs a run is in this mode, so that a kept state holds these weights.
+    A schedule-free optimizer then puts its averaged weights into the model. Between epochs a run is in this mode, so
+    that a saved state has these weights.
     """
     model.eval()
     _call_if_there(optimizer, "eval")
 
 
 def to_train(model: nn.Module, optimizer: optim.Optimizer) -> None:
-    """Put both into training mode."""
+    """Put model and optimizer into training mode."""
     model.train()
     _call_if_there(optimizer, "train")
 
 
 def has_modes(optimizer: optim.Optimizer) -> bool:
-    """Judge whether an optimizer is trained and evaluated with different weights: the schedule-free ones are."""
+    """Return whether an optimizer evaluates other weights than it trains, as schedule-free optimizers do."""
     return callable(getattr(optimizer, "eval", None))
 
 
 def _call_if_there(optimizer: optim.Optimizer, method: str) -> None:
-    """Call what only some optimizers have, the schedule-free ones (Defazio et al. 2024)."""
+    """Call a method that only schedule-free optimizers have (Defazio et al. 2024)."""
     if callable(found := getattr(optimizer, method, None)):
         found()

@@ -1,4 +1,4 @@
-"""Read the images of a registered dataset: the MNIST that ships, or files of torchvision or scikit-learn."""
+"""Read the images of a dataset of the registry: the shipped MNIST, or a dataset of torchvision or scikit-learn."""
 
 import functools
 import gzip
@@ -25,19 +25,19 @@ MNIST_SHA256 = {
 
 
 def read_images(name: DatasetName, data_dir: Path | None) -> tuple[Split, Split]:
-    """Return the training and test images of a registered dataset, in file order.
+    """Return the training and test images of a dataset of the registry, in file order.
 
     Raises:
-        BadInputError: the folder is not there, or files in it are damaged, missing or of another dataset.
-        DamagedFileError: a file of the shipped MNIST is.
+        BadInputError: the folder does not exist, or files in it are damaged, missing or of another dataset.
+        DamagedFileError: a file of the shipped MNIST is damaged.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise BadInputError(
             "data folder",
             str(data_dir),
-            "is not there",
+            "does not exist",
             expected="a folder in torchvision's layout",
-            next_step="name one with `data_dir`, or leave it out",
+            next_step="correct `data_dir`, or leave it out",
         )
     if name == "mnist" and data_dir is None:
         return _read_shipped_mnist()
@@ -66,7 +66,7 @@ def shipped_mnist() -> Path:
 
 
 def checked_bytes(path: Path) -> bytes:
-    """The uncompressed content of a gzip IDX file of MNIST.
+    """Return the uncompressed content of a gzip IDX file of MNIST.
 
     Raises:
         DamagedFileError: the file is missing, not gzip, or its SHA-256 is not the known one.

@@ -1,4 +1,4 @@
-"""The images or rows of a dataset that scikit-learn carries, of which a test part is drawn."""
+"""Read a dataset that scikit-learn contains, and draw its test part."""
 
 import functools
 
@@ -8,13 +8,13 @@ from harness.config import DATASETS
 from harness.config.registry import DatasetName, ScikitLearn
 from harness.training.images import Split, divided
 
-TEST_SEED = 0  # of the part that all runs are tested on
+TEST_SEED = 0  # decides the test part, which is the same for all runs
 
 
 @functools.cache
 def read_scikit_learn(name: DatasetName) -> tuple[Split, Split]:
     """Return the training and the test part: images uint8 (n, height, width), or rows float32 (n, features)."""
-    # imported here: scikit-learn takes a second, and most runs do without it
+    # imported here, because scikit-learn takes a second and most runs do not need it
     from sklearn import datasets
 
     known = DATASETS[name]

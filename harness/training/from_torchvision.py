@@ -1,4 +1,4 @@
-"""The images of a dataset that torchvision reads from a folder, or downloads into it."""
+"""Read a dataset that torchvision reads from a folder, or downloads into it."""
 
 import functools
 from pathlib import Path
@@ -19,9 +19,9 @@ def read_torchvision(name: DatasetName, data_dir: Path | None) -> tuple[Split, S
     """Return the training and test images, in file order: uint8 (n, height, width) or (n, channels, height, width).
 
     Raises:
-        BadInputError: they are not there, can't be downloaded or read, or are not those of that dataset.
+        BadInputError: the files are missing, can't be downloaded or read, or belong to another dataset.
     """
-    # imported here: torchvision takes a second, and what ships does without it
+    # imported here, because torchvision takes a second and the shipped MNIST does not need it
     from torchvision import datasets
 
     known = DATASETS[name]
@@ -31,7 +31,7 @@ def read_torchvision(name: DatasetName, data_dir: Path | None) -> tuple[Split, S
     try:
         read = functools.partial(getattr(datasets, source.name), root, download=data_dir is None)
         parts = [_split(read(**arguments), known, source) for arguments in (source.train, source.test)]
-    except Exception as error:  # its readers raise errors of many kinds
+    except Exception as error:  # torchvision's readers raise errors of many kinds
         why = described(error)
         raise BadInputError(
             "dataset",
@@ -40,32 +40,32 @@ def read_torchvision(name: DatasetName, data_dir: Path | None) -> tuple[Split, S
             if data_dir is None
             else f"can't be read in {str(root)!r} ({why})",
             expected=f"{source.files} in a folder",
-            next_step="put them there and name the folder with `data_dir`"
+            next_step="put the files into a folder and set `data_dir` to it"
             if data_dir is None
-            else "put them there, or leave `data_dir` out to have torchvision download them",
+            else "put the files there, or leave `data_dir` out so that torchvision downloads them",
         ) from None
     train, test = parts
     return train, test
 
 
 def torchvision_root(data_dir: Path | None) -> Path:
-    """Return the folder that torchvision reads a dataset from, or downloads it into."""
+    """Return the folder from which torchvision reads a dataset, or into which it downloads the dataset."""
     return data_dir or WORK_FOLDER / "datasets"
 
 
 def _split(part: Any, known: Dataset, source: Torchvision) -> Split:  # noqa: ANN401
-    """Return what one of its datasets holds, whatever it calls that and however its axes lie.
+    """Return the images and labels of a torchvision dataset, in our order of axes and with labels from 0.
 
     Raises:
-        ValueError: it is not what is known of the dataset.
+        ValueError: the images or labels differ from the registry's description.
     """
     images = torch.as_tensor(part.data)
     labels = torch.as_tensor(part.labels if hasattr(part, "labels") else part.targets).to(torch.int64)
-    labels = labels.reshape(len(labels), -1)[:, 0] - source.first_label  # QMNIST's have more columns than the class
+    labels = labels.reshape(len(labels), -1)[:, 0] - source.first_label  # QMNIST has further columns of labels
     if source.transposed:
         images = images.transpose(1, 2)
     if images.dim() == 4 and tuple(images.shape[1:]) != known.shape:
-        images = images.permute(0, 3, 1, 2)  # CIFAR's have their channels last
+        images = images.permute(0, 3, 1, 2)  # CIFAR has its channels last
     _require_known(images, labels, known)
     return Split(images.contiguous(), labels.contiguous())
 

@@ -1,4 +1,4 @@
-"""The global random generators that a run draws from: torch's, numpy's and Python's, seeded and kept as values."""
+"""Seed, save and restore the global random generators that a run draws from: torch's, numpy's and Python's."""
 
 import contextlib
 import random
@@ -32,10 +32,10 @@ def seed_generators(seed: int) -> None:
 
 
 def generator_states(device: str, seed: int) -> dict[str, Any]:
-    """Return the states of all global generators of a run on `device` with that seed, as tensors and plain values.
+    """Return the states of all global generators of a run on `device` with this seed, as tensors and plain values.
 
-    numpy's and Python's are left out as long as nothing has been drawn from them since `seed_generators(seed)`, so
-    that runs which never use them have the states and hashes that they always had.
+    The states of numpy's and Python's generators are left out if nothing was drawn from them since
+    `seed_generators(seed)`, so that runs that do not use them keep the states and hashes of older versions.
     """
     states: dict[str, Any] = {"cpu": torch.get_rng_state()}
     if device.startswith("cuda"):
@@ -50,7 +50,7 @@ def generator_states(device: str, seed: int) -> dict[str, Any]:
 
 
 def restore_generators(states: dict[str, Any], device: str, seed: int) -> None:
-    """Put the states of `generator_states` back."""
+    """Restore the states that `generator_states` returned."""
     torch.set_rng_state(states["cpu"])
     if device.startswith("cuda"):
         torch.cuda.set_rng_state(states["device"], device)

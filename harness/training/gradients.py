@@ -1,4 +1,4 @@
-"""The gradients of a batch: computed operation by operation, or all of it replayed as one CUDA graph."""
+"""Compute the gradients of a batch: operation by operation, or by replaying one CUDA graph."""
 
 from collections.abc import Callable
 
@@ -14,14 +14,14 @@ from harness.training.networks import gives_logits
 from harness.training.optimizers import needs_closure
 
 Gradients = Callable[[Tensor], tuple[Tensor, Tensor]]
-EAGER_STEPS = 3  # in which torch and cuDNN set up what they can't while a graph is captured
+EAGER_STEPS = 3  # steps before the capture, in which torch and cuDNN set up what they can't set up during a capture
 
 
 def gradients_of(model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig) -> Gradients:
-    """Return what takes the indices (n,) of a batch in `data` and gives each parameter its gradient.
+    """Return a function that computes the gradient of each parameter for a batch, given its indices (n,) in `data`.
 
-    It returns the mean loss () and how many images the model got right (), both on the device of the data, where they
-    are valid until its next call.
+    The function returns the mean loss () and the number of correct images (), both on the device of the data. These
+    tensors are valid until its next call.
     """
     augment = build_augmentation(config.augmentation)
 
@@ -40,10 +40,11 @@ def gradients_of(model: nn.Module, optimizer: optim.Optimizer, data: Split, conf
 
 
 def is_captured(config: RunConfig, optimizer: optim.Optimizer) -> bool:
-    """Judge whether the gradients of a config are replayed: on CUDA, where all that computes them is ours or torch's.
+    """Return whether gradients are replayed as a CUDA graph: on CUDA, if only our code and torch's compute them.
 
-    A graph repeats what a user's own code did once, be it drawn from Python's generator or decided by a value, and
-    augmentation draws each image's numbers on the CPU. Nor can it draw the same numbers again, as a closure does.
+    A graph would repeat what the user's own code did once, even if it depends on a random draw or a value.
+    Augmentation draws random numbers on the CPU, and a closure must draw the same numbers again; a graph can do
+    neither.
     """
     owns = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
     varies = owns or needs_closure(optimizer) or config.augmentation != AugmentationConfig()
@@ -51,10 +52,10 @@ def is_captured(config: RunConfig, optimizer: optim.Optimizer) -> bool:
 
 
 class _Replayed:
-    """Gradients of whole batches as one launch of a CUDA graph, with the bits of `compute`.
+    """Compute the gradients of whole batches with one launch of a CUDA graph, bit-identical to `compute`.
 
-    A step of a small network is some sixty kernels, which take the host longer to launch than the GPU to run.
-    The optimizer's step is not in the graph: it computes with numbers of the host that change from step to step.
+    A step of a small network has about sixty kernels; the host needs more time to launch them than the GPU to run
+    them. The optimizer's step is not in the graph, because it uses numbers of the host that change from step to step.
     """
 
     def __init__(self, compute: Gradients, parameters: tuple[nn.Parameter, ...], size: int) -> None:
@@ -68,14 +69,14 @@ class _Replayed:
             return self.compute(batch)
         self.graph = self.graph or self._captured(batch)
         self.batch.copy_(batch)
-        # a smaller batch in between has put others there
+        # a smaller batch in between has replaced the parameters' gradients
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
             parameter.grad = gradient
         self.graph.replay()
         return self.result
 
     def _captured(self, batch: Tensor) -> torch.cuda.CUDAGraph:
-        """Record the operations of `compute`, without running them, and where they leave what they compute."""
+        """Record the operations of `compute` without running them, and the tensors that will hold their results."""
         self.batch, graph = batch.clone(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=torch.cuda.Stream()):
             self.result = self.compute(self.batch)
@@ -84,7 +85,10 @@ class _Replayed:
 
 
 def _training_loss(outputs: Tensor, labels: Tensor, config: RunConfig) -> Tensor:
-    """Return the mean over the batch. Cross-entropy takes log-probabilities, too: their softmax is themselves."""
+    """Return the mean loss over the batch.
+
+    Cross-entropy also works on log-probabilities, because log_softmax does not change them.
+    """
     if config.label_smoothing or gives_logits(config.model):
         return F.cross_entropy(outputs, labels, label_smoothing=config.label_smoothing)
     return F.nll_loss(outputs, labels)

@@ -1,4 +1,4 @@
-"""How an error names a user's own model or optimizer, and what their code raises, in one line."""
+"""Turn any error of a user's own model or optimizer into an error of one line that names them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from harness.config import ModelConfig, OwnConfig, RunConfig
 from harness.errors import NOTHING, BadInputError, RefusedError, described
 
-Thing = tuple[str, object]  # field and value of an error
+Thing = tuple[str, object]  # the field and value that an error names
 
 
 def model_of(config: RunConfig) -> Thing:
-    """Return the model as an error names it."""
+    """Return the field and value with which an error names the model."""
     return ("the chapter's model", NOTHING) if isinstance(config.model, ModelConfig) else ("model", config.model.name)
 
 
 def own_parts_of(config: RunConfig) -> Thing:
-    """Return the model, the optimizer or both, whichever are a user's own, as errors name them; else the dataset."""
+    """Return the field and value with which an error names the user's own model and optimizer, else the dataset."""
     parts = {"model": config.model, "optimizer": config.optimizer}
     owns = [(kind, part.name) for kind, part in parts.items() if isinstance(part, OwnConfig)]
     if not owns:
@@ -25,8 +25,12 @@ def own_parts_of(config: RunConfig) -> Thing:
 
 
 @contextlib.contextmanager
-def guarded(thing: Thing, what: str, *, expected: str = "", next_step: str = "correct it") -> Iterator[None]:
-    """Raise whatever a user's own code raises as one line."""
+def guarded(thing: Thing, what: str, *, expected: str = "", next_step: str = "correct your code") -> Iterator[None]:
+    """Turn any error of the user's own code in the block into an error of one line.
+
+    Raises:
+        BadInputError: the block raised an error that is not a refusal already.
+    """
     try:
         yield
     except RefusedError:

@@ -1,4 +1,4 @@
-"""Images and their labels: what a split holds, how pixels are normalised and shown, and a stratified order."""
+"""Hold images and their labels, put them into a stratified order, normalise pixels, and make them visible."""
 
 import functools
 from collections.abc import Iterator
@@ -12,15 +12,16 @@ from torch.nn import functional as F  # noqa: N812
 from harness.config import AnyDatasetConfig, statistics
 from harness.training.rows import Rows, rows_of
 
-MOST_SIDE = 32  # pixels of a picture
+MOST_SIDE = 32  # the largest side of a picture, in pixels
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 (n, height, width) or (n, channels, height, width), and labels int64 (n,), on one device.
+    """Hold images, uint8 (n, height, width) or (n, channels, height, width), and labels, int64 (n,), on one device.
 
-    Own images are as `OwnDatasetConfig` has them. Features (n, features) of a table are images here, too. `Rows` are
-    images that are not copied from the whole dataset: a batch is gathered when it is asked for.
+    A user's own images may also be floating point (see `OwnDatasetConfig`). The rows of a table (n, features) count
+    as images here. `Rows` are images that are not copied from the whole dataset: each batch is copied when it is
+    needed.
     """
 
     images: Tensor | Rows
@@ -30,24 +31,24 @@ class Split:
         return len(self.labels)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images and labels in order, `size` at a time; the last may be fewer."""
+        """Yield batches of images and labels in order, with `size` images each; the last batch may be smaller."""
         for start in range(0, len(self), size):
             yield self.images[start : start + size], self.labels[start : start + size]
 
     def part(self, index: Tensor) -> "Split":
-        """Return those at `index` (n,), without a copy of their images."""
+        """Return the images and labels at `index` (n,), without a copy of the images."""
         return Split(rows_of(self.images, index), self.labels[index])
 
     def to(self, device: str) -> "Split":
-        """Return the same on `device`; images that are there already are not copied."""
+        """Return the split on `device`; images that are on the device already are not copied."""
         return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class Splits:
-    """What a run may see. `digest` is the SHA-256 of all images and labels of the dataset.
+    """Hold the parts of a dataset that a run uses. `digest` is the SHA-256 of all images and labels of the dataset.
 
-    `source` is the folder that they were read from, or a user's own function.
+    `source` is the folder from which they were read, or the name of a loader or of a user's own function.
     """
 
     train: Split
@@ -58,9 +59,9 @@ class Splits:
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """An order of the images (n,) in which every prefix has the classes in proportion, within one image each.
+    """Return an order (n,) of the images in which every prefix has the classes in proportion, to within one image.
 
-    Each class is shuffled, its images are spread evenly over [0, 1), and all are merged by that position.
+    Each class is shuffled, its images get evenly spaced positions in [0, 1), and all images are sorted by position.
     """
     generator = torch.Generator().manual_seed(seed)
     position = torch.empty(len(labels), dtype=torch.float64)
@@ -72,17 +73,18 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
 
 
 def divided(whole: Split, size: int, seed: int) -> tuple[Split, Split]:
-    """Return all but `size` images, and these, in which the classes are in proportion; each in their order."""
+    """Split off `size` images with the classes in proportion; return the other images, then these, in file order."""
     order = stratified_order(whole.labels, seed)
     part, rest = order[:size].sort().values, order[size:].sort().values
     return whole.part(rest), whole.part(part)
 
 
 def normalize(images: Tensor, dataset: AnyDatasetConfig) -> Tensor:
-    """Pixels uint8 (n, 28, 28) as float32 (n, 1, 28, 28), exactly as ToTensor and Normalize do it.
+    """Return images (n, height, width) as normalised float32 (n, 1, height, width), bit-identical to torchvision.
 
-    Images may have channels, (n, channels, height, width); features (n, features) keep their shape. What they are
-    normalised by is the dataset's; a user's own floating-point ones are taken as they are unless it says so.
+    torchvision's ToTensor and Normalize would give the same numbers. Images may have channels, (n, channels, height,
+    width); features (n, features) keep their shape. The dataset decides the means and standard deviations; a user's
+    own floating-point images are not normalised unless its config has them.
     """
     with_channels = images.unsqueeze(1) if images.dim() == 3 else images
     x = with_channels.to(torch.float32, copy=True)  # a model may change its input in place
@@ -94,10 +96,10 @@ def normalize(images: Tensor, dataset: AnyDatasetConfig) -> Tensor:
 
 
 def _of_each(values: tuple[float, ...], images: Tensor) -> float | Tensor:
-    """Return one number for all, or those of each channel or feature in a shape that goes with the images."""
+    """Return the single number, or the numbers per channel or feature in a shape that broadcasts with the images."""
     if len(values) == 1:
         return values[0]
-    # a CUDA graph can't be captured while something is copied to the device: it is there since the first step
+    # cached on the device by the first step, because a CUDA graph can't be captured while data are copied to it
     found = torch.tensor(values) if images.device.type == "cpu" else _on_device(values, images.device)
     return found.view(-1, *[1] * (images.dim() - 2))
 
@@ -108,16 +110,16 @@ def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 def shape_of(images: Tensor | Rows) -> tuple[int, ...]:
-    """Return the shape of an image as a network sees it, (channels, height, width), or of a row (features,)."""
+    """Return the shape that a network sees: of an image (channels, height, width), or of a row (features,)."""
     shape = tuple(images[:1].shape[1:])
     return (1, *shape) if len(shape) == 2 else shape
 
 
 def picture(image: Tensor) -> Tensor | None:
-    """An image as uint8 (height, width) or, in colour, (height, width, 3), for a person to look at.
+    """Return an image to show to a user: uint8 (height, width) in grey or (height, width, 3) in colour.
 
-    Pixels of grey or colour are shown as they are, a large image smaller. Anything else is grey, from its darkest to
-    its lightest, scaled to (28, 28). None for a row of features, which has no picture.
+    Pixels of grey or colour are not changed, but a large image is made smaller. Any other image becomes grey, from
+    its darkest to its lightest value, scaled to (28, 28). Return None for a row of features, which has no picture.
     """
     if image.dim() == 1:
         return None
@@ -131,7 +133,7 @@ def picture(image: Tensor) -> Tensor | None:
 
 
 def _at_most(channels: Tensor, side: int) -> Tensor:
-    """Return an image uint8 (channels, height, width), smaller in proportion where it is larger than that."""
+    """Return an image uint8 (channels, height, width) with no side longer than `side`, scaled in proportion."""
     height, width = channels.shape[1:]
     if max(height, width) <= side:
         return channels

@@ -1,4 +1,4 @@
-"""What a network that ships is made for: the shape of its images or rows, and how many classes there are."""
+"""Find the shape of a run's images or rows and its number of classes, for which built-in networks are made."""
 
 from dataclasses import dataclass
 
@@ -21,14 +21,14 @@ CHAPTER = DATASETS["mnist"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """The shape of an image (channels, height, width), or of a row of a table (features,), and how many classes."""
+    """Hold the shape of an image (channels, height, width) or of a row (features,), and the number of classes."""
 
     shape: tuple[int, ...]
     classes: int
 
 
 def inputs_of(config: RunConfig) -> Inputs:
-    """Return what the config's network is made for. It is the config alone that says it."""
+    """Return the shape and number of classes for which the config's network is made; only the config decides them."""
     if isinstance(config.dataset, DatasetConfig):
         return Inputs(config.dataset.known.shape, len(config.dataset.known.class_names))
     assert not isinstance(config.model, OwnModelConfig), "a user's own model decides for itself"
@@ -36,18 +36,18 @@ def inputs_of(config: RunConfig) -> Inputs:
 
 
 def found_inputs(data: Splits) -> Inputs:
-    """Return what there is in the data."""
+    """Return the shape and number of classes of the data."""
     labels = [split.labels for split in (data.train, data.validation, data.test) if len(split)]
     return Inputs(shape_of(data.train.images), 1 + max(int(each.max()) for each in labels))
 
 
 def with_inputs(config: RunConfig, found: Inputs) -> RunConfig:
-    """Return the config with what was found in a user's own data, where its network is one that ships.
+    """Return the config with the shape and number of classes found in a user's own data, for a built-in network.
 
-    Images of MNIST's shape, of no more classes, leave it as it is: so the configs of before have it.
+    Data with MNIST's shape and at most as many classes do not change the config, so that older configs stay the same.
 
     Raises:
-        BadInputError: the network is none for such data, or the config says otherwise.
+        BadInputError: the network can't process such data, or the config has another shape or too few classes.
     """
     dataset, model = config.dataset, config.model
     if not isinstance(dataset, OwnDatasetConfig) or isinstance(model, OwnModelConfig):
@@ -59,9 +59,9 @@ def with_inputs(config: RunConfig, found: Inputs) -> RunConfig:
             raise BadInputError(
                 "model.shape, model.classes",
                 said,
-                f"are not those of {dataset.name!r}",
+                f"do not fit {dataset.name!r}",
                 expected=f"{found.shape} and {found.classes} or more",
-                next_step="correct them, or leave both out",
+                next_step="correct both settings, or leave them out",
             )
         return config
     if found.shape == CHAPTER.shape and found.classes <= len(CHAPTER.class_names):
@@ -71,10 +71,10 @@ def with_inputs(config: RunConfig, found: Inputs) -> RunConfig:
 
 
 def require_statistics(dataset: AnyDatasetConfig, data: Splits) -> None:
-    """Refuse means or standard deviations of another number of channels or features than the data have.
+    """Check that the dataset's means and standard deviations have one number, or one per channel or feature.
 
     Raises:
-        BadInputError: they are refused.
+        BadInputError: the number of values is another.
     """
     for key, values in (("mean", dataset.mean), ("std", dataset.std)):
         require_one_of_each(key, values, shape_of(data.train.images))

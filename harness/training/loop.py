@@ -1,4 +1,4 @@
-"""The training loop: (config, state, data) -> (state, metrics). No files, no tracking, no terminal."""
+"""Train a config for some steps: (config, state, data) -> (state, metrics), without files, tracking or terminal."""
 
 import math
 import time
@@ -28,17 +28,17 @@ from harness.training.state import RunState, capture, restore
 from harness.training.stepping import Step, step_of
 
 EvaluationSplit = Literal["validation", "test"]
-AfterStep = Callable[[Epoch], bool]  # whether the slice ends here
+AfterStep = Callable[[Epoch], bool]  # returns whether the slice ends after this step
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What `advance` returns.
+    """Hold the result of `advance`.
 
-    `losses` and `correct` (steps,) are of all steps of the epoch until now, those of earlier slices too. `points` are
-    those that this slice measured. `metrics` are there where the epoch came to its end. After a divergence `state` is
-    that before the step which diverged. `mistakes` are those of the config's last epoch, where it was evaluated on
-    the test set.
+    `losses` and `correct` (steps,) are of all steps of the epoch so far, including those of earlier slices. `points`
+    are the points that this slice measured. `metrics` is None unless the slice completed the epoch. After a
+    divergence, `state` is the state before the step that diverged. `mistakes` is None unless the slice completed the
+    config's last epoch and the test set was evaluated.
     """
 
     state: RunState
@@ -51,7 +51,7 @@ class Slice:
 
 
 def initial_state(config: RunConfig) -> RunState:
-    """The state before the first epoch: one seed, then the model's initialisation, as the chapter does it."""
+    """Return the state before the first epoch: the seed is set, then the model is initialised, as in the chapter."""
     with isolated(config):
         seed_generators(config.seed)
         return capture(config, 0, *build(config))
@@ -65,14 +65,15 @@ def advance(
     steps: int | None = None,
     after_step: AfterStep | None = None,
 ) -> Slice:
-    """Train the epoch that `state` is in to its end, or less: so many steps, or until `after_step` ends it.
+    """Train the epoch of `state` to its end, or for `steps` steps, or until `after_step` returns True.
 
-    It is measured where the config's trajectory says, and at its end on the named splits.
+    The model is evaluated at the points of the config's trajectory, and at the end of the epoch on the splits
+    `evaluate_on`.
     """
     trained = _train(config, state, data, evaluate_on, steps, after_step)
     if trained.divergence is None or trained.divergence.split != "train":
         return trained
-    # the state before that step is the same wherever slices begin and end
+    # return the state before the diverged step, which does not depend on where slices begin and end
     before = trained.divergence.step - state.step
     if before == 0:
         return replace(trained, state=state)
@@ -144,20 +145,20 @@ def train_steps(
     last: int,
     after_step: AfterStep | None = None,
 ) -> bool:
-    """Train `epoch` on until after its step `last`, from 1, or until `after_step` ends it; return whether it did."""
+    """Train the epoch's next steps, up to step `last` (from 1); stop early and return True if `after_step` does."""
     started, is_enough = time.perf_counter(), False
     for step in range(epoch.step, last):
         loss, correct = train_step(epoch.batches[step])
         if scheduler:
             scheduler.step()
-        # kept on the device, so that a GPU is not made to wait for the host at every step
+        # kept on the device, so that a GPU does not wait for the host at every step
         epoch.losses[step] = loss
         epoch.correct[step] = correct
         epoch.step = step + 1
         if after_step and after_step(epoch):
             is_enough = True
             break
-    epoch.losses[-1:].cpu()  # waits until a GPU has done all of it
+    epoch.losses[-1:].cpu()  # waits until a GPU has done all steps
     epoch.train_seconds += time.perf_counter() - started
     return is_enough
 
@@ -169,7 +170,7 @@ def train_epoch(
     config: RunConfig,
     scheduler: LRScheduler | None = None,
 ) -> Epoch:
-    """Train one pass over `data`, in an order that is drawn from the global generator."""
+    """Train one pass over `data`, in an order drawn from the global generator, and return the epoch."""
     epoch = Epoch.begin(data, config.batch_size)
     to_train(model, optimizer)
     train_steps(step_of(model, optimizer, data, config), scheduler, epoch, len(epoch.batches))
@@ -177,18 +178,21 @@ def train_epoch(
 
 
 def build_model(config: RunConfig, state: RunState) -> nn.Module:
-    """The model of `state`, in evaluation mode on the CPU."""
+    """Return the model of `state`, in evaluation mode on the CPU."""
     model = new_model(config)
     model.load_state_dict(state.model)
     return model.eval()
 
 
 def build(config: RunConfig) -> tuple[nn.Module, optim.Optimizer, LRScheduler | None]:
-    """All of a config before its first step, on its device, the model from the global generator."""
+    """Return the config's model, optimizer and scheduler before the first step, on the config's device.
+
+    The global generator initialises the model. The scheduler is None if the learning rate never changes.
+    """
     model = new_model(config).to(config.device)
     if config.memory_format == "channels_last":
         model = model.to(memory_format=torch.channels_last)
-    fused = config.fused and config.device != "mps"  # where torch has kernels for some of its optimizers alone
+    fused = config.fused and config.device != "mps"  # on MPS, torch has fused kernels for some optimizers only
     optimizer = build_optimizer(config.optimizer, model.parameters(), fused)
     return model, optimizer, build_scheduler(config, optimizer)
 

@@ -1,4 +1,4 @@
-"""The model measured within an epoch, on a fixed part of the validation set, so that training goes on undisturbed."""
+"""Evaluate the model within an epoch, on a fixed part of the validation set, without any effect on training."""
 
 import contextlib
 import math
@@ -17,11 +17,11 @@ from harness.training.evaluation import evaluate, has_modes, to_evaluate, to_tra
 from harness.training.generators import generator_states, restore_generators
 from harness.training.images import Split, stratified_order
 
-POINT_BATCH = 100  # images; what so many need stays in a processor's cache: a third sooner than 500 on two cores
+POINT_BATCH = 100  # images; so many fit into a processor's cache, a third faster than 500 on two cores
 
 
 def validation_part(data: Split, config: RunConfig) -> Tensor:
-    """Return which of the validation images are measured within an epoch (n,), in their order, on their device."""
+    """Return the sorted indices (n,) of the validation images that are evaluated within an epoch, on their device."""
     size = min(config.trajectory.images, len(data))
     labels = tuple(data.labels.tolist())
     return _part(labels, config.dataset.split_seed, size).to(data.labels.device)
@@ -40,10 +40,10 @@ def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def _undisturbed(model: nn.Module, optimizer: optim.Optimizer, config: RunConfig) -> Iterator[None]:
-    """Put back, after a block, what measuring in it changed: generators, and weights that may have been.
+    """Restore the generators, and weights that may change, after an evaluation in the block.
 
-    A user's own parts may change them. Averaged weights that an optimizer swaps in to be measured, and swaps out
-    again, would lose their last bits.
+    The user's own code may change weights. A schedule-free optimizer swaps its averaged weights in and out again,
+    which would change the last bits.
     """
     generators = generator_states(config.device, config.seed)
     own = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
@@ -59,7 +59,7 @@ def _undisturbed(model: nn.Module, optimizer: optim.Optimizer, config: RunConfig
 def measure_point(
     model: nn.Module, optimizer: optim.Optimizer, epoch: Epoch, data: Split, config: RunConfig, number: int
 ) -> TrajectoryPoint:
-    """Measure the model within the epoch of that number, on a part of the validation set."""
+    """Evaluate the model within an epoch on a part of the validation set; `number` is the epoch's, from 1."""
     started = time.perf_counter()
     part = validation_part(data, config)
     loss, accuracy = measure_undisturbed(model, optimizer, data.part(part), config)
@@ -70,7 +70,7 @@ def measure_point(
 def measure_undisturbed(
     model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig
 ) -> tuple[float, float]:
-    """Return the loss (nats) and accuracy of a model in training, which it goes on with as if nothing had been."""
+    """Return the loss (nats) and accuracy (fraction) of a model in training, and leave its training as it was."""
     with _undisturbed(model, optimizer, config):
         to_evaluate(model, optimizer)
         size = min(config.evaluation_batch_size, POINT_BATCH)
@@ -80,7 +80,10 @@ def measure_undisturbed(
 
 
 def point_at_the_end(outputs: Tensor, epoch: Epoch, data: Split, config: RunConfig, number: int) -> TrajectoryPoint:
-    """Return the point at an epoch's end, of the same images as those within it, all of which have outputs there."""
+    """Return the point at an epoch's end, on the same images as the points within the epoch.
+
+    `outputs` are the log-probabilities (n, classes) of all validation images.
+    """
     part = validation_part(data, config)
     return _point(epoch, config, number, *loss_and_accuracy(outputs[part], data.labels[part]))
 

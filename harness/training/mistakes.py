@@ -1,4 +1,4 @@
-"""What a model gets wrong: which class it takes for which, and the images of which it was surest and wrong."""
+"""Find a model's mistakes: its confusion matrix, and the wrong predictions of the highest probability."""
 
 import base64
 from typing import Any
@@ -13,10 +13,10 @@ KEPT = 20
 
 
 def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str, ...]) -> Mistakes:
-    """What is wrong in the log-probabilities (n, classes) that a model gave the images of `data`.
+    """Return the mistakes in a model's log-probabilities (n, classes) for the images of `data`.
 
     Raises:
-        ValueError: there are not as many names as outputs, or a label is none of them: a count would be another's.
+        ValueError: the number of names differs from the number of outputs, or a label has no name.
     """
     log_probabilities, truths = log_probabilities.cpu(), data.labels.cpu()
     classes = len(class_names)

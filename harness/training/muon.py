@@ -1,4 +1,4 @@
-"""Muon of hidden matrices, and AdamW of all other weights, as one optimizer."""
+"""Combine Muon for hidden matrices and AdamW for all other weights into one optimizer."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,14 +14,14 @@ Group = dict[str, Any]
 
 
 class MuonAndAdamW(optim.Optimizer):
-    """torch's Muon of a model's hidden matrices, torch's AdamW of the rest, as its authors say (Jordan et al. 2024).
+    """Train a model's hidden matrices with torch's Muon, and the rest with torch's AdamW (Jordan et al. 2024).
 
-    Hidden are the weights of two dimensions or more, but the first and the last of the model: those of its input and
-    its output. A convolution's are taken as the matrix (outputs, inputs · height · width).
+    The hidden matrices are all weights of two dimensions or more, except the first and the last one, which belong to
+    the model's input and output. A convolution's weight becomes a matrix (outputs, inputs · height · width).
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], of_muon: Group, of_adamw: Group) -> None:
-        """Give each of the two its arguments, by torch's names.
+        """Take the arguments of Muon and of AdamW, by torch's names.
 
         Raises:
             BadInputError: the model has no hidden matrix.
@@ -32,8 +32,8 @@ class MuonAndAdamW(optim.Optimizer):
             raise BadInputError(
                 "optimizer.name",
                 "muon",
-                "has no matrix to train in this model",
-                expected="one between those of its input and its output, which are AdamW's",
+                "finds no hidden matrix in this model",
+                expected="a matrix between those of the input and the output, which AdamW trains",
                 next_step="choose adamw, or another model",
             )
         theirs = {id(weight) for weight in hidden}
@@ -42,7 +42,7 @@ class MuonAndAdamW(optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Step on the gradients, or on those that `closure` computes, whose loss is returned."""
+        """Update the weights from their gradients. If `closure` is given, call it first and return its loss."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -102,7 +102,7 @@ class MuonAndAdamW(optim.Optimizer):
 def _matrix(weight: Tensor) -> Tensor:
     """Return a weight as a matrix (outputs, the rest) that shares its memory.
 
-    The columns of a weight that is channels-last are in another order, which Muon's update is indifferent to.
+    The columns of a weight in channels-last format have another order, which does not matter to Muon's update.
     """
     return _in_order_of_memory(weight, weight).view(len(weight), -1)
 

@@ -1,4 +1,4 @@
-"""The networks that ship, the chapter's ConvNet and a multilayer perceptron, or a user's own model."""
+"""Define the built-in networks, the chapter's ConvNet and a multilayer perceptron, and build a config's model."""
 
 import functools
 import itertools
@@ -16,16 +16,16 @@ from harness.training.pooling import max_pool
 
 
 class ConvNet(nn.Module):
-    """Images (n, channels, height, width) to log-probabilities (n, classes); the chapter's for MNIST's."""
+    """Map images (n, channels, height, width) to log-probabilities (n, classes); on MNIST, the chapter's network."""
 
     def __init__(self, config: ModelConfig, inputs: Inputs) -> None:
         super().__init__()
         channels, height, width = inputs.shape
-        # each convolution takes a pixel off every edge, and pooling leaves a quarter
+        # each convolution removes one pixel at every edge, and pooling keeps a quarter of the pixels
         pooled = 32 * ((height - 4) // 2) * ((width - 4) // 2)
         self.activation = _activation(config.activation, config.leaky_relu_slope)
-        # max-pooling commutes with ReLU exactly, gradients included, and leaves it a quarter of the work;
-        # a saturating activation makes ties that pooling would resolve differently
+        # max-pooling commutes exactly with ReLU, including gradients, and pooling first saves three quarters of its
+        # work; a saturating activation makes ties, which pooling would then resolve differently
         self.pool_first = config.activation == "relu"
         self.conv1 = nn.Conv2d(channels, 16, 3)
         self.conv2 = nn.Conv2d(16, 32, 3)
@@ -35,7 +35,7 @@ class ConvNet(nn.Module):
         self.linear2 = nn.Linear(64, inputs.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Log-probabilities (n, classes) of the classes."""
+        """Return the log-probabilities (n, classes) of the classes."""
         x = self.activation(self.conv1(images))
         x = self.conv2(x)
         x = self.activation(max_pool(x)) if self.pool_first else max_pool(self.activation(x))
@@ -48,7 +48,7 @@ class ConvNet(nn.Module):
 
 
 class MLP(nn.Module):
-    """Images (n, channels, height, width) or rows (n, features) to log-probabilities (n, classes)."""
+    """Map images (n, channels, height, width) or rows (n, features) to log-probabilities (n, classes)."""
 
     def __init__(self, config: MLPConfig, inputs: Inputs) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(*each) for each in itertools.pairwise(sizes))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Log-probabilities (n, classes) of the classes."""
+        """Return the log-probabilities (n, classes) of the classes."""
         x = torch.flatten(images, 1)
         *hidden, last = self.layers
         for layer in hidden:
@@ -67,7 +67,7 @@ class MLP(nn.Module):
 
 
 def new_model(config: RunConfig) -> nn.Module:
-    """The config's network, or a user's own, initialised from the global generators."""
+    """Return the config's built-in network or the user's own model, initialised from the global generators."""
     if isinstance(config.model, OwnModelConfig):
         return find(config.model.name)(**config.model.arguments)  # type: ignore[no-any-return]
     if isinstance(config.model, MLPConfig):
@@ -76,17 +76,17 @@ def new_model(config: RunConfig) -> nn.Module:
 
 
 def log_probabilities(outputs: Tensor, config: AnyModelConfig) -> Tensor:
-    """Return the log-probabilities (n, classes) that the outputs (n, classes) of a config's model stand for."""
+    """Return the log-probabilities (n, classes) of the outputs (n, classes) of a config's model."""
     return F.log_softmax(outputs, dim=1) if gives_logits(config) else outputs
 
 
 def gives_logits(config: AnyModelConfig) -> bool:
-    """Judge whether a config's model gives logits, not log-probabilities."""
+    """Return whether a config's model returns logits instead of log-probabilities."""
     return isinstance(config, OwnModelConfig) and config.outputs == "logits"
 
 
 def _to_channels_last(gradient: Tensor) -> Tensor:
-    """Return the gradient in the values' format, which flattening undid: two formats at once make it slow."""
+    """Return the gradient in channels-last format, which flattening removed: mixed formats make the backward slow."""
     return gradient.contiguous(memory_format=torch.channels_last)
 
 

@@ -1,4 +1,4 @@
-"""From an optimizer's config to the optimizer: torch's, one of pytorch-optimizer, or a user's own."""
+"""Build an optimizer from its config: one of torch, of pytorch-optimizer, or a user's own."""
 
 import contextlib
 import inspect
@@ -19,18 +19,18 @@ from harness.config.imports import find
 from harness.errors import BadInputError
 from harness.training.muon import MuonAndAdamW
 
-OF_ADAMW = "adamw_"  # begins the names of what muon gives its AdamW
+OF_ADAMW = "adamw_"  # the prefix of muon's hyperparameters for AdamW
 
 
 def build_optimizer(
     config: AnyOptimizerConfig | OwnOptimizerConfig, parameters: Iterable[nn.Parameter], fused: bool = False
 ) -> optim.Optimizer:
-    """Return the optimizer of that name, or a user's own, with the config's hyperparameters.
+    """Return the optimizer with the config's name and hyperparameters.
 
-    `fused`: its step in one kernel, where torch has one for that optimizer.
+    With `fused`, its step is one fused kernel, if torch has such a kernel for the optimizer.
 
     Raises:
-        BadInputError: the package that has it is not installed, or the model has nothing for it.
+        BadInputError: the optimizer's package is not installed, or the model has no weights that it can train.
     """
     if isinstance(config, OwnOptimizerConfig):
         return find(config.name)(parameters, **config.arguments)  # type: ignore[no-any-return]
@@ -48,10 +48,10 @@ def build_optimizer(
 
 
 def class_of(config: AnyOptimizerConfig) -> Any:  # noqa: ANN401
-    """Return the class that has that optimizer, in torch or in pytorch-optimizer.
+    """Return the optimizer's class, from torch or from pytorch-optimizer.
 
     Raises:
-        BadInputError: pytorch-optimizer has it, and is not installed.
+        BadInputError: the class is in pytorch-optimizer, which is not installed.
     """
     if isinstance(config, TorchOptimizerConfig):
         return getattr(optim, config.torch_class)
@@ -62,14 +62,14 @@ def class_of(config: AnyOptimizerConfig) -> Any:  # noqa: ANN401
             "optimizer.name",
             config.name,
             "needs the package pytorch-optimizer, which is not installed",
-            expected="an optimizer of torch without it",
-            next_step="choose one of them, or pip install 'optimizer-harness[modern]'",
+            expected="an optimizer of torch",
+            next_step="choose one, or run pip install 'optimizer-harness[modern]'",
         ) from None
     return getattr(pytorch_optimizer, config.modern_class)
 
 
 def registered_name(given: type[optim.Optimizer]) -> str | None:
-    """Return the first name under which a class is registered; None where it is not, as a user's own."""
+    """Return the first name under which a class is registered; None for a class that is not, such as a user's own."""
     for name, kind in OPTIMIZER_CONFIGS.items():
         with contextlib.suppress(BadInputError):  # a package that is not installed does not have the class
             if class_of(kind()) is given:
@@ -78,10 +78,10 @@ def registered_name(given: type[optim.Optimizer]) -> str | None:
 
 
 def needs_closure(optimizer: optim.Optimizer) -> bool:
-    """Judge whether an optimizer's step computes gradients itself, through a closure.
+    """Return whether an optimizer's step must compute gradients itself, through a closure.
 
-    It does where `step` can't be called without one (L-BFGS), and where it makes two passes, `first_step` and
-    `second_step` (SAM and its kin). That other optimizers take a closure, too, is a convenience.
+    This is so if `step` can't be called without a closure (L-BFGS), or if the optimizer makes two passes,
+    `first_step` and `second_step` (SAM and similar ones). Other optimizers accept a closure, but do not need it.
     """
     arguments = list(inspect.signature(type(optimizer).step).parameters.values())[1:]
     is_asked_for = bool(arguments) and arguments[0].default is inspect.Parameter.empty

@@ -1,4 +1,4 @@
-"""The images of a user's own dataset function: called, checked, and made into tensors, without a copy of them."""
+"""Call a user's own dataset function, check its images and labels, and convert them to tensors without a copy."""
 
 import contextlib
 import sys
@@ -19,59 +19,63 @@ from harness.training.rows import chunks
 
 
 def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
-    """A user's own images, of which the test set is a stratified part."""
+    """Return the training and the test part of a user's own images; the test part is stratified.
+
+    Raises:
+        BadInputError: the function fails, returns something else than images and labels, or returns too few.
+    """
     images, labels = _own_tensors(config)
     problem = _problem_of(images, labels)
     if problem:
         raise _unusable(config, f"has {problem}")
-    least = 3 if config.validation_size else 2  # one to train on, one to test, and one to validate
+    least = 3 if config.validation_size else 2  # one image to train, one to test, and one to validate
     if len(labels) < least:
         raise BadInputError(
             "dataset",
             config.name,
             f"has {len(labels)} images",
             expected=f"{least} or more",
-            next_step="correct the function, or what it reads",
+            next_step="correct the function, or the data that it reads",
         )
     most = len(labels) - least + 1
     if config.test_size > most:
         raise BadInputError(
             "dataset.test_size",
             config.test_size,
-            expected=f"1 to {most}, what {config.name!r} has beside an image to train on"
+            expected=f"1 to {most}, the images of {config.name!r} without one to train on"
             f"{' and one to validate' if config.validation_size else ''}",
-            next_step="choose a smaller one",
+            next_step="choose a smaller size",
         )
     return divided(Split(images, labels), config.test_size, config.split_seed)
 
 
 def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
-    """What the user's function returns, on the CPU: images as they are, whole labels as int64."""
+    """Return the images and labels of the user's function on the CPU; whole-number labels become int64."""
     make = find(config.name)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             found = make(**config.arguments)
-    except (Exception, SystemExit) as error:  # whatever the user's code raises is theirs to read, in one line
+    except (Exception, SystemExit) as error:  # the user's code may raise any error
         raise BadInputError(
             "dataset",
             config.name,
             f"raised {described(error)}{_line_of(error)}",
             expected="images and labels",
-            next_step="correct the function, its arguments, or what it reads",
+            next_step="correct the function, its arguments, or the data that it reads",
         ) from None
     if not (isinstance(found, tuple | list) and len(found) == 2):
         length = f" of {len(found)}" if isinstance(found, tuple | list) else ""
         raise _unusable(config, f"returns {type(found).__name__}{length}")
     try:
         images, labels = map(as_tensor, found)
-    except Exception as error:  # an array-like's own code, too
-        raise _unusable(config, f"returns what can't be taken as a tensor ({described(error)})") from None
+    except Exception as error:  # the code of an array-like object may raise any error
+        raise _unusable(config, f"returns data that can't be converted to a tensor ({described(error)})") from None
     whole = not (labels.is_floating_point() or labels.is_complex())
     return images, labels.to(torch.int64) if whole else labels
 
 
 def _line_of(error: BaseException) -> str:
-    """Where in the user's own file it was raised, the innermost line."""
+    """Return in words the innermost line of the user's own file at which the error was raised; empty if unknown."""
     _, *theirs = traceback.extract_tb(error.__traceback__)
     lines = [frame for frame in theirs if frame.filename == theirs[0].filename]
     return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
@@ -81,7 +85,7 @@ def as_tensor(values: Any) -> Tensor:  # noqa: ANN401
     """Return a tensor, array or nested list as a plain tensor on the CPU, which shares an array's memory if it can.
 
     Raises:
-        TypeError: it holds something else than numbers.
+        TypeError: the values are not numbers.
     """
     if isinstance(values, Tensor):
         return values.detach().cpu().as_subclass(Tensor)
@@ -90,15 +94,15 @@ def as_tensor(values: Any) -> Tensor:  # noqa: ANN401
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{type(values).__name__} of dtype {array.dtype}")
-    # torch knows neither another machine's order of bytes nor a negative stride
+    # torch supports neither a foreign byte order nor negative strides
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of memory that can't be written: nothing here writes to it
+        warnings.simplefilter("ignore", UserWarning)  # torch warns of read-only memory, which is never written here
         return torch.from_numpy(array)
 
 
 def _problem_of(images: Tensor, labels: Tensor) -> str:
-    """What is wrong with them, if anything."""
+    """Return what is wrong with images and labels; empty if nothing is wrong."""
     shape = tuple(images.shape)
     if images.dim() and not len(images):
         return "no images"
@@ -118,10 +122,10 @@ def _are_finite(images: Tensor) -> bool:
 
 
 _EXPECTED = (
-    "a function that returns images and labels, two tensors or arrays: images uint8 or floating point "
+    "a function that returns images and labels as two tensors or arrays: images uint8 or floating point "
     "(n, height, width), (n, channels, height, width) or (n, features), labels int64 (n,) from 0"
 )
 
 
 def _unusable(config: OwnDatasetConfig, what: str) -> BadInputError:
-    return BadInputError("dataset", config.name, what, expected=_EXPECTED, next_step="correct it")
+    return BadInputError("dataset", config.name, what, expected=_EXPECTED, next_step="correct the function")

@@ -1,4 +1,4 @@
-"""2×2 max-pooling by comparing pairs, where torch's own kernel is slow: contiguous images on the CPU."""
+"""Compute 2×2 max-pooling faster than torch's own kernel, for contiguous images on the CPU."""
 
 from typing import Any
 
@@ -8,18 +8,19 @@ from torch.nn import functional as F  # noqa: N812
 
 
 def max_pool(images: Tensor) -> Tensor:
-    """`F.max_pool2d(images, 2)` of images (n, channels, height, width).
+    """Return `F.max_pool2d(images, 2)` of images (n, channels, height, width).
 
-    Equal to it bit by bit, and so are the gradients: of equal values the first in reading order has them.
+    The result and its gradients are bit-identical to torch's: of equal values, the first in reading order gets the
+    gradient.
     """
-    is_even = images.shape[2] % 2 == images.shape[3] % 2 == 0  # else torch leaves out the last row or column
+    is_even = images.shape[2] % 2 == images.shape[3] % 2 == 0  # if odd, torch ignores the last row or column
     if is_even and images.device.type == "cpu" and images.is_contiguous():
         return _PairwiseMaxPool.apply(images)  # type: ignore[no-any-return]
     return F.max_pool2d(images, 2)
 
 
 class _PairwiseMaxPool(torch.autograd.Function):
-    """The greater of left and right, then of upper and lower. torch branches at every pixel, this does not."""
+    """Take the larger of left and right, then of upper and lower; torch's kernel branches at every pixel instead."""
 
     @staticmethod
     def forward(context: Any, images: Tensor) -> Tensor:  # noqa: ANN401
@@ -35,7 +36,7 @@ class _PairwiseMaxPool(torch.autograd.Function):
 
 
 def _split(gradient: Tensor, second: Tensor, dim: int) -> Tensor:
-    """Return each gradient as a pair at `dim`: given to the second where that is greater, else to the first."""
+    """Return each gradient as a pair in the new dimension `dim`: the second gets it if `second`, else the first."""
     shape = [*gradient.shape]
     pairs = gradient.new_empty([*shape[:dim], 2, *shape[dim:]])
     torch.mul(gradient, second, out=pairs.select(dim, 1))

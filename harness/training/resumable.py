@@ -1,4 +1,4 @@
-"""Whether runs with a user's own model or optimizer repeat, differ by seed and go on, tried in two short epochs."""
+"""Test in two short epochs whether runs with a user's own model or optimizer repeat, depend on the seed, resume."""
 
 import torch
 from torch import nn, optim
@@ -18,13 +18,20 @@ from harness.training.state import RunState, capture, restore
 from harness.training.stepping import step_of
 
 SEEDS = 2**64
-HALF = 1  # of the two steps of an epoch
+HALF = 1  # steps: half of an epoch of two steps
 Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
-SOUND = "what steps on gradients, or with a closure, and has its state in `state_dict()`, as tensors and plain values"
+SOUND = (
+    "a part with all its state in `state_dict()`, as tensors and plain values, that steps on gradients or a closure"
+)
 
 
 def require_resumable(config: RunConfig, few: Split) -> None:
-    """Train two epochs at once, again in parts that begin with stored states, and a step with another seed."""
+    """Train two epochs without a stop, again in parts that resume from stored states, and a step with another seed.
+
+    Raises:
+        BadInputError: two runs with one seed differ, two seeds give the same run, the state can't be stored, or a
+            resumed run would differ from an uninterrupted run.
+    """
     things = own_parts_of(config)
     built = _built(config, config.seed)
     start = capture(config, 0, *built)
@@ -32,18 +39,18 @@ def require_resumable(config: RunConfig, few: Split) -> None:
     if differing := _differing_parts(start, capture(config, 0, *again)) + _outside(built, again):
         raise BadInputError(
             *things,
-            f"of which two builds from seed {config.seed} differ ({', '.join(differing[:5])})",
-            expected="the same",
+            f"differs when it is built twice from seed {config.seed} ({', '.join(differing[:5])})",
+            expected="two equal builds",
             next_step="let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
         )
     half = _trained(config, start, built, few, HALF)
     if half is None:
-        return  # it diverged, which a run may, and says so
+        return  # it diverged, which is allowed: the run itself will report it
     try:
         stored = RunState.from_bytes(half.to_bytes())
     except Exception as error:
         raise BadInputError(
-            *things, f"of which the state can't be stored ({described(error)})", expected=SOUND
+            *things, f"has a state that can't be stored ({described(error)})", expected=SOUND
         ) from None
     first = _trained(config, half, built, few)
     whole = first and _trained(config, first, built, few)
@@ -54,7 +61,7 @@ def require_resumable(config: RunConfig, few: Split) -> None:
     for _ in ("cut within the first epoch", "cut at its end"):
         if ended is None:
             break
-        # built from another seed: what it copied of its first weights, and keeps for itself, is then seen
+        # built from another seed, to reveal copies of the initial weights that are kept outside the state
         resumed = _built(config, (config.seed + 1) % SEEDS)
         restore(ended, config, *resumed)
         ended = _trained(config, ended, resumed, few, measured=True)
@@ -63,11 +70,11 @@ def require_resumable(config: RunConfig, few: Split) -> None:
         what = (
             f"it keeps {', '.join(kept[:5])} outside its state"
             if kept
-            else "something that decides its numbers is in no state dict, or drawn from a generator of its own"
+            else "something that decides its numbers is in no state dict, or is drawn from its own generator"
         )
         raise BadInputError(
             *things,
-            f"of which a run that was stopped would not go on as one that was left alone, since {what}",
+            f"would make a resumed run differ from an uninterrupted run: {what}",
             expected=SOUND,
         )
 
@@ -81,7 +88,10 @@ def _built(config: RunConfig, seed: int) -> Built:
 def _trained(
     config: RunConfig, before: RunState, built: Built, few: Split, steps: int | None = None, measured: bool = False
 ) -> RunState | None:
-    """The state after so many more steps, or after the epoch; None where it diverged. It may be `measured` before."""
+    """Return the state after `steps` more steps, or after the epoch; None if it diverged.
+
+    With `measured`, the model is evaluated before the first of these steps.
+    """
     model, optimizer, scheduler = built
     with guarded(own_parts_of(config), "fails in a step", expected=SOUND):
         size = config.batch_size
@@ -103,15 +113,19 @@ def _trained(
 def _require_a_seed_that_acts(
     config: RunConfig, start: RunState, half: RunState, other_start: RunState, other_half: RunState | None
 ) -> None:
-    """Refuse a seed that leaves the generators alone. The first weights may be the same: they may be zeros."""
+    """Check that two seeds give different generator states; initial weights may be equal, such as zeros.
+
+    Raises:
+        BadInputError: the generator states of two seeds are equal.
+    """
     pairs = ((start, other_start), (half, other_half))
     if any(other is not None and torch.equal(one.rng["cpu"], other.rng["cpu"]) for one, other in pairs):
         raise BadInputError(
             *own_parts_of(config),
-            f"of which seeds {config.seed} and {(config.seed + 1) % SEEDS} give the same run, so that its finals "
-            "would be one run told several times",
-            expected="a seed that acts",
-            next_step="leave torch.manual_seed and the like out of it",
+            f"gives the same run for the seeds {config.seed} and {(config.seed + 1) % SEEDS}, so all its finals "
+            "would be copies of one run",
+            expected="random numbers that depend on the run's seed",
+            next_step="remove torch.manual_seed and similar calls from it",
         )
 
 
@@ -121,7 +135,7 @@ def _differing_parts(one: RunState, other: RunState) -> list[str]:
 
 
 def _outside(one: Built, other: Built) -> list[str]:
-    """The attributes of model and optimizer that differ and that their own state dicts don't have."""
+    """Return the attributes of model and optimizer that differ and are not in their state dicts."""
     parts = (("model", one[0], other[0]), ("optimizer", one[1], other[1]))
     names = [f"{part}.{name}" for part, ours, theirs in parts for name in differing_attributes(ours, theirs)]
     return [name for name in names if not name.startswith("optimizer.state_dict()")]

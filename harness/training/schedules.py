@@ -1,4 +1,4 @@
-"""From a schedule's config to torch's own scheduler."""
+"""Build torch's scheduler of the learning rate from its config."""
 
 from torch import optim
 from torch.optim.lr_scheduler import (
@@ -14,9 +14,9 @@ from harness.config import CosineSchedule, OneCycleSchedule, RunConfig, StepSche
 
 
 def build_scheduler(config: RunConfig, optimizer: optim.Optimizer) -> LRScheduler | None:
-    """torch's scheduler, to be stepped after every batch, of each parameter group's own rate.
+    """Return torch's scheduler, which must be stepped after every batch; it scales each parameter group's own rate.
 
-    None where the rate never changes.
+    Return None if the rate never changes.
     """
     of_an_epoch = steps_per_epoch(config)
     steps = of_an_epoch * config.epochs

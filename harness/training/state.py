@@ -1,4 +1,4 @@
-"""RunState: all that is needed to go on, as a value: captured, restored, to bytes, hashed."""
+"""Define the state of a run, from which it can resume: capture, restore, serialise and hash it."""
 
 import hashlib
 import io
@@ -17,11 +17,11 @@ from harness.training.generators import generator_states, restore_generators
 
 @dataclass(frozen=True)
 class EpochBegun:
-    """An epoch of which some steps are trained, and others not.
+    """Hold an epoch of which only some steps are trained.
 
-    `order_seed` gives the order of all its batches. `losses` are those of the steps until now, float32 (steps,), and
-    `correct` the images that each got right, int64 (steps,). The durations, in seconds, are of all these steps and
-    of what was measured between them; they are no part of the hash.
+    `order_seed` decides the order of all its batches. For the trained steps, `losses`, float32 (steps,), are their
+    mean losses, and `correct`, int64 (steps,), their numbers of correct images. The durations, in seconds, are of
+    these steps and of the evaluations between them; they are not part of the hash.
     """
 
     order_seed: int
@@ -36,11 +36,11 @@ NOT_HASHED = ("train_seconds", "evaluate_seconds")
 
 @dataclass(frozen=True)
 class RunState:
-    """A run after `epoch` whole epochs, and what is trained of the next one, if any of it is (`begun`).
+    """Hold a run after `epoch` whole epochs, and the trained part of the next epoch (`begun`, None if there is none).
 
     Tensors are on the CPU; `rng` holds the states of the global generators. `config` is the canonical JSON of the
-    run's config. `scheduler` is None where the learning rate never changes. A field that is added later has a
-    default, with which it is left out of the hash, as in the states of before.
+    run's config. `scheduler` is None if the learning rate never changes. A field that is added later needs a default;
+    a field that equals its default is left out of the hash, so that older states keep their hash.
     """
 
     config: str
@@ -53,35 +53,35 @@ class RunState:
 
     @property
     def step(self) -> int:
-        """How many steps of the next epoch are trained."""
+        """Return the number of trained steps of the next epoch."""
         return len(self.begun.losses) if self.begun else 0
 
     def to_bytes(self) -> bytes:
-        """Serialised for a file or another process."""
+        """Return the state as bytes, for a file or another process."""
         buffer = io.BytesIO()
         torch.save(self._values(), buffer)
         return buffer.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "RunState":
-        """The state back, without unpickling anything but tensors and plain values.
+        """Return the state from the bytes of `to_bytes`, unpickling only tensors and plain values.
 
         Raises:
-            BadInputError: a later version wrote it.
+            BadInputError: a later version wrote the state.
         """
         values = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if later := sorted(values.keys() - {field.name for field in fields(cls)}):
             raise BadInputError(
                 "state",
                 problem=f"with {', '.join(map(repr, later))} was written by a later version of the harness",
-                expected="one of this version or an earlier one",
-                next_step="use that version",
+                expected="a state of this version or an earlier one",
+                next_step="use the later version",
             )
         begun = values.get("begun")
         return cls(**values | {"begun": begun and EpochBegun(**begun)})
 
     def hash(self) -> str:
-        """SHA-256 over every value and every tensor's dtype, shape and bits, hexadecimal."""
+        """Return the SHA-256, in hexadecimal, over every value and every tensor's dtype, shape and bits."""
         digest = hashlib.sha256()
         values = self._values()
         for field in fields(self):
@@ -104,7 +104,7 @@ def capture(
     scheduler: LRScheduler | None = None,
     begun: EpochBegun | None = None,
 ) -> RunState:
-    """The state of a run after `epoch` whole epochs and what is `begun` of the next one, copied to the CPU."""
+    """Return the state of a run after `epoch` whole epochs and the `begun` part of the next, copied to the CPU."""
     return RunState(
         config=canonical_json(config),
         epoch=epoch,
@@ -123,17 +123,17 @@ def restore(
     optimizer: optim.Optimizer,
     scheduler: LRScheduler | None = None,
 ) -> None:
-    """Put `state` into a freshly built model, optimizer and scheduler and into the generators.
+    """Load `state` into a newly built model, optimizer and scheduler, and into the global generators.
 
     Raises:
-        BadInputError: the state is another config's; the first field that differs is named.
+        BadInputError: the state belongs to another config; the message names the first field that differs.
     """
     for key, theirs, ours in differences(json.loads(state.config), json.loads(canonical_json(config))):
         raise BadInputError(
             "state",
             problem=f"is of another config, whose {key} is {theirs!r}",
-            expected=f"{ours!r}, this run's",
-            next_step="choose that run's own state",
+            expected=f"{ours!r}, as in this run",
+            next_step="choose a state of this run",
         )
     model.load_state_dict(state.model)
     optimizer.load_state_dict(_to_cpu(state.optimizer))
@@ -144,7 +144,7 @@ def restore(
 
 def _to_cpu(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, Tensor):
-        # laid out as it is: fused optimizers walk through a parameter and its moments as they lie in memory
+        # keep the memory layout: fused optimizers pair the values of a parameter and its moments by memory order
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
         return {key: _to_cpu(item) for key, item in value.items()}

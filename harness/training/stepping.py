@@ -1,4 +1,4 @@
-"""A training step: the gradients of a batch, then the optimizer's step, which may ask for gradients again."""
+"""Make a training step: the gradients of a batch, then the optimizer's step, which may compute gradients again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ Step = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def step_of(model: nn.Module, optimizer: optim.Optimizer, data: Split, config: RunConfig) -> Step:
-    """Return what takes the indices (n,) of a batch in `data` and trains the model on it once.
+    """Return a function that trains the model for one step on a batch, given its indices (n,) in `data`.
 
-    It returns the mean loss () and how many images the model got right (), both of the weights before the step and
-    on the device of the data, where they are valid until its next call.
+    The function returns the mean loss () and the number of correct images () of the weights before the step, on the
+    device of the data. These tensors are valid until its next call.
     """
     gradients = gradients_of(model, optimizer, data, config)
     if isinstance(optimizer, optim.LBFGS):
@@ -36,15 +36,15 @@ def step_of(model: nn.Module, optimizer: optim.Optimizer, data: Split, config: R
 
 
 def _step_with_closure(model: nn.Module, optimizer: optim.Optimizer, gradients: Gradients, config: RunConfig) -> Step:
-    """Return a step whose optimizer gets a closure: it computes the batch's gradients again, where the weights are.
+    """Return a step whose optimizer gets a closure that computes the batch's gradients again at the present weights.
 
-    To all evaluations of a step the loss is one function of the weights, as a line search and differences of
-    gradients need it: each begins with the generators and the model's buffers as the first one found them, so that it
-    draws the same dropout, and leaves them as it found them itself. So a step draws, and counts in a batch norm, what
-    one evaluation does, however often its optimizer asks.
+    Within a step the loss is one function of the weights, which line searches and differences of gradients need:
+    every evaluation starts with the generators and the model's buffers as they were before the step, so that it draws
+    the same dropout. The closure restores both afterwards. So a step draws random numbers and updates batch norms as
+    one evaluation does, no matter how often its optimizer calls the closure.
     """
     buffers = tuple(model.buffers())
-    # torch's L-BFGS asks first for what is already computed: the loss and the gradients where the weights are
+    # torch's L-BFGS first asks for the loss and gradients at the present weights, which are already computed
     asks_where_it_is = type(optimizer) is optim.LBFGS
 
     def kept() -> tuple[dict[str, Any], list[Tensor]]:
@@ -78,7 +78,10 @@ def _step_with_closure(model: nn.Module, optimizer: optim.Optimizer, gradients: 
 
 
 def _contiguous(gradients: Gradients, model: nn.Module) -> Gradients:
-    """Return what leaves gradients that can be viewed as vectors, as torch's L-BFGS takes them, if channels-last."""
+    """Return a function that also makes the gradients contiguous: torch's L-BFGS views them as vectors.
+
+    Gradients in channels-last format are not contiguous.
+    """
 
     def compute(batch: Tensor) -> tuple[Tensor, Tensor]:
         computed = gradients(batch)

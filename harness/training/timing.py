@@ -1,4 +1,4 @@
-"""How long an image of a config takes here, to train on and to evaluate, from a few real steps."""
+"""Measure on this machine how long a config needs per image, to train and to evaluate, with a few real steps."""
 
 import time
 from collections.abc import Callable
@@ -14,24 +14,25 @@ from harness.training.images import Split
 from harness.training.inputs import Inputs, found_inputs, inputs_of, with_inputs
 from harness.training.loop import build, train_epoch
 
-LEAST = 0.05  # seconds; fewer say more of the clock than of the steps
+LEAST = 0.05  # seconds; a shorter measurement would depend too much on the clock
 
 
 @dataclass(frozen=True)
 class ImageSeconds:
-    """Seconds of an image."""
+    """Hold the seconds per image of training and of evaluation."""
 
     train: float
     evaluate: float
 
 
 def measure_seconds(config: RunConfig) -> ImageSeconds:
-    """Steps on noise: what an image shows changes no step's time, and so no dataset is read or downloaded.
+    """Return the seconds per image, measured on random images, so that no dataset must be read or downloaded.
 
-    A user's own images may have any shape, and so it is they that are taken, over and over.
+    The content of an image does not change the time of a step. A user's own dataset may have images of any shape, so
+    its images are read and repeated.
 
     Raises:
-        BadInputError: a user's own dataset is none, or none for the config's network.
+        BadInputError: a user's own dataset can't be used, or does not fit the config's network.
     """
     own = None
     if isinstance(config.dataset, OwnDatasetConfig):
@@ -46,7 +47,7 @@ def measure_seconds(config: RunConfig) -> ImageSeconds:
 
 
 def _seconds(work: Callable[[Split], object], batch: int, config: RunConfig, own: Split | None) -> float:
-    """Return the seconds of an image, of twice as many batches each time until they take long; the first warms up."""
+    """Return the seconds per image; double the number of batches until they take long enough, after a warm-up."""
     batches, warm = 1, False
     while True:
         size = batches * batch

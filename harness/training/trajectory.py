@@ -1,4 +1,4 @@
-"""What a run records within its epochs: the results of its steps, and the rows of metrics that are made of them."""
+"""Store the results of a run's steps, and turn them and the points within epochs into rows of metrics."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from harness.records import (
 
 @dataclass(frozen=True)
 class Steps:
-    """What each step of an epoch gave until now: loss (nats), float32 (steps,), and images right, int64 (steps,)."""
+    """Hold an epoch's steps so far: mean losses (nats), float32 (steps,), and correct images, int64 (steps,)."""
 
     losses: npt.NDArray[np.float32]
     correct: npt.NDArray[np.int64]
@@ -38,15 +38,15 @@ def steps_to_bytes(epochs: Sequence[Steps]) -> bytes:
 
 
 def steps_from_bytes(content: bytes) -> Steps:
-    """Return the steps of such a file."""
+    """Return the steps of a file that `steps_to_bytes` wrote."""
     with np.load(io.BytesIO(content)) as kept:
         return Steps(kept["losses"], kept["correct"])
 
 
 def window_rows(config: RunConfig, epoch: int, steps: Steps) -> Iterator[MetricRow]:
-    """Yield the training loss and accuracy of each window of an epoch, from 1, that has ended: means over its images.
+    """Yield the training loss and accuracy of each complete window of an epoch, as means over its images.
 
-    A window with a loss that is not finite is left out.
+    `epoch` counts from 1. A window whose loss is not finite is left out.
     """
     in_epoch, begin = (epoch - 1) * steps_per_epoch(config), 0
     for end in window_ends(config):
@@ -54,7 +54,7 @@ def window_rows(config: RunConfig, epoch: int, steps: Steps) -> Iterator[MetricR
             return
         before, last, seen = (images_at(config, in_epoch + step) for step in (begin, end - 1, end))
         sizes = np.full(end - begin, config.batch_size)
-        sizes[-1] = seen - last  # only an epoch's last batch may be a smaller one
+        sizes[-1] = seen - last  # only an epoch's last batch may be smaller
         loss = float(steps.losses[begin:end].astype(np.float64) @ sizes) / (seen - before)
         accuracy = int(steps.correct[begin:end].sum()) / (seen - before)
         begin = end
@@ -64,7 +64,7 @@ def window_rows(config: RunConfig, epoch: int, steps: Steps) -> Iterator[MetricR
 
 
 def point_rows(points: Sequence[TrajectoryPoint]) -> Iterator[MetricRow]:
-    """Yield the validation loss, where it is finite, and accuracy of each point."""
+    """Yield the validation accuracy of each point, and its validation loss if it is finite."""
     for point in points:
         if point.validation_loss is not None:
             yield MetricRow(POINT_LOSS, point.validation_loss, point.images)

@@ -27,7 +27,7 @@ from reports.figures.style import (
 from reports.tables import untested_classes
 
 MOST_NAMED = 10  # classes listed in a sentence
-MOST_CLASSES = 26  # classes that a figure has room for
+MOST_CLASSES = 26  # the most classes that a figure shows
 
 
 def confusion(of: Computed) -> Picture | str:
@@ -51,7 +51,10 @@ def confusion(of: Computed) -> Picture | str:
 
 
 def _most_confused(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows and columns of the classes that are most often mistaken, or taken for, in their order."""
+    """Return the rows and columns of the classes with the most mistakes, in the order of the classes.
+
+    A class's mistakes are its images with another prediction, and other classes' images that are predicted as it.
+    """
     wrong = counts.sum() + counts.sum(axis=1) - 2 * np.diag(counts)
     most = np.sort(np.argsort(-wrong.to_numpy(), kind="stable")[:MOST_CLASSES])
     return counts.iloc[most, most]

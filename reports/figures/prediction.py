@@ -9,9 +9,9 @@ from reports.figures.style import Drawn, figure, styled
 def prediction(
     pixels: Sequence[Sequence[object]], probabilities: Sequence[float], class_names: Sequence[str], title: str
 ) -> Drawn:
-    """Draw an image beside the class probabilities; of a row of features, only the probabilities.
+    """Draw an image beside the class probabilities; for a row of features, only the probabilities.
 
-    `pixels` are rows of 0 to 255; in colour each pixel is red, green and blue.
+    `pixels` are rows of values from 0 to 255; a pixel in colour is (red, green, blue).
     """
     with styled():
         drawn = figure("page", max(3.4, 1 + 0.16 * len(probabilities)))

@@ -59,7 +59,7 @@ def slices_at_a_time(needed: Resources) -> int:
     """Return how many slices fit on the cluster's nodes at the same time.
 
     Raises:
-        BadInputError: a slice needs more than any node has, and would wait for ever.
+        BadInputError: a slice needs more than any node has, and would wait forever.
     """
     import ray
 

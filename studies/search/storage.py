@@ -69,7 +69,7 @@ class Database(RDBStorage):
                 self._shown,
                 f"can't be used ({type(error).__name__})",
                 expected="the SQLAlchemy URL of a running database whose driver is installed",
-                next_step="correct it, or leave it out to keep the studies in a file",
+                next_step="correct the URL, or leave it out to keep the studies in a file",
             ) from None
 
     @contextlib.contextmanager
@@ -77,12 +77,12 @@ class Database(RDBStorage):
         """Make each call in this block durable when it returns.
 
         Raises:
-            ConnectionError: the database is away.
+            ConnectionError: the database is unavailable.
         """
         try:
             yield
         except (sqlalchemy.exc.OperationalError, StorageInternalError) as error:
-            raise ConnectionError(errno.ECONNREFUSED, "Optuna's storage is away", self._shown) from error
+            raise ConnectionError(errno.ECONNREFUSED, "Optuna's storage is unavailable", self._shown) from error
 
 
 Storage = Journal | Database

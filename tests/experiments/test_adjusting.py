@@ -118,12 +118,12 @@ def test_epochs_are_of_trials_and_finals_and_the_budget_pays_as_many_trials():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"search": {"optimizer.lr": DECAY}, "settings": {"optimizer.lr": 0.1}}, "search 'optimizer.lr' is set too"),
+        ({"search": {"optimizer.lr": DECAY}, "settings": {"optimizer.lr": 0.1}}, "search 'optimizer.lr' is also set"),
         ({"optimizers": ("adm",)}, "did you mean 'adam'"),
         ({"settings": {"batch_sise": 1}}, "setting 'batch_sise' is unknown"),
         ({"search": {"epochs": DECAY}}, "epochs can't be searched"),
         ({"search": {"optimizer.betas.0": DECAY}}, "space of 'sgd': setting 'optimizer.betas.0' is unknown"),
-        ({"budget": 4, "trials": 2}, "budget 4 beside"),
+        ({"budget": 4, "trials": 2}, "budget 4 is given together with"),
     ],
 )
 def test_what_contradicts_itself_or_is_unknown_is_refused_in_one_line(said, message):
@@ -163,7 +163,7 @@ def test_what_is_saved_declares_the_same_sweep(name, tmp_path):
     path = tmp_path / "mine.toml"
     save_sweep(path, declared, definition)
     assert catalog.load_sweep(str(path)).sweep == definition
-    with pytest.raises(BadInputError, match="is there already"):
+    with pytest.raises(BadInputError, match="already exists"):
         save_sweep(path, declared, definition)
     with pytest.raises(BadInputError, match=r"ends with \.toml"):
         save_sweep(tmp_path / "mine.json", declared, definition)
@@ -205,8 +205,8 @@ def test_what_is_no_duration_is_refused(text):
 def test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on(sweep):
     stopped = sweep("--for", "9s", "--slice-seconds", "0.1", "--trials", "400", "--json", TINY_IMAGES="800")
     printed = stopped.end_with(0)
-    assert "the time is over" in printed
-    assert "the same command goes on where this one stopped" in printed
+    assert "the time limit is reached" in printed
+    assert "run the same command again to resume the sweep" in printed
     assert json.loads(printed[printed.index("\n{") + 1 :])["outcome"] == "killed"
 
 

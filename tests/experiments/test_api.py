@@ -135,7 +135,7 @@ def test_what_has_no_name_in_a_module_is_refused(project):
     class Local(Small):
         pass
 
-    with pytest.raises(BadInputError, match="has no name in a module"):
+    with pytest.raises(BadInputError, match="can't be imported from a module"):
         experiments.run(model=Local)
 
 
@@ -160,7 +160,7 @@ def test_the_fast_profile_leaves_what_is_set_as_it_is(monkeypatch):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((torch.zeros(2, 2), ["a", "b"]), "can't be taken as a tensor"),
+        ((torch.zeros(2, 2), ["a", "b"]), "can't be converted to a tensor"),
         ((torch.zeros(6, 2, 2), torch.zeros(6)), "dataset.test_size 0: expected"),
         (torch.zeros(4, 2, 2), "two tensors or arrays"),
         (3, "two tensors or arrays"),

@@ -97,8 +97,8 @@ def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
     started.wait_for("epoch ", times=6)
     postgres.stop()
     without_database = started.end_with(1)
-    assert "Optuna's storage is away" in without_database
-    assert "the same command goes on" in without_database
+    assert "Optuna's storage is unavailable" in without_database
+    assert "run the same command again to resume" in without_database
 
     postgres.start()
     server.kill()
@@ -107,10 +107,10 @@ def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
     started = sweep(*on_cluster)
     started.wait_for("epoch ", times=2)
     server.kill()
-    started.wait_for("the tracking store is away")
+    started.wait_for("the tracking store is unavailable")
     server.start()
     to_the_end = started.end_with(0)
-    assert "the tracking store is back" in to_the_end
+    assert "the tracking store is available again" in to_the_end
     assert_nothing_lost()
     assert PASSWORD not in without_database + to_the_end
     kept = [file for folder in (".harness", "server-artifacts") for file in (project / folder).rglob("*")]

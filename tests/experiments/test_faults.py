@@ -48,7 +48,7 @@ def test_coordinator_killed_then_ctrl_c_once_twice_and_sigterm(
     assert not any(worker.is_running() for worker in workers)
     stopped = harness_json("status")
     assert (stopped["process"], stopped["resumable"]) == (None, True)
-    assert "stopped; `harness sweep tiny` goes on with it" in harness("status").stdout
+    assert "stopped; `harness sweep tiny` resumes it" in harness("status").stdout
 
     (journal,) = Path(".harness").glob("sweeps/*/optuna.journal")
     with journal.open("a") as file:
@@ -56,13 +56,13 @@ def test_coordinator_killed_then_ctrl_c_once_twice_and_sigterm(
 
     printed = stopped_by_signal(sweep(), signal.SIGINT)
     assert "finishing the slices in flight" in printed
-    assert "the same command goes on" in printed
+    assert "run the same command again to resume" in printed
     assert "report: " in printed
 
     twice = sweep()
     twice.wait_for("epoch ")
     twice.signal_group(signal.SIGINT)
-    twice.wait_for("again ends at once")
+    twice.wait_for("press Ctrl-C again to stop at once")
     assert "report: " not in stopped_by_signal(twice, signal.SIGINT)
 
     stopped_by_signal(sweep(), signal.SIGTERM)
@@ -105,11 +105,11 @@ def test_tracking_server_away_for_a_minute(assert_nothing_lost, sweep, server):
     started.wait_for("epoch ", times=2)
     server.kill()
     away = time.monotonic()
-    started.wait_for("the tracking store is away")
+    started.wait_for("the tracking store is unavailable")
     started.wait_for("epoch ", times=10)  # training goes on
     time.sleep(max(0.0, away + 60 - time.monotonic()))
     server.start()
-    started.wait_for("the tracking store is back")
+    started.wait_for("the tracking store is available again")
     started.end_with(0)
     assert_nothing_lost()
     for run in read_sweep(latest_sweep())[1]:
@@ -122,8 +122,8 @@ def test_tracking_server_gone_for_good(assert_nothing_lost, sweep, server):
     started.wait_for("epoch ", times=2)
     server.kill()
     printed = started.end_with(1)
-    assert "the tracking store was away for 3 s" in printed
-    assert "the same command goes on" in printed
+    assert "the tracking store was unavailable for 3 s" in printed
+    assert "run the same command again to resume" in printed
     sweep().end_with(2)  # nothing begins while it can't be reached
     server.start()
     sweep().end_with(0)
@@ -136,7 +136,7 @@ def test_database_locked_by_another_process(assert_nothing_lost, sweep, project)
     with sqlite3.connect(project / "mlflow.db", timeout=60, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         started.wait_for("epoch ", times=6)
-        started.wait_for("the tracking store is away")
+        started.wait_for("the tracking store is unavailable")
         other.execute("ROLLBACK")
     started.end_with(0)
     assert_nothing_lost()

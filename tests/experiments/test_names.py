@@ -94,11 +94,12 @@ def test_a_file_that_is_called_as_another_module_is_told_which_was_imported(harn
     there = getattr(sys.modules.get(name) or __import__(name), "__file__", None)
     imported = f"the file {there!r}" if there else "a part of Python itself"
     said = refused(harness, "sweep", f"./{name}.py")
-    assert f"{imported} was imported instead" in said
+    assert f"Python imports {imported} instead" in said
     assert said.endswith("rename the file\n")
     said = refused(harness, "run", "chapter", "--set", f"model.name={name}:Net")
     assert (
-        f"module {name!r} is {imported}, which has no 'Net' and hides {str(Path(f'{name}.py').absolute())!r}" in said
+        f"module {name!r} is {imported}, which does not define 'Net' and hides {str(Path(f'{name}.py').absolute())!r}"
+        in said
     )
 
 
@@ -113,14 +114,14 @@ def test_a_file_whose_name_is_none_for_python_is_told_a_better_one(harness):
     write_study("lr.sweep.py")
     assert "rename the file to lr_sweep.py" in refused(harness, "sweep", "./lr.sweep.py")
     write_study("lr_sweep.py", own=True)
-    assert "say 'lr_sweep:Net'" in refused(harness, "run", "chapter", "--set", "model.name=./lr_sweep.py:Net")
+    assert "write 'lr_sweep:Net'" in refused(harness, "run", "chapter", "--set", "model.name=./lr_sweep.py:Net")
     assert load_sweep("./lr_sweep.py").sweep.base.model.name == "lr_sweep:Net"
 
 
 def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
     said = refused(harness, "run")
     assert "None" not in said
-    assert "which run is missing" in said
+    assert "no run is given" in said
     assert "harness list" in said
     assert "expected --resume alone" in refused(harness, "run", "chapter", "--resume", "abc")
     assert "expected --resume alone" in refused(harness, "run", "--resume", "abc", "--epochs", "2")
@@ -145,7 +146,7 @@ def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data
     sweep_id = latest_sweep()
     connect(tracking_uri()).set_tag(sweep_id, "harness.outcome", "killed")
     shown = harness("status").stdout
-    assert "stopped; `harness sweep ./sizes.py --sampler random --no-pruning` goes on with it" in shown
+    assert "stopped; `harness sweep ./sizes.py --sampler random --no-pruning` resumes it" in shown
     _, *words = shlex.split(shown.split("`")[1])
     with one_figure():
         assert harness(*words, "--executor", "inline", "--data-dir", "data").returncode == 0
@@ -154,7 +155,7 @@ def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data
 
     connect(tracking_uri()).set_tag(sweep_id, "harness.outcome", "killed")
     connect(tracking_uri()).delete_tag(sweep_id, "harness.command")  # as of a sweep of before there was one
-    assert "stopped; `harness sweep sizes` goes on with it" in harness("status").stdout
+    assert "stopped; `harness sweep sizes` resumes it" in harness("status").stdout
 
 
 @pytest.mark.slow
@@ -207,7 +208,7 @@ def test_a_study_that_needs_a_folder_called_as_our_package_is_told_to_rename_it(
     write_study("sizes.py")
     Path("sizes.py").write_text(f"{NEEDED[name]}\n{Path('sizes.py').read_text(encoding='utf-8')}", encoding="utf-8")
     said = refused(harness, "sweep", "sizes.py")
-    assert f"folder {str(project / name)!r} is called as a package of the harness" in said
+    assert f"folder {str(project / name)!r} has the name of a package of the harness" in said
     assert said.endswith("rename the folder\n")
 
 
@@ -216,6 +217,6 @@ def test_a_part_in_a_folder_called_as_our_package_is_told_to_rename_it(harness, 
     Path("studies/__init__.py").write_text("class Net: ...\n", encoding="utf-8")
     Path("studies/mine.py").write_text("class Net: ...\n", encoding="utf-8")
     said = refused(harness, "run", "chapter", "--set", "model.name=studies.mine:Net")
-    assert f"folder {str(project / 'studies')!r} is called as a package of the harness" in said
+    assert f"folder {str(project / 'studies')!r} has the name of a package of the harness" in said
     said = refused(harness, "run", "chapter", "--set", "model.name=studies:Net")
-    assert f"hides {str(project / 'studies')!r}; rename that one" in said
+    assert f"hides {str(project / 'studies')!r}; rename the hidden file or folder" in said

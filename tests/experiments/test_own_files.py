@@ -181,16 +181,16 @@ def test_a_problem_of_ones_own_is_searched_and_answered(study, harness, harness_
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("missing.py", None, "is not there"),
+        ("missing.py", None, "does not exist"),
         ("optimizers.py", STUDY, "has the name of a declared experiment"),
-        ("json.py", STUDY, "was imported instead, as workers would import it"),
+        ("json.py", STUDY, " instead, and so would workers"),
         ("broken.py", "sweep = (", "can't be imported (SyntaxError"),
         ("broken.py", "run = 3", "expected a SweepDefinition called `sweep`, or a RunConfig called `run`"),
         ("broken.py", STUDY.replace("budget=4", "budget=1"), "budget 1: expected 2 (the epochs of a trial) or more"),
         ("broken.py", STUDY.replace("budget=4", "budgt=4"), "budgt is unknown"),
         ("broken.py", STUDY.replace("shapes:bars", "shapes:bar"), "did you mean 'bars'"),
         ("broken.py", STUDY.replace("optimizer.betas.0", "optimizer.beta.0"), "optimizer.beta.0"),
-        ("broken.py", STUDY.replace("shapes:SignDescent", "shapes:Forgetful"), "would not go on as one that was"),
+        ("broken.py", STUDY.replace("shapes:SignDescent", "shapes:Forgetful"), "would make a resumed run differ"),
     ],
 )
 def test_a_file_that_is_no_experiment_is_refused_in_one_line(harness, study, name, text, message):
@@ -209,7 +209,7 @@ def test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it(study, harness
     path = study.with_name("mine.toml")
     assert harness("new", str(path)).returncode == 0
     refused = harness("new", str(path))
-    assert (refused.returncode, "is there already" in refused.stderr) == (2, True)
+    assert (refused.returncode, "already exists" in refused.stderr) == (2, True)
     own = {"dataset.name": "shapes:bars", "dataset.train_size": 240, "dataset.validation_size": 80}
     own |= {"dataset.test_size": 80, "model.name": "shapes:Small", "batch_size": 32}
     settings = [word for key, value in own.items() for word in ("--set", f"{key}={value}")]
@@ -248,8 +248,8 @@ def test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder(study, harness,
         (("new", "mine.json"), "file 'mine.json': expected a name that ends with .toml or .py"),
         (("new", "smoke.toml"), "experiment 'smoke.toml' has the name of a declared experiment"),
         (("new", "none/mine.toml"), "file 'none/mine.toml' can't be written"),
-        (("sweep", "none.toml"), "experiment 'none.toml' is not there: expected a TOML file"),
-        (("list", "none"), "folder 'none' is not there"),
+        (("sweep", "none.toml"), "experiment 'none.toml' does not exist: expected a TOML file"),
+        (("list", "none"), "folder 'none' does not exist"),
         (("sweep", "smoke", "--set", "batch_size"), "--set 'batch_size' has no '='"),
         (("sweep", "smoke", "--search", "batch_size=32"), "search '32': expected a range or a choice"),
     ],

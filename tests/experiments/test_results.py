@@ -51,7 +51,7 @@ def test_what_is_within_the_tolerance_of_another_environment_is_in_the_table(cap
     first, _, row, *verdict = capsys.readouterr().out.splitlines()
     assert first == "environment differs: torch was 2.8, now 2.9"
     assert row.split() == ["1", "train/loss", "0.25", "nats", "0.2500001", "nats", "within", "tolerance"]
-    assert "3 values, accuracies within 0.50 points, losses within 25%" in " ".join(verdict)
+    assert "3 values agree, accuracies within 0.50 points, losses within 25%" in " ".join(verdict)
 
 
 def test_two_runs_are_compared_with_units_and_nothing_where_one_lacks_a_value(capsys):

@@ -101,7 +101,7 @@ def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
         ),
         ({"space": {"seed": {"kind": "range", "low": 1, "high": 9}}}, "seed can't be searched"),
         ({"space": {"batch_size": {"kind": "choice", "choices": [0]}}}, "batch_size 0: expected a number greater"),
-        ({"final_seeds": [1, 1]}, "hold a seed twice"),
+        ({"final_seeds": [1, 1]}, "contain a seed twice"),
         ({"sampler": "grid", "pruning": False}, "budget 6: expected 64, the 32 points of sgd's grid at 2 epochs"),
         ({"optimizers": ["sgdd"]}, "did you mean 'sgd'"),
         ({"variants": {"a/b": {}}}, "variant 'a/b': expected a name of letters, digits, spaces, '_', '-' and '.'"),

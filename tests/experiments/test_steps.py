@@ -14,9 +14,9 @@ FLAGS = {"data_dir": "--data-dir", "file_format": "--format"}
     ("text", "said"),
     [
         ("name a folder with `data_dir`, or leave it out", "name a folder with --data-dir, or leave it out"),
-        ("`file_format` 'parquet' is not text", "--format 'parquet' is not text"),
+        ("`file_format` 'parquet' is binary", "--format 'parquet' is binary"),
         ("a RunConfig called `run`, and `state_dict()`", "a RunConfig called `run`, and `state_dict()`"),
-        ("the folder 'data_dir' is not there", "the folder 'data_dir' is not there"),
+        ("the folder 'data_dir' does not exist", "the folder 'data_dir' does not exist"),
     ],
 )
 def test_a_parameter_in_backticks_becomes_its_flag_and_nothing_else_does(text, said):
@@ -35,9 +35,9 @@ def test_a_parameter_has_the_same_flag_in_every_command():
     ("goes_on", "command", "said"),
     [
         (None, None, ""),
-        ("run", None, "`harness run --resume abc` goes on with it, or "),
-        ("sweep", None, "`harness sweep smoke` goes on with it, or "),
-        ("sweep", "harness sweep smoke --trials 3", "`harness sweep smoke --trials 3` goes on with it, or "),
+        ("run", None, "`harness run --resume abc` resumes it, or "),
+        ("sweep", None, "`harness sweep smoke` resumes it, or "),
+        ("sweep", "harness sweep smoke --trials 3", "`harness sweep smoke --trials 3` resumes it, or "),
     ],
 )
 def test_what_was_cut_off_is_told_the_command_that_goes_on_with_it_where_there_is_one(goes_on, command, said):

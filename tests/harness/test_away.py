@@ -52,7 +52,11 @@ def test_a_server_that_is_gone_is_away_and_a_run_or_file_that_is_missing_is_bad_
             read(run_id)
         assert is_away(caught.value)
     code, said = in_a_pipe("predict", run_id, "--index", "0")
-    assert (code, said) == (1, "harness: the tracking store is away (MlflowException); run again when it is back\n")
+    assert (code, said) == (
+        1,
+        "harness: the tracking store is unavailable (MlflowException); "
+        "run the same command again when it is available\n",
+    )
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
@@ -96,4 +100,4 @@ def test_what_is_delivered_waits_until_a_full_disk_has_room_again(project, full_
     with delivered(MlflowTracker()) as outbox:
         assert outbox.read_artifact(run_id, "config.json") == b"{}"
     assert full_disk == []
-    assert "the tracking store is back" in caplog.text
+    assert "the tracking store is available again" in caplog.text

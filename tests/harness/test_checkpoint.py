@@ -117,7 +117,7 @@ def test_a_damaged_file_of_steps_is_refused_by_name(tmp_path, damage):
     path.write_bytes(
         {"truncated": content[:-1], "altered": content[:60] + b"!!" + content[62:], "empty": b""}[damage]
     )
-    with pytest.raises(DamagedFileError, match=r"epoch-00003.steps' is damaged \(.*; delete it to go on without"):
+    with pytest.raises(DamagedFileError, match=r"epoch-00003.steps' is damaged \(.*; delete it to resume without"):
         load_steps(tmp_path, 3)
 
 

@@ -172,7 +172,10 @@ def test_a_name_that_no_kind_has_is_answered_with_those_that_there_are():
 
 def test_rows_are_not_augmented():
     table = {"dataset.name": "wine", "model.name": "mlp"}
-    with pytest.raises(BadInputError, match="augmentation of wine, which are rows of 13 features: expected images"):
+    with pytest.raises(
+        BadInputError,
+        match="augmentation is set for wine, which has rows of 13 features: expected a dataset of images",
+    ):
         with_settings(RunConfig(), {**table, "augmentation.rotation": 5.0})
 
 

@@ -54,7 +54,7 @@ def test_a_run_of_a_killed_process_is_resumed_or_where_it_has_no_config_deleted(
     delete = {run_id: f"`mlflow runs delete --run-id {run_id}` closes it" for run_id in (at_once, with_config)}
     assert named() == {
         at_once: delete[at_once],
-        with_config: f"`harness run --resume {with_config}` goes on with it, or {delete[with_config]}",
+        with_config: f"`harness run --resume {with_config}` resumes it, or {delete[with_config]}",
     }
 
 
@@ -72,7 +72,7 @@ def test_a_sweep_is_named_once_for_all_its_trials_and_only_the_last_one_goes_on(
     start(tracker, Stage.TRIAL, dead, **{Tag.SWEEP_ID: last})
     found = named()
     assert found.keys() == {before, last}
-    assert found[last].startswith("`harness sweep tiny` goes on with it, or `mlflow runs delete")
+    assert found[last].startswith("`harness sweep tiny` resumes it, or `mlflow runs delete")
     assert found[before] == f"`mlflow runs delete --run-id {before}` closes it"
 
 
@@ -80,7 +80,7 @@ def test_a_trial_that_its_stopped_sweep_left_open_goes_on_with_it_and_of_one_tha
     sweep_id = start_sweep(tracker, dead, 1)
     trial = start(tracker, Stage.TRIAL, dead, **{Tag.SWEEP_ID: sweep_id})
     tracker.end_run(sweep_id, Outcome.KILLED)
-    assert named()[trial].startswith("`harness sweep tiny` goes on with it")
+    assert named()[trial].startswith("`harness sweep tiny` resumes it")
     tracker.end_run(sweep_id, Outcome.COMPLETED)
     assert named() == {trial: f"`mlflow runs delete --run-id {trial}` closes it"}
 

@@ -62,7 +62,7 @@ def test_a_damaged_file_is_refused_with_its_name_and_both_digests(tmp_path, dama
 def test_a_dataset_that_is_not_there_says_what_to_do(tmp_path):
     with pytest.raises(BadInputError, match=r"FashionMNIST/raw.*`data_dir`"):
         load_splits(DatasetConfig(name="fashion-mnist"), "cpu", tmp_path)
-    with pytest.raises(BadInputError, match="not there"):
+    with pytest.raises(BadInputError, match="does not exist"):
         load_splits(DatasetConfig(), "cpu", tmp_path / "missing")
 
 

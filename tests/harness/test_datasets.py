@@ -72,7 +72,7 @@ def test_a_dataset_that_is_not_in_the_folder_says_what_belongs_there(name, tmp_p
         load_splits(run_on(name).dataset, "cpu", tmp_path)
     message = str(caught.value)
     assert DATASETS[name].source.files in message
-    assert "leave `data_dir` out to have torchvision download them" in message
+    assert "leave `data_dir` out so that torchvision downloads them" in message
     assert "\n" not in message
 
 

@@ -78,11 +78,12 @@ def test_a_refusal_of_a_validator_of_ours_keeps_its_field_and_next_step():
         parse_config({"batch_size": 60_000})
     assert (caught.value.field, caught.value.value) == ("batch_size", 60_000)
     assert str(caught.value) == (
-        "batch_size 60000 is over the data: expected 1 to dataset.train_size (50000); correct the value and run again"
+        "batch_size 60000 is larger than the training set: expected 1 to dataset.train_size (50000); "
+        "correct the value and run again"
     )
     with pytest.raises(BadInputError) as caught:
         parse_config({"model": {"name": "no_such_module:Net"}})
-    assert caught.value.next_step == "install it, or run in the folder that has it"
+    assert caught.value.next_step == "install the module, or run in the folder that has it"
 
 
 @pytest.mark.parametrize(
@@ -93,4 +94,7 @@ def test_a_refusal_of_a_validator_of_ours_keeps_its_field_and_next_step():
     ],
 )
 def test_a_store_that_is_away_says_why_and_no_password(why, said):
-    assert str(StoreAwayError(why)) == f"the tracking store is away ({said}); run again when it is back"
+    assert (
+        str(StoreAwayError(why))
+        == f"the tracking store is unavailable ({said}); run the same command again when it is available"
+    )

@@ -115,8 +115,8 @@ def test_a_model_says_what_it_takes_what_it_gives_and_how_good_it_is(here):
             "is a trial with completed: expected a sweep, or a final or single run that has completed",
         ),
         ("stopped", "mine", "is a run with killed: "),
-        ("sweep", "a/b", "--name 'a/b' is no name of a model"),
-        ("sweep", "", "--name '' is no name of a model"),
+        ("sweep", "a/b", "--name 'a/b' is not a valid name of a model"),
+        ("sweep", "", "--name '' is not a valid name of a model"),
         (None, "mine", "run 'none' is unknown"),
     ],
 )
@@ -242,10 +242,10 @@ A_TABLE = {"dataset.name": "wine", "model.name": "mlp"}
         (
             {"dataset.name": "digits"},
             (8, 8),
-            "any number of images as digits has them: uint8 (n, 8, 8), 0 to 255, light",
+            "any number of images in the form of digits: uint8 (n, 8, 8), 0 to 255, light",
         ),
-        (IN_COLOUR, (3, 32, 32), "any number of images as cifar10 has them: uint8 (n, 3, 32, 32), 0 to 255"),
-        (A_TABLE, (13,), "any number of rows as wine has them: float32 (n, 13)"),
+        (IN_COLOUR, (3, 32, 32), "any number of images in the form of cifar10: uint8 (n, 3, 32, 32), 0 to 255"),
+        (A_TABLE, (13,), "any number of rows in the form of wine: float32 (n, 13)"),
     ],
     ids=["digits", "colour", "table"],
 )

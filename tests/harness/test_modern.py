@@ -164,7 +164,7 @@ def test_without_the_extra_one_line_says_what_to_install_before_anything_begins(
         begin_run(with_settings(config, {"optimizer.name": name}), tracker, "modern")
     assert str(caught.value) == (
         f"optimizer.name {name!r} needs the package pytorch-optimizer, which is not installed: expected an optimizer "
-        "of torch without it; choose one of them, or pip install 'optimizer-harness[modern]'"
+        "of torch; choose one, or run pip install 'optimizer-harness[modern]'"
     )
     assert not tracker.runs
 

@@ -136,5 +136,5 @@ def test_a_schedule_changes_both_rates_in_proportion(config: RunConfig):
 
 
 def test_a_model_without_a_hidden_matrix_is_refused_in_one_line():
-    with pytest.raises(BadInputError, match=r"optimizer.name 'muon' has no matrix to train in this model.*adamw"):
+    with pytest.raises(BadInputError, match=r"optimizer.name 'muon' finds no hidden matrix in this model.*adamw"):
         build_optimizer(CONFIG, nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)).parameters())

@@ -64,7 +64,7 @@ def test_a_dataset_function_that_gives_other_data_each_time_is_refused_before_an
     tracker = MemoryTracker()
     with pytest.raises(BadInputError) as caught:
         begin_run(with_settings(kit.config, {"dataset.by": by}), tracker, "own")
-    assert "'kit:points' gives other data in a second process" in str(caught.value)
+    assert "'kit:points' returns other data in a second process" in str(caught.value)
     assert "seed its generators, and sort what it reads" in str(caught.value)
     assert not tracker.runs
 

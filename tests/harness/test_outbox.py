@@ -86,7 +86,7 @@ def test_a_store_that_is_gone_for_good_fails_the_work_and_nothing_later_is_writt
             write_all(tracker)
             tracker.when_delivered(lambda: delivered_after.append(True))
 
-    with pytest.raises(WorkFailedError, match=r"was away for 0 s \(ConnectionError\).*same command"):
+    with pytest.raises(WorkFailedError, match=r"was unavailable for 0 s \(ConnectionError\).*same command"):
         work()
     (run,) = store.runs.values()
     assert (run.history, run.outcome, delivered_after) == ({}, None, [])

@@ -66,7 +66,7 @@ def test_hyperparameters_are_those_of_the_signature_and_travel_as_plain_values()
         ({"optimizer.name": f"{HERE}:SignDescnt"}, "did you mean 'SignDescent'"),
         ({"optimizer.name": "pytorch_optimizer:LAMB"}, "expected one of Lamb;"),
         ({"optimizer.name": "no_such_module:Lion"}, "name 'no_such_module:Lion' has a module that can't be imported"),
-        ({"optimizer.name": "__main__:Lion"}, "put it into a file of its own"),
+        ({"optimizer.name": "__main__:Lion"}, "move it to its own file"),
         ({"optimizer.name": f"{HERE}:NOTHING"}, "can't be called"),
         ({"optimizer.momentum": 0.9}, "argument of 'tests.own.shapes:SignDescent' 'momentum' is unknown"),
         ({"optimizer.lr": float("inf")}, "optimizer.lr"),
@@ -126,12 +126,12 @@ def test_what_is_not_two_tensors_or_too_few_images_is_refused(name, more, messag
         ("file", "raised FileNotFoundError: .*'/no/such/folder/rows.npz'.*correct the function"),
         ("exit", "raised SystemExit: 3"),
         ("four", "returns tuple of 4: .*two tensors or arrays"),
-        ("words", r"can't be taken as a tensor \(TypeError: list of dtype <U3\)"),
-        ("ragged", r"can't be taken as a tensor \(ValueError: .*inhomogeneous shape"),
+        ("words", r"can't be converted to a tensor \(TypeError: list of dtype <U3\)"),
+        ("ragged", r"can't be converted to a tensor \(ValueError: .*inhomogeneous shape"),
         ("whole features", r"has images torch.int32 of shape \(400, 8\): .*uint8 or floating point"),
         ("no features", r"has images of shape \(400, 0\), without a value"),
         ("infinite", "has images that are not finite in float32"),
-        ("sparse", "can't be taken as a tensor .*Sparse"),
+        ("sparse", "can't be converted to a tensor .*Sparse"),
         ("column", r"has labels torch.int64 of shape \(400, 1\) for 400 images: .*labels int64 \(n,\) from 0"),
         ("empty", "has no images"),
         ("two", "has 2 images: expected 3 or more"),
@@ -180,26 +180,26 @@ def test_rows_of_features_are_trained_on_as_they_are_and_have_no_picture():
 
 def test_rows_of_features_are_not_augmented():
     config = table(augmentation__rotation=10.0)
-    with pytest.raises(BadInputError, match="augmentation of rows of 8 features: expected images"):
+    with pytest.raises(BadInputError, match="augmentation is set for rows of 8 features: expected images"):
         require_sound(config, load_splits(config.dataset, "cpu"))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"optimizer.decay": 2.0}, r"optimizer '.*SignDescent' can't be made .*decay 2.0 is outside"),
-        ({"model.width": -1}, "model '.*Small' can't be made"),
-        ({"model.classes": 2}, r"makes \(16, 2\) of images \(16, 2, 12, 12\): expected \(16, 3 or more\)"),
-        ({"model.name": f"{HERE}:Probabilities"}, "gives probabilities: expected logits or log-probabilities"),
+        ({"optimizer.decay": 2.0}, r"optimizer '.*SignDescent' can't be built .*decay 2.0 is outside"),
+        ({"model.width": -1}, "model '.*Small' can't be built"),
+        ({"model.classes": 2}, r"returns \(16, 2\) for images \(16, 2, 12, 12\): expected \(16, 3 or more\)"),
+        ({"model.name": f"{HERE}:Probabilities"}, "returns probabilities: expected logits or log-probabilities"),
         (
             {"model.name": f"{HERE}:OnlyEvaluated"},
-            "gives logits in training mode, log-probabilities in evaluation mode",
+            "returns logits in training mode, log-probabilities in evaluation mode",
         ),
         (
             {"model.outputs": "logits"},
-            "model.outputs 'logits' is not what the model gives: expected log-probabilities",
+            "model.outputs 'logits' is not what the model returns: expected log-probabilities",
         ),
-        ({"model.name": f"{HERE}:Lazy"}, r"has lazy modules \(1\), whose sizes only a first pass decides"),
+        ({"model.name": f"{HERE}:Lazy"}, r"has lazy modules \(1\), which get their sizes only from a first batch"),
         (
             {"model.name": f"{HERE}:Squeezed", "dataset.train_size": 225},
             "on a batch of 1 of 225 images in batches of 32",
@@ -211,24 +211,24 @@ def test_rows_of_features_are_not_augmented():
         ({"model.name": f"{HERE}:Squeezed", "evaluation_batch_size": 79}, "in evaluation mode on a batch of 1 of 80"),
         ({"model.name": "torch.nn:Flatten"}, "optimizer got an empty parameter list"),
         ({"optimizer.name": "pytorch_optimizer:SophiaH"}, "optimizer 'pytorch_optimizer:SophiaH' fails in a step"),
-        ({"optimizer.name": f"{HERE}:Forgetful"}, "since it keeps optimizer.steps outside its state"),
+        ({"optimizer.name": f"{HERE}:Forgetful"}, "it keeps optimizer.steps outside its state"),
         (
             {"optimizer.name": f"{HERE}:SlowWeights"},
-            "since it keeps optimizer.count, optimizer.slow outside its state",
+            "it keeps optimizer.count, optimizer.slow outside its state",
         ),
-        ({"model.name": f"{HERE}:Noisy"}, "drawn from a generator of its own"),
-        ({"model.name": f"{HERE}:Unrepeatable"}, r"two builds from seed 0 differ \(linear.bias\)"),
-        ({"model.name": f"{HERE}:OneSeed"}, "seeds 0 and 1 give the same run"),
-        ({"model.name": f"{HERE}:OneSeedForEachStep"}, "seeds 0 and 1 give the same run"),
+        ({"model.name": f"{HERE}:Noisy"}, "drawn from its own generator"),
+        ({"model.name": f"{HERE}:Unrepeatable"}, r"differs when it is built twice from seed 0 \(linear.bias\)"),
+        ({"model.name": f"{HERE}:OneSeed"}, "gives the same run for the seeds 0 and 1"),
+        ({"model.name": f"{HERE}:OneSeedForEachStep"}, "gives the same run for the seeds 0 and 1"),
         (
             {"optimizer.name": f"{HERE}:Adaptive", "schedule.name": "one-cycle"},
-            r"schedule 'one-cycle' changes the learning rate, and optimizer .* has none under 'lr' \(None\)",
+            r"schedule 'one-cycle' changes the learning rate, but the 'lr' of optimizer .* is None",
         ),
         (
             {"optimizer.name": "pytorch_optimizer:AdaFactor", "optimizer.lr": None, "schedule.warm_up_epochs": 1},
-            "schedule 'constant' changes the learning rate, and optimizer .*AdaFactor",
+            "schedule 'constant' changes the learning rate, but the 'lr' of optimizer .*AdaFactor",
         ),
-        ({"optimizer.name": f"{HERE}:Unstorable"}, "the state can't be stored"),
+        ({"optimizer.name": f"{HERE}:Unstorable"}, "has a state that can't be stored"),
     ],
     ids=str,
 )
@@ -242,7 +242,7 @@ def test_what_a_run_could_not_go_on_with_is_refused_before_it_begins(settings, m
 
 def test_a_model_with_more_outputs_than_the_dataset_has_classes_is_refused(small, config: RunConfig):
     config = with_settings(config, {"model.name": f"{HERE}:Normed", "model.classes": 11})
-    with pytest.raises(BadInputError, match=r"makes \(16, 11\) of images .*: expected \(16, 10\)"):
+    with pytest.raises(BadInputError, match=r"returns \(16, 11\) for images .*: expected \(16, 10\)"):
         require_sound(config, Splits(*map(_small_images, (small.train, small.validation, small.test)), "", ""))
 
 
@@ -354,7 +354,7 @@ def test_images_of_mnists_shape_and_of_no_more_classes_leave_the_config_as_confi
         ),
         (
             {"dataset.mean": [0.1, 0.2, 0.3]},
-            r"dataset.mean \[0.1, 0.2, 0.3\] has 3 numbers: expected 1, or 2, one of each",
+            r"dataset.mean \[0.1, 0.2, 0.3\] has 3 numbers: expected 1, or 2, one per channel",
         ),
         ({"dataset.std": []}, r"dataset.std \[\] has 0 numbers: expected 1, or 2"),
     ],
@@ -374,9 +374,7 @@ def test_what_a_config_says_of_own_data_must_be_so():
     assert require_sound(more, data) == more
     for wrong in ({"classes": 2}, {"shape": [2, 12, 13]}):
         other = parse_config({**values, "model": {**values["model"], **wrong}})
-        with pytest.raises(
-            BadInputError, match=r"model.shape, model.classes .* are not those of 'tests.own.shapes:bars'"
-        ):
+        with pytest.raises(BadInputError, match=r"model.shape, model.classes .* do not fit 'tests.own.shapes:bars'"):
             require_sound(other, data)
 
 

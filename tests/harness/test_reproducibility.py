@@ -134,9 +134,7 @@ def test_more_threads_than_the_environment_allows_are_refused_before_a_run_begin
         result = harness(*command, "--data-dir", "data")
         assert result.returncode == 2, result.stderr
         (line,) = result.stderr.splitlines()
-        assert line.startswith(
-            "harness: threads 2 is over OMP_THREAD_LIMIT, which is 1: expected no more threads than that; "
-        )
+        assert line.startswith("harness: threads 2 is more than OMP_THREAD_LIMIT, which is 1: expected at most 1; ")
     assert len(find_running()) == 1, "only the stopped one"
     wrong = [each for each in json.loads(harness("doctor", "--json").stdout) if each["advice"]]
     assert [each["what"] for each in wrong] == ["threads"]
@@ -156,7 +154,7 @@ def test_no_block_begins_under_more_threads_than_the_environment_allows(config, 
     with isolated(config):
         pass
     with (
-        pytest.raises(BadInputError, match="threads 2 is over OMP_THREAD_LIMIT, which is 1"),
+        pytest.raises(BadInputError, match="threads 2 is more than OMP_THREAD_LIMIT, which is 1"),
         isolated(with_settings(config, {"threads": 2})),
     ):
         pass
@@ -167,7 +165,7 @@ def test_auto_is_a_device_that_is_there_and_others_are_refused_by_name():
     assert resolve_device("cpu") == "cpu"
     for name in ("tpu", "cuda:99"):
         with pytest.raises(
-            BadInputError, match=f"device '{name}' is not available: expected one that is here: auto, cpu"
+            BadInputError, match=f"device '{name}' is not available: expected a device of this machine: auto, cpu"
         ):
             resolve_device(name)
 

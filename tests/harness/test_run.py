@@ -216,7 +216,7 @@ def test_an_interrupted_run_is_killed_and_says_how_to_go_on(harness_started, har
     printed = run.end_with(130)
     (tracked,) = client_runs()
     assert (tracked.info.status, tracked.data.tags[Tag.OUTCOME]) == ("KILLED", "killed")
-    assert f"to go on: harness run --resume {tracked.info.run_id}" in printed
+    assert f"to resume: harness run --resume {tracked.info.run_id}" in printed
     assert harness_json("run", "--resume", tracked.info.run_id, *DATA)["outcome"] == "completed"
 
 

@@ -126,6 +126,6 @@ def test_what_is_not_a_tensor_or_a_plain_value_is_never_unpickled(config: RunCon
 def test_a_state_of_another_config_is_refused_by_the_first_field_that_differs(small, config, key, value):
     other = with_settings(config, {key: value})
     with pytest.raises(
-        BadInputError, match=f"state is of another config, whose {key} is .*: expected {value}, this run's"
+        BadInputError, match=f"state is of another config, whose {key} is .*: expected {value}, as in this run"
     ):
         train_epochs(other, initial_state(config), small, 1, [])

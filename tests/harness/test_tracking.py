@@ -177,13 +177,13 @@ def test_folders_whose_names_begin_alike_have_stores_of_their_own(project, monke
 
 def test_a_folder_whose_name_is_no_text_is_refused_at_once(project, monkeypatch):
     monkeypatch.setattr(Path, "cwd", lambda: project / os.fsdecode(b"a\xff"))
-    with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': expected a name in UTF-8; rename it$"):
+    with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': expected a name in UTF-8; rename the folder$"):
         MlflowTracker()
 
 
 def test_a_database_that_is_no_file_is_refused_at_once(project):
     Path("mlflow.db").mkdir()
-    with pytest.raises(BadInputError, match=r"can't be reached .* repair that file, or run in another folder$"):
+    with pytest.raises(BadInputError, match=r"can't be reached .* repair the file, or run in another folder$"):
         MlflowTracker()
 
 
@@ -203,7 +203,7 @@ def test_a_deleted_experiment_or_run_is_named_with_how_to_restore_it(project):
     ):
         with pytest.raises(
             BadInputError,
-            match=f"experiment 'tiny' was deleted: .* number {experiment}, .*`mlflow experiments restore`$",
+            match=f"experiment 'tiny' was deleted: .* number {experiment} with .*`mlflow experiments restore`$",
         ):
             refused()
     client.restore_experiment(experiment)
@@ -295,8 +295,8 @@ def test_an_outcome_has_its_mlflow_status(project, outcome, status):
     [
         ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
         (
-            "--storage=postgresql+psycopg://me:sec:ret@host/db is away",
-            "--storage=postgresql+psycopg://me:***@host/db is away",
+            "--storage=postgresql+psycopg://me:sec:ret@host/db is unavailable",
+            "--storage=postgresql+psycopg://me:***@host/db is unavailable",
         ),
         ("postgresql:///db?host=h&password=secret&user=me", "postgresql:///db?host=h&password=***&user=me"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),

@@ -39,7 +39,7 @@ def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice,
             Range(low=0, high=64, integer=True),
             "batch_size 0: expected a number greater than or equal to 1",
         ),
-        ("batch_size", Range(low=64, high=400, integer=True), "batch_size 400 is over the data"),
+        ("batch_size", Range(low=64, high=400, integer=True), "batch_size 400 is larger than the"),
         ("batch_size", Choice(choices=(32, 64, 0)), "batch_size 0: expected a number greater"),
         ("batch_size", Choice(choices=(32, 64, "all")), "batch_size 'all': expected a valid integer"),
         ("model.dropout.0", Range(low=0, high=1), r"model\.dropout\.0 1\.0: expected a number less than 1"),
@@ -141,7 +141,7 @@ def test_a_completed_sweep_whose_definition_is_now_invalid_does_not_block_a_new_
     then = json.loads(artifacts["definition.json"])
     then["space"]["model.dropout.0"]["high"] = 1.0
     artifacts["definition.json"] = json.dumps(then).encode()
-    with pytest.raises(BadInputError, match=r"valid \(space of .sgd.: model.dropout.0 1.0.*; say `fresh`") as caught:
+    with pytest.raises(BadInputError, match=r"valid \(space of .sgd.: model.dropout.0 1.0.*; use `fresh`") as caught:
         run_sweep("tiny", definition, tracker, inline)
     assert "\n" not in str(caught.value)
     tracker.runs[sweep_id].tags["harness.outcome"] = "completed"

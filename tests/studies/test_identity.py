@@ -86,7 +86,7 @@ def test_a_stopped_sweep_is_refused_if_own_code_or_data_changed(definition, kit,
     with pytest.raises(BadInputError) as caught:
         run_sweep("own", definition, tracker, here)
     assert f"has not ended, and began with another {named}" in str(caught.value)
-    assert "restore it to resume the sweep, or say `fresh`" in str(caught.value)
+    assert "restore it to resume the sweep, or use `fresh`" in str(caught.value)
     assert len(tracker.runs) == runs
     assert run_sweep("own", definition, tracker, here, fresh=True).optimizers["adam"].epochs_spent == 2
 

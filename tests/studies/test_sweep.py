@@ -361,7 +361,7 @@ def test_resuming_with_another_definition_is_refused_by_the_fields_name(definiti
     observer = StopAfter(1)
     with pytest.raises(KeyboardInterrupt):
         run_sweep("tiny", definition, tracker, inline, observer, observer.stop)
-    with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*say `fresh`"):
+    with pytest.raises(BadInputError, match=r"trial_epochs was 2, now 3.*use `fresh`"):
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
 
 
@@ -400,7 +400,7 @@ def test_more_threads_than_the_environment_allows_are_refused_before_anything_is
     tracker = MemoryTracker()
     more = definition.model_copy(update={"base": with_settings(definition.base, {"threads": 2})})
     for refused in (lambda: run_sweep("tiny", more, tracker, inline), lambda: forecast(more, inline)):
-        with pytest.raises(BadInputError, match="threads 2 is over OMP_THREAD_LIMIT, which is 1"):
+        with pytest.raises(BadInputError, match="threads 2 is more than OMP_THREAD_LIMIT, which is 1"):
             refused()
     assert tracker.runs == {}
 
@@ -447,7 +447,7 @@ def test_a_final_that_fails_is_tried_once_more_with_a_warning(definition, inline
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
     run_sweep("tiny", definition, tracker, inline)
     assert sweep_numbers(tracker) == sweep_numbers(undisturbed[1])
-    assert "harness: final 1 of sgd failed, ZeroDivisionError: a final; it is tried once more" in caplog.messages
+    assert "harness: final 1 of sgd failed, ZeroDivisionError: a final; it is retried once" in caplog.messages
 
 
 class Failing:
@@ -632,7 +632,7 @@ def test_workers_that_die_again_and_again_stop_the_sweep_in_one_line(definition,
     monkeypatch.setattr("studies.executors.pool.train_slice", die)
     tracker = MemoryTracker()
     with (
-        pytest.raises(WorkFailedError, match="workers died 3 times and finished no slice between"),
+        pytest.raises(WorkFailedError, match="workers died 3 times without a finished slice in between"),
         open_pool("local", 2, data) as pool,
     ):
         run_sweep("tiny", definition, tracker, pool)
