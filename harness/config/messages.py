@@ -70,6 +70,8 @@ def _refusal(kind: type[BaseModel], problem: Mapping[str, Any]) -> BadInputError
         return BadInputError(
             f"{key}.name", tag, expected=f"one of {', '.join(known)}", next_step=_with_suggestion(tag, known)
         )
+    if problem["type"] == "tuple_type":
+        return BadInputError(key, value, expected="a list")
     if expected := re.fullmatch(
         r"\w+ should (?:be|have|match) (.*?)(?:, (?:unable|got) .*| after validation, .*)?", message
     ):

@@ -28,8 +28,8 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """Return the config with dotted keys replaced.
 
     A new `optimizer.name` starts from the new optimizer's own defaults, and so do a new schedule, model or dataset. A
-    new dataset of the registry keeps the seed of the split; it keeps the sizes too, unless they were the default
-    sizes of the old dataset.
+    new dataset of the registry keeps the seed of the split, and the sizes if it has so many images and they are not
+    the old dataset's default sizes. A config that trained on all images of the old dataset trains on all of the new.
 
     Raises:
         BadInputError: a key is unknown, or its value is invalid.
@@ -40,7 +40,7 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
         if name is not None:
             _require_known(part, name)
             if name != values[part].get("name"):
-                values[part] = _defaults(part, str(name), values[part])
+                values[part] = _defaults(part, str(name), values[part], settings)
     for key, value in settings.items():
         part, _, leaf = key.partition(".")
         own = "." not in leaf and ":" in str(_found(values, f"{part}.name"))  # its keys are checked by its signature
@@ -57,21 +57,26 @@ def _require_known(part: str, name: object) -> None:
         raise unknown(part, str(name), ours, f"choose one of these{own}")
 
 
-def _defaults(part: str, name: str, before: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(part: str, name: str, before: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     kind = NAMED[part].get(name)
     if kind is not None:
-        return kind.model_validate({"name": name}).model_dump() | (_split(before) if part == "dataset" else {})
+        kept = _split(before, name, settings) if part == "dataset" else {}
+        return kind.model_validate({"name": name}).model_dump() | kept
     return {"name": name} | (defaults(name, OWN[part].first_argument) if part in OWN and ":" in name else {})
 
 
-def _split(before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of the old dataset's split that a new dataset of the registry keeps."""
-    known = DATASETS.get(before["name"])
-    if known is None:
+def _split(before: Mapping[str, Any], name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the split that a new dataset of the registry takes over from the old one."""
+    old, new = DATASETS.get(before["name"]), DATASETS[name]
+    if old is None:
         return {}
-    sizes = {"train_size": known.train_size, "validation_size": known.validation_size}
-    kept = {key: before[key] for key in sizes}
-    return {"split_seed": before["split_seed"], **({} if kept == sizes else kept)}
+    kept = {"split_seed": before["split_seed"]}
+    train, validation = (settings.get(f"dataset.{key}", before[key]) for key in ("train_size", "validation_size"))
+    if (train, validation) == (old.training_images, 0):
+        return kept | {"train_size": new.training_images, "validation_size": 0}
+    if (train, validation) == (old.train_size, old.validation_size) or train + validation > new.training_images:
+        return kept
+    return kept | {"train_size": train, "validation_size": validation}
 
 
 def _found(values: Any, key: str) -> Any:  # noqa: ANN401

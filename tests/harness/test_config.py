@@ -138,6 +138,14 @@ def test_another_dataset_keeps_the_sizes_that_were_said_and_has_its_own_instead_
     unsaid = with_settings(RunConfig(), {"dataset.name": "digits"}).dataset
     assert (unsaid.train_size, unsaid.validation_size) == (1_000, 300)
     assert with_settings(RunConfig(dataset=unsaid), {"dataset.name": "mnist"}) == RunConfig()
+    too_large = with_settings(config, {"dataset.name": "digits", "dataset.train_size": 900}).dataset
+    assert (too_large.train_size, too_large.validation_size) == (900, 300)
+
+
+def test_a_config_that_trains_on_all_images_trains_on_all_of_another_dataset():
+    config = with_settings(RunConfig(), {"dataset.train_size": 60_000, "dataset.validation_size": 0})
+    digits = with_settings(config, {"dataset.name": "digits"}).dataset
+    assert (digits.train_size, digits.validation_size) == (1_300, 0)
 
 
 def test_a_dataset_without_sizes_has_those_of_the_registry_and_an_older_text_its_own():
