@@ -52,10 +52,10 @@ notebook: .venv/.made-with-jupyterlab  ## the chapter as a notebook, in the brow
 test: $(SETUP)  ## all tests
 	$(BIN)/python -m pytest
 
-test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters
-	$(BIN)/python -m pytest -m "not slow"
+test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters, and without the long ones
+	$(BIN)/python -m pytest -m "not slow and not long"
 
-test-lowest: $(LOWEST)/.made  ## those, with the lowest versions that pyproject.toml admits
+test-lowest: $(LOWEST)/.made  ## those and the long ones, with the lowest versions that pyproject.toml admits
 	$(LOWEST)/bin/python -m pytest -m "not slow" -W default
 
 $(LOWEST)/.made: pyproject.toml

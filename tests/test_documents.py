@@ -149,6 +149,7 @@ def tracked(tmp_path_factory):
     return tracked_in(tmp_path_factory.mktemp("documents"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", documented_commands())
 def test_a_command_is_run_by_a_test(command, tracked, monkeypatch):
     words = shlex.split(command)
@@ -293,6 +294,7 @@ def test_the_declarations_are_allowed():
         catalog.parse("mine", each if "kind" in each else whole | each)  # one without is a part
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("example", blocks(PYTHON))
 def test_an_example_runs(example, tracked, monkeypatch):
     elsewhere = [test for what, test in EXAMPLES_ELSEWHERE.items() if what in example]

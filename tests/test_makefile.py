@@ -156,7 +156,7 @@ def test_notebook_opens_the_chapter(make):
         ("run", "harness", "run chapter"),
         ("ui", "harness", "ui"),
         ("test", "python", "-m pytest"),
-        ("test-fast", "python", "-m pytest -m not slow"),
+        ("test-fast", "python", "-m pytest -m not slow and not long"),
         ("bench", "python", "-m tests.benchmarks"),
     ],
 )

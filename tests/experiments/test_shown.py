@@ -86,6 +86,7 @@ def test_quiet_shows_nothing(shown, config, terminal):
     assert text.getvalue() == ""
 
 
+@pytest.mark.long
 def test_a_quiet_run_prints_its_result_alone(harness):
     result = harness("run", "chapter", *FEW, "--quiet")
     assert (result.returncode, result.stderr) == (0, "")

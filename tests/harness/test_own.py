@@ -325,6 +325,7 @@ def test_the_pace_is_of_steps_on_a_users_own_images():
     assert pace.train > 0 < pace.evaluate
 
 
+@pytest.mark.long
 def test_a_stopped_run_of_own_parts_is_resumed(project):
     tracker = MemoryTracker()
     run = begin_run(own(), tracker, "own")
@@ -344,6 +345,7 @@ def test_a_stopped_run_of_own_parts_is_resumed(project):
 THIRD_PARTY = ("Lion", "Prodigy", "AdaBelief", "AdaBound", "DiffGrad", "Lamb", "MADGRAD", "NovoGrad", "Tiger")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", THIRD_PARTY)
 def test_third_party_optimizers_train_and_go_on_bit_by_bit(small, config: RunConfig, name):
     config = with_settings(config, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})

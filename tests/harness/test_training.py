@@ -14,6 +14,7 @@ from tests.metrics import in_slices
 from tests.training import train_epochs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"])
 def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format, small, config: RunConfig):
@@ -24,6 +25,7 @@ def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format,
     assert in_slices(config, small, 2, [])[0].hash() == whole.state.hash()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("splits", [[], ["test"], ["validation", "test", "validation"]])
 @pytest.mark.parametrize("batch_size", [7, 500])
 def test_training_is_the_same_whatever_is_evaluated_at_any_batch_size(small, config: RunConfig, splits, batch_size):

@@ -70,6 +70,7 @@ def test_every_section_of_a_sweep_is_on_the_page_with_its_figures_in_words(repor
         assert f"figures/{picture}-page.svg" in report.files
 
 
+@pytest.mark.long
 def test_hostile_names_are_escaped_wherever_they_appear():
     hostile = '<script>alert("1")</script> | \U0001f525 `' + "x" * 300
     definition = changed(optimizers=("sgd", "adam", hostile))
@@ -199,6 +200,7 @@ def test_incomplete_data_still_give_a_page(children):
     jsonschema.validate(json.loads(files["report.json"]), json.loads(files["report.schema.json"]))
 
 
+@pytest.mark.long
 def test_a_resumed_sweep_is_running_everywhere():
     stopped = source(CHILDREN, **{"harness.outcome": "killed"})
     files = build_report(replace(stopped, sweep=replace(stopped.sweep, status="RUNNING"))).files
@@ -248,6 +250,7 @@ def ended(child, outcome, **tags):
     return replace(child, tags=child.tags | {"harness.outcome": outcome} | tags)
 
 
+@pytest.mark.long
 def test_the_causes_of_incomplete_trials_and_finals_are_reported():
     batch = "ValueError: Expected more than 1 value\nper channel, got [1, 20] in /home/me/study/net.py"
     where = Divergence(epoch=2, step=7, split="train").model_dump_json()

@@ -46,6 +46,7 @@ def test_critical_values_are_those_of_the_studentized_range(groups, degrees, lev
     assert critical_values(groups, np.array([degrees]), level) == pytest.approx(exact, rel=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1])
 def test_intervals_of_finals_are_scipys_games_howell(seed):
     values = samples(seed)
