@@ -5,7 +5,6 @@ BIN := .venv/bin
 SETUP := .venv/.made-from-lock
 LOWEST := .venv-lowest
 EXPERIMENT ?= optimizers
-CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 RESULTS := mlflow.db* mlartifacts mlruns .harness
 
 help:  ## print the targets
@@ -67,11 +66,8 @@ $(LOWEST)/.made: pyproject.toml
 bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
 	$(BIN)/python -m tests.benchmarks
 
-gallery: $(SETUP)  ## the README's picture, of the default sweep (needs chromium)
-	mkdir -p reports/gallery
-	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=960,2300 \
-		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness sweep optimizers --json \
-		| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["report"])')"
+gallery: $(SETUP)  ## the README's pictures, of the default sweep (needs chromium)
+	$(BIN)/python -m tests.gallery
 
 check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers
 	$(BIN)/ruff check

@@ -95,7 +95,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make bench.*": BENCHMARK,
     r"python -m tests\.benchmarks (default_sweep|fast|speed|sweeps|where)": BENCHMARK,
     r"make notebook": "tests/test_makefile.py::test_notebook_opens_the_chapter",
-    r"make gallery": "tests/test_makefile.py::test_gallery_is_a_picture_of_the_default_sweeps_report",
+    r"make gallery": "tests/reports/test_browser.py::test_the_gallerys_pictures_show_a_page_and_its_charts",
 }
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
     "from experiments import sweep": README_PROGRAM,
