@@ -1,7 +1,6 @@
 """The Python interface: what it takes, what it gives back, and that it says and does what the command line does."""
 
 import io
-import json
 import re
 import shlex
 import shutil
@@ -28,6 +27,7 @@ from tests.command import run_command
 from tests.mnist_folder import write_small_mnist
 from tests.own import shapes
 from tests.own.shapes import Small, bars
+from tests.tiny import one_figure
 from tests.tracked import tiny_sweeps
 
 SMALL = {"dataset.train_size": 160, "dataset.validation_size": 80, "threads": 1}
@@ -212,7 +212,9 @@ def test_a_class_of_the_program_itself_needs_the_inline_executor(project, monkey
 
 
 @pytest.mark.slow
-def test_the_readmes_program_compares_its_own_network(project):
+def test_the_readmes_program_compares_its_own_network(project, harness_json, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_study", raising=False)  # nor is what the command imports here kept
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (command,) = re.findall(r"^harness (sweep .*my_study:Net.*)$", readme, re.MULTILINE)
@@ -222,7 +224,6 @@ def test_the_readmes_program_compares_its_own_network(project):
     *answer, page = ran.stdout.splitlines()
     assert answer[0].startswith("Undecided")
     assert Path(page).is_file()
-    again = subprocess.run(
-        [sys.executable, "-m", "harness", *shlex.split(command), "--json"], capture_output=True, text=True
-    )
-    assert json.loads(again.stdout)["sweep_id"] == Path(page).parent.name, "it is the same sweep"
+    with one_figure():
+        again = harness_json(*shlex.split(command))
+    assert again["sweep_id"] == Path(page).parent.name, "it is the same sweep"
