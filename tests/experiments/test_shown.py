@@ -87,7 +87,7 @@ def test_quiet_shows_nothing(shown, config, terminal):
 
 
 @pytest.mark.long
-def test_a_quiet_run_prints_its_result_alone(harness):
-    result = harness("run", "chapter", *FEW, "--quiet")
+def test_a_quiet_run_prints_its_result_alone(harness, data):
+    result = harness("run", "chapter", *FEW, "--data-dir", "data", "--quiet")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("completed: run ")

@@ -347,10 +347,10 @@ THIRD_PARTY = ("Lion", "Prodigy", "AdaBelief", "AdaBound", "DiffGrad", "Lamb", "
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", THIRD_PARTY)
-def test_third_party_optimizers_train_and_go_on_bit_by_bit(small, config: RunConfig, name):
-    config = with_settings(config, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})
-    require_sound(config, small)
-    whole = train_epochs(config, initial_state(config), small, 2, [])
-    state, _ = in_slices(config, small, 2, [])
+def test_third_party_optimizers_train_and_go_on_bit_by_bit(few, config_of_few: RunConfig, name):
+    config = with_settings(config_of_few, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})
+    require_sound(config, few)
+    whole = train_epochs(config, initial_state(config), few, 2, [])
+    state, _ = in_slices(config, few, 2, [])
     assert state.hash() == whole.state.hash()
     assert all(weight.isfinite().all() for weight in whole.state.model.values())

@@ -24,6 +24,14 @@ from tests.started import run_anew
 
 
 @pytest.fixture
+def config(config):
+    """On half as many images, in as many steps."""
+    return with_settings(
+        config, {"dataset.train_size": 320, "dataset.validation_size": 80, "batch_size": config.batch_size // 2}
+    )
+
+
+@pytest.fixture
 def tracked(project, data):
     def run(config):
         tracker = MlflowTracker()
