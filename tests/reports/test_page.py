@@ -22,6 +22,7 @@ from reports.page import build_report, note
 from reports.shown_tables import shown_tables
 from reports.tables import epochs_frame, runs_frame
 from tests.reports.sweeps import CHILDREN, changed, mistakes, run, source
+from tests.tiny import one_figure
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,7 +149,8 @@ def test_a_sweep_that_is_not_complete_says_so(outcome, words):
     tags = {key: value for key, value in unfinished.sweep.tags.items() if key != "harness.outcome"}
     unfinished.sweep.tags.clear()
     unfinished.sweep.tags.update(tags | ({"harness.outcome": outcome} if outcome else {}))
-    page = build_report(unfinished).files["report.html"].decode()
+    with one_figure():
+        page = build_report(unfinished).files["report.html"].decode()
     assert "Not complete." in page
     assert words in page
 
@@ -203,7 +205,8 @@ def test_incomplete_data_still_give_a_page(children):
 @pytest.mark.long
 def test_a_resumed_sweep_is_running_everywhere():
     stopped = source(CHILDREN, **{"harness.outcome": "killed"})
-    files = build_report(replace(stopped, sweep=replace(stopped.sweep, status="RUNNING"))).files
+    with one_figure():
+        files = build_report(replace(stopped, sweep=replace(stopped.sweep, status="RUNNING"))).files
     assert "The sweep has not ended" in files["report.html"].decode()
     assert json.loads(files["report.json"])["outcome"] == "running"
     assert "; it has not ended yet;" in json.loads(files["report.json"])["answer"][1]
@@ -264,7 +267,8 @@ def test_the_causes_of_incomplete_trials_and_finals_are_reported():
         ended(run("adam", "final", 1, []), "diverged", **{"harness.divergence": where}),
         ended(run("adam", "final", 2, []), "failed"),
     ]
-    report = build_report(source(children))
+    with one_figure():
+        report = build_report(source(children))
     short = "ValueError: Expected more than 1 value per channel, got [1, 20] in net.py"
     not_finite = "the train loss is not finite at epoch 2, step 7"
     failures = [(row["stage"], row["outcome"], row["cause"], row["runs"]) for row in rows(report.files, "failures")]
