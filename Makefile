@@ -5,7 +5,6 @@ BIN := .venv/bin
 SETUP := .venv/.made-from-lock
 LOWEST := .venv-lowest
 EXPERIMENT ?= optimizers
-CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name))))
 RESULTS := mlflow.db* mlartifacts mlruns .harness
 
 help:  ## print the targets
@@ -52,10 +51,10 @@ notebook: .venv/.made-with-jupyterlab  ## the chapter as a notebook, in the brow
 test: $(SETUP)  ## all tests
 	$(BIN)/python -m pytest
 
-test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters
-	$(BIN)/python -m pytest -m "not slow"
+test-fast: $(SETUP)  ## the tests without servers, browsers, kills and clusters, and without the long ones
+	$(BIN)/python -m pytest -m "not slow and not long"
 
-test-lowest: $(LOWEST)/.made  ## those, with the lowest versions that pyproject.toml admits
+test-lowest: $(LOWEST)/.made  ## those and the long ones, with the lowest versions that pyproject.toml admits
 	$(LOWEST)/bin/python -m pytest -m "not slow" -W default
 
 $(LOWEST)/.made: pyproject.toml
@@ -67,11 +66,8 @@ $(LOWEST)/.made: pyproject.toml
 bench: $(SETUP)  ## all benchmarks, and the checks too long for the tests
 	$(BIN)/python -m tests.benchmarks
 
-gallery: $(SETUP)  ## the README's picture, of the default sweep (needs chromium)
-	mkdir -p reports/gallery
-	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=960,2300 \
-		--screenshot=reports/gallery/optimizers.png "file://$$($(BIN)/harness sweep optimizers --json \
-		| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["report"])')"
+gallery: $(SETUP)  ## the README's pictures, of the default sweep (needs chromium)
+	$(BIN)/python -m tests.gallery
 
 check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers
 	$(BIN)/ruff check

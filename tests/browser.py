@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from harness.colours import colours
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = ("--disable-gpu", "--disable-quic", "--disable-component-update", "--disable-sync")
 PATIENCE = 60_000  # milliseconds until what never shows fails a test; a busy machine is slow
+LEAST_PIXELS = 20  # of a mark that is seen
 WITHOUT_NETWORK = ("data:", "blob:")
 Colour = Sequence[float]  # red, green, blue of 255, and alpha of 1
 
@@ -75,6 +79,12 @@ def _keep_complaint(opened: Opened, message: Any) -> None:
 def _keep_request(opened: Opened, address: str) -> None:
     if not address.startswith(WITHOUT_NETWORK):
         opened.requests.append(address)
+
+
+def pixels_of_optimizers(picture: Image.Image, names: Sequence[str]) -> dict[str, int]:
+    """How many pixels have the very colour that each of these has in a report."""
+    seen = {colour: count for count, colour in picture.convert("RGB").getcolors(picture.width * picture.height) or ()}
+    return {name: seen.get(tuple(bytes.fromhex(colour[1:])), 0) for name, colour in colours(names).items()}
 
 
 def over(ground: Colour, colour: Colour) -> Colour:

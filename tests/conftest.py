@@ -45,6 +45,20 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Splits:
     return load_splits(SMALL, "cpu", write_small_mnist(tmp_path_factory.mktemp("small")))
 
 
+FEW = DatasetConfig(train_size=210, validation_size=48)  # seven batches of 32, the last of which is not full
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Splits:
+    """A third of `small`, where what is tested shows after any few steps."""
+    return load_splits(FEW, "cpu", write_small_mnist(tmp_path_factory.mktemp("few")))
+
+
+@pytest.fixture
+def config_of_few(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"dataset": FEW})
+
+
 @pytest.fixture
 def config() -> RunConfig:
     return RunConfig(dataset=SMALL, threads=1)

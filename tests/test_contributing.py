@@ -19,14 +19,29 @@ ROOT = Path(__file__).parent.parent
 STEPS = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 STEP = re.compile(r"^\d+\. (.*?)^   ```python\n(.*?)^   ```$", re.MULTILINE | re.DOTALL)
 SMALL = ("--set", "dataset.train_size=320", "--set", "dataset.validation_size=160", "--set", "threads=1")
-COMMAND = "import sys; sys.argv[0] = 'harness'; from experiments.cli import main; main()"
+COMMANDS = """
+import contextlib, io, json, sys
+from experiments.cli import main
+
+answers = []
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["harness", *(answers[0]["run_id"] if each == "RUN_ID" else each for each in command), "--json"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        try:
+            main()
+        except SystemExit as ended:
+            assert not ended.code, command
+    answers.append(json.loads(printed.getvalue()))
+print(json.dumps(answers))
+"""
 
 
 @pytest.fixture
 def copy(tmp_path):
     """The packages, which steps may change."""
     folder = tmp_path / "copy"
-    ignored = shutil.ignore_patterns("__pycache__")
+    ignored = shutil.ignore_patterns("*.pyc.*")  # of what another process compiles now
     for package in ("harness", "studies", "reports", "experiments"):
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     (tmp_path / "mlflow.db").write_bytes(fresh_database())  # which MLflow would take seconds to make
@@ -56,21 +71,22 @@ def follow(title: str, copy: Path) -> list[str]:
     return sorted(set(changed))
 
 
-def harness(copy: Path, *arguments: str) -> str:
-    """What the command prints, run with the changed packages."""
+def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
+    """What these commands print as JSON, in one process with the changed packages; RUN_ID is the first one's run."""
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-c", COMMAND, *arguments]
-    ended = subprocess.run(command, cwd=copy.parent, env=environment, capture_output=True, text=True, check=False)
+    program = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+    ended = subprocess.run(program, cwd=copy.parent, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    return json.loads(ended.stdout)
 
 
 def test_an_optimizer_takes_two_files(copy):
     assert len(follow("Add an optimizer", copy)) == 2
     data = str(write_small_mnist(copy.parent / "data"))
     asked = ("--epochs", "1", "--set", "optimizer.name=amsgrad", "--set", "optimizer.eps=0.5", "--data-dir", data)
-    assert json.loads(harness(copy, "run", "chapter", *asked, *SMALL, "--json"))["outcome"] == "completed"
+    (run,) = harness(copy, ("run", "chapter", *asked, *SMALL))
+    assert run["outcome"] == "completed"
     check = "from experiments.spaces import SPACES; print(SPACES['amsgrad']['optimizer.lr'].start)"
     printed = subprocess.run(
         [sys.executable, "-c", check], cwd=copy, capture_output=True, text=True, check=True
@@ -84,15 +100,14 @@ def test_a_dataset_takes_one_file(copy):
     for path in (data / "EMNIST" / "raw").iterdir():
         path.rename(path.with_name(f"emnist-mnist-{path.name.replace('t10k', 'test')}"))
     asked = ("--epochs", "1", "--set", "dataset.name=emnist-mnist", "--data-dir", str(data))
-    run = json.loads(harness(copy, "run", "chapter", *asked, *SMALL, "--json"))
-    prediction = json.loads(harness(copy, "predict", run["run_id"], "--data-dir", str(data), "--json"))
+    _, prediction = harness(copy, ("run", "chapter", *asked, *SMALL), ("predict", "RUN_ID", "--data-dir", str(data)))
     assert prediction["class_names"] == list("0123456789")
 
 
 def test_a_figure_takes_its_module_and_a_row(copy):
     assert len(follow("Add a figure", copy)) == 2
     data = str(write_small_mnist(copy.parent / "data"))
-    run = json.loads(harness(copy, "run", "chapter", "--epochs", "1", "--data-dir", data, *SMALL, "--json"))
-    page = Path(json.loads(harness(copy, "report", run["run_id"], "--json"))["report"])
+    _, report = harness(copy, ("run", "chapter", "--epochs", "1", "--data-dir", data, *SMALL), ("report", "RUN_ID"))
+    page = copy.parent / report["report"]
     assert (page.parent / "figures" / "trained-page.svg").exists()
     assert "Epochs that were trained. All runs trained 1 epochs." in page.read_text(encoding="utf-8")

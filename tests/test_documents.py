@@ -97,7 +97,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make bench.*": BENCHMARK,
     r"python -m tests\.benchmarks (default_sweep|fast|speed|sweeps|where)": BENCHMARK,
     r"make notebook": "tests/test_makefile.py::test_notebook_opens_the_chapter",
-    r"make gallery": "tests/test_makefile.py::test_gallery_is_a_picture_of_the_default_sweeps_report",
+    r"make gallery": "tests/reports/test_browser.py::test_the_gallerys_pictures_show_a_page_and_its_charts",
 }
 EXAMPLES_ELSEWHERE = {  # what is in a Python example: the test that runs it
     "from experiments import sweep": README_PROGRAM,
@@ -152,6 +152,7 @@ def tracked(tmp_path_factory):
     return tracked_in(tmp_path_factory.mktemp("documents"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", documented_commands())
 def test_a_command_is_run_by_a_test(command, tracked, monkeypatch):
     words = shlex.split(command)
@@ -296,6 +297,7 @@ def test_the_declarations_are_allowed():
         catalog.parse("mine", each if "kind" in each else whole | each)  # one without is a part
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("example", blocks(PYTHON))
 def test_an_example_runs(example, tracked, monkeypatch):
     elsewhere = [test for what, test in EXAMPLES_ELSEWHERE.items() if what in example]

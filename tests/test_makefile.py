@@ -8,9 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
-
-from tests.browser import installed_browser
 
 pytestmark = pytest.mark.posix
 
@@ -156,8 +153,9 @@ def test_notebook_opens_the_chapter(make):
         ("run", "harness", "run chapter"),
         ("ui", "harness", "ui"),
         ("test", "python", "-m pytest"),
-        ("test-fast", "python", "-m pytest -m not slow"),
+        ("test-fast", "python", "-m pytest -m not slow and not long"),
         ("bench", "python", "-m tests.benchmarks"),
+        ("gallery", "python", "-m tests.gallery"),
     ],
 )
 def test_a_target_runs_its_command(make, tmp_path, target, name, words):
@@ -193,15 +191,3 @@ def test_clean_results_asks(make, tmp_path, answer, kept):
     assert "[y/N]" in make("clean-results", answer=answer)
     assert all((tmp_path / name).exists() == kept for name in RESULTS)
     assert (tmp_path / "build").exists()
-
-
-@pytest.mark.slow
-def test_gallery_is_a_picture_of_the_default_sweeps_report(make, tmp_path):
-    installed_browser()
-    page = tmp_path / "report.html"
-    page.write_text("<title>report</title><body style='background: red'>", encoding="utf-8")
-    stand_in(tmp_path, "harness", f"""test "$*" = "sweep optimizers --json" && echo '{{"report": "{page}"}}'""")
-    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    make("gallery")
-    with Image.open(tmp_path / "reports" / "gallery" / "optimizers.png") as picture:
-        assert (picture.width, picture.convert("RGB").getpixel((480, 100))) == (960, (255, 0, 0))

@@ -1,7 +1,7 @@
 """Show a running sweep on stderr: one screen on a terminal, or one line per tenth of an epoch in a pipe."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import mean
 
@@ -119,8 +119,7 @@ class Screen(SweepObserver):
         table = Table("optimizer", "epochs", "best validation", "running", "mean test", box=None, pad_edge=False)
         each = definition.total_epochs // len(definition.optimizers)
         for name in definition.optimizers:
-            jobs = [job for job in list(progress.running.values()) if job.optimizer == name]
-            running = ", ".join(f"{describe(job)}, {progress.position(job)}{_accuracy(job)}" for job in jobs)
+            running = _running(progress, [job for job in list(progress.running.values()) if job.optimizer == name])
             best = f"{progress.best[name]:.2%}" if name in progress.best else ""
             finals = f"{mean(progress.finals[name]):.2%}" if progress.finals[name] else ""
             spent = sum(of_stage[name] for of_stage in progress.spent.values())
@@ -130,6 +129,15 @@ class Screen(SweepObserver):
         return Group(*subset, table, failures, workers_table(progress.workers), "", self.bar, "")
 
 
+def _running(progress: Progress, jobs: Sequence[Job]) -> str:
+    """Return the position of a single run, or the number of several: a screen with a line for each would jump."""
+    measured = [accuracy for job in jobs if (accuracy := _accuracy(job)) is not None]
+    best = f"{max(measured):.2%}" if measured else ""
+    if len(jobs) > 1:
+        return f"{len(jobs)} runs{f', the best at {best}' if best else ''}"
+    return "".join(f"{describe(job)}, {progress.position(job)} {best}".rstrip() for job in jobs)
+
+
 def _cause(job: Job) -> str:
     """Return why the job failed or diverged; an empty text if it did neither."""
     if job.outcome is Outcome.DIVERGED and job.run.checkpoint.divergence is not None:
@@ -137,7 +145,7 @@ def _cause(job: Job) -> str:
     return brief(job.failure or "")
 
 
-def _accuracy(job: Job) -> str:
-    """Return the job's latest validation accuracy as text, also if it was measured within an epoch."""
+def _accuracy(job: Job) -> float | None:
+    """Return the job's latest validation accuracy, also if it was measured within an epoch; None before the first."""
     points = job.run.checkpoint.points
-    return f" {points[-1].validation_accuracy:.2%}" if points else ""
+    return points[-1].validation_accuracy if points else None

@@ -85,6 +85,7 @@ def test_a_stopped_run_that_is_older_than_a_metric_goes_on_with_it(stored, measu
     assert read_tracked_run(run_id).history[METRIC] == {2: 1.5}
 
 
+@pytest.mark.long
 def test_a_run_that_went_on_with_a_metric_is_compared_on_it_from_there_on(config, data, measure):
     tracker = MlflowTracker()
     run = begin_run(config, tracker, "tiny", data)
@@ -96,6 +97,7 @@ def test_a_run_that_went_on_with_a_metric_is_compared_on_it_from_there_on(config
     assert [each.epoch for each in again.comparisons if each.metric == METRIC] == [2]
 
 
+@pytest.mark.long
 def test_a_metric_that_was_recorded_and_is_not_measured_now_is_a_difference(stored, measure, harness_json):
     measure(1.5)
     run_id = harness_json("run", "bars_run.py")["run_id"]

@@ -59,6 +59,7 @@ def test_a_sweep_is_told_as_it_was(stored, harness_json, harness):
     assert_holds(json.loads(exported.stdout), stored.printed["export"])
 
 
+@pytest.mark.long
 def test_a_sweep_and_a_run_are_reported(stored, harness_json):
     sweep_id, run_id = stored.printed["sweep"]["sweep_id"], stored.printed["run"]["run_id"]
     with one_figure():

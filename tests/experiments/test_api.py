@@ -211,7 +211,9 @@ def test_a_class_of_the_program_itself_needs_the_inline_executor(project, monkey
 
 
 @pytest.mark.slow
-def test_the_readmes_program_compares_its_own_network(project):
+def test_the_readmes_program_compares_its_own_network(project, harness, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_study", raising=False)  # nor is what the command imports here kept
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (command,) = re.findall(r"^harness (sweep .*my_study:Net.*)$", readme, re.MULTILINE)
@@ -221,5 +223,5 @@ def test_the_readmes_program_compares_its_own_network(project):
     *answer, page = ran.stdout.splitlines()
     assert "in 3 replicates and 6 finals on fresh seeds" in answer[0]
     assert Path(page).is_file()
-    planned = subprocess.run([sys.executable, "-m", "harness", *shlex.split(command), "--dry-run"])
-    assert planned.returncode == 0
+    planned = harness(*shlex.split(command), "--dry-run")
+    assert planned.returncode == 0, planned.stderr

@@ -193,6 +193,7 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
     assert "output folder 'file/folder' can't be written" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harness_json, data):
     one, other = (harness_json("run", "chapter", "--epochs", "1", "--seed", seed, *SMALL)["run_id"] for seed in "12")
     alone = Path(harness_json("report", one)["report"])
@@ -204,6 +205,7 @@ def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harn
     assert (same.returncode, len(same.stderr.splitlines())) == (2, 1)
 
 
+@pytest.mark.long
 def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
     plan = ("sweep", "planted", "--dry-run", "--executor", "inline")
     result = harness(*plan)
@@ -218,6 +220,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
     assert list(project.iterdir()) == []
 
 
+@pytest.mark.long
 def test_the_fast_profile_is_in_the_config_and_gives_way_to_what_is_set(harness_json, data):
     profile = fast_settings("cpu")
     assert profile["memory_format"] == "channels_last"

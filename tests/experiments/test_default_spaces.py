@@ -132,6 +132,7 @@ def test_what_is_no_table_is_refused_by_name(wrong):
         declared(**wrong)
 
 
+@pytest.mark.long
 def test_two_variants_of_a_file_that_fix_their_rates_and_search_nothing_train_at_them(project, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr(sys, "path", list(sys.path))

@@ -100,6 +100,26 @@ def test_the_screen_shows_how_far_a_trial_is_within_an_epoch_and_what_was_measur
     assert "0.2/12" in written.getvalue()
 
 
+def test_the_screen_counts_the_runs_of_an_optimizer_that_has_several():
+    written = io.StringIO()
+    console, counted = Console(file=written, width=200), progress()
+    screen = Screen(tiny.definition(), console)
+    screen.opened("id", counted)
+    heights = []
+    for number in range(8):
+        counted.started(Job(Stage.TRIAL, "sgd", number, another_run(f"id {number}", number), 2))
+        heights.append(len(console.render_lines(screen)))
+    console.print(screen)
+    assert "8 runs, the best at 7.00%" in written.getvalue()
+    assert "trial 3" not in written.getvalue()
+    assert len({*heights}) == 1
+
+
+def another_run(run_id, number):
+    points = (TrajectoryPoint(step=1, images=16, validation_loss=1.0, validation_accuracy=number / 100),)
+    return OpenRun(run_id, tiny.BASE, ("validation",), None, Checkpoint(None, (), 1, points if number else ()), 0, {})
+
+
 def test_the_screen_shows_the_latest_failures_and_no_trial_that_diverged():
     written = io.StringIO()
     console = Console(file=written, width=200)

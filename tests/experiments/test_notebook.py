@@ -1,12 +1,12 @@
 """The chapter as a notebook runs from its first cell to its last, and a notebook's own classes can be compared."""
 
 import copy
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 from harness.tracking.read import latest_sweep
 
@@ -15,6 +15,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of Jupy
 NOTEBOOK = Path(__file__).parents[2] / "experiments" / "chapter.ipynb"
 MOST_BYTES = 300_000
 SMALL = 'settings = {"dataset.train_size": 640, "dataset.validation_size": 320}'
+FEWER = """
+from harness.training import files
+from harness.training.images import Split
+from reports import page
+
+read, draw = files._read_shipped_mnist, page.rendered_figures
+
+
+def with_few_to_test_on():
+    train, test = read()
+    return train, Split(test.images[:320], test.labels[:320])
+
+
+files._read_shipped_mnist = with_few_to_test_on
+page.rendered_figures = lambda pictures, *how: draw(dict(list(pictures.items())[:1]), *how)
+"""  # else most of the time goes to 10,000 images to test on, and to figures that nobody looks at
 DEFINES = """
 from torch import nn
 
@@ -39,8 +55,8 @@ def executed(notebook, folder):
     return notebook
 
 
-def notebook_of(*cells):
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+def code(source, **metadata):
+    return nbformat.v4.new_code_cell(source, metadata=metadata)
 
 
 def kinds(cell):
@@ -61,29 +77,29 @@ def test_the_chapters_notebook_runs_and_has_kept_what_it_showed(project):
     for cell in small.cells:
         if cell.cell_type == "code":
             cell.outputs = []
+    small.cells.insert(0, code(FEWER))
     ran = executed(small, project)
-    for cell, then in zip(ran.cells, stored.cells, strict=True):
+    for cell, then in zip(ran.cells[1:], stored.cells, strict=True):
         if cell.cell_type == "code":
             assert kinds(cell) == kinds(then)
 
 
-def test_a_class_of_a_notebooks_cell_is_compared_inline_and_is_another_one_once_it_is_edited(project):
+def test_a_class_of_a_notebooks_cell_is_refused_for_workers_and_compared_inline_and_is_another_once_edited(project):
     compare = COMPARES.format(executor="inline")
-    ran = executed(notebook_of("WIDTH = 8" + DEFINES, compare, compare, "WIDTH = 16", compare), project)
-    first, again, other = (printed(ran.cells[number]).strip() for number in (1, 2, 4))
-    assert first == again
-    assert other == latest_sweep() != first
+    defined = code("WIDTH = 8" + DEFINES)
+    refused = code(COMPARES.format(executor="local"), tags=["raises-exception"])
+    begun = code("from pathlib import Path; print(Path('.harness/sweeps').exists())")
+    cells = [code(FEWER), defined, refused, begun, code(compare), code(compare), code("WIDTH = 16"), code(compare)]
+    *_, refused, begun, first, again, _, other = executed(nbformat.v4.new_notebook(cells=cells), project).cells
+    (error,) = (each for each in refused.outputs if each.output_type == "error")
+    assert re.search(r"'Net' is defined in the notebook.*executor=\"inline\"", error.evalue), error.evalue
+    assert printed(begun) == "False\n"
+
+    assert printed(first) == printed(again)
+    assert printed(other).strip() == latest_sweep() != printed(first).strip()
     (shown,) = (
-        each
-        for each in ran.cells[1].outputs
-        if "text/html" in each.get("data", {}) and each.output_type == "execute_result"
+        each for each in first.outputs if "text/html" in each.get("data", {}) and each.output_type == "execute_result"
     )
     assert "data:image/png" in shown.data["text/html"]
-    live = [each for each in ran.cells[1].outputs if each.output_type == "display_data"]
+    live = [each for each in first.outputs if each.output_type == "display_data"]
     assert "optimizer" in live[0].data["text/html"]
-
-
-def test_a_class_of_a_notebooks_cell_is_refused_for_workers_that_do_not_find_it(project):
-    with pytest.raises(CellExecutionError, match=r"'Net' is defined in the notebook.*executor=\"inline\""):
-        executed(notebook_of("WIDTH = 8" + DEFINES, COMPARES.format(executor="local")), project)
-    assert not Path(".harness/sweeps").exists()

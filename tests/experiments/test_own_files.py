@@ -100,6 +100,7 @@ def test_a_sweep_of_a_file_that_is_killed_goes_on_and_ends_as_one_left_alone(har
     assert {run.params["optimizer.name"] for run in runs} == {"adam", "shapes:SignDescent", "pytorch_optimizer:Lion"}
 
 
+@pytest.mark.long
 def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, study):
     text = STUDY.replace("sweep = SweepDefinition(", "definition = dict(") + "\nrun = base\n"
     path = study.with_name("my_run.py")
@@ -137,7 +138,7 @@ def test_a_run_of_rows_of_features_is_told_as_one_of_images_is_without_pictures(
     assert "pictures of mistakes (rows of features have none)" in page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_model_whose_code_changed_is_refused_by_predict_in_one_line(harness, harness_json, study):
     path = study.with_name("my_run.py")
     path.write_text(STUDY.replace("sweep = SweepDefinition(", "definition = dict(") + "\nrun = base\n")
@@ -223,7 +224,7 @@ def test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it(study, harness
     assert {**again, "seconds": 0} == {**planned, "seconds": 0}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder(study, harness, harness_json):
     folder = study.parent
     assert harness("new", str(folder / "my_new.py")).returncode == 0

@@ -86,7 +86,8 @@ def test_quiet_shows_nothing(shown, config, terminal):
     assert text.getvalue() == ""
 
 
-def test_a_quiet_run_prints_its_result_alone(harness):
-    result = harness("run", "chapter", *FEW, "--quiet")
+@pytest.mark.long
+def test_a_quiet_run_prints_its_result_alone(harness, data):
+    result = harness("run", "chapter", *FEW, "--data-dir", "data", "--quiet")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("completed: run ")

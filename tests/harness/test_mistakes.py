@@ -114,6 +114,7 @@ def test_only_the_twenty_surest_are_kept():
     assert mistakes.confusion == ((0, 0), (30, 0))
 
 
+@pytest.mark.long
 def test_a_run_stopped_before_its_mistakes_were_stored_has_them_after_it_went_on(config: RunConfig, data):
     config = with_settings(config, {"epochs": 2})
     alone, stopped = MemoryTracker(), LosesMistakes()

@@ -185,6 +185,7 @@ def test_a_run_has_one_model_however_often_it_is_logged(config, run_id, small, d
     assert [each.model_id for each in others] == [model.model_id, mine.model_id], "what is registered stays"
 
 
+@pytest.mark.long
 def test_a_model_that_is_there_is_not_written_once_more(run_id, small):
     client, written = connect(tracking_uri()), []
 
@@ -197,6 +198,7 @@ def test_a_model_that_is_there_is_not_written_once_more(run_id, small):
     assert not written[0].exists(), "it is the store's now"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("refused", ["create_logged_model", "log_model_artifacts", "log_outputs", "log_batch"])
 def test_a_store_that_takes_no_models_costs_a_sweep_a_warning(run_id, caplog, monkeypatch, refused):
     tracker = MlflowTracker()
@@ -269,6 +271,7 @@ def test_an_exported_model_normalises_as_its_dataset_does_and_says_what_it_takes
     assert tuple(loaded.metadata.metadata["classes"]) == config.dataset.known.class_names
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["Undecided", "Counting"])
 def test_a_users_own_model_that_can_not_be_exported_is_named_and_costs_nothing_else(config, project, caplog, name):
     tracker = MlflowTracker()

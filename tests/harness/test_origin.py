@@ -29,6 +29,7 @@ def test_a_run_records_the_files_of_its_own_parts_and_one_without_them_nothing(k
     assert Tag.SOURCE_DIGEST not in other.tags
 
 
+@pytest.mark.long
 def test_a_stopped_run_is_refused_where_a_file_of_its_own_parts_was_edited(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")

@@ -404,6 +404,7 @@ def test_the_pace_is_of_steps_on_a_users_own_images():
     assert pace.train > 0 < pace.evaluate
 
 
+@pytest.mark.long
 def test_a_stopped_run_of_own_parts_is_resumed(project):
     tracker = MemoryTracker()
     run = begin_run(own(), tracker, "own")
@@ -423,11 +424,12 @@ def test_a_stopped_run_of_own_parts_is_resumed(project):
 THIRD_PARTY = ("Lion", "Prodigy", "AdaBelief", "AdaBound", "DiffGrad", "Lamb", "MADGRAD", "NovoGrad", "Tiger")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", THIRD_PARTY)
-def test_third_party_optimizers_train_and_go_on_bit_by_bit(small, config: RunConfig, name):
-    config = with_settings(config, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})
-    require_sound(config, small)
-    whole = train_epochs(config, initial_state(config), small, 2, [])
-    state, _ = in_slices(config, small, 2, [])
+def test_third_party_optimizers_train_and_go_on_bit_by_bit(few, config_of_few: RunConfig, name):
+    config = with_settings(config_of_few, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})
+    require_sound(config, few)
+    whole = train_epochs(config, initial_state(config), few, 2, [])
+    state, _ = in_slices(config, few, 2, [])
     assert state.hash() == whole.state.hash()
     assert all(weight.isfinite().all() for weight in whole.state.model.values())

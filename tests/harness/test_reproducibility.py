@@ -80,6 +80,7 @@ def test_what_a_run_on_cuda_sets_itself_is_no_variable_of_its_environment(config
         assert numerical_variables(os.environ) == before
 
 
+@pytest.mark.long
 def test_a_run_keeps_commit_and_diff_of_the_folder_it_ran_in(harness_json, project):
     def git(*arguments):
         identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
@@ -103,6 +104,7 @@ def test_a_run_keeps_commit_and_diff_of_the_folder_it_ran_in(harness_json, proje
     assert tags["harness.data_digest"].startswith("1e35582d")
 
 
+@pytest.mark.long
 def test_a_diff_that_git_takes_too_long_for_is_unknown_and_so_said(harness_json, project, data, monkeypatch, caplog):
     def run(command, **options):
         if command[1] == "diff":
@@ -122,6 +124,7 @@ def test_a_diff_that_git_takes_too_long_for_is_unknown_and_so_said(harness_json,
     assert source["found"] == "commit 0123abcd, with unknown changes"
 
 
+@pytest.mark.long
 def test_more_threads_than_the_environment_allows_are_refused_before_a_run_begins(
     harness, harness_json, project, data, monkeypatch
 ):

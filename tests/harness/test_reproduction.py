@@ -24,6 +24,14 @@ from tests.started import run_anew
 
 
 @pytest.fixture
+def config(config):
+    """On half as many images, in as many steps."""
+    return with_settings(
+        config, {"dataset.train_size": 320, "dataset.validation_size": 80, "batch_size": config.batch_size // 2}
+    )
+
+
+@pytest.fixture
 def tracked(project, data):
     def run(config):
         tracker = MlflowTracker()
@@ -46,6 +54,7 @@ def test_a_run_is_identical_bit_by_bit(config, tracked, data):
     assert all(each.recorded == each.reproduced for each in result.comparisons)
 
 
+@pytest.mark.long
 def test_the_first_differing_epoch_and_metric_are_named_and_exit_1(config, tracked, harness, data):
     run_id = tracked(config)
     overwrite(run_id, "validation/loss", 2, 0.125)
@@ -61,6 +70,7 @@ def test_the_first_differing_epoch_and_metric_are_named_and_exit_1(config, track
     assert document["first_difference"].startswith("epoch 2, validation/loss")
 
 
+@pytest.mark.long
 def test_another_final_state_is_a_difference(config, tracked, data):
     run_id = tracked(config)
     connect(tracking_uri()).set_tag(run_id, Tag.STATE_HASH, "0" * 64)
@@ -90,6 +100,7 @@ def with_variables(project, variables):
     path.write_text(json.dumps(recorded if variables is None else recorded | {"variables": variables}))
 
 
+@pytest.mark.long
 def test_another_variable_that_changes_numbers_is_named_and_compared_within_the_tolerance(
     config, tracked, project, data
 ):
@@ -115,6 +126,7 @@ def test_a_variable_is_recorded_by_the_command_that_it_is_set_for(config, tracke
     assert "environment differs: MKL_CBWR was None, now COMPATIBLE" in result.stdout
 
 
+@pytest.mark.long
 def test_another_file_of_own_parts_is_named_as_other_code(kit, tracked):
     run_id = tracked(kit.config)
     assert reproduce(run_id).code == ()
@@ -124,6 +136,7 @@ def test_another_file_of_own_parts_is_named_as_other_code(kit, tracked):
     assert changed.then != changed.now
 
 
+@pytest.mark.long
 def test_a_device_that_is_not_here_is_said_and_the_run_compared_on_what_is(config, tracked, project, data):
     run_id = tracked(config)
     (recorded,) = (project / "mlartifacts").rglob("config.json")
@@ -152,6 +165,7 @@ def pruned(config, data):
     return run.run_id
 
 
+@pytest.mark.long
 def test_a_run_that_ended_within_an_epoch_is_reproduced_to_there(pruned, data):
     result = reproduce(pruned, data)
     assert result.first_difference is None
@@ -163,6 +177,7 @@ def test_a_run_that_ended_within_an_epoch_is_reproduced_to_there(pruned, data):
     assert reproduce(pruned, data).first_difference.startswith(f"epoch 1.5, {POINT_ACCURACY}: recorded 0.5, now")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("slices", [(5,), (None, 9)])
 def test_a_run_that_was_stopped_within_an_epoch_is_reproduced_as_far_as_it_recorded(config, data, slices):
     tracker = MlflowTracker()

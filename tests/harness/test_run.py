@@ -49,6 +49,7 @@ def raising(error: BaseException):
     return call
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("every", "error", "outcome"),
     [
@@ -114,6 +115,7 @@ def alone(config: RunConfig, data):
     return tracked_of(tracker, complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [{}, DIVERGING, {"trajectory.images": 0, "trajectory.windows": 5}], ids=str)
 def test_what_is_tracked_is_the_same_wherever_slices_end(config: RunConfig, data, more, request):
     config = with_settings(config, SMALLER | more)
@@ -131,6 +133,7 @@ def test_what_is_tracked_is_the_same_wherever_slices_end(config: RunConfig, data
         assert len(rows) > 0
 
 
+@pytest.mark.long
 def test_a_run_that_is_stopped_within_an_epoch_goes_on_from_its_last_slice(config, data, slices_of_a_step):
     config = with_settings(config, SMALLER)
     tracker, trained = MemoryTracker(), []
@@ -151,6 +154,7 @@ def test_a_run_that_is_stopped_within_an_epoch_goes_on_from_its_last_slice(confi
     assert tracked_of(tracker, run.run_id) == alone(config, data)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [{}, DIVERGING], ids=str)
 @pytest.mark.parametrize("failing", range(3))
 def test_what_was_kept_of_an_epoch_but_not_tracked_is_tracked_on_resume(config, data, monkeypatch, more, failing):

@@ -14,22 +14,26 @@ from tests.metrics import in_slices
 from tests.training import train_epochs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"])
-def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format, small, config: RunConfig):
+def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format, few, config_of_few: RunConfig):
     settings = {"optimizer.name": name, "epochs": 2, "fused": True, "memory_format": memory_format}
-    config = with_settings(config, settings)
+    config = with_settings(config_of_few, settings)
     assert build(config)[1].param_groups[0]["fused"]
-    whole = train_epochs(config, initial_state(config), small, 2, [])
-    assert in_slices(config, small, 2, [])[0].hash() == whole.state.hash()
+    whole = train_epochs(config, initial_state(config), few, 2, [])
+    assert in_slices(config, few, 2, [])[0].hash() == whole.state.hash()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("splits", [[], ["test"], ["validation", "test", "validation"]])
 @pytest.mark.parametrize("batch_size", [7, 500])
-def test_training_is_the_same_whatever_is_evaluated_at_any_batch_size(small, config: RunConfig, splits, batch_size):
-    plain = train_epochs(config, initial_state(config), small, 2, [])
-    config = with_settings(config, {"evaluation_batch_size": batch_size})
-    evaluated = train_epochs(config, initial_state(config), small, 2, splits)
+def test_training_is_the_same_whatever_is_evaluated_at_any_batch_size(
+    few, config_of_few: RunConfig, splits, batch_size
+):
+    plain = train_epochs(config_of_few, initial_state(config_of_few), few, 2, [])
+    config = with_settings(config_of_few, {"evaluation_batch_size": batch_size})
+    evaluated = train_epochs(config, initial_state(config), few, 2, splits)
     assert replace(evaluated.state, config=plain.state.config).hash() == plain.state.hash()
     assert [each.train_loss for each in evaluated.metrics] == [each.train_loss for each in plain.metrics]
 

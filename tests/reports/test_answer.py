@@ -21,7 +21,7 @@ def said(finals, subset=False, ended=True, against=Caveats(), of=None, **columns
     return answer(subset, finals, summary(finals, **columns), of or judged(finals), ended, against)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_a_winner_is_named_only_where_it_is_better_than_every_other(seeds):
     for effect in (0.0, 0.02):

@@ -4,8 +4,10 @@ import os
 import re
 import signal
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from harness.colours import colours
@@ -18,8 +20,18 @@ from reports.page import build_report, write_files, write_report
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
 from studies.sweep import run_sweep
-from tests import tiny
-from tests.browser import PATIENCE, contrast, ground_of, installed_browser, launched, luminance, open_page
+from tests import gallery, tiny
+from tests.browser import (
+    LEAST_PIXELS,
+    PATIENCE,
+    contrast,
+    ground_of,
+    installed_browser,
+    launched,
+    luminance,
+    open_page,
+    pixels_of_optimizers,
+)
 from tests.database import copies_of, fresh_database
 from tests.mnist_folder import write_small_mnist
 from tests.reports.sweeps import replicated
@@ -343,6 +355,19 @@ def test_a_first_visit_to_the_charts_shows_the_finals_losses_first_in_one_colour
     assert {tuple(map(int, re.findall(r"\d+", colour)[:3])) for colour in seen} == {
         tuple(bytes.fromhex(colour[1:])) for colour in colours(["sgd", "adam"]).values()
     }
+
+
+def test_the_gallerys_pictures_show_a_page_and_its_charts(browser, report, ui, tmp_path):
+    gallery.photograph_page(browser, Path(report.removeprefix("file://")), tmp_path / gallery.PAGE)
+    gallery.photograph_charts(browser, ui, tmp_path / gallery.CHARTS)
+    for name, width, height in (
+        (gallery.PAGE, gallery.WIDTH, gallery.HEIGHT),
+        (gallery.CHARTS, gallery.UI_WIDTH, gallery.UI_HEIGHT),
+    ):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width == gallery.SCALE * width
+            assert 300 < picture.height <= gallery.SCALE * height
+            assert min(pixels_of_optimizers(picture, ["sgd", "adam"]).values()) > LEAST_PIXELS
 
 
 def test_a_first_visit_to_the_table_shows_its_chosen_columns_and_the_best_run_first(first_visit, sweep_id):

@@ -24,6 +24,7 @@ from reports.trajectories import median_lines
 from studies.space import Range
 from studies.verdicts import Verdict
 from tests.reports.sweeps import CHILDREN, DEFINITION, changed, config, mistakes, replicated, run, source, untested
+from tests.tiny import one_figure
 
 OPTIMIZERS = [
     "sgd",
@@ -103,6 +104,7 @@ def test_any_name_can_be_drawn(name, drawn):
     assert drawable(name) == drawn
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", WIDTHS)
 def test_all_text_of_every_figure_is_inside_it(pictures, width):
     with styled():
@@ -152,6 +154,7 @@ def test_too_few_finals_leave_out_the_differences_and_say_why():
     assert "differences (too few finals for an interval)" in contents(source()).left_out
 
 
+@pytest.mark.long
 def test_with_many_optimizers_only_the_pairs_of_the_best_are_shown():
     rng = np.random.default_rng(1)
     children = [
@@ -412,14 +415,15 @@ def test_drawn_elements_have_their_optimizers_key_and_a_tip():
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pngs_and_pdfs_are_made_on_request():
     assert formats_of("svg") == ("svg",)
     assert formats_of("png") == ("svg", "png")
     assert formats_of("all") == ("svg", "png", "pdf")
     with pytest.raises(BadInputError, match="gif"):
         formats_of("svg,gif")
-    kinds = {name.rpartition(".")[2] for name in build_report(source(), ("svg", "pdf")).files}
+    with one_figure():
+        kinds = {name.rpartition(".")[2] for name in build_report(source(), ("svg", "pdf")).files}
     assert {"svg", "pdf"} <= kinds
 
 
@@ -432,8 +436,10 @@ def test_a_single_run_names_no_figures_of_trials_as_left_out():
     assert "importances (fewer than ten completed trials of each optimizer)" in contents(tried).left_out
 
 
+@pytest.mark.long
 def test_the_card_has_the_size_that_social_networks_show_in_full():
-    content = build_report(source()).files["card.png"]
+    with one_figure():
+        content = build_report(source()).files["card.png"]
     assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == (1200, 630)
 
 

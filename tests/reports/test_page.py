@@ -22,6 +22,7 @@ from reports.page import build_report, note
 from reports.shown_tables import shown_tables
 from reports.tables import epochs_frame, runs_frame
 from tests.reports.sweeps import CHILDREN, changed, mistakes, run, source
+from tests.tiny import one_figure
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,6 +71,7 @@ def test_every_section_of_a_sweep_is_on_the_page_with_its_figures_in_words(repor
         assert f"figures/{picture}-page.svg" in report.files
 
 
+@pytest.mark.long
 def test_hostile_names_are_escaped_wherever_they_appear():
     hostile = '<script>alert("1")</script> | \U0001f525 `' + "x" * 300
     definition = changed(optimizers=("sgd", "adam", hostile))
@@ -147,7 +149,8 @@ def test_a_sweep_that_is_not_complete_says_so(outcome, words):
     tags = {key: value for key, value in unfinished.sweep.tags.items() if key != "harness.outcome"}
     unfinished.sweep.tags.clear()
     unfinished.sweep.tags.update(tags | ({"harness.outcome": outcome} if outcome else {}))
-    page = build_report(unfinished).files["report.html"].decode()
+    with one_figure():
+        page = build_report(unfinished).files["report.html"].decode()
     assert "Not complete." in page
     assert words in page
 
@@ -199,9 +202,11 @@ def test_incomplete_data_still_give_a_page(children):
     jsonschema.validate(json.loads(files["report.json"]), json.loads(files["report.schema.json"]))
 
 
+@pytest.mark.long
 def test_a_resumed_sweep_is_running_everywhere():
     stopped = source(CHILDREN, **{"harness.outcome": "killed"})
-    files = build_report(replace(stopped, sweep=replace(stopped.sweep, status="RUNNING"))).files
+    with one_figure():
+        files = build_report(replace(stopped, sweep=replace(stopped.sweep, status="RUNNING"))).files
     assert "The sweep has not ended" in files["report.html"].decode()
     assert json.loads(files["report.json"])["outcome"] == "running"
     assert "; it has not ended yet;" in json.loads(files["report.json"])["answer"][1]
@@ -248,6 +253,7 @@ def ended(child, outcome, **tags):
     return replace(child, tags=child.tags | {"harness.outcome": outcome} | tags)
 
 
+@pytest.mark.long
 def test_the_causes_of_incomplete_trials_and_finals_are_reported():
     batch = "ValueError: Expected more than 1 value\nper channel, got [1, 20] in /home/me/study/net.py"
     where = Divergence(epoch=2, step=7, split="train").model_dump_json()
@@ -261,7 +267,8 @@ def test_the_causes_of_incomplete_trials_and_finals_are_reported():
         ended(run("adam", "final", 1, []), "diverged", **{"harness.divergence": where}),
         ended(run("adam", "final", 2, []), "failed"),
     ]
-    report = build_report(source(children))
+    with one_figure():
+        report = build_report(source(children))
     short = "ValueError: Expected more than 1 value per channel, got [1, 20] in net.py"
     not_finite = "the train loss is not finite at epoch 2, step 7"
     failures = [(row["stage"], row["outcome"], row["cause"], row["runs"]) for row in rows(report.files, "failures")]

@@ -131,7 +131,7 @@ class Stop(SweepObserver):
         raise KeyboardInterrupt
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_completed_sweep_whose_definition_is_now_invalid_does_not_block_a_new_sweep(definition, inline):
     tracker = MemoryTracker()
     with pytest.raises(KeyboardInterrupt):

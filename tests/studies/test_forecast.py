@@ -40,6 +40,7 @@ class Asked(InlineExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
+@pytest.mark.long
 def test_real_steps_of_each_optimizer_are_measured_and_no_data_is_needed(definition, project):
     asked = Asked()
     seconds = measure(definition, WorkerPool(asked, 1, project / "missing"))

@@ -60,6 +60,7 @@ def whole(fractions, inline, expected):
     return expected["numbers"]
 
 
+@pytest.mark.long
 def test_trials_are_pruned_within_an_epoch_and_the_budget_is_spent_to_the_last_rung(fractions, inline, whole):
     trials = [key for key in whole if key[0] == "trial"]
     assert Counter(key[4] for key in trials) == {"pruned": len(trials) - 2, "completed": 2}
@@ -71,12 +72,13 @@ def test_trials_are_pruned_within_an_epoch_and_the_budget_is_spent_to_the_last_r
         assert 4 * EPOCH - EPOCH // 4 < spent <= 4 * EPOCH
 
 
+@pytest.mark.long
 def test_slices_of_one_step_give_the_same_results(fractions, inline, whole):
     inline.slice_seconds = 0
     assert numbers(swept(fractions, inline)) == whole
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_slices_of_seven_steps_give_the_same_results(fractions, inline, whole, monkeypatch):
     def train(config, state, splits, data_dir, origin, steps, seconds):
         return train_slice(config, state, splits, data_dir, origin, min(steps, 7), 600)
@@ -96,7 +98,7 @@ class StopAfter(SweepObserver):
             self.stop.set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("slices", [1, 5, 13])
 def test_a_sweep_stopped_many_times_within_epochs_gives_the_same_results(fractions, inline, whole, slices):
     tracker = MemoryTracker()

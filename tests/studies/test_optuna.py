@@ -159,6 +159,7 @@ def test_the_dashboard_shows_a_study_and_the_browser_has_no_complaint(dashboard,
         assert [address for address in opened.requests if not address.startswith(dashboard)] == []
 
 
+@pytest.mark.long
 def test_optuna_logs_nothing_during_a_sweep_and_as_before_after_it(definition, inline, capfd):
     optuna.logging.set_verbosity(optuna.logging.INFO)
     run_sweep("tiny", definition.model_copy(update={"budget": 2}), MemoryTracker(), inline)

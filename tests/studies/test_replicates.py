@@ -149,7 +149,7 @@ class StopAfter(SweepObserver):
             self.stop.set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("slices", [7, 23])
 def test_interruptions_and_workers_change_no_result(several, monkeypatch, slices, workers):
@@ -242,6 +242,7 @@ def test_only_undecided_optimizers_train_until_the_next_look(definition, monkeyp
     assert fewer == more
 
 
+@pytest.mark.long
 def test_replicates_end_at_the_look_that_decides_all(several, monkeypatch):
     apart = changed(several, replicates=6, looks=(3, 6), margin=50)
     _, tracker = swept(apart, monkeypatch=monkeypatch)
@@ -256,6 +257,7 @@ def test_invalid_looks_are_refused(definition, looks):
         changed(definition, final_seeds=tuple(range(1, 9)), looks=looks)
 
 
+@pytest.mark.long
 def test_proposals_are_near_the_start_near_the_best_and_in_the_whole_range(definition, monkeypatch):
     wide = {"optimizer.lr": Range(low=1e-6, high=1.0, log=True, start=1e-2)}
     space = {"batch_size": Choice(choices=(16, 32, 64), start=32)}

@@ -96,7 +96,7 @@ def test_a_large_study_asks_the_same_trials_after_any_stop(tmp_path, definition,
     assert count == len(alone)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("completed", [True, False])
 def test_the_best_trials_of_a_large_study_are_those_of_tpe_over_the_whole(tmp_path, definition, completed):
     storage = Journal(tmp_path / "journal")

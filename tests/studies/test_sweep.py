@@ -37,8 +37,8 @@ from tests.metrics import sweep_numbers
 
 @pytest.fixture
 def definition(definition):
-    """On half as many images, in epochs of eight steps."""
-    smaller = {"dataset.train_size": 128, "dataset.validation_size": 80, "batch_size": 16}
+    """On half as many images, in epochs of eight steps, and measured within them twice."""
+    smaller = {"dataset.train_size": 128, "dataset.validation_size": 80, "batch_size": 16, "trajectory.every": 1}
     return definition.model_copy(update={"base": with_settings(definition.base, smaller)})
 
 
@@ -109,6 +109,7 @@ def validating(accuracies):
     return train
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("best", ["sgd", "adam"])
 def test_the_sweeps_model_is_the_first_final_of_the_optimizer_whose_finals_validated_best(
     definition, inline, monkeypatch, best
@@ -124,7 +125,7 @@ def test_the_sweeps_model_is_the_first_final_of_the_optimizer_whose_finals_valid
     assert [trained_by[f"harness.{tag}"] for tag in ("stage", "optimizer", "number")] == ["final", best, "1"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_sweeps_model_is_of_an_optimizer_whose_finals_all_completed_where_there_is_one(
     definition, inline, monkeypatch
 ):
@@ -176,7 +177,7 @@ def test_the_sweeps_run_shows_its_results_as_curves_against_the_budget(definitio
         ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_resumed_sweep_extends_its_curves_and_repeats_no_point(definition, inline):
     tracker = MemoryTracker()  # which takes no value twice
     begun = run_sweep("tiny", definition, tracker, inline)
@@ -190,7 +191,7 @@ def test_a_resumed_sweep_extends_its_curves_and_repeats_no_point(definition, inl
         assert [step for step, _ in values] == sorted({step for step, _ in values})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inline):
     tracker = MemoryTracker()
     run_sweep("tiny", definition.model_copy(update={"budget": 12}), tracker, inline)
@@ -214,6 +215,7 @@ def test_a_pruned_trial_was_not_in_the_better_half_at_its_rung(definition, inlin
 RUNGS = (0.125, 0.5)  # after 1 and 4 of an epoch's 8 steps of 16 images
 
 
+@pytest.mark.long
 def test_a_trial_pruned_within_an_epoch_was_not_in_the_better_half_there_and_spent_no_more(definition, inline):
     tracker, changes = MemoryTracker(), {"rungs": RUNGS, "at_once": 4, "optimizers": ("sgd",)}
     result = run_sweep("tiny", definition.model_copy(update=changes), tracker, inline).optimizers["sgd"]
@@ -236,6 +238,7 @@ def points_of(run):
     return [(row.step, row.value) for row in run.rows if row.name == POINT_ACCURACY]
 
 
+@pytest.mark.long
 def test_the_study_that_has_begun_the_fewest_epochs_asks_next(definition, inline):
     tracker = MemoryTracker()
     spent = Counter()
@@ -312,7 +315,7 @@ def test_a_stopped_and_resumed_sweep_ends_like_an_undisturbed_one(definition, in
         assert sweep_numbers(disturbed) == sweep_numbers(undisturbed), stops
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_can_be_resumed(
     definition, inline, undisturbed, monkeypatch, left
@@ -332,7 +335,7 @@ def test_a_sweep_killed_while_it_discards_a_trials_checkpoints_can_be_resumed(
     assert sweep_numbers(disturbed) == sweep_numbers(undisturbed[1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_that_has_ended_does_nothing_unless_more_budget_is_asked_for(definition, inline):
     tracker = MemoryTracker()
     first = run_sweep("tiny", definition, tracker, inline)
@@ -365,6 +368,7 @@ def test_resuming_with_another_definition_is_refused_by_the_fields_name(definiti
         run_sweep("tiny", definition.model_copy(update={"trial_epochs": 3}), tracker, inline)
 
 
+@pytest.mark.long
 def test_a_sweep_older_than_a_field_can_be_resumed(definition, inline):
     tracker = MemoryTracker()
     observer = StopAfter(1)
@@ -422,6 +426,7 @@ def failing(numbers: set[int], error: Exception):
     return train
 
 
+@pytest.mark.long
 def test_a_failed_trial_counts_against_the_budget_ranks_last_and_the_sweep_continues(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({0, 4}, ZeroDivisionError("once")))
@@ -441,7 +446,7 @@ def test_three_failures_in_a_row_for_one_cause_stop_the_sweep_and_name_it(defini
     assert Counter(run.outcome for run in tracker.runs.values())["failed"] == 3 + 1  # and the sweep
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_final_that_fails_is_tried_once_more_with_a_warning(definition, inline, undisturbed, monkeypatch, caplog):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12}, ZeroDivisionError("a\nfinal")))
@@ -463,7 +468,7 @@ class Failing:
         return train_slice(config, *arguments)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_final_that_fails_again_is_left_out_like_a_diverged_one(definition, inline, monkeypatch, caplog):
     tracker, training = MemoryTracker(), Failing()
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
@@ -480,7 +485,7 @@ def test_a_final_that_fails_again_is_left_out_like_a_diverged_one(definition, in
     assert training.raised == 2 * 2, "an ended sweep does not try it again, with the same winner"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_resumed_sweep_does_not_retry_a_final_that_was_left_out(definition, inline, monkeypatch):
     tracker, training, observer = MemoryTracker(), Failing(), StopAfter(13)
     monkeypatch.setattr("studies.executors.pool.train_slice", training)
@@ -491,7 +496,7 @@ def test_a_resumed_sweep_does_not_retry_a_final_that_was_left_out(definition, in
     assert training.raised == 2 * 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_final_that_failed_with_its_sweep_is_resumed_with_it(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", failing({12, 13, 14}, BrokenExecutor("it was killed")))
@@ -536,7 +541,7 @@ def diverging_with_seed_1(config, *arguments):
     return diverged(after) if config.seed == 1 else after
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_diverged_final_still_belongs_to_its_winner(definition, inline, monkeypatch):
     tracker = MemoryTracker()
     monkeypatch.setattr("studies.executors.pool.train_slice", diverging_with_seed_1)
@@ -548,6 +553,7 @@ def test_a_diverged_final_still_belongs_to_its_winner(definition, inline, monkey
     assert tracker.runs[tracker.runs[result.sweep_id].trained_by].outcome == "completed"
 
 
+@pytest.mark.long
 def test_variants_of_one_optimizer_are_studies_of_their_own(definition, inline):
     variants = {name: {"optimizer.name": "adam", "model.activation": name} for name in ("relu", "tanh")}
     compared = definition.model_copy(
@@ -598,6 +604,7 @@ def of_own_parts(definition, **space) -> SweepDefinition:
     )
 
 
+@pytest.mark.long
 def test_a_study_can_search_models_of_logits_and_of_log_probabilities(definition, inline):
     models = Choice(choices=("tests.own.shapes:Small", "tests.own.shapes:Scores"))
     tracker = MemoryTracker()

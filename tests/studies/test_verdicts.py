@@ -46,6 +46,7 @@ def test_critical_values_are_those_of_the_studentized_range(groups, degrees, lev
     assert critical_values(groups, np.array([degrees]), level) == pytest.approx(exact, rel=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1])
 def test_intervals_of_finals_are_scipys_games_howell(seed):
     values = samples(seed)
@@ -161,17 +162,23 @@ def test_few_finals_allow_a_large_share_of_spoilt_ones(lost, finals_, share):
     assert largest_share(lost, finals_) == pytest.approx(share, abs=1e-3)
 
 
-def test_at_most_one_sweep_in_twenty_makes_a_false_claim():
-    for rows in simulated(1000).values():
+@pytest.fixture(scope="module")
+def of_a_thousand():
+    """The simulation of a thousand sweeps, run once."""
+    return simulated(1000)
+
+
+def test_at_most_one_sweep_in_twenty_makes_a_false_claim(of_a_thousand):
+    for rows in of_a_thousand.values():
         for name, row in rows.items():
             known = "fragile" in name or "read as" in name  # what the README says is otherwise
             assert row["false better"] <= MOST_FALSE + 0.02 or known, (name, row)  # 3 standard errors of 1,000 sweeps
             assert row["false same"] is None or row["false same"] <= MOST_FALSE or known, (name, row)
 
 
-def test_the_stored_figures_are_those_of_the_benchmark():
+def test_the_stored_figures_are_those_of_the_benchmark(of_a_thousand):
     stored = json.loads(STORED.read_text(encoding="utf-8"))
-    for title, rows in simulated(1000).items():
+    for title, rows in of_a_thousand.items():
         assert stored[title].keys() == rows.keys()
         for name, row in rows.items():
             for figure, value in row.items():
