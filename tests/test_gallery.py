@@ -34,7 +34,7 @@ def test_the_kept_pictures_are_those_that_are_made_and_small_together():
 def test_the_film_of_the_terminal_shows_a_sweep_from_its_beginning_to_its_end(tmp_path, data):
     with tiny_sweeps():
         tiny = catalog.load_sweep(gallery.EXPERIMENT).sweep
-        frames = gallery.record(gallery.EXPERIMENT, tiny, WorkerPool(InlineExecutor(), 1, data), 60, 0.1)
+        frames = gallery.record(gallery.EXPERIMENT, tiny, WorkerPool(InlineExecutor(), 1, data), 60, 0.5)
     assert "best" in frames[-1]
     assert "sgd" in frames[-1]
     with launched(installed_browser()) as browser:

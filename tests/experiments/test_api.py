@@ -43,6 +43,7 @@ def images():
     return bars()
 
 
+@pytest.mark.long
 def test_a_run_gives_its_epochs_and_its_trajectory(data):
     found = experiments.run(optimizer=torch.optim.Adam, settings=SMALL, epochs=2, seed=3, data_dir=data, quiet=True)
     assert found.epochs["epoch"].tolist() == [1, 2]
@@ -56,6 +57,7 @@ def test_a_run_gives_its_epochs_and_its_trajectory(data):
     assert found.report.is_file()
 
 
+@pytest.mark.long
 def test_a_sweep_takes_classes_and_tensors_and_gives_frames_figures_and_the_page(project, images):
     with tiny_sweeps():
         found = experiments.sweep(
@@ -80,6 +82,7 @@ def test_a_sweep_takes_classes_and_tensors_and_gives_frames_figures_and_the_page
         found.figure("convergenc")
 
 
+@pytest.mark.slow
 def test_tensors_are_kept_once_and_found_again_by_any_process(project, images):
     for _ in range(2):
         found = experiments.run(model=Small, data=images, settings={"threads": 1}, epochs=1, quiet=True)
@@ -95,6 +98,7 @@ def test_tensors_are_kept_once_and_found_again_by_any_process(project, images):
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.long
 def test_other_tensors_are_another_dataset(project, images):
     of = [
         experiments.run(model=Small, data=(of_images, images[1]), settings={"threads": 1}, epochs=1, quiet=True)
@@ -104,6 +108,7 @@ def test_other_tensors_are_another_dataset(project, images):
     assert len(digests) == 2
 
 
+@pytest.mark.long
 def test_the_same_call_gives_what_was_found_and_another_one_begins_another_sweep(data):
     with tiny_sweeps():
         first = experiments.sweep(data_dir=data, **INLINE)
@@ -173,6 +178,7 @@ def test_data_that_are_no_images_and_labels_are_refused_in_one_line(project, dat
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_sweep_can_be_resumed_on_the_command_line(project, images):
     with tiny_sweeps():
         found = experiments.sweep(model=Small, data=images, settings={"model.width": 8, "batch_size": 16}, **INLINE)
@@ -191,6 +197,7 @@ def test_a_sweep_can_be_resumed_on_the_command_line(project, images):
     assert found.run_id in printed.getvalue()
 
 
+@pytest.mark.long
 def test_a_look_at_findings_writes_nothing(data):
     with tiny_sweeps():
         found = experiments.sweep(data_dir=data, **INLINE)

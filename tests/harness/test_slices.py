@@ -5,6 +5,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -28,6 +29,7 @@ from harness.training.loop import EvaluationSplit, build_model, initial_state
 from harness.training.measuring import validation_part
 from harness.training.state import RunState
 from tests.metrics import numbers
+from tests.mnist_folder import write_mnist
 from tests.started import forked
 from tests.training import Trained, train_epochs, train_slices
 
@@ -43,6 +45,7 @@ OWN = FEW | {
     "optimizer.lr": 0.01,
 }
 OPTIMIZERS = {name: FEW | {"optimizer.name": name} for name in OPTIMIZER_CONFIGS}
+OPTIMIZERS["lbfgs"] |= {"optimizer.history_size": 3}  # a state holds the weights twice as often
 RATE = {"optimizer.name": "momentum", "optimizer.lr": 0.05}
 WAYS_TO_TRAIN = {
     "one-cycle": {**RATE, "schedule.name": "one-cycle"},
@@ -100,7 +103,19 @@ def data_of(config: RunConfig) -> Splits:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(dataset) -> Splits:
-    return load_splits(dataset, "cpu")
+    return load_splits(dataset, "cpu", folder_of_mnist())
+
+
+def folder_of_mnist() -> Path:
+    """Enough for all variants, written once: the shipped one takes most of a second in each process."""
+    return Path(_written().name)
+
+
+@functools.cache
+def _written() -> tempfile.TemporaryDirectory:
+    folder = tempfile.TemporaryDirectory(prefix="harness-mnist-")
+    write_mnist(Path(folder.name), train=240, test=80)
+    return folder
 
 
 def told(trained: Trained):
@@ -151,14 +166,16 @@ def test_a_slice_ends_with_its_steps_its_seconds_or_the_epoch_and_says_each_step
         said.append((number, epoch.step))
 
     for steps, seconds, ended in ((5, 600, 5), (100, 0, 6), (2, 600, 8), (100, 600, 0), (None, 600, 0)):
-        checkpoint = go_on(config, checkpoint, steps, seconds, on_step)
+        checkpoint = go_on(config, folder_of_mnist(), checkpoint, steps, seconds, on_step)
         assert checkpoint.step == ended
     assert told_of_checkpoint(checkpoint) == expected[:3]
     assert said == [(epoch, step) for epoch in (1, 2) for step in range(1, STEPS + 1)]
 
 
-def go_on(config: RunConfig, before: Checkpoint, steps: int | None, seconds: float = 600, on_step=None) -> Checkpoint:
-    after = train_slice(config, before.state, ("validation",), None, steps=steps, seconds=seconds, on_step=on_step)
+def go_on(
+    config: RunConfig, data: Path, before: Checkpoint, steps: int | None, seconds: float = 600, on_step=None
+) -> Checkpoint:
+    after = train_slice(config, before.state, ("validation",), data, steps=steps, seconds=seconds, on_step=on_step)
     epochs = (*before.epochs, after.metrics) if after.metrics else before.epochs
     return Checkpoint(after.state, epochs, after.step, before.points + after.points)
 
@@ -178,17 +195,17 @@ def spawned():
 @pytest.mark.parametrize("variant", [*OPTIMIZERS, "cosine after a warm-up", "augmentation", *OWN_PARTS])
 def test_slices_elsewhere_and_through_a_kill_within_an_epoch_are_the_run(variant, tmp_path, spawned):
     config, expected = told_of(variant)
-    killed = forked(train_until_killed, config, tmp_path)
+    killed = forked(train_until_killed, config, folder_of_mnist(), tmp_path)
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     checkpoint = load_latest(tmp_path)
     assert (len(checkpoint.epochs), checkpoint.step) == (1, 5)
     for steps in (1, 4, None):
-        checkpoint = spawned.submit(go_on, config, checkpoint, steps).result()
+        checkpoint = spawned.submit(go_on, config, folder_of_mnist(), checkpoint, steps).result()
     assert told_of_checkpoint(checkpoint) == expected[:3]
 
 
-def train_until_killed(config: RunConfig, folder: Path) -> None:
+def train_until_killed(config: RunConfig, data: Path, folder: Path) -> None:
     """Keeps each slice of five steps, and is killed in the second one of the second epoch."""
     steps, within = itertools.count(1), []
 
@@ -201,7 +218,7 @@ def train_until_killed(config: RunConfig, folder: Path) -> None:
     register_optimizer_step_post_hook(kill)
     checkpoint = Checkpoint()
     while True:
-        checkpoint = go_on(config, checkpoint, 5)
+        checkpoint = go_on(config, data, checkpoint, 5)
         save(folder, checkpoint)
 
 
