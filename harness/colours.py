@@ -20,7 +20,7 @@ def places(names: Iterable[str]) -> dict[str, int]:
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return each optimizer's colour: its own, or the next that no other of these has, as long as there is one."""
+    """Return each optimizer's colour: its own or, if that is taken, the next free colour; its own if none is free."""
     order = places(names)
     found: dict[str, str] = {}
     for name, place in sorted(order.items(), key=lambda each: each[1]):

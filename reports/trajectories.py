@@ -39,10 +39,11 @@ def last_accuracy(run: TrackedRun, epoch: float | None, accuracy: float | None) 
 
 
 def median_lines(data: pd.DataFrame, against: str) -> pd.DataFrame:
-    """Return the median over the runs of each optimizer, at each place where one was measured between all runs' ends.
+    """Return the median over each optimizer's runs, at every measured place that lies within all of these runs.
 
-    Runs of other batch sizes are measured at slightly other places. Between its own, a run is taken to be linear, as
-    its line is drawn: in the logarithms.
+    `data` has the columns optimizer, run_id, value and `against` (the place). Runs with different batch sizes are
+    measured at slightly different places. Between its own places, a run is interpolated linearly in the logarithms of
+    place and value, as its line is drawn.
     """
     found = []
     for name, mine in data[(data[against] > 0) & (data["value"] > 0)].groupby("optimizer", sort=False):

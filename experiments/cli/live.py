@@ -130,7 +130,7 @@ class Screen(SweepObserver):
 
 
 def _running(progress: Progress, jobs: Sequence[Job]) -> str:
-    """Return the position of a single run, or the number of several: a screen with a line for each would jump."""
+    """Return the position of a single run, or the number of several, since further lines would move the screen."""
     measured = [accuracy for job in jobs if (accuracy := _accuracy(job)) is not None]
     best = f"{max(measured):.2%}" if measured else ""
     if len(jobs) > 1:

@@ -28,8 +28,9 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """Return the config with dotted keys replaced.
 
     A new `optimizer.name` starts from the new optimizer's own defaults, and so do a new schedule, model or dataset. A
-    new dataset of the registry keeps the seed of the split, and the sizes if it has so many images and they are not
-    the old dataset's default sizes. A config that trained on all images of the old dataset trains on all of the new.
+    new dataset of the registry keeps the seed of the split. It keeps the sizes too, unless they are the old dataset's
+    default sizes or the new dataset has fewer images. If the config trained on all images of the old dataset, it
+    trains on all images of the new one.
 
     Raises:
         BadInputError: a key is unknown, or its value is invalid.

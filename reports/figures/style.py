@@ -44,7 +44,7 @@ THEME: dict[str, Any] = {
 }
 DOT = 22  # area of a point, in points squared
 LONGEST_NAME = 20
-COLUMN_SIGNS = 50  # characters of a line of text across a column
+COLUMN_SIGNS = 50  # characters that fit on a line across a column
 DOTS = 110  # an inch, in a notebook
 MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, to keep the page small
 
@@ -169,11 +169,11 @@ def rows(axis: Axes, labels: Sequence[str]) -> None:
 
 
 def name_scale(drawn: Drawn, axis: Axes, text: str, width: Width) -> None:
-    """Name the x scale of a figure's only panel; in a column below the row labels too, where there is more room."""
+    """Name the x scale of a figure's only panel; in the narrow width, use the whole width of the figure."""
     if width == "page":
         axis.set_xlabel(text)
     else:
-        axis.set_xlabel("")  # seaborn's
+        axis.set_xlabel("")  # remove seaborn's label
         drawn.supxlabel(textwrap.fill(text, COLUMN_SIGNS), fontsize=8)
 
 
@@ -243,7 +243,8 @@ def lay_out(drawn: Figure, warning: str) -> None:
 def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: int = 4) -> None:
     """Make a scale logarithmic, with plain numbers as labels.
 
-    A scale of fewer than `dense` decades also has labels within a decade; one of many decades has at most `most`.
+    A scale of fewer than `dense` decades also has labels within a decade. A scale of more than 2.5 decades
+    has at most `most` labels.
     """
     of = axis.xaxis if which == "x" else axis.yaxis
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly

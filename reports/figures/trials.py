@@ -19,7 +19,7 @@ from studies.space import Range
 
 FLOOR = 0.02  # percent; smaller errors are drawn here, since a logarithmic scale has no 0
 START = "\0start"  # marks the published start; no optimizer has this name
-SAME_PLACE = 0.02  # epochs
+SAME_PLACE = 0.02  # epochs; a trial that stopped so near to a milestone counts as stopped there
 FEW = 6  # up to this many values are drawn as categories, at equal distances
 Key = tuple[str, str]  # optimizer, config key
 
@@ -184,7 +184,7 @@ def _legend(drawn: Drawn, reached: Mapping[str, str], data: pd.DataFrame, width:
 
 
 def _milestone(epochs: float, milestones: Sequence[float]) -> float:
-    """Return the rung or end of an epoch that a trial stopped at; large batches stop at slightly other images."""
+    """Return the rung or end of an epoch at which a trial stopped; with large batches it stops slightly beside it."""
     nearest = min(milestones, key=lambda each: abs(each - epochs))
     return nearest if abs(nearest - epochs) < SAME_PLACE else round(epochs, 2)
 
