@@ -182,6 +182,7 @@ def test_a_round_of_another_seed_draws_all_anew_and_the_first_is_make_sweeps_fir
     validated(SweepDefinition, second.model_dump())  # which refuses finals on the seed of its trials
 
 
+@pytest.mark.long
 def test_the_best_of_each_optimizer_is_trained_again_on_every_fresh_seed(config, data):
     def of(name, rate):
         return with_settings(config, {"optimizer.name": name, "optimizer.lr": rate})

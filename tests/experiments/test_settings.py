@@ -21,6 +21,7 @@ def test_literals_of_both_languages_are_their_values_and_what_takes_text_has_tex
     assert {key: found[key] for key in meant} == meant
 
 
+@pytest.mark.long
 def test_a_false_of_python_trains_what_a_false_of_json_does(harness_json, data):
     adam = {"optimizer.name": "torch.optim:Adam"}
     numbers = [

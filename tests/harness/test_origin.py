@@ -43,6 +43,7 @@ def test_a_stopped_run_is_refused_where_a_file_of_its_own_parts_was_edited(kit):
     assert complete_run(resume_run(run.run_id, tracker), tracker).outcome == "completed"
 
 
+@pytest.mark.long
 def test_a_run_that_recorded_no_source_goes_on_with_any(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")

@@ -33,6 +33,7 @@ def smaller() -> Splits:
     return load_splits(DatasetConfig(train_size=150, validation_size=50), "cpu")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [{}, {"schedule.name": "one-cycle"}, {"schedule.name": "step"}], ids=str)
 def test_with_everything_on_slices_of_a_run_through_bytes_are_the_run(smaller, config: RunConfig, more):
     settings = {key: value for key, value in EVERYTHING.items() if not (more and key.startswith("schedule"))}

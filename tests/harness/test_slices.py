@@ -151,6 +151,7 @@ def test_whatever_slices_a_run_is_cut_into_it_is_the_run(variant, cuts):
     assert told(cut(config, cuts)) == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", [*OWN_PARTS, "adam", "lbfgs", "sam", "muon", "soap", "cosine after a warm-up"])
 def test_slices_of_a_step_each_are_the_run(variant):
     config, expected = told_of(variant)
@@ -222,6 +223,7 @@ def train_until_killed(config: RunConfig, data: Path, folder: Path) -> None:
         save(folder, checkpoint)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", ["adam", "bfloat16", "augmentation", "schedule_free_adamw", *OWN_PARTS])
 def test_measuring_within_an_epoch_leaves_training_as_it_was(variant):
     config, (hashed, measures, points, losses, _) = told_of(variant)

@@ -129,6 +129,7 @@ def test_the_loss_of_a_step_is_that_of_the_weights_before_it(name):
     assert trained(**first, optimizer__name=name).losses[0] == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "settings", [{"memory_format": "channels_last"}, {"gradient_clip_norm": 0.5}, {"precision": "bfloat16"}], ids=str
 )

@@ -83,6 +83,7 @@ def test_a_dimension_that_few_trials_have_is_no_error():
     assert found["model.dropout.0"] == 0
 
 
+@pytest.mark.long
 def test_a_sweep_logs_importances_by_config_key_for_optimizers_with_enough_trials(definition, project):
     decay = Range(low=1e-3, high=0.5, log=True, complement=True)
     spaces = {"sgd": definition.spaces["sgd"], "adam": {"optimizer.betas.0": decay}}

@@ -168,6 +168,7 @@ def of_a_thousand():
     return simulated(1000)
 
 
+@pytest.mark.long
 def test_at_most_one_sweep_in_twenty_makes_a_false_claim(of_a_thousand):
     for rows in of_a_thousand.values():
         for name, row in rows.items():
@@ -176,6 +177,7 @@ def test_at_most_one_sweep_in_twenty_makes_a_false_claim(of_a_thousand):
             assert row["false same"] is None or row["false same"] <= MOST_FALSE or known, (name, row)
 
 
+@pytest.mark.long
 def test_the_stored_figures_are_those_of_the_benchmark(of_a_thousand):
     stored = json.loads(STORED.read_text(encoding="utf-8"))
     for title, rows in of_a_thousand.items():
