@@ -10,6 +10,8 @@ from harness.config.registry import DATASETS
 from harness.config.run import NAMED, OWN, RunConfig, flatten, leaves
 from harness.errors import unknown
 
+NOTHING = object()  # what is found under a key that does not exist
+
 
 def parse_config(values: Mapping[str, Any]) -> RunConfig:
     """Return the config of nested plain values.
@@ -45,7 +47,7 @@ def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     for key, value in settings.items():
         part, _, leaf = key.partition(".")
         own = "." not in leaf and ":" in str(_found(values, f"{part}.name"))  # its keys are checked by its signature
-        if not own and leaves("", _found(values, key)) == {}:
+        if not own and _found(values, key) is NOTHING:
             raise unknown("setting", key, leaves("", values), "correct the key")
         _set_leaf(values, key, value)
     return parse_config(values)
@@ -73,6 +75,8 @@ def _split(before: Mapping[str, Any], name: str, settings: Mapping[str, Any]) ->
         return {}
     kept = {"split_seed": before["split_seed"]}
     train, validation = (settings.get(f"dataset.{key}", before[key]) for key in ("train_size", "validation_size"))
+    if not isinstance(train, int) or not isinstance(validation, int):  # the new config refuses it by name
+        return kept
     if (train, validation) == (old.training_images, 0):
         return kept | {"train_size": new.training_images, "validation_size": 0}
     if (train, validation) == (old.train_size, old.validation_size) or train + validation > new.training_images:
@@ -81,14 +85,14 @@ def _split(before: Mapping[str, Any], name: str, settings: Mapping[str, Any]) ->
 
 
 def _found(values: Any, key: str) -> Any:  # noqa: ANN401
-    """Return the value under a dotted key of nested values; an empty mapping if there is none."""
+    """Return the value under a dotted key of nested values; NOTHING if there is none."""
     for name in key.split("."):
         if isinstance(values, Mapping) and name in values:
             values = values[name]
         elif isinstance(values, list | tuple) and name.isdecimal() and int(name) < len(values):
             values = values[int(name)]
         else:
-            return {}
+            return NOTHING
     return values
 
 

@@ -142,6 +142,18 @@ def test_another_dataset_keeps_the_sizes_that_were_said_and_has_its_own_instead_
     assert (too_large.train_size, too_large.validation_size) == (900, 300)
 
 
+def test_an_empty_list_is_set_anew_and_a_key_within_it_does_not_exist():
+    config = with_settings(RunConfig(), {"trajectory.points": []})
+    assert with_settings(config, {"trajectory.points": [0.5]}).trajectory.points == (0.5,)
+    with pytest.raises(BadInputError, match=r"setting 'trajectory\.points\.0' is unknown"):
+        with_settings(config, {"trajectory.points.0": 0.5})
+
+
+def test_a_size_that_is_no_number_is_refused_with_another_dataset_too():
+    with pytest.raises(BadInputError, match=r"dataset\.train_size 'all': expected a valid integer"):
+        with_settings(RunConfig(), {"dataset.name": "digits", "dataset.train_size": "all"})
+
+
 def test_a_config_that_trains_on_all_images_trains_on_all_of_another_dataset():
     config = with_settings(RunConfig(), {"dataset.train_size": 60_000, "dataset.validation_size": 0})
     digits = with_settings(config, {"dataset.name": "digits"}).dataset
