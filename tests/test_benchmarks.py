@@ -167,6 +167,20 @@ def test_a_fixed_list_of_trials_is_sooner_and_neither_coordination_nor_a_workers
     assert f"A first worker can train after {start} s" in Path("benchmarks.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
+def test_a_search_with_a_misleading_start_misses_more_and_a_sampler_that_is_worse_is_an_error(
+    run, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(regret, "SEARCHES", 2)
+    good, misleading = (regret.regret("prior", rate, 2) for rate in regret.BEST_RATES.values())
+    assert 0 <= good < misleading < 3
+    monkeypatch.setattr(regret, "STORED", tmp_path / "regret.json")
+    for prior, code in ((0.1, 0), (0.3, 1)):
+        monkeypatch.setattr(regret, "regret", lambda sampler, *_, prior=prior: prior if sampler == "prior" else 0.2)
+        assert run("regret") == code
+    assert "good start, 2 epochs: 0.30 against 0.20" in capsys.readouterr().err
+
+
 def test_the_table_of_regret_in_the_document_is_that_of_the_stored_figures():
     stored = json.loads(regret.STORED.read_text(encoding="utf-8"))
     searching = Path(__file__).parents[1] / "studies" / "searching.md"

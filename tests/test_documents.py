@@ -44,6 +44,8 @@ SHELL, TOML, PYTHON, OUTPUT = "", "toml", "python", "text"
 SMALL = ["--data-dir", "data", "--epochs", "1", "--set", "dataset.train_size=160"]
 
 ADJUSTED = "tests/experiments/test_adjusting.py::test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on"
+BENCHMARKS = "tests/test_benchmarks.py"
+OF_REGRET = "test_a_search_with_a_misleading_start_misses_more_and_a_sampler_that_is_worse_is_an_error"
 BENCHMARK = "tests/test_benchmarks.py::test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of"
 CLI = "tests/experiments/test_cli.py"
 CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_of_which_parts_are_killed"
@@ -95,6 +97,7 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make report": f"{CLI}::test_a_sweep_prints_what_its_report_says_and_its_status",
     r"make run": f"{CLI}::test_run_is_tracked_epoch_by_epoch",
     r"make bench.*": BENCHMARK,
+    r"python -m tests\.benchmarks regret": f"{BENCHMARKS}::{OF_REGRET}",
     r"python -m tests\.benchmarks (default_sweep|fast|speed|sweeps|where)": BENCHMARK,
     r"make notebook": "tests/test_makefile.py::test_notebook_opens_the_chapter",
     r"make gallery": "tests/reports/test_browser.py::test_the_gallerys_pictures_show_a_page_and_its_charts",

@@ -220,7 +220,8 @@ def test_a_class_of_the_program_itself_needs_the_inline_executor(project, monkey
 @pytest.mark.slow
 def test_the_readmes_program_compares_its_own_network(project, harness, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "my_study", raising=False)  # nor is what the command imports here kept
+    monkeypatch.setitem(sys.modules, "my_study", None)
+    del sys.modules["my_study"]  # and what the command imports here is removed with the patch
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (command,) = re.findall(r"^harness (sweep .*my_study:Net.*)$", readme, re.MULTILINE)
