@@ -81,7 +81,7 @@ def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
     return json.loads(ended.stdout)
 
 
-def test_an_optimizer_takes_two_files(copy):
+def test_adding_an_optimizer_changes_two_files(copy):
     assert len(follow("Add an optimizer", copy)) == 2
     data = str(write_small_mnist(copy.parent / "data"))
     asked = ("--epochs", "1", "--set", "optimizer.name=amsgrad", "--set", "optimizer.eps=0.5", "--data-dir", data)
@@ -94,7 +94,7 @@ def test_an_optimizer_takes_two_files(copy):
     assert printed == "0.001\n"
 
 
-def test_a_dataset_takes_one_file(copy):
+def test_adding_a_dataset_changes_one_file(copy):
     assert len(follow("Add a dataset", copy)) == 1
     data = write_mnist(copy.parent / "data", train=960, test=320, name="EMNIST")
     for path in (data / "EMNIST" / "raw").iterdir():
@@ -104,7 +104,7 @@ def test_a_dataset_takes_one_file(copy):
     assert prediction["class_names"] == list("0123456789")
 
 
-def test_a_figure_takes_its_module_and_a_row(copy):
+def test_adding_a_figure_changes_two_files(copy):
     assert len(follow("Add a figure", copy)) == 2
     data = str(write_small_mnist(copy.parent / "data"))
     _, report = harness(copy, ("run", "chapter", "--epochs", "1", "--data-dir", data, *SMALL), ("report", "RUN_ID"))

@@ -43,5 +43,5 @@ def test_no_message_below_the_command_line_names_a_flag_or_command_of_it(path):
         "logger.warning('go on with --resume %s', run_id)",
     ],
 )
-def test_what_such_a_message_must_not_say_is_found(source):
+def test_forbidden_words_in_a_message_are_found(source):
     assert wrong_in(source)

@@ -66,7 +66,7 @@ def cluster(short_folder, monkeypatch):
         cluster.kill()
 
 
-def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
+def test_a_sweep_on_a_cluster_survives_killed_parts(
     assert_nothing_lost,
     sweep,
     postgres,
