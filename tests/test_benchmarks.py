@@ -28,7 +28,7 @@ TABLE = (Path(benchmarks.__file__).parent / "README.md").read_text(encoding="utf
 
 @pytest.fixture
 def run(project, monkeypatch):
-    """The exit code of `python -m tests.benchmarks` with those names, in an empty folder."""
+    """Return a function that runs the named benchmarks in an empty folder and gives the exit code."""
 
     def run(*names):
         monkeypatch.setattr(sys, "argv", ["benchmarks", *names])

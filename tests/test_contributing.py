@@ -39,7 +39,7 @@ print(json.dumps(answers))
 
 @pytest.fixture
 def copy(tmp_path):
-    """The packages, which steps may change."""
+    """Return a copy of the packages, for steps to change."""
     folder = tmp_path / "copy"
     ignored = shutil.ignore_patterns("*.pyc.*")  # of what another process compiles now
     for package in ("harness", "studies", "reports", "experiments"):
@@ -72,7 +72,7 @@ def follow(title: str, copy: Path) -> list[str]:
 
 
 def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
-    """What these commands print as JSON, in one process with the changed packages; RUN_ID is the first one's run."""
+    """Return the JSON that commands print in one process with the changed packages; RUN_ID is the first run's id."""
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     program = [sys.executable, "-c", COMMANDS, json.dumps(commands)]

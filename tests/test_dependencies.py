@@ -31,7 +31,7 @@ PRIVATE_NAMES = {
 
 
 def declared(*extras: str) -> dict[str, Requirement]:
-    """What the package needs, and what these extras add, by canonical name."""
+    """Return the requirements of the package and of these extras, by canonical name."""
     lines = [*PROJECT["dependencies"]]
     for extra in extras:
         lines += PROJECT["optional-dependencies"][extra]
@@ -59,7 +59,7 @@ def imported(*folders: str) -> frozenset[str]:
 
 
 def distributions(*folders: str) -> set[str]:
-    """What brings the modules that are imported."""
+    """Return the distributions that contain the imported modules."""
     tops = {name.partition(".")[0] for name in imported(*folders)}
     found = {canonicalize_name(each) for top in tops for each in brought_by()[top]}
     return {PARTS.get(name, name) for name in found}

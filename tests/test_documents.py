@@ -112,7 +112,7 @@ def blocks(language):
 
 
 def spans(text):
-    """Its inline code, each on one line."""
+    """Return the inline code of a text, each piece on one line."""
     return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", BLOCK.sub("", text))]
 
 
@@ -148,7 +148,7 @@ def test_every_code_block_is_of_a_kind_that_is_tested():
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory):
-    """In a store that no other test reads: the commands write into it."""
+    """Return tracked runs in a store that no other test reads, since the commands write into it."""
     return tracked_in(tmp_path_factory.mktemp("documents"))
 
 
@@ -171,7 +171,7 @@ def test_a_documented_command_is_run_by_a_test(command, tracked, monkeypatch):
 
 
 def on_tiny_data(arguments, tracked):
-    """With ids for their names, and what keeps it small."""
+    """Return the arguments with ids in place of their names, and with options that keep the work small."""
     runs = iter([tracked.trial, tracked.final])
     one = tracked.stopped if "--resume" in arguments else tracked.run
     ids = {"RUN_ID": one, "SWEEP_OR_RUN": tracked.sweep, "OTHER": tracked.run, "SWEEP": tracked.sweep}
@@ -184,7 +184,7 @@ def on_tiny_data(arguments, tracked):
 
 
 def assert_exists(test):
-    """A file, and the function of it that is named."""
+    """Check that the file of a test exists, and that it has the named function."""
     path, _, name = test.partition("::")
     source = (ROOT / path).read_text(encoding="utf-8")
     if name:
@@ -223,7 +223,7 @@ def parse_by_group(group, arguments):
 
 
 def parse_make(arguments):
-    """Its target is there, and so is whatever of ours that calls."""
+    """Check that the target of make exists, and every command and module of ours that it calls."""
     # what setting up prints is nothing where it is done, and would hide that another target calls nothing
     options = ["--always-make"] if arguments == ["setup"] else ["--old-file", ".venv/.made-from-lock"]
     command = ["make", "--dry-run", *options, *arguments]
@@ -246,7 +246,7 @@ def parse_export(arguments):
 
 
 def parse_pip(arguments):
-    """It is this package with extras that it has, or one that the tests install."""
+    """Check that pip installs this package with existing extras, or a package that the tests install."""
     if arguments[0] == "wheel":
         assert (ROOT / arguments[-1] / "pyproject.toml").exists()
         return

@@ -1,4 +1,4 @@
-"""What proves on a GPU what is said of one runs to its end, here on the CPU."""
+"""The script that checks and measures on a GPU completes; the test runs it on the CPU."""
 
 import json
 import os

@@ -51,7 +51,7 @@ def called(tmp_path):
 
 @pytest.fixture
 def make(called):
-    """What make prints, when nothing fails."""
+    """Return a function that runs make without an error and gives the printed text."""
 
     def printed(*arguments, **options):
         process = called(*arguments, **options)
@@ -83,7 +83,7 @@ def program(path, script):
 
 
 def all_of(terminal):
-    """What was printed on a terminal that nobody writes to any more."""
+    """Return all text printed on a terminal that is closed for writing."""
     shown = b""
     with contextlib.suppress(OSError):  # as its end is told on Linux
         while more := os.read(terminal, 10_000):
@@ -172,7 +172,7 @@ def test_the_lowest_versions_are_in_an_environment_of_their_own(make):
 
 
 def stand_in(folder, name, script):
-    """For a program of the environment, which is there already."""
+    """Write a script in place of a program of the environment, which counts as made."""
     path = folder / ".venv" / "bin" / name
     path.parent.mkdir(parents=True)
     program(path, script)

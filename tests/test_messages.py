@@ -16,7 +16,7 @@ FORBIDDEN = re.compile(rf"--\w|\bharness ({COMMANDS})\b|\b(is|are) allowed\b|\ba
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
-    """All but docstrings: a part of a message may be in a constant, or returned by a function."""
+    """Yield all texts but docstrings, since constants and functions can hold parts of messages."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     documentations = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
     for node in ast.walk(tree):

@@ -53,7 +53,7 @@ def test_the_packages_use_nothing_that_windows_lacks():
 
 
 def test_tests_import_modules_that_windows_lacks_only_when_they_run():
-    """So that the tests that need none of it can be collected there."""
+    """Make sure that all tests can be collected on Windows."""
     paths = sorted((ROOT / "tests").rglob("*.py"))
     at_the_top = {path.relative_to(ROOT).as_posix(): POSIX & set(names_imported(path)) for path in paths}
     assert {path: names for path, names in at_the_top.items() if names} == {}

@@ -56,7 +56,7 @@ class Installed:
         return found
 
     def run(self, program: str, *arguments: str) -> str:
-        """What it prints, in an empty folder, with an empty home and an empty folder for temporary files."""
+        """Run a program in an empty folder with an empty home and temporary folder; return the printed text."""
         system = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "temporary")}
         process = subprocess.run(
@@ -70,7 +70,7 @@ class Installed:
         return process.stdout
 
     def paths(self) -> set[PurePosixPath]:
-        """Whatever is in its folders, but what Python itself compiles."""
+        """Return all paths in the folders of the installation, except files that Python compiles."""
         paths = (path.relative_to(self.folder) for path in self.folder.rglob("*"))
         return {PurePosixPath(path) for path in paths if "__pycache__" not in path.parts}
 

@@ -60,7 +60,7 @@ class LaterState(RunState):
 
 @pytest.fixture
 def measure(monkeypatch):
-    """Has each epoch of this process measure one more metric, of that value."""
+    """Return a function that adds one more metric with a given value to each epoch measured in this process."""
 
     def every_epoch(value: float | None) -> None:
         monkeypatch.setitem(METRIC_NAMES, "gradient_norm", METRIC)

@@ -1,4 +1,4 @@
-"""What earlier versions stored is reported, gone on with and reproduced; what they printed of it is printed still."""
+"""Results stored by earlier versions are reported, resumed and reproduced, and are printed as before."""
 
 import json
 import math
@@ -20,7 +20,7 @@ NOT_COMPARED = {"process", "cut_off", "report", "answer", "running"}
 
 
 def assert_holds(now, then, at="the document"):
-    """All that was said then is said now; more may be."""
+    """Check that the output has all earlier values; it may have more."""
     if isinstance(then, dict):
         assert then.keys() - NOT_COMPARED <= now.keys(), at
         for key in then.keys() - NOT_COMPARED:
@@ -36,7 +36,7 @@ def assert_holds(now, then, at="the document"):
 
 
 def steps(run_id: str) -> list[int]:
-    """The epochs that are tracked of a run, each as often as it is."""
+    """Return the tracked epochs of a run, with repetitions."""
     return sorted(row.step for row in connect(tracking_uri()).get_metric_history(run_id, "train/loss"))
 
 

@@ -18,7 +18,7 @@ PASSWORD = "top-secret-7"
 
 @pytest.fixture
 def short_folder():
-    """For sockets, whose paths may have a hundred characters."""
+    """Yield a folder with a short path, since paths of sockets may have at most about a hundred characters."""
     folder = Path(tempfile.mkdtemp(prefix="harness"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def stopped_by_signal(started, number, text="epoch "):
-    """What was printed after one signal to the whole process group, as a terminal sends it."""
+    """Send one signal to the whole process group, as a terminal does, and return the printed text."""
     started.wait_for(text)
     started.signal_group(number)
     return started.end_with(130)

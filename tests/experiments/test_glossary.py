@@ -67,7 +67,7 @@ def test_a_table_that_differs_from_the_glossary_is_found():
 
 
 def differing(document):
-    """The words of its tables, under a heading that speaks of words, of which it says something else."""
+    """Return the words that the document's tables under headings with "words" explain differently."""
     sections = re.split(r"^(?=##? )", document, flags=re.MULTILINE)
     of_words = [each for each in sections if "words" in each.partition("\n")[0].lower()]
     rows = {word: text for each in of_words for word, text in rows_of(each).items()}

@@ -73,7 +73,7 @@ def write_study(path: str, own: bool = False) -> None:
 
 @pytest.fixture(autouse=True)
 def modules_as_they_were(monkeypatch):
-    """What the command imports in this process does not stay."""
+    """Remove the modules that the command imported in this process."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     for name in ("lr-sweep", "lr_sweep", "sizes"):

@@ -60,7 +60,7 @@ def code(source, **metadata):
 
 
 def kinds(cell):
-    """What a cell shows: texts, tables, pictures."""
+    """Return the kinds of output of a cell: texts, tables, pictures."""
     return {kind for each in cell.outputs for kind in each.get("data", {"stream": each.get("name")})}
 
 

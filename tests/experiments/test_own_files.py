@@ -57,7 +57,7 @@ sweep = SweepDefinition(
 
 @pytest.fixture
 def study(project) -> Path:
-    """In a folder of its own, beside the module that it uses; the command runs in another."""
+    """Return a study file beside the module that it uses, in another folder than the command's."""
     folder = project / "elsewhere"
     folder.mkdir()
     shutil.copy(Path(__file__).parents[1] / "own" / "shapes.py", folder)
@@ -75,7 +75,7 @@ def test_a_sweep_on_an_unavailable_device_is_refused_before_it_begins(study, har
 
 @pytest.fixture(autouse=True)
 def modules_as_they_were(monkeypatch):
-    """What the command imports in this process does not stay."""
+    """Remove the modules that the command imported in this process."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     for name in ("my_study", "my_run", "my_digits", "shapes", "broken"):

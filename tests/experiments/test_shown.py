@@ -18,7 +18,7 @@ METRICS = EpochMetrics(
 
 @pytest.fixture
 def shown(monkeypatch):
-    """What goes to stderr, of a terminal or of a pipe."""
+    """Return a function that records stderr, as a terminal or as a pipe."""
 
     def console(terminal):
         text = io.StringIO()
@@ -31,7 +31,7 @@ def shown(monkeypatch):
 
 
 def train(watcher, config, last=None):
-    """The steps of an epoch, whose losses fall; all of them, or as many as `last`."""
+    """Simulate the steps of an epoch with falling losses: all of them, or the first `last`."""
     steps = config.dataset.train_size // config.batch_size
     batches = torch.arange(config.dataset.train_size).split(config.batch_size)
     epoch = Epoch(0, batches, torch.linspace(2, 1, steps), torch.zeros(steps))

@@ -62,7 +62,7 @@ def test_the_screen_of_a_sweep_fits_the_terminal_until_its_report(tracked):
 
 
 def assert_fits(shown):
-    """No line is longer than the terminal is wide, but for one word that can't be broken."""
+    """Check that no line is wider than the terminal, except a single word that can't be broken."""
     for line in CODE.sub("", shown).replace("\r", "\n").splitlines():
         assert width(line) <= COLUMNS or " " not in line.strip(), line
 

@@ -74,7 +74,7 @@ def test_a_locked_database_is_unavailable(project, monkeypatch, read):
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """No copy can be written for as many times as are left; returns them."""
+    """Make the next two copies of files fail for lack of space; return the failures that are left."""
     failures, copy = [OSError(errno.ENOSPC, "No space left on device")] * 2, shutil.copy2
 
     def copy_if_there_is_room(*arguments):

@@ -23,7 +23,7 @@ class Stopped(Exception):  # noqa: N818
 
 
 class LosesMistakes(MemoryTracker):
-    """The process ends when it is about to store the mistakes, once."""
+    """Stop once when the mistakes are about to be stored."""
 
     lost = False
 

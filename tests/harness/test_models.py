@@ -34,7 +34,7 @@ from tests.servers import served_model
 
 @pytest.fixture
 def here(tracked, monkeypatch):
-    """In the folder of what is tracked."""
+    """Enter the folder of the tracked runs, and return them."""
     monkeypatch.chdir(tracked.folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tracked
@@ -46,7 +46,7 @@ def models_of(run_id):
 
 
 def probabilities(run_id, data):
-    """What our own evaluation of the run's state gives of all test images."""
+    """Return the probabilities of all test images from our own evaluation of the run's state."""
     config, state = read_model(run_id)
     return (
         evaluate(build_model(config, state), load_splits(config.dataset, "cpu", data).test, config)[2].exp().numpy()
@@ -209,7 +209,7 @@ def test_a_sweep_only_warns_if_the_store_refuses_models(run_id, caplog, monkeypa
 
 
 def described(folder):
-    """The least that MLflow takes for a model."""
+    """Write the smallest folder that MLflow accepts as a model."""
     folder.mkdir()
     mlflow.models.Model().save(folder / "MLmodel")
 

@@ -20,7 +20,7 @@ def no_pause(monkeypatch):
 
 
 class Unreliable(MemoryTracker):
-    """Each kind of write fails this often: before it is made, or after it, so that only the answer is lost."""
+    """Fail each kind of write this often: before the write, or after it, so that only the answer is lost."""
 
     def __init__(self, failures: int, after: bool) -> None:
         super().__init__()

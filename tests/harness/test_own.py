@@ -247,7 +247,7 @@ def test_a_model_with_more_outputs_than_the_dataset_has_classes_is_refused(small
 
 
 def _small_images(split: Split) -> Split:
-    """Cut to what `Normed` takes."""
+    """Return the images cut to the size that `Normed` takes."""
     return Split(split.images[:][:, None, :12, :12].expand(-1, 2, -1, -1), split.labels)
 
 
@@ -268,7 +268,7 @@ def test_the_check_tries_every_batch_size_that_a_study_can_draw():
 
 
 def test_the_check_does_not_need_more_images_than_the_run(small, config: RunConfig):
-    """A batch size of which 16 images leave one over is none of which the run's own images do."""
+    """Use a batch size that leaves a batch of one image of 16 images, but not of the run's own images."""
     config = with_settings(own(), {"model.name": f"{HERE}:Normed", "batch_size": 15})
     require_sound(config, load_splits(config.dataset, "cpu"))
 

@@ -65,7 +65,7 @@ def test_a_picture_of_mnists_own_size_is_taken_as_it_is(small):
 
 
 def stored(image: Image.Image, kind: str) -> Image.Image:
-    """As it is read again from a file."""
+    """Return the image as it is read from a file of this kind."""
     file = io.BytesIO()
     image.save(file, kind)
     return Image.open(io.BytesIO(file.getvalue()))

@@ -66,7 +66,7 @@ def mlflows_own():
 
 @pytest.fixture
 def tries(monkeypatch):
-    """How often each request may be sent again; none reaches a server."""
+    """Return the list of retries that each request may make; no request reaches a server."""
     tries = []
 
     def refuse(method, url, max_retries, *_, **__):

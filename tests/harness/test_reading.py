@@ -61,7 +61,7 @@ def server(store, project, monkeypatch) -> str:
 
 
 def own_experiment() -> str:
-    """The addresses alone: runs made through a server have their artifacts there, out of the database's reach."""
+    """Return a separate experiment for each address, since a database can't reach a server's artifacts."""
     return f"of {tracking_uri()}"
 
 
@@ -130,7 +130,7 @@ def test_a_server_without_bulk_reading_is_asked_for_each_run(server, monkeypatch
 
 
 def test_the_parts_of_mlflow_that_read_many_runs_at_once_are_unchanged(sweep_id, monkeypatch):
-    """Where this fails, MLflow has changed its table or the address of its pages: reading is right, and slow."""
+    """Fail if MLflow has changed its table or the address of its pages; reading is then correct but slow."""
 
     def asked_one_by_one(*_):
         pytest.fail("MLflow's table, or the address that its pages ask, is another now")

@@ -29,7 +29,7 @@ EVERYTHING = {
 
 @pytest.fixture(scope="module")
 def smaller() -> Splits:
-    """Three batches, the last of which is not full."""
+    """Return training images for three batches, of which the last is not full."""
     return load_splits(DatasetConfig(train_size=150, validation_size=50), "cpu")
 
 

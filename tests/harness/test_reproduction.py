@@ -25,7 +25,7 @@ from tests.started import run_anew
 
 @pytest.fixture
 def config(config):
-    """On half as many images, in as many steps."""
+    """Return the config with half as many images and the same number of steps."""
     return with_settings(
         config, {"dataset.train_size": 320, "dataset.validation_size": 80, "batch_size": config.batch_size // 2}
     )

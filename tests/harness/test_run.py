@@ -101,7 +101,7 @@ def slices_of_a_step(monkeypatch):
 
 
 def tracked_of(tracker: MemoryTracker, run_id: str):
-    """All that the tracker has of a run and that repeats."""
+    """Return all tracked values of a run that repeat exactly."""
     run = tracker.runs[run_id]
     history = {step: {name: each[name] for name in each if name in MEASURES} for step, each in run.history.items()}
     steps = steps_from_bytes(run.artifacts[STEPS_ARTIFACT])
@@ -110,7 +110,7 @@ def tracked_of(tracker: MemoryTracker, run_id: str):
 
 
 def alone(config: RunConfig, data):
-    """What is tracked of a run that nobody stops, in slices of whole epochs."""
+    """Return the tracked values of an undisturbed run in slices of whole epochs."""
     tracker = MemoryTracker()
     return tracked_of(tracker, complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id)
 

@@ -107,7 +107,7 @@ def _loaded(dataset) -> Splits:
 
 
 def folder_of_mnist() -> Path:
-    """Enough for all variants, written once: the shipped one takes most of a second in each process."""
+    """Return a folder with enough of MNIST for all variants, since each process takes a second to read all of it."""
     return Path(_written().name)
 
 
