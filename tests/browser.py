@@ -34,7 +34,7 @@ def installed_browser() -> str:
 
 @contextmanager
 def launched(path: str) -> Iterator[Browser]:
-    """That browser, headless, with a profile of its own."""
+    """Yield the browser at `path`, started headless with a fresh profile."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=False, args=OPTIONS)
         yield browser
@@ -50,7 +50,7 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
     def measure(self, what: str) -> Any:
-        """One of the measures of `browser.js`."""
+        """Return the result of the function `what` of `browser.js`."""
         return self.page.evaluate(f"measure.{what}()")
 
     def close(self) -> None:
@@ -82,13 +82,13 @@ def _keep_request(opened: Opened, address: str) -> None:
 
 
 def pixels_of_optimizers(picture: Image.Image, names: Sequence[str]) -> dict[str, int]:
-    """How many pixels have the very colour that each of these has in a report."""
+    """Return how many pixels have exactly the colour of each optimizer in a report."""
     seen = {colour: count for count, colour in picture.convert("RGB").getcolors(picture.width * picture.height) or ()}
     return {name: seen.get(tuple(bytes.fromhex(colour[1:])), 0) for name, colour in colours(names).items()}
 
 
 def over(ground: Colour, colour: Colour) -> Colour:
-    """What is seen of a colour on an opaque ground."""
+    """Return the visible colour of a transparent colour on an opaque background."""
     alpha = colour[3]
     mixed = (alpha * front + (1 - alpha) * back for front, back in zip(colour[:3], ground[:3], strict=True))
     return (*mixed, 1.0)
@@ -105,7 +105,7 @@ def _parts(colour: Colour) -> list[float]:
 
 
 def ground_of(text: dict[str, Any]) -> Colour:
-    """What lies behind a text, of whose grounds the farthest is opaque."""
+    """Return the visible background of a text, whose last background is opaque."""
     return reduce(over, reversed(text["grounds"]))
 
 

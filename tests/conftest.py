@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def server_of_commands(request: pytest.FixtureRequest) -> None:
-    """It imports beside the first tests, where any test is going to start a command."""
+    """Begin the server that starts commands, if any test needs it; it imports while the first tests run."""
     if any("harness_started" in item.fixturenames for item in request.session.items):
         begin_server()
 
@@ -50,7 +50,7 @@ FEW = DatasetConfig(train_size=210, validation_size=48)  # seven batches of 32, 
 
 @pytest.fixture(scope="session")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Splits:
-    """A third of `small`, where what is tested shows after any few steps."""
+    """Return a third of `small`, for tests that need only a few steps."""
     return load_splits(FEW, "cpu", write_small_mnist(tmp_path_factory.mktemp("few")))
 
 
@@ -80,7 +80,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def harness(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command in this process."""
+    """Return a function that runs the command in this process."""
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         printed, said = io.StringIO(), io.StringIO()
@@ -102,7 +102,7 @@ def harness_json(harness: Callable[..., subprocess.CompletedProcess[str]]) -> Ca
 
 @pytest.fixture
 def harness_started(project: Path) -> Iterator[Callable[..., Started]]:
-    """The command in a process of its own."""
+    """Return a function that starts the command in a separate process."""
     started: list[Started] = []
 
     def command(*arguments: str, module: str = "experiments.cli.app", **environment: str) -> Started:

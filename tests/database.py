@@ -12,7 +12,7 @@ from unittest import mock
 
 @functools.cache
 def fresh_database() -> bytes:
-    """The content of one in which nothing was done yet, made at the first call."""
+    """Return the content of a new MLflow database, made at the first call."""
     import sqlalchemy
     from mlflow.store.db.utils import _initialize_tables
 
@@ -26,7 +26,7 @@ def fresh_database() -> bytes:
 
 @contextmanager
 def copies_of(content: bytes) -> Iterator[None]:
-    """While it lasts, an empty database of SQLite becomes such a copy; another one is migrated as ever."""
+    """Fill empty SQLite databases with copies of `content` in this block; other databases are migrated as usual."""
     from mlflow.store.db import utils
 
     migrate = utils._initialize_tables

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def fields_of(kind: type) -> dict[str, str]:
-    """What stands under each field of a class, on one line."""
+    """Return the text under each field of a class, on one line."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(definition, ast.ClassDef)
     return {
@@ -24,7 +24,7 @@ def fields_of(kind: type) -> dict[str, str]:
 
 
 def arguments_of(function: Callable[..., Any]) -> dict[str, str]:
-    """What the Args section of a function says of each argument, on one line."""
+    """Return the text of each argument in the Args section of a function, on one line."""
     arguments = inspect.getdoc(function).partition("Args:\n")[2].partition("\n\n")[0]
     entries = re.split(r"^    (?=\w)", arguments, flags=re.MULTILINE)[1:]
     return {name: on_one_line(text) for name, _, text in (each.partition(":") for each in entries)}

@@ -46,7 +46,7 @@ UI_WIDTH, UI_HEIGHT = 1280, 1060
 
 
 def main() -> None:
-    """Make all three, in `reports/gallery`."""
+    """Make the three pictures in `reports/gallery`."""
     GALLERY.mkdir(exist_ok=True)
     said = subprocess.run(
         [sys.executable, "-m", "harness", "sweep", EXPERIMENT, "--json"], stdout=subprocess.PIPE, check=True

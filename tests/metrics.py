@@ -24,7 +24,7 @@ def in_slices(config, data, epochs, splits):
 
 
 def sweep_numbers(tracker: MemoryTracker):
-    """The metrics of every trial and final by name and by epoch or images, by what it is and what it spent."""
+    """Return the metrics of every trial and final, by its identity and by name and epoch or images."""
     children = [run for run in tracker.runs.values() if run.tags["harness.stage"] != "sweep"]
     return {_identity(run.tags): _repeatable(_by_name(run)) for run in children}
 
@@ -38,7 +38,7 @@ def _by_name(run: MemoryRun):
 
 
 def tracked_sweep_numbers(sweep_id: str):
-    """The same, as MLflow has it."""
+    """Return the same metrics as `sweep_numbers`, from MLflow."""
     _, children = read_sweep(sweep_id)
     # each by itself: a sweep is read without the windows of its runs' training steps
     runs = [read_tracked_run(run.run_id) for run in children]

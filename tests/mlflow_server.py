@@ -16,7 +16,7 @@ def main() -> None:
 
 
 def _serve(command: Sequence[str], extra_env: Mapping[str, str], **_: Any) -> None:
-    """What it would start: Python with uvicorn."""
+    """Run uvicorn in this process instead of the command that MLflow would start."""
     import uvicorn
 
     os.environ.update(extra_env)

@@ -25,5 +25,5 @@ def write_mnist(folder: Path, train: int = 60_000, test: int = 10_000, name: str
 
 
 def write_small_mnist(folder: Path) -> Path:
-    """Enough for 640 images to train on, 320 to select on, 320 to test on."""
+    """Write an MNIST of 640 images for training, 320 for validation and 320 for testing."""
     return write_mnist(folder, train=960, test=320)

@@ -55,7 +55,7 @@ class Started:
         os.kill(self.pid, number)
 
     def signal_group(self, number: int) -> None:
-        """As a terminal or a supervisor sends it."""
+        """Send the signal to the whole process group, as a terminal or a supervisor does."""
         os.killpg(self.pid, number)
 
     def kill(self) -> None:
@@ -63,7 +63,7 @@ class Started:
         self.process.join()
 
     def end_with(self, code: int) -> str:
-        """What was printed. It must end with that exit code, and without a traceback."""
+        """Check that the command ends with this exit code and without a traceback; return the printed text."""
         self.process.join(timeout=300)
         printed = self.printed.read_text()
         assert (self.process.exitcode, "Traceback" in printed) == (code, False), printed
@@ -71,7 +71,7 @@ class Started:
 
 
 def begin_server() -> None:
-    """Once in a process of tests, and before an executor begins one that has imported less."""
+    """Begin the server once in a test process, before an executor begins one with fewer imports."""
     _ensure_running(IMPORTED)
 
 
@@ -84,13 +84,13 @@ def begin_server_of_workers() -> None:
 def start(
     module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], printed: Path
 ) -> Started:
-    """`main` of that module."""
+    """Start `main` of the module."""
     process = forked(_run, module, arguments, folder, dict(environment), printed, fresh_database())
     return Started(process, printed)
 
 
 def forked(function: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """A process that calls it, and has imported before what it needs."""
+    """Start a process that calls the function and has its imports already."""
     begin_server()
     process = _server().Process(target=function, args=arguments)
     process.start()

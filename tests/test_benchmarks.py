@@ -28,7 +28,7 @@ TABLE = (Path(benchmarks.__file__).parent / "README.md").read_text(encoding="utf
 
 @pytest.fixture
 def run(project, monkeypatch):
-    """The exit code of `python -m tests.benchmarks` with those names, in an empty folder."""
+    """Return a function that runs the named benchmarks in an empty folder and gives the exit code."""
 
     def run(*names):
         monkeypatch.setattr(sys, "argv", ["benchmarks", *names])
@@ -45,7 +45,7 @@ def test_each_benchmark_has_a_line_in_the_table():
 
 
 @pytest.mark.slow
-def test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of(run, monkeypatch):
+def test_a_benchmark_stores_its_figures_with_the_machine_it_ran_on(run, monkeypatch):
     monkeypatch.setattr(where, "IMAGES", 320)
     assert run("where") == 0
     found = json.loads(Path("benchmarks.json").read_text(encoding="utf-8"))["where"]
@@ -56,7 +56,7 @@ def test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of(run, m
     assert "| convolutions | " in Path("benchmarks.md").read_text(encoding="utf-8")
 
 
-def test_one_in_which_something_must_be_better_stops_no_other_and_ends_with_an_error(run, monkeypatch, capsys):
+def test_a_failed_benchmark_does_not_stop_the_next_one_and_ends_with_an_error(run, monkeypatch, capsys):
     def fail():
         """fails"""
         raise AssertionError("too slow")
@@ -77,7 +77,7 @@ def test_one_in_which_something_must_be_better_stops_no_other_and_ends_with_an_e
         (1.4, None, "ours: 1.40, at least 1.50 must hold"),
     ],
 )
-def test_a_ratio_that_is_too_low_or_a_tenth_worse_than_in_the_baseline_is_an_error(
+def test_a_ratio_below_its_limit_or_well_below_the_baseline_is_an_error(
     project, monkeypatch, ratio, baseline, problem
 ):
     if baseline:
@@ -132,7 +132,7 @@ def test_the_default_sweep_tries_more_than_the_example_in_the_same_time_and_its_
     assert [variant for _, variant in asked if variant.endswith("fast 2")] == ["0 fast 2", "1 fast 2"]
 
 
-def test_of_winners_that_validated_equally_well_the_finals_of_each_count_as_the_bests():
+def test_finals_of_all_winners_with_equal_validation_count_as_the_best():
     def winner(validation, final):
         return {"validation": validation, "finals": [final]}
 
@@ -152,7 +152,7 @@ def test_of_winners_that_validated_equally_well_the_finals_of_each_count_as_the_
         ({}, 4.1, "a worker starts in 4.1 s"),
     ],
 )
-def test_a_fixed_list_of_trials_is_sooner_and_neither_coordination_nor_a_workers_start_take_long(
+def test_the_sweeps_benchmark_fails_if_trials_coordination_or_a_workers_start_are_slow(
     run, monkeypatch, capsys, ours, start, problem
 ):
     def contend(module, variant, folder, epochs):
@@ -168,9 +168,7 @@ def test_a_fixed_list_of_trials_is_sooner_and_neither_coordination_nor_a_workers
 
 
 @pytest.mark.long
-def test_a_search_with_a_misleading_start_misses_more_and_a_sampler_that_is_worse_is_an_error(
-    run, monkeypatch, tmp_path, capsys
-):
+def test_a_sampler_with_more_regret_than_tpe_is_an_error(run, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(regret, "SEARCHES", 2)
     good, misleading = (regret.regret("prior", rate, 2) for rate in regret.BEST_RATES.values())
     assert 0 <= good < misleading < 3
@@ -187,7 +185,7 @@ def test_the_table_of_regret_in_the_document_is_that_of_the_stored_figures():
     assert regret.table_of(stored) in searching.read_text(encoding="utf-8")
 
 
-def test_a_round_of_another_seed_draws_all_anew_and_the_first_is_make_sweeps_first_replicate():
+def test_the_first_round_is_a_replicate_of_make_sweep_and_others_use_other_seeds():
     first, second = (default_sweep_of(seed) for seed in (0, 1))
     assert first == catalog.load_sweep("optimizers").sweep.model_copy(update={"replicates": 1})
     assert first.seed != second.seed
@@ -220,7 +218,7 @@ def test_a_winners_final_that_diverges_is_as_good_as_chance(config, data):
 
 
 @pytest.mark.parametrize("name", optuna_plain.OPTIMIZERS)
-def test_what_the_example_tried_is_trained_again_with_its_optimizer_and_dropout(name):
+def test_configs_of_the_plain_example_keep_its_optimizer_and_dropout(name):
     values = {"optimizer": name, "lr": 0.03, "batch_size": 64, "dropout1": 0.2, "dropout2": 0.4}
     config = optuna_plain.config_of(values)
     theirs = optuna_plain.OPTIMIZERS[name](chapter.ConvNet().parameters(), lr=0.03)

@@ -39,7 +39,7 @@ print(json.dumps(answers))
 
 @pytest.fixture
 def copy(tmp_path):
-    """The packages, which steps may change."""
+    """Return a copy of the packages, for steps to change."""
     folder = tmp_path / "copy"
     ignored = shutil.ignore_patterns("*.pyc.*")  # of what another process compiles now
     for package in ("harness", "studies", "reports", "experiments"):
@@ -72,7 +72,7 @@ def follow(title: str, copy: Path) -> list[str]:
 
 
 def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
-    """What these commands print as JSON, in one process with the changed packages; RUN_ID is the first one's run."""
+    """Return the JSON that commands print in one process with the changed packages; RUN_ID is the first run's id."""
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     program = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
@@ -81,7 +81,7 @@ def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
     return json.loads(ended.stdout)
 
 
-def test_an_optimizer_takes_two_files(copy):
+def test_adding_an_optimizer_changes_two_files(copy):
     assert len(follow("Add an optimizer", copy)) == 2
     data = str(write_small_mnist(copy.parent / "data"))
     asked = ("--epochs", "1", "--set", "optimizer.name=amsgrad", "--set", "optimizer.eps=0.5", "--data-dir", data)
@@ -94,7 +94,7 @@ def test_an_optimizer_takes_two_files(copy):
     assert printed == "0.001\n"
 
 
-def test_a_dataset_takes_one_file(copy):
+def test_adding_a_dataset_changes_one_file(copy):
     assert len(follow("Add a dataset", copy)) == 1
     data = write_mnist(copy.parent / "data", train=960, test=320, name="EMNIST")
     for path in (data / "EMNIST" / "raw").iterdir():
@@ -104,7 +104,7 @@ def test_a_dataset_takes_one_file(copy):
     assert prediction["class_names"] == list("0123456789")
 
 
-def test_a_figure_takes_its_module_and_a_row(copy):
+def test_adding_a_figure_changes_two_files(copy):
     assert len(follow("Add a figure", copy)) == 2
     data = str(write_small_mnist(copy.parent / "data"))
     _, report = harness(copy, ("run", "chapter", "--epochs", "1", "--data-dir", data, *SMALL), ("report", "RUN_ID"))

@@ -31,7 +31,7 @@ PRIVATE_NAMES = {
 
 
 def declared(*extras: str) -> dict[str, Requirement]:
-    """What the package needs, and what these extras add, by canonical name."""
+    """Return the requirements of the package and of these extras, by canonical name."""
     lines = [*PROJECT["dependencies"]]
     for extra in extras:
         lines += PROJECT["optional-dependencies"][extra]
@@ -59,7 +59,7 @@ def imported(*folders: str) -> frozenset[str]:
 
 
 def distributions(*folders: str) -> set[str]:
-    """What brings the modules that are imported."""
+    """Return the distributions that contain the imported modules."""
     tops = {name.partition(".")[0] for name in imported(*folders)}
     found = {canonicalize_name(each) for top in tops for each in brought_by()[top]}
     return {PARTS.get(name, name) for name in found}
@@ -68,19 +68,19 @@ def distributions(*folders: str) -> set[str]:
 brought_by = cache(packages_distributions)
 
 
-def test_what_is_imported_is_declared():
+def test_imported_packages_are_declared():
     users = set(PROJECT["optional-dependencies"]) - {"dev"}
     assert distributions(*PACKAGES) - declared(*users).keys() == set()
     assert distributions("tests") - declared(*PROJECT["optional-dependencies"]).keys() == set()
 
 
-def test_what_is_declared_is_imported():
+def test_declared_packages_are_imported():
     optional = declared("modern", "ray", "system", "postgresql").keys()
     assert optional - distributions(*PACKAGES) == LOADED_BY_OTHERS
     assert declared("bench").keys() - distributions(*PACKAGES, "tests") == set()
 
 
-def test_private_parts_are_of_distributions_with_an_upper_bound():
+def test_packages_whose_private_parts_are_used_have_an_upper_version_bound():
     used = {name for module in imported(*PACKAGES) for name in PRIVATE_MODULES if f"{module}.".startswith(f"{name}.")}
     assert used == PRIVATE_MODULES.keys()
     attributes = {
@@ -94,5 +94,5 @@ def test_private_parts_are_of_distributions_with_an_upper_bound():
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_says_that_it_has_types(package):
+def test_each_package_has_a_py_typed_file(package):
     assert (ROOT / package / "py.typed").is_file()

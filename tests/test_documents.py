@@ -43,26 +43,25 @@ PROGRAMS = ("harness", "make", "python", "pip", "mlflow", "ray", "apt-get", "exp
 SHELL, TOML, PYTHON, OUTPUT = "", "toml", "python", "text"
 SMALL = ["--data-dir", "data", "--epochs", "1", "--set", "dataset.train_size=160"]
 
-ADJUSTED = "tests/experiments/test_adjusting.py::test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on"
-BENCHMARKS = "tests/test_benchmarks.py"
-OF_REGRET = "test_a_search_with_a_misleading_start_misses_more_and_a_sampler_that_is_worse_is_an_error"
-BENCHMARK = "tests/test_benchmarks.py::test_a_benchmark_leaves_its_figures_with_the_machine_that_they_are_of"
+ADJUSTED = (
+    "tests/experiments/test_adjusting.py::test_a_sweep_stops_at_its_time_limit_with_a_report_and_can_be_resumed"
+)
+BENCHMARK = "tests/test_benchmarks.py::test_a_benchmark_stores_its_figures_with_the_machine_it_ran_on"
+REGRET = "tests/test_benchmarks.py::test_a_sampler_with_more_regret_than_tpe_is_an_error"
 CLI = "tests/experiments/test_cli.py"
-CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_of_which_parts_are_killed"
+CLUSTER = "tests/experiments/test_cluster.py::test_a_sweep_on_a_cluster_survives_killed_parts"
 DASHBOARD = "tests/studies/test_optuna.py::test_the_dashboard_answers_with_the_sweeps_studies"
 KNOWN_ANSWER = "tests/experiments/test_shipped.py::test_an_optimizer_is_never_better_than_itself"
 SERVED = (
     "tests/harness/test_models.py::test_the_winner_of_a_sweep_is_registered_and_served_without_our_package_or_pickle"
 )
-SYSTEM = "tests/harness/test_tracking.py::test_the_machines_metrics_are_recorded_where_mlflows_switch_is_on"
+SYSTEM = "tests/harness/test_tracking.py::test_system_metrics_are_recorded_if_mlflows_switch_is_on"
 WHEEL = "tests/test_wheel.py::test_a_sweep_and_its_report_are_written_into_the_current_folder_and_nowhere_else"
 UI = f"{CLI}::test_ui_serves_the_projects_runs_on_this_machine_only"
-OWN_RUN = "tests/experiments/test_own_files.py::test_a_run_of_a_file_is_named_after_it_and_predicts"
-OWN_SWEEP = "tests/experiments/test_own_files.py::test_the_readmes_study_is_planned_and_sound"
-OWN_PROBLEM = "tests/experiments/test_own_files.py::test_a_problem_of_ones_own_is_searched_and_answered"
-AS_A_MODULE = (
-    "tests/experiments/test_names.py::test_python_m_harness_is_the_command_whatever_the_folders_files_are_called"
-)
+OWN_RUN = "tests/experiments/test_own_files.py::test_a_run_of_a_file_is_named_after_the_file_and_can_predict"
+OWN_SWEEP = "tests/experiments/test_own_files.py::test_the_study_in_the_guide_can_be_planned_and_trained"
+OWN_PROBLEM = "tests/experiments/test_own_files.py::test_the_own_dataset_in_the_guide_is_searched_and_predicts"
+AS_A_MODULE = "tests/experiments/test_names.py::test_python_m_harness_works_whatever_the_names_of_files_in_the_folder"
 FILE_OF_MY_OWN = "tests/experiments/test_own_files.py::test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder"
 TOML_OF_MY_OWN = "tests/experiments/test_own_files.py::test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it"
 README_PROGRAM = "tests/experiments/test_api.py::test_the_readmes_program_compares_its_own_network"
@@ -92,12 +91,12 @@ ELSEWHERE = {  # which commands: the test or script that runs them
     r"make test-(fast|lowest)": ".github/workflows/tests.yml",
     r"python -m pytest tests/harness/test_config\.py": ".ci/run",
     r"make sweep": "tests/test_makefile.py::test_sweep_takes_an_experiment_and_workers",
-    r"make clean-results": "tests/test_makefile.py::test_clean_results_asks",
+    r"make clean-results": "tests/test_makefile.py::test_clean_results_asks_before_it_deletes",
     r"make ui": UI,
     r"make report": f"{CLI}::test_a_sweep_prints_what_its_report_says_and_its_status",
     r"make run": f"{CLI}::test_run_is_tracked_epoch_by_epoch",
     r"make bench.*": BENCHMARK,
-    r"python -m tests\.benchmarks regret": f"{BENCHMARKS}::{OF_REGRET}",
+    r"python -m tests\.benchmarks regret": REGRET,
     r"python -m tests\.benchmarks (default_sweep|fast|speed|sweeps|where)": BENCHMARK,
     r"make notebook": "tests/test_makefile.py::test_notebook_opens_the_chapter",
     r"make gallery": "tests/reports/test_browser.py::test_the_gallerys_pictures_show_a_page_and_its_charts",
@@ -115,7 +114,7 @@ def blocks(language):
 
 
 def spans(text):
-    """Its inline code, each on one line."""
+    """Return the inline code of a text, each piece on one line."""
     return [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", BLOCK.sub("", text))]
 
 
@@ -144,20 +143,20 @@ def documented_commands():
     return list(dict.fromkeys(found))
 
 
-def test_every_block_is_of_a_kind_that_is_tested():
+def test_every_code_block_is_of_a_kind_that_is_tested():
     assert {language for language, _ in BLOCK.findall(ALL)} <= {SHELL, TOML, PYTHON, OUTPUT}
     assert len(documented_commands()) > 30
 
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory):
-    """In a store that no other test reads: the commands write into it."""
+    """Return tracked runs in a store that no other test reads, since the commands write into it."""
     return tracked_in(tmp_path_factory.mktemp("documents"))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", documented_commands())
-def test_a_command_is_run_by_a_test(command, tracked, monkeypatch):
+def test_a_documented_command_is_run_by_a_test(command, tracked, monkeypatch):
     words = shlex.split(command)
     plain = " ".join(words)
     elsewhere = [test for commands, test in ELSEWHERE.items() if re.fullmatch(commands, plain)]
@@ -174,7 +173,7 @@ def test_a_command_is_run_by_a_test(command, tracked, monkeypatch):
 
 
 def on_tiny_data(arguments, tracked):
-    """With ids for their names, and what keeps it small."""
+    """Return the arguments with ids in place of their names, and with options that keep the work small."""
     runs = iter([tracked.trial, tracked.final])
     one = tracked.stopped if "--resume" in arguments else tracked.run
     ids = {"RUN_ID": one, "SWEEP_OR_RUN": tracked.sweep, "OTHER": tracked.run, "SWEEP": tracked.sweep}
@@ -187,7 +186,7 @@ def on_tiny_data(arguments, tracked):
 
 
 def assert_exists(test):
-    """A file, and the function of it that is named."""
+    """Check that the file of a test exists, and that it has the named function."""
     path, _, name = test.partition("::")
     source = (ROOT / path).read_text(encoding="utf-8")
     if name:
@@ -226,7 +225,7 @@ def parse_by_group(group, arguments):
 
 
 def parse_make(arguments):
-    """Its target is there, and so is whatever of ours that calls."""
+    """Check that the target of make exists, and every command and module of ours that it calls."""
     # what setting up prints is nothing where it is done, and would hide that another target calls nothing
     options = ["--always-make"] if arguments == ["setup"] else ["--old-file", ".venv/.made-from-lock"]
     command = ["make", "--dry-run", *options, *arguments]
@@ -249,7 +248,7 @@ def parse_export(arguments):
 
 
 def parse_pip(arguments):
-    """It is this package with extras that it has, or one that the tests install."""
+    """Check that pip installs this package with existing extras, or a package that the tests install."""
     if arguments[0] == "wheel":
         assert (ROOT / arguments[-1] / "pyproject.toml").exists()
         return
@@ -288,12 +287,12 @@ def options_of(group):
 
 
 @pytest.mark.parametrize("span", [each for each in dict.fromkeys(spans(ALL)) if each.startswith("-")])
-def test_an_option_that_is_named_exists(span):
+def test_a_documented_option_exists(span):
     known = options_of(typer.main.get_command(cli.app)) | options_of(mlflow_group())
     assert span.split()[0] in known
 
 
-def test_the_declarations_are_allowed():
+def test_documented_declarations_are_valid():
     declared = [tomllib.loads(block) for block in blocks(TOML)]
     whole = next(each for each in declared if each.get("kind") == "sweep")
     for each in declared:
@@ -302,7 +301,7 @@ def test_the_declarations_are_allowed():
 
 @pytest.mark.long
 @pytest.mark.parametrize("example", blocks(PYTHON))
-def test_an_example_runs(example, tracked, monkeypatch):
+def test_a_documented_example_runs(example, tracked, monkeypatch):
     elsewhere = [test for what, test in EXAMPLES_ELSEWHERE.items() if what in example]
     if elsewhere:
         assert_exists(elsewhere[0])
@@ -319,12 +318,12 @@ def linked(name):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_what_a_document_links_to_is_there(name):
+def test_the_links_of_a_document_lead_to_existing_files(name):
     assert all(each.exists() for each in linked(name)), linked(name)
 
 
 @pytest.mark.parametrize("package", [*PACKAGES, "tests"])
-def test_what_the_map_of_a_package_names_is_there_and_it_fits_a_screen(package):
+def test_the_map_of_a_package_names_existing_files_and_fits_a_screen(package):
     text = DOCUMENTS[f"{package}/README.md"]
     rows = [line for line in text.splitlines() if line.startswith("|")]
     paths = [each for row in rows for each in re.findall(r"`([^`]+)`", row) if "/" in each or each.endswith(".py")]

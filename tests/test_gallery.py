@@ -16,7 +16,7 @@ LEAST_WIDTH = 900
 OPTIMIZERS = catalog.load_sweep(gallery.EXPERIMENT).sweep.optimizers
 
 
-def test_the_kept_pictures_are_those_that_are_made_and_small_together():
+def test_the_kept_pictures_are_complete_and_small_together():
     paths = list(gallery.GALLERY.iterdir())
     assert {path.name for path in paths} == KEPT
     assert sum(path.stat().st_size for path in paths) < MOST

@@ -1,4 +1,4 @@
-"""What proves on a GPU what is said of one runs to its end, here on the CPU."""
+"""The script that checks and measures on a GPU completes; the test runs it on the CPU."""
 
 import json
 import os
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parent / "gpu.sh"
 
 @pytest.mark.slow
 @pytest.mark.posix
-def test_the_script_for_a_gpu_tests_measures_and_says_what_it_found(tmp_path):
+def test_the_gpu_script_runs_tests_measures_and_prints_its_results(tmp_path):
     chosen = {"REHEARSE": "1", "PYTHON": sys.executable, "OUT": str(tmp_path)}
     done = subprocess.run([SCRIPT], env=os.environ | chosen, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

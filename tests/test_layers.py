@@ -74,7 +74,7 @@ def test_no_folders_import_each_other_in_a_circle():
     assert circles(in_folders(graph().edges)) == []
 
 
-def test_a_circle_of_modules_and_one_of_folders_would_be_found():
+def test_circular_imports_of_modules_and_of_folders_are_found():
     edges = [("a.x.one", "a.y.two"), ("a.y.three", "a.x.four"), ("a.five", "a.six")]
     assert circles(nx.DiGraph(edges)) == []
     assert circles(in_folders(edges)) == [{"a.x", "a.y"}]
@@ -82,7 +82,7 @@ def test_a_circle_of_modules_and_one_of_folders_would_be_found():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_packages_below_its_own_and_libraries_that_it_is_the_home_of(name):
+def test_a_module_imports_only_lower_packages_and_libraries_that_belong_to_it(name):
     package = name.partition(".")[0]
     for other in imported(MODULES[name]):
         top = other.partition(".")[0]
@@ -91,7 +91,7 @@ def test_a_module_imports_packages_below_its_own_and_libraries_that_it_is_the_ho
 
 
 @pytest.mark.slow
-def test_the_reports_and_a_look_at_a_sweep_load_neither_torch_nor_optuna():
+def test_reports_and_status_import_neither_torch_nor_optuna():
     of_reports = [each.name for each in pkgutil.walk_packages(reports.__path__, "reports.")]
     modules = [*of_reports, "experiments.cli.terminal", "studies.snapshot", "studies.definition"]
     check = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules or 'optuna' in sys.modules)"

@@ -51,7 +51,7 @@ def called(tmp_path):
 
 @pytest.fixture
 def make(called):
-    """What make prints, when nothing fails."""
+    """Return a function that runs make without an error and gives the printed text."""
 
     def printed(*arguments, **options):
         process = called(*arguments, **options)
@@ -61,7 +61,7 @@ def make(called):
     return printed
 
 
-def test_alone_it_prints_each_target_with_a_line(make):
+def test_make_without_a_target_prints_a_line_for_each_target(make):
     lines = [line.split(maxsplit=1) for line in make().splitlines()]
     assert {"sweep", "report", "test", "clean"} <= {line[0] for line in lines}
     assert all(len(line) == 2 for line in lines)
@@ -83,7 +83,7 @@ def program(path, script):
 
 
 def all_of(terminal):
-    """What was printed on a terminal that nobody writes to any more."""
+    """Return all text printed on a terminal that is closed for writing."""
     shown = b""
     with contextlib.suppress(OSError):  # as its end is told on Linux
         while more := os.read(terminal, 10_000):
@@ -96,7 +96,7 @@ def all_of(terminal):
     ("uv", "called_with"),
     [("", "python called with -m pip install"), ("./uv", "uv called with pip install --python .venv/bin/python")],
 )
-def test_setup_installs_with_progress_on_a_terminal_alone(make, python, uv, called_with):
+def test_setup_shows_installation_progress_only_on_a_terminal(make, python, uv, called_with):
     import pty  # which Windows lacks
 
     printed = make("setup", f"PYTHON={python}", f"UV={uv}")
@@ -109,7 +109,7 @@ def test_setup_installs_with_progress_on_a_terminal_alone(make, python, uv, call
     assert "--quiet --" not in shown
 
 
-def test_setup_finds_uv_and_gives_it_pips_further_index(make, python):
+def test_setup_finds_uv_and_passes_pips_extra_index_to_it(make, python):
     path = f"{python.parent}:{os.environ['PATH']}"
     index = "https://download.pytorch.org/whl/cpu"
     printed = make("-n", "setup", f"PYTHON={python}", PATH=path, PIP_EXTRA_INDEX_URL=index)
@@ -117,7 +117,7 @@ def test_setup_finds_uv_and_gives_it_pips_further_index(make, python):
     assert "--index" not in make("-n", "setup", f"PYTHON={python}", PATH=path)
 
 
-def test_setup_says_first_how_to_have_torchs_cpu_build_unless_it_comes(make, python):
+def test_setup_explains_how_to_get_torchs_cpu_build_unless_it_is_requested(make, python):
     first, *_ = make("setup", f"PYTHON={python}").splitlines()
     assert first.endswith("for its CPU build: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup")
     with_it = make("setup", "--always-make", f"PYTHON={python}", PIP_EXTRA_INDEX_URL="https://here")
@@ -125,7 +125,7 @@ def test_setup_says_first_how_to_have_torchs_cpu_build_unless_it_comes(make, pyt
 
 
 @pytest.mark.parametrize(("needed", "name"), [("99.1", sys.executable), ("3.11", "no-such-python")])
-def test_a_wrong_python_is_one_line_before_anything_is_made(called, tmp_path, needed, name):
+def test_a_wrong_python_is_refused_in_one_line_before_anything_is_installed(called, tmp_path, needed, name):
     (tmp_path / "pyproject.toml").write_text(NEEDED.format(needed))
     process = called("setup", f"PYTHON={name}")
     assert (process.returncode, process.stdout) == (2, "")
@@ -172,7 +172,7 @@ def test_the_lowest_versions_are_in_an_environment_of_their_own(make):
 
 
 def stand_in(folder, name, script):
-    """For a program of the environment, which is there already."""
+    """Write a script in place of a program of the environment, which counts as made."""
     path = folder / ".venv" / "bin" / name
     path.parent.mkdir(parents=True)
     program(path, script)
@@ -187,7 +187,7 @@ def test_clean_leaves_every_result(make, tmp_path):
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("\n", True), ("n\n", True), ("", True), ("y\n", False)])
-def test_clean_results_asks(make, tmp_path, answer, kept):
+def test_clean_results_asks_before_it_deletes(make, tmp_path, answer, kept):
     assert "[y/N]" in make("clean-results", answer=answer)
     assert all((tmp_path / name).exists() == kept for name in RESULTS)
     assert (tmp_path / "build").exists()

@@ -16,7 +16,7 @@ FORBIDDEN = re.compile(rf"--\w|\bharness ({COMMANDS})\b|\b(is|are) allowed\b|\ba
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
-    """All but docstrings: a part of a message may be in a constant, or returned by a function."""
+    """Yield all texts but docstrings, since constants and functions can hold parts of messages."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     documentations = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
     for node in ast.walk(tree):
@@ -43,5 +43,5 @@ def test_no_message_below_the_command_line_names_a_flag_or_command_of_it(path):
         "logger.warning('go on with --resume %s', run_id)",
     ],
 )
-def test_what_such_a_message_must_not_say_is_found(source):
+def test_forbidden_words_in_a_message_are_found(source):
     assert wrong_in(source)

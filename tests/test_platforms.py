@@ -46,20 +46,20 @@ def parts_imported(node):
         yield from (node.module or "").split(".")
 
 
-def test_nothing_is_used_that_windows_lacks():
+def test_the_packages_use_nothing_that_windows_lacks():
     paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     used = {path.relative_to(ROOT).as_posix(): POSIX & set(names_used(path)) for path in paths}
     assert {path: names for path, names in used.items() if names} == {}
 
 
-def test_what_windows_lacks_is_imported_by_a_test_only_when_it_runs():
-    """So that the tests that need none of it can be collected there."""
+def test_tests_import_modules_that_windows_lacks_only_when_they_run():
+    """Make sure that all tests can be collected on Windows."""
     paths = sorted((ROOT / "tests").rglob("*.py"))
     at_the_top = {path.relative_to(ROOT).as_posix(): POSIX & set(names_imported(path)) for path in paths}
     assert {path: names for path, names in at_the_top.items() if names} == {}
 
 
-def test_memory_is_left_as_it_is_where_there_is_no_glibc(monkeypatch):
+def test_memory_settings_are_left_unchanged_without_glibc(monkeypatch):
     def load(name):
         raise OSError(f"there is no library {name}")
 
@@ -77,7 +77,7 @@ def test_the_processor_has_a_name_without_proc(monkeypatch):
 
 
 @pytest.mark.slow
-def test_workers_are_spawned_where_no_server_can_fork_them_and_find_the_same(config, data, monkeypatch):
+def test_workers_spawned_without_a_fork_server_give_the_same_results(config, data, monkeypatch):
     monkeypatch.setattr(local, "sys", SimpleNamespace(platform="darwin"))
     with open_pool("local", 1, data) as pool:
         assert pool.executor._mp_context.get_start_method() == "spawn"
@@ -85,7 +85,7 @@ def test_workers_are_spawned_where_no_server_can_fork_them_and_find_the_same(con
     assert there.state == train_slice(config, None, ("validation",), data).state
 
 
-def test_windows_gets_as_many_workers_as_a_pool_there_takes(monkeypatch):
+def test_windows_gets_at_most_the_workers_that_its_process_pool_allows(monkeypatch):
     monkeypatch.setattr(local, "sys", SimpleNamespace(platform="win32"))
     monkeypatch.setattr(local.os, "cpu_count", lambda: 96)
     with open_pool("local") as pool:

@@ -56,7 +56,7 @@ class Installed:
         return found
 
     def run(self, program: str, *arguments: str) -> str:
-        """What it prints, in an empty folder, with an empty home and an empty folder for temporary files."""
+        """Run a program in an empty folder with an empty home and temporary folder; return the printed text."""
         system = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "temporary")}
         process = subprocess.run(
@@ -70,7 +70,7 @@ class Installed:
         return process.stdout
 
     def paths(self) -> set[PurePosixPath]:
-        """Whatever is in its folders, but what Python itself compiles."""
+        """Return all paths in the folders of the installation, except files that Python compiles."""
         paths = (path.relative_to(self.folder) for path in self.folder.rglob("*"))
         return {PurePosixPath(path) for path in paths if "__pycache__" not in path.parts}
 
@@ -127,13 +127,13 @@ def test_the_wheel_holds_every_file_of_the_packages_and_its_licences(installed):
     assert all(any(name.endswith(f".dist-info/licenses/{licence}") for name in names) for licence in licences)
 
 
-def test_what_is_imported_is_what_was_installed(installed):
+def test_packages_are_imported_from_the_installed_wheel(installed):
     program = f"import importlib; print(*(importlib.import_module(name).__file__ for name in {PACKAGES}))"
     places = [Path(place) for place in installed.run("python", "-c", program).split()]
     assert places == [installed.site_packages / package / "__init__.py" for package in PACKAGES]
 
 
-def test_what_is_printed_is_utf_8_whatever_the_locale(installed):
+def test_output_is_utf_8_in_any_locale(installed):
     assert "what β is" in installed.run("harness", "list")
 
 

@@ -15,7 +15,7 @@ def commands(job):
     return [step["run"] for step in JOBS[job]["steps"] if "run" in step]
 
 
-def test_all_tests_run_for_the_oldest_python_that_is_admitted_and_for_a_newer_one():
+def test_all_tests_run_on_the_oldest_supported_python_and_on_a_newer_one():
     oldest, newest = JOBS["linux"]["strategy"]["matrix"]["python"]
     assert f">={oldest}" == PROJECT["project"]["requires-python"]
     assert tuple(map(int, oldest.split("."))) < tuple(map(int, newest.split(".")))
@@ -23,7 +23,7 @@ def test_all_tests_run_for_the_oldest_python_that_is_admitted_and_for_a_newer_on
     assert (ROOT / command).is_file()
 
 
-def test_light_tests_run_where_there_is_no_linux():
+def test_light_tests_run_on_macos_and_windows():
     assert JOBS["light"]["strategy"]["matrix"]["system"] == ["macos-latest", "windows-latest"]
     markers = {each.partition(":")[0] for each in PROJECT["tool"]["pytest"]["ini_options"]["markers"]}
     left_out = re.fullmatch(r'python -m pytest -m "not (\w+) and not (\w+)"', commands("light")[-1])

@@ -37,7 +37,7 @@ class Tracked:
 
 @contextlib.contextmanager
 def tiny_sweeps() -> Iterator[None]:
-    """Every declared sweep is one of a second, and its report has one figure."""
+    """Replace every declared sweep by one that takes a second and has a report of one figure."""
     changes = {"base": with_settings(tiny.BASE, SMALLER), "budget": 2, "trial_epochs": 1, "final_epochs": 1}
     values = {"kind": "sweep", "shows": "", "cost": "", "result": ""}
     declared = catalog.SweepExperiment(**values, sweep=(tiny.definition().model_copy(update=changes)).model_dump())
@@ -46,7 +46,7 @@ def tiny_sweeps() -> Iterator[None]:
 
 
 def track(folder: Path) -> Tracked:
-    """All of it, in the current folder's store."""
+    """Track the sweep and the runs in the current folder's store."""
     data = write_small_mnist(Path("data"))
     with tiny_sweeps():
         code, screen = on_a_terminal("sweep", "optimizers", *SWEEP)
@@ -73,7 +73,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
 
 
 def tracked_in(folder: Path) -> Tracked:
-    """All of it, in that folder's store."""
+    """Track the sweep and the runs in that folder's store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -15,7 +15,7 @@ def main() -> None:
 
 
 def _stay(_: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """What would be begun: Python with MLflow."""
+    """Run MLflow in this process instead of the command that would be started."""
     os.environ.update(environment)
     sys.argv = command[command.index("mlflow") :]
     mlflow_server.main()

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def exponent(group: pd.DataFrame) -> float:
-    """Of the power by which the seconds grow with the value: a line through the logarithms of their medians."""
+    """Return the exponent of seconds as a power of the value, fitted to the logarithms of the medians."""
     seconds = group.groupby("value")["seconds"].median()
     return statistics.linear_regression(
         [math.log(value) for value in seconds.index], [math.log(each) for each in seconds]
@@ -59,7 +59,7 @@ def exponent(group: pd.DataFrame) -> float:
 
 
 def draw(frame: pd.DataFrame) -> None:
-    """Seconds against each, with the spread of the rounds."""
+    """Draw seconds against each value, with the spread of the rounds."""
     grid = seaborn.relplot(
         frame,
         x="value",

@@ -68,7 +68,7 @@ class Figures:
 
 
 def measure(changes: dict[str, object]) -> tuple[list[Figures], float]:
-    """The figures of one sweep, stopped and gone on with at each number of trials; and the MiB before it."""
+    """Return the figures of one sweep, stopped and resumed at each number of trials, and the MiB before it."""
     definition, tracker, watch, seconds = null_sweep(changes), NullTracker(), Watch(), 0.0
     figures = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), NullWorkers(WORKERS) as workers:
@@ -92,7 +92,7 @@ def null_sweep(changes: dict[str, object]) -> SweepDefinition:
 def run(
     definition: SweepDefinition, tracker: MemoryTracker, pool: WorkerPool, watch: "Watch", until_trials: int
 ) -> float:
-    """Go on with the sweep until so many trials have ended, or one slice is trained. Seconds until then."""
+    """Resume the sweep until so many trials have ended, or one slice is trained; return the seconds until then."""
     begun = time.perf_counter()
     stop = watch.stop_at(until_trials)
     with contextlib.suppress(KeyboardInterrupt):
@@ -101,7 +101,7 @@ def run(
 
 
 class Watch(SweepObserver):
-    """When each slice was recorded, and after how many of them each trial ended. Stops the sweep."""
+    """Record when each slice ended and after how many slices each trial ended, and stop the sweep."""
 
     def __init__(self) -> None:
         self.slices = []
@@ -110,7 +110,7 @@ class Watch(SweepObserver):
         self.mebibytes_at_first = 0.0
 
     def stop_at(self, trials):
-        """So many ended trials, or the next slice, whichever is later."""
+        """Return an event that is set after so many ended trials or after the next slice, whichever is later."""
         self._trials = trials
         self._stop = threading.Event()
         return self._stop
@@ -127,7 +127,7 @@ class Watch(SweepObserver):
         self.mebibytes_at_first = self.mebibytes_at_first or self.mebibytes
 
     def seconds_per_slice(self, first, last):
-        """Over the slices between the ends of these trials."""
+        """Return the mean seconds per slice between the ends of these trials."""
         begin, end = (self.ends[max(0, trial - 1)] for trial in (first, last))
         return (self.slices[end] - self.slices[begin]) / (end - begin)
 

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def shares(config: RunConfig) -> Mapping[str, float]:
-    """Of the time of an epoch that trains, after one to warm up."""
+    """Return the share of each part in the time of a training epoch, after an epoch to warm up."""
     splits = load_splits(config.dataset, config.device)
     state = train_epochs(config, initial_state(config), splits, 1, []).state
     with isolated(config), profile(activities=[ProfilerActivity.CPU]) as profiled:

@@ -24,13 +24,13 @@ class Stored:
     printed: dict[str, Any]
 
     def ids(self, outcome: str, stage: str) -> list[str]:
-        """The trials or finals of the ended sweep that ended so."""
+        """Return the ids of trials or finals of the completed sweep with this outcome."""
         rows = self.printed["leaderboard"]
         return [row["run_id"] for row in rows if (row["outcome"], row["stage"]) == (outcome, stage)]
 
 
 def unpack(commit: str, folder: Path) -> Stored:
-    """What that commit wrote, in an empty folder that is elsewhere than it was then."""
+    """Unpack the files that the commit wrote into `folder`, which has another path than the original."""
     with tarfile.open(DATA / f"{commit}.tar.xz") as packed:
         packed.extractall(folder, filter="data")
     _carry_over(folder / "mlflow.db")

@@ -60,7 +60,7 @@ class LaterState(RunState):
 
 @pytest.fixture
 def measure(monkeypatch):
-    """Has each epoch of this process measure one more metric, of that value."""
+    """Return a function that adds one more metric with a given value to each epoch measured in this process."""
 
     def every_epoch(value: float | None) -> None:
         monkeypatch.setitem(METRIC_NAMES, "gradient_norm", METRIC)
@@ -78,7 +78,7 @@ def test_a_run_that_is_older_than_a_metric_is_reproduced(stored, measure):
     assert len(again.comparisons) == 2 * 6
 
 
-def test_a_stopped_run_that_is_older_than_a_metric_goes_on_with_it(stored, measure, harness_json):
+def test_a_stopped_run_older_than_a_metric_resumes_with_the_metric(stored, measure, harness_json):
     measure(1.5)
     run_id = stored.printed["stopped run"]
     assert harness_json("run", "--resume", run_id)["outcome"] == "completed"
@@ -86,7 +86,7 @@ def test_a_stopped_run_that_is_older_than_a_metric_goes_on_with_it(stored, measu
 
 
 @pytest.mark.long
-def test_a_run_that_went_on_with_a_metric_is_compared_on_it_from_there_on(config, data, measure):
+def test_a_run_resumed_with_a_new_metric_is_compared_on_it_from_that_epoch(config, data, measure):
     tracker = MlflowTracker()
     run = begin_run(config, tracker, "tiny", data)
     record_slice(tracker, run, train_slice(config, None, run.splits, data))
@@ -98,7 +98,7 @@ def test_a_run_that_went_on_with_a_metric_is_compared_on_it_from_there_on(config
 
 
 @pytest.mark.long
-def test_a_metric_that_was_recorded_and_is_not_measured_now_is_a_difference(stored, measure, harness_json):
+def test_a_recorded_metric_that_is_no_longer_measured_is_a_difference(stored, measure, harness_json):
     measure(1.5)
     run_id = harness_json("run", "bars_run.py")["run_id"]
     measure(None)
@@ -111,7 +111,7 @@ def test_a_sweep_that_is_older_than_a_metric_is_exported_without_values_of_it(st
     assert {row["gradient_norm"] for row in rows} == {None}
 
 
-def test_a_diverged_run_is_reproduced_where_more_is_said_of_a_divergence(stored, monkeypatch):
+def test_a_diverged_run_is_reproduced_if_a_divergence_gets_a_new_field(stored, monkeypatch):
     class LaterDivergence(Divergence):
         loss: str = "inf"
 
@@ -120,7 +120,7 @@ def test_a_diverged_run_is_reproduced_where_more_is_said_of_a_divergence(stored,
     assert reproduce(diverged).ending is None
 
 
-def test_a_checkpoint_of_a_later_version_is_refused_with_what_to_do(tmp_path):
+def test_a_checkpoint_of_a_later_version_is_refused_with_advice(tmp_path):
     values = {"train_loss": 0.1, "train_accuracy": 0.9}
     values |= {"train_seconds": 1.0, "evaluate_seconds": 1.0, "images_per_second": 1.0}
     save(tmp_path, Checkpoint(b"state", (LaterMetrics(epoch=1, gradient_norm=1.5, **values),)))
@@ -131,7 +131,7 @@ def test_a_checkpoint_of_a_later_version_is_refused_with_what_to_do(tmp_path):
     assert f"delete the folder {str(tmp_path)!r}" in message
 
 
-def test_a_state_of_a_later_version_is_refused_and_an_older_one_has_its_hash():
+def test_a_state_of_a_later_version_is_refused_and_an_older_state_keeps_its_hash():
     later = LaterState("{}", 1, {}, {}, {}, position=7)
     with pytest.raises(BadInputError, match="state with 'position' was written by a later version"):
         RunState.from_bytes(later.to_bytes())
@@ -140,14 +140,14 @@ def test_a_state_of_a_later_version_is_refused_and_an_older_one_has_its_hash():
 
 
 @pytest.mark.parametrize("commit", COMMITS)
-def test_a_config_keeps_the_text_and_hash_that_it_had(commit):
+def test_a_config_keeps_its_text_and_hash_if_fields_are_added(commit):
     for text, hashed in texts(commit, "runs"):
         for config in (parse_config(json.loads(text)), LaterConfig.model_validate_json(text)):
             assert (canonical_json(config), config_hash(config)) == (text, hashed), ADDED
 
 
 @pytest.mark.parametrize("commit", COMMITS)
-def test_a_definition_keeps_the_text_and_hash_that_it_had(commit):
+def test_a_definition_keeps_its_text_and_hash_if_fields_are_added(commit):
     for text, hashed in texts(commit, "sweeps"):
         for kind in (SweepDefinition, LaterDefinition):
             definition = kind.model_validate_json(text)
@@ -156,7 +156,7 @@ def test_a_definition_keeps_the_text_and_hash_that_it_had(commit):
         assert json.loads(canonical_json(on)) == {**json.loads(text), "patience": 3}
 
 
-def test_an_added_field_that_is_on_is_in_the_text_and_hash():
+def test_an_added_field_is_in_the_text_if_it_is_turned_on():
     off, on = LaterConfig(), LaterConfig(augmentation=LaterAugmentation(noise=0.1), weight_average=True)
     assert json.loads(canonical_json(on)) == {
         **json.loads(canonical_json(off)),
@@ -166,7 +166,7 @@ def test_an_added_field_that_is_on_is_in_the_text_and_hash():
     assert LaterConfig.model_validate_json(canonical_json(on)) == on
 
 
-def test_a_sweep_that_has_ended_before_its_definition_got_a_field_has_nothing_left_to_do(stored, monkeypatch):
+def test_a_completed_sweep_trains_nothing_if_definitions_get_a_new_field(stored, monkeypatch):
     sweep_id = stored.printed["sweep"]["sweep_id"]
     before = read_sweep(sweep_id)
     monkeypatch.setattr(beginning, "SweepDefinition", LaterDefinition)

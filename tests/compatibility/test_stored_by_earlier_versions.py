@@ -1,4 +1,4 @@
-"""What earlier versions stored is reported, gone on with and reproduced; what they printed of it is printed still."""
+"""Results stored by earlier versions are reported, resumed and reproduced, and are printed as before."""
 
 import json
 import math
@@ -20,7 +20,7 @@ NOT_COMPARED = {"process", "cut_off", "report", "answer", "running"}
 
 
 def assert_holds(now, then, at="the document"):
-    """All that was said then is said now; more may be."""
+    """Check that the output has all earlier values; it may have more."""
     if isinstance(then, dict):
         assert then.keys() - NOT_COMPARED <= now.keys(), at
         for key in then.keys() - NOT_COMPARED:
@@ -36,15 +36,15 @@ def assert_holds(now, then, at="the document"):
 
 
 def steps(run_id: str) -> list[int]:
-    """The epochs that are tracked of a run, each as often as it is."""
+    """Return the tracked epochs of a run, with repetitions."""
     return sorted(row.step for row in connect(tracking_uri()).get_metric_history(run_id, "train/loss"))
 
 
-def test_there_is_a_set_of_an_earlier_version():
+def test_stored_results_of_an_earlier_version_exist():
     assert COMMITS
 
 
-def test_a_sweep_is_told_as_it_was(stored, harness_json, harness):
+def test_a_stored_sweep_is_shown_as_the_earlier_version_showed_it(stored, harness_json, harness):
     assert_holds(harness_json("leaderboard", stored.printed["sweep"]["sweep_id"]), stored.printed["leaderboard"])
     assert_holds(harness_json("status", stored.printed["sweep"]["sweep_id"]), stored.printed["status"])
     of_killed = stored.printed["stopped sweep"]
@@ -71,7 +71,7 @@ def test_a_sweep_and_a_run_are_reported(stored, harness_json):
     assert run_id in of_run.read_text(encoding="utf-8")
 
 
-def test_a_sweep_that_has_ended_is_shown_by_its_command_and_nothing_is_added(stored, harness_json):
+def test_the_command_of_a_completed_sweep_shows_it_and_adds_nothing(stored, harness_json):
     sweep_id = stored.printed["sweep"]["sweep_id"]
     before, children = read_sweep(sweep_id)
     with one_figure():
@@ -90,14 +90,14 @@ def test_a_trial_and_a_final_are_reproduced(stored, harness_json, stage):
     assert {each["epoch"] for each in shown["comparisons"]} == {1, 2}
 
 
-def test_a_run_and_one_that_was_stopped_are_reproduced_as_far_as_they_came(stored, harness_json):
+def test_a_completed_and_a_stopped_run_are_reproduced_up_to_their_last_epoch(stored, harness_json):
     for run_id, epochs in ((stored.printed["run"]["run_id"], 2), (stored.printed["stopped run"], 1)):
         shown = harness_json("reproduce", run_id)
         assert shown["first_difference"] is None
         assert len(shown["comparisons"]) == epochs * 6
 
 
-def test_a_run_that_was_stopped_goes_on_to_its_end(stored, harness_json):
+def test_a_stopped_run_resumes_and_completes(stored, harness_json):
     run_id = stored.printed["stopped run"]
     before = read_tracked_run(run_id).history
     assert {tuple(each) for each in before.values()} == {(1,)}
@@ -112,7 +112,7 @@ def test_a_run_that_was_stopped_goes_on_to_its_end(stored, harness_json):
 
 
 @pytest.mark.slow
-def test_a_sweep_that_was_killed_goes_on_to_its_end(stored, harness_started):
+def test_a_killed_sweep_resumes_and_completes(stored, harness_started):
     sweep_id = stored.printed["stopped sweep"]["sweep_id"]
     before = {run.run_id: run for run in read_sweep(sweep_id)[1]}
     assert len(before) > 2
@@ -128,7 +128,7 @@ def test_a_sweep_that_was_killed_goes_on_to_its_end(stored, harness_started):
         } == run.history
 
 
-def test_what_was_hashed_has_its_hash(stored):
+def test_stored_definitions_and_configs_keep_their_hashes(stored):
     for key in ("sweep", "stopped sweep"):
         sweep, children = read_sweep(stored.printed[key]["sweep_id"])
         definition = validated(SweepDefinition, json.loads(artifact(stored, sweep.run_id, "definition.json")))

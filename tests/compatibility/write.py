@@ -94,7 +94,7 @@ def sweep_texts() -> list[dict[str, str]]:
 
 
 def _commit() -> str:
-    """This checkout's, by its first seven digits, which names the set."""
+    """Return the first seven digits of this checkout's commit, which name the set."""
     git = ("git", "-C", str(ROOT))
     if subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *PACKAGES], check=False).returncode:
         sys.exit("the code differs from its commit: commit or stash the changes, then run again")
@@ -139,14 +139,14 @@ def _stop(project: Path, arguments: tuple[str, ...], at: str, number: signal.Sig
 
 
 def _require_every_outcome(sweep: dict[str, Any]) -> None:
-    """A set is worth more for each way to end that it holds."""
+    """Exit with an error unless the sweep's trials have every outcome."""
     found = {outcome for each in sweep["optimizers"].values() for outcome in each["outcomes"]}
     if missing := {"completed", "pruned", "diverged", "failed"} - found:
         sys.exit(f"no trial of the sweep is {' or '.join(sorted(missing))}: change the ranges in project/")
 
 
 def _compact(database: Path) -> None:
-    """One file, without what was deleted from it."""
+    """Reduce the database to one file without deleted rows."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("VACUUM")

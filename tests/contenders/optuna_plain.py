@@ -58,7 +58,7 @@ def train(values, train_images, validation_images, epochs, seed):
 
 
 def config_of(values) -> RunConfig:
-    """Those values as a run of ours, which trains as the plain loop does."""
+    """Return the config of our run that trains as the plain loop does with these values."""
     dropout = values["dropout1"], values["dropout2"]
     optimizer = {"optimizer.name": values["optimizer"], "optimizer.lr": values["lr"]}
     return with_settings(RunConfig(), {**optimizer, "batch_size": values["batch_size"], "model.dropout": dropout})

@@ -17,7 +17,7 @@ WORSE = 0.10  # by how much a ratio may fall below the baseline's
 
 
 def contend(module: str, variant: str, folder: Path, epochs: int) -> list[dict[str, Any]]:
-    """What a contender returns, from a process of its own."""
+    """Run a contender in a separate process and return its results."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.contenders", module, variant, str(folder), str(epochs)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     measured: list[dict[str, Any]] = json.loads(output.splitlines()[-1])
@@ -45,7 +45,7 @@ def record(
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """Describe the machine of the measurement."""
     here = environment()
     return (
         f"{here['processor']}, {here['cpu_count']} cores, {here['cpu_capability']}, {platform.system()}, "
@@ -54,7 +54,7 @@ def machine() -> str:
 
 
 def too_low(ratios: Mapping[str, float], least: Mapping[str, float]) -> list[str]:
-    """Where a ratio is below what must hold."""
+    """Describe each ratio that is below its limit."""
     return [
         f"{name}: {ratios[name]:.2f}, at least {must:.2f} must hold"
         for name, must in least.items()
@@ -63,7 +63,7 @@ def too_low(ratios: Mapping[str, float], least: Mapping[str, float]) -> list[str
 
 
 def worse_than(baseline: Mapping[str, float], ratios: Mapping[str, float]) -> list[str]:
-    """Which ratios are worse than the baseline's by more than is allowed."""
+    """Describe each ratio that is worse than the baseline's by more than is allowed."""
     return [
         f"{name}: {ratio:.2f}, {baseline[name]:.2f} in the baseline"
         for name, ratio in ratios.items()

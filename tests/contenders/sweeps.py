@@ -44,12 +44,12 @@ def fixed_sweep(epochs: int) -> SweepDefinition:
 
 
 def times_sooner(measured: Sweeps, ours: Iterable[str], plain: str) -> dict[str, float]:
-    """How many times sooner than the plain example ours ended, by the medians."""
+    """Return how many times sooner than the plain example each of our sweeps ended, by the medians."""
     return {name: _seconds(measured[plain]) / _seconds(measured[name]) for name in ours}
 
 
 def times_as_many(measured: Sweeps, ours: Iterable[str], plain: str) -> dict[str, float]:
-    """How many times as many configurations a second ours tried as the plain example, by the medians."""
+    """Return each of our sweeps' configurations per second as a multiple of the plain example's, by the medians."""
     pace = {
         name: statistics.median(each["configurations"] / each["seconds"] for each in swept)
         for name, swept in measured.items()
@@ -58,7 +58,7 @@ def times_as_many(measured: Sweeps, ours: Iterable[str], plain: str) -> dict[str
 
 
 def table(measured: Sweeps, ratios: Mapping[str, float], ratio: str = "times sooner") -> str:
-    """All of it, a row for each sweep: of its rounds the medians, the spread of seconds, and all finals."""
+    """Return a table with a row for each sweep: medians over its rounds, the spread of seconds, and finals."""
     rows = [
         [
             name,
@@ -78,12 +78,12 @@ def table(measured: Sweeps, ratios: Mapping[str, float], ratio: str = "times soo
 
 
 def finals(swept: list[dict[str, Any]]) -> list[float]:
-    """Those of each optimizer's winner, of all rounds."""
+    """Return the finals of every optimizer's winner in all rounds."""
     return [final for each in swept for winner in each["winners"].values() for final in winner["finals"]]
 
 
 def best_finals(swept: list[dict[str, Any]]) -> list[float]:
-    """Those of the winners that validated best, of all rounds; of several that are equal: to take one were chance."""
+    """Return the finals of the winners that validated best in each round, of all of them if several are equal."""
     return [
         final
         for each in swept
@@ -94,7 +94,7 @@ def best_finals(swept: list[dict[str, Any]]) -> list[float]:
 
 
 def busy(swept: list[dict[str, Any]]) -> float:
-    """How much of a sweep its workers train and evaluate."""
+    """Return the share of a sweep's time in which its workers train and evaluate."""
     return statistics.median(_each(swept, "busy"))
 
 

@@ -18,7 +18,7 @@ WORKERS = 2
 def winners(
     tried: Iterable[tuple[float, RunConfig]], seeds: tuple[int, ...], epochs: int, folder: Path
 ) -> dict[str, Winner]:
-    """By optimizer, of all that were tried, with their validation accuracies."""
+    """Return the winner of each optimizer among the tried configs, which come with their validation accuracies."""
     best: dict[str, tuple[float, RunConfig]] = {}
     for accuracy, config in tried:
         name = config.optimizer.name

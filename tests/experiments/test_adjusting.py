@@ -20,12 +20,12 @@ def changed(**said):
     return adjusted(tiny.definition(), Adjustments(**said))
 
 
-def test_nothing_said_changes_nothing():
+def test_no_adjustments_change_nothing():
     assert changed() == tiny.definition()
     assert Adjustments().words == []
 
 
-def test_what_is_said_is_in_the_definition_and_in_the_command_that_goes_on():
+def test_adjustments_are_in_the_definition_and_in_the_command_that_resumes():
     said = Adjustments(trials=10, replicates=3, margin=0.1, sampler="prior", no_pruning=True, asynchronous=True)
     definition = adjusted(tiny.definition(), said)
     assert (definition.budget, definition.replicates, definition.margin) == (20, 3, 0.1)
@@ -36,7 +36,7 @@ def test_what_is_said_is_in_the_definition_and_in_the_command_that_goes_on():
     ]
 
 
-def test_the_device_is_that_of_all_runs_and_one_that_is_not_here_is_refused():
+def test_the_device_applies_to_all_runs_and_an_unavailable_one_is_refused():
     definition = changed(device="cpu", fast=True)
     assert (definition.base.device, definition.base.memory_format) == ("cpu", "channels_last")
     assert Adjustments(device="cpu").words == ["--device", "cpu"]
@@ -44,7 +44,7 @@ def test_the_device_is_that_of_all_runs_and_one_that_is_not_here_is_refused():
         changed(device="cuda:99")
 
 
-def test_other_optimizers_have_their_default_spaces_beside_what_was_declared():
+def test_added_optimizers_get_default_spaces_and_declared_spaces_are_kept():
     declared = tiny.definition()
     now = redeclared(declared, Adjustments(optimizers=("adam", "rmsprop", "pytorch_optimizer:Lion")))
     assert now.optimizers == ("adam", "rmsprop", "pytorch_optimizer:Lion")
@@ -55,7 +55,7 @@ def test_other_optimizers_have_their_default_spaces_beside_what_was_declared():
     assert now.space == declared.space
 
 
-def test_what_is_set_is_of_every_run_and_is_searched_no_more():
+def test_a_setting_applies_to_every_run_and_is_not_searched_any_more():
     declared = catalog.load_sweep("smoke").sweep
     settings = {"batch_size": 64, "model.dropout": [0.0, 0.1], "optimizer.weight_decay": 1e-4}
     now = redeclared(declared, Adjustments(settings=settings))
@@ -66,14 +66,14 @@ def test_what_is_set_is_of_every_run_and_is_searched_no_more():
         assert config.optimizer.name == name
 
 
-def test_a_setting_of_the_optimizers_is_of_variants_too():
+def test_a_setting_of_the_optimizer_applies_to_variants_too():
     variants = catalog.load_sweep("activations").sweep
     now = redeclared(variants, Adjustments(settings={"optimizer.eps": 1e-4}))
     assert {now.example(name).optimizer.eps for name in now.optimizers} == {1e-4}
     assert [now.example(name).model.activation for name in now.optimizers] == list(now.optimizers)
 
 
-def test_what_is_searched_is_so_in_the_study_of_every_optimizer():
+def test_an_added_dimension_is_searched_for_every_optimizer():
     searched = {"optimizer.weight_decay": DECAY, "model.dropout.0": Choice(choices=(0.0, 0.3))}
     now = redeclared(tiny.definition(), Adjustments(search=searched))
     for name in now.optimizers:
@@ -82,14 +82,14 @@ def test_what_is_searched_is_so_in_the_study_of_every_optimizer():
         assert "optimizer.lr" in now.searched(name)
 
 
-def test_of_another_network_none_of_the_old_ones_fields_is_searched():
+def test_fields_of_the_old_network_are_not_searched_for_another_network():
     declared = catalog.load_sweep("smoke").sweep
     model = {"model.name": "tests.own.shapes:Small", "model.width": 4}
     now = redeclared(declared, Adjustments(settings=model, search={"model.classes": Choice(choices=(10, 11))}))
     assert [key for key in now.space if key.startswith("model.")] == ["model.classes"]
 
 
-def test_what_is_searched_by_default_goes_with_the_dataset_and_the_network():
+def test_the_default_space_fits_the_dataset_and_the_network():
     declared = catalog.load_sweep("optimizers").sweep
     now = redeclared(declared, Adjustments(settings={"dataset.name": "wine", "model.name": "mlp"}))
     assert now.base.dataset.train_size == 88
@@ -100,7 +100,7 @@ def test_what_is_searched_by_default_goes_with_the_dataset_and_the_network():
     assert redeclared(declared, Adjustments(settings=said)).space.keys() == {"batch_size", "model.activation"}
 
 
-def test_what_a_person_declared_stays_on_another_dataset_and_of_a_grid_nothing_grows():
+def test_declared_dimensions_are_kept_on_another_dataset_and_a_grid_gets_no_dimensions():
     sizes = Choice(choices=(10, 20))
     declared = redeclared(catalog.load_sweep("smoke").sweep, Adjustments(search={"batch_size": sizes}))
     few = {"dataset.name": "digits", "dataset.train_size": 40, "dataset.validation_size": 10}
@@ -109,7 +109,7 @@ def test_what_a_person_declared_stays_on_another_dataset_and_of_a_grid_nothing_g
     assert redeclared(grid, Adjustments(settings={"model.name": "mlp"})).space == {}
 
 
-def test_epochs_are_of_trials_and_finals_and_the_budget_pays_as_many_trials():
+def test_epochs_apply_to_trials_and_finals_and_the_number_of_trials_stays_the_same():
     now = redeclared(tiny.definition(), Adjustments(epochs=4))
     assert (now.trial_epochs, now.final_epochs, now.budget) == (4, 4, 16)
     assert adjusted(now, Adjustments(budget=12)).budget == 12
@@ -126,14 +126,14 @@ def test_epochs_are_of_trials_and_finals_and_the_budget_pays_as_many_trials():
         ({"budget": 4, "trials": 2}, "budget 4 is given together with"),
     ],
 )
-def test_what_contradicts_itself_or_is_unknown_is_refused_in_one_line(said, message):
+def test_contradictory_or_unknown_adjustments_are_refused_in_one_line(said, message):
     with pytest.raises(BadInputError) as caught:
         adjusted(redeclared(tiny.definition(), Adjustments(**said)), Adjustments(**said))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_same_words_name_the_same_sweep_and_other_words_another():
+def test_the_same_adjustments_give_the_same_name_and_others_give_another_name():
     def named(**said):
         adjustments = Adjustments(**said)
         return name_of("tiny", tiny.definition(), redeclared(tiny.definition(), adjustments), adjustments)
@@ -145,7 +145,7 @@ def test_the_same_words_name_the_same_sweep_and_other_words_another():
     assert named(**one, name="mine") == "mine"
 
 
-def test_the_words_say_it_again():
+def test_adjustments_are_written_as_options_of_the_command():
     said = Adjustments(
         optimizers=("adam", "sgd"), settings={"model.dropout": [0, 0.1]}, search={"optimizer.lr": DECAY}, name="mine"
     )
@@ -156,7 +156,7 @@ def test_the_words_say_it_again():
 
 
 @pytest.mark.parametrize("name", ["smoke", "optimizers", "activations", "null"])
-def test_what_is_saved_declares_the_same_sweep(name, tmp_path):
+def test_a_saved_file_declares_the_same_sweep(name, tmp_path):
     declared = catalog.load_sweep(name)
     said = Adjustments(settings={"batch_size": 64}, search={"optimizer.weight_decay": DECAY}, margin=0.1)
     definition = adjusted(redeclared(declared.sweep, said), said)
@@ -172,18 +172,18 @@ def test_what_is_saved_declares_the_same_sweep(name, tmp_path):
 
 
 @pytest.mark.parametrize(("count", "seeds"), [(1, (1,)), (2, (1, 2)), (5, (1, 2, 3, 4, 5))])
-def test_more_finals_are_on_the_seeds_after_the_declared_ones(count, seeds):
+def test_added_finals_use_the_seeds_after_the_declared_ones(count, seeds):
     assert changed(seeds=count).final_seeds == seeds
 
 
-def test_declared_looks_end_with_the_finals_that_there_are():
+def test_looks_are_cut_or_extended_to_the_number_of_finals():
     looks = tiny.definition().model_copy(update={"final_seeds": tuple(range(1, 9)), "looks": (4, 8)})
     assert adjusted(looks, Adjustments(seeds=16)).looks_at == (4, 8, 16)
     assert adjusted(looks, Adjustments(seeds=6)).looks_at == (4, 6)
     assert adjusted(looks, Adjustments(replicates=3, seeds=2)).looks_at == (3,)
 
 
-def test_until_a_margin_is_a_cap_of_looks():
+def test_until_a_margin_sets_the_looks_and_the_largest_number_of_finals():
     finals = changed(until=0.2)
     assert (finals.margin, finals.looks_at, len(finals.final_seeds)) == (0.2, (8, 16, 32), 32)
     several = changed(until=0.2, replicates=3)
@@ -196,13 +196,13 @@ def test_a_duration_is_in_seconds_minutes_or_hours(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["10", "0m", "m", "ten minutes", "-5m"])
-def test_what_is_no_duration_is_refused(text):
+def test_an_invalid_duration_is_refused(text):
     with pytest.raises(BadInputError, match="such as 90s"):
         seconds_of(text)
 
 
 @pytest.mark.slow
-def test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on(sweep):
+def test_a_sweep_stops_at_its_time_limit_with_a_report_and_can_be_resumed(sweep):
     stopped = sweep("--for", "9s", "--slice-seconds", "0.1", "--trials", "400", "--json", TINY_IMAGES="800")
     printed = stopped.end_with(0)
     assert "the time limit is reached" in printed
@@ -211,7 +211,7 @@ def test_a_sweep_ends_in_time_with_a_report_of_what_there_is_and_goes_on(sweep):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_with_a_report_of_what_there_is(sweep):
+def test_ctrl_c_ends_the_sweep_with_a_report_of_its_results_so_far(sweep):
     started = sweep("--trials", "400", TINY_IMAGES="800")
     started.wait_for("epoch ", times=3)
     started.signal_group(signal.SIGINT)

@@ -83,7 +83,7 @@ def test_a_sweep_takes_classes_and_tensors_and_gives_frames_figures_and_the_page
 
 
 @pytest.mark.slow
-def test_tensors_are_kept_once_and_found_again_by_any_process(project, images):
+def test_tensors_are_stored_once_and_found_by_any_process(project, images):
     for _ in range(2):
         found = experiments.run(model=Small, data=images, settings={"threads": 1}, epochs=1, quiet=True)
     (folder,) = Path(".harness/data").iterdir()
@@ -99,7 +99,7 @@ def test_tensors_are_kept_once_and_found_again_by_any_process(project, images):
 
 
 @pytest.mark.long
-def test_other_tensors_are_another_dataset(project, images):
+def test_other_tensors_have_another_digest(project, images):
     of = [
         experiments.run(model=Small, data=(of_images, images[1]), settings={"threads": 1}, epochs=1, quiet=True)
         for of_images in (images[0], images[0].flip(0))
@@ -109,7 +109,7 @@ def test_other_tensors_are_another_dataset(project, images):
 
 
 @pytest.mark.long
-def test_the_same_call_gives_what_was_found_and_another_one_begins_another_sweep(data):
+def test_the_same_call_returns_the_stored_sweep_and_other_settings_begin_a_new_sweep(data):
     with tiny_sweeps():
         first = experiments.sweep(data_dir=data, **INLINE)
         again = experiments.sweep(data_dir=data, **INLINE)
@@ -136,7 +136,7 @@ def test_an_optimizer_is_a_name_or_a_class(given, name):
     assert optimizer_name(given) == name
 
 
-def test_what_has_no_name_in_a_module_is_refused(project):
+def test_a_class_that_cannot_be_imported_from_a_module_is_refused(project):
     class Local(Small):
         pass
 
@@ -144,7 +144,7 @@ def test_what_has_no_name_in_a_module_is_refused(project):
         experiments.run(model=Local)
 
 
-def test_a_device_that_is_not_here_is_refused_wherever_it_is_named(project):
+def test_an_unavailable_device_is_refused_as_an_argument_and_as_a_setting(project):
     for given in ({"device": "cuda:99"}, {"settings": {"device": "cuda:99"}}):
         with pytest.raises(BadInputError, match="device 'cuda:99' is not available"):
             experiments.run(**given)
@@ -153,7 +153,7 @@ def test_a_device_that_is_not_here_is_refused_wherever_it_is_named(project):
     assert not Path(".harness").exists()
 
 
-def test_the_fast_profile_leaves_what_is_set_as_it_is(monkeypatch):
+def test_explicit_settings_override_the_fast_profile(monkeypatch):
     monkeypatch.setattr("harness.training.devices.fast_settings", lambda _: {"precision": "bfloat16", "fused": True})
     config = plan_run(RunConfig(), {"precision": "float32"}, "cpu", fast=True)
     assert (config.precision, config.fused) == ("float32", True)
@@ -172,7 +172,7 @@ def test_the_fast_profile_leaves_what_is_set_as_it_is(monkeypatch):
     ],
     ids=str,
 )
-def test_data_that_are_no_images_and_labels_are_refused_in_one_line(project, data, message):
+def test_data_that_are_not_images_and_labels_are_refused_in_one_line(project, data, message):
     with pytest.raises(BadInputError, match=message) as caught:
         experiments.run(data=data)
     assert "\n" not in str(caught.value)
@@ -198,7 +198,7 @@ def test_a_sweep_can_be_resumed_on_the_command_line(project, images):
 
 
 @pytest.mark.long
-def test_a_look_at_findings_writes_nothing(data):
+def test_showing_findings_writes_no_files(data):
     with tiny_sweeps():
         found = experiments.sweep(data_dir=data, **INLINE)
     shutil.rmtree(found.report.parent)

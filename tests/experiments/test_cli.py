@@ -26,11 +26,11 @@ def all_runs():
     return client.search_runs([each.experiment_id for each in client.search_experiments()])
 
 
-def test_version_is_the_packages(harness):
+def test_the_version_option_prints_the_packages_version(harness):
     assert harness("--version").stdout == version("optimizer-harness") + "\n"
 
 
-def test_without_a_command_it_prints_its_help(harness):
+def test_harness_without_a_command_prints_its_help(harness):
     result = harness()
     assert (result.returncode, result.stderr) == (2, "")
     assert "Usage:" in result.stdout
@@ -52,7 +52,7 @@ def test_run_is_tracked_epoch_by_epoch(harness_json, data):
     assert RunState.from_bytes(read_artifact(record["run_id"], "state.pt")).hash() == record["state_hash"]
 
 
-def test_a_diverged_run_says_where_and_exits_1(harness, data):
+def test_a_diverged_run_is_reported_and_exits_1(harness, data):
     exploding = ["optimizer.name=sgd", "optimizer.lr=1e6", "optimizer.weight_decay=1"]
     settings = [word for setting in exploding for word in ("--set", setting)]
     result = harness("run", "chapter", "--device", "cpu", *SMALL, *settings)
@@ -99,7 +99,7 @@ def test_a_diverged_run_says_where_and_exits_1(harness, data):
     ],
     ids=" ".join,
 )
-def test_bad_input_is_one_line_exit_2_and_no_run(project, harness, arguments):
+def test_bad_input_prints_one_line_exits_2_and_leaves_no_run(project, harness, arguments):
     result = harness(*arguments)
     assert result.returncode == 2, result.stderr
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
@@ -122,7 +122,7 @@ def test_bad_input_is_one_line_exit_2_and_no_run(project, harness, arguments):
         ("export --format cvs", "did you mean 'csv'?"),
     ],
 )
-def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(harness, arguments, meant):
+def test_a_misspelt_name_is_refused_with_the_closest_valid_name(harness, arguments, meant):
     result = harness(*arguments.split())
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert meant in result.stderr
@@ -194,7 +194,7 @@ def test_a_sweep_prints_what_its_report_says_and_its_status(harness, harness_sta
 
 
 @pytest.mark.long
-def test_a_single_run_has_a_report_and_two_stand_beside_each_other(harness, harness_json, data):
+def test_a_single_run_has_a_report_and_two_runs_are_compared(harness, harness_json, data):
     one, other = (harness_json("run", "chapter", "--epochs", "1", "--seed", seed, *SMALL)["run_id"] for seed in "12")
     alone = Path(harness_json("report", one)["report"])
     assert alone.parent.name == one
@@ -221,7 +221,7 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(harness, project):
 
 
 @pytest.mark.long
-def test_the_fast_profile_is_in_the_config_and_gives_way_to_what_is_set(harness_json, data):
+def test_the_fast_profile_is_in_the_config_and_explicit_settings_override_it(harness_json, data):
     profile = fast_settings("cpu")
     assert profile["memory_format"] == "channels_last"
     config = harness_json("run", "chapter", "--epochs", "1", "--device", "cpu", "--fast", *SMALL)["config"]

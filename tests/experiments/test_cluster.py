@@ -18,7 +18,7 @@ PASSWORD = "top-secret-7"
 
 @pytest.fixture
 def short_folder():
-    """For sockets, whose paths may have a hundred characters."""
+    """Yield a folder with a short path, since paths of sockets may have at most about a hundred characters."""
     folder = Path(tempfile.mkdtemp(prefix="harness"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,7 +66,7 @@ def cluster(short_folder, monkeypatch):
         cluster.kill()
 
 
-def test_a_sweep_on_a_cluster_of_which_parts_are_killed(
+def test_a_sweep_on_a_cluster_survives_killed_parts(
     assert_nothing_lost,
     sweep,
     postgres,

@@ -47,7 +47,7 @@ def declared(**changes) -> SweepDefinition:
     return experiment.sweep
 
 
-def test_what_a_variant_fixes_is_left_out_for_it_alone():
+def test_a_key_that_a_variant_fixes_is_not_searched_for_that_variant_only():
     found = declared()
     assert found.example("large").batch_size == 4096
     assert found.searched("free").keys() - found.searched("large").keys() == {"batch_size"}
@@ -65,7 +65,7 @@ def test_what_a_variant_fixes_is_left_out_for_it_alone():
     ],
     ids=str,
 )
-def test_what_a_variant_fixes_stays_so_under_any_budget(fixed, left_out):
+def test_a_key_that_a_variant_fixes_is_not_searched_with_any_budget(fixed, left_out):
     variants = {"large": {"optimizer.name": "adam"} | fixed, "free": {"optimizer.name": "adam"}}
     few, many = (declared(variants=variants, budget=2 * trials) for trials in (3, 30))
     assert many.searched("free").keys() - many.searched("large").keys() == set(left_out)
@@ -73,7 +73,7 @@ def test_what_a_variant_fixes_stays_so_under_any_budget(fixed, left_out):
     assert few.searched("large").keys() <= many.searched("large").keys()
 
 
-def test_what_all_search_by_default_is_of_the_bases_network_and_of_batches_that_its_data_have():
+def test_the_shared_default_space_fits_the_bases_network_and_amount_of_data():
     table = {"dataset": {"name": "wine"}, "model": {"name": "mlp"}}
     adam = {"variants": {}, "optimizers": ["adam"]}
     free = declared(base=table, **adam).searched("adam")
@@ -88,7 +88,7 @@ def test_what_all_search_by_default_is_of_the_bases_network_and_of_batches_that_
     assert shared_space({}) == shared_space(RunConfig()) == SHARED
 
 
-def test_the_start_of_what_a_network_has_is_its_own_default():
+def test_the_start_of_each_network_dimension_is_the_networks_default():
     for name, space in MODELS.items():
         config = with_settings(RunConfig(), {"model.name": name})
         for key, dimension in space.items():
@@ -104,7 +104,7 @@ def test_a_space_that_is_declared_empty_stays_empty():
     assert declared(space={}, spaces={"free": {}}).searched("free") == {}
 
 
-def test_what_one_optimizer_declares_wins_over_what_all_search_by_default():
+def test_a_dimension_that_an_optimizer_declares_replaces_the_shared_default():
     sizes = Choice(choices=(1024, 2048))
     found = declared(
         variants={"large": {"optimizer.name": "adam"}},
@@ -126,7 +126,7 @@ def test_a_key_that_is_declared_twice_is_refused_in_one_line():
 @pytest.mark.parametrize(
     "wrong", [{"spaces": 3}, {"spaces": {"free": 3}}, {"variants": {"free": 3}}, {"optimizers": 3}]
 )
-def test_what_is_no_table_is_refused_by_name(wrong):
+def test_a_value_that_is_not_a_table_is_refused_by_name(wrong):
     (key,) = wrong
     with pytest.raises(BadInputError, match=rf"sweep\.{key}\S* 3: expected a (list|valid)"):
         declared(**wrong)
@@ -153,7 +153,7 @@ def test_an_optimizer_without_a_default_space_is_searched_around_its_own_default
     assert found.searched("tests.own.shapes:Adaptive")["optimizer.learning_rate"].start == 1e-2
 
 
-def test_an_optimizer_whose_rate_is_fixed_or_that_is_declared_has_no_generic_space():
+def test_an_optimizer_with_a_fixed_rate_or_a_declared_space_gets_no_generic_space():
     fixed = {"rprop": {"optimizer.name": "torch.optim:Rprop", "optimizer.lr": 0.1}}
     assert "optimizer.lr" not in declared(optimizers=["rprop"], variants=fixed).searched("rprop")
     assert declared(optimizers=["torch.optim:Rprop"], variants={}, spaces={"torch.optim:Rprop": {}}).spaces == {

@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 
 
 def stopped_by_signal(started, number, text="epoch "):
-    """What was printed after one signal to the whole process group, as a terminal sends it."""
+    """Send one signal to the whole process group, as a terminal does, and return the printed text."""
     started.wait_for(text)
     started.signal_group(number)
     return started.end_with(130)
 
 
-def test_coordinator_killed_then_ctrl_c_once_twice_and_sigterm(
+def test_a_sweep_survives_a_killed_coordinator_ctrl_c_once_or_twice_and_sigterm(
     assert_nothing_lost, sweep, harness, harness_json, project
 ):
     first = sweep()
@@ -70,7 +70,7 @@ def test_coordinator_killed_then_ctrl_c_once_twice_and_sigterm(
     assert_nothing_lost()
 
 
-def test_workers_killed_one_and_then_all(assert_nothing_lost, sweep):
+def test_a_sweep_survives_one_killed_worker_and_then_all(assert_nothing_lost, sweep):
     started = sweep(TINY_ANEW="yes")
     for epochs, count in ((2, 1), (6, 2)):
         started.wait_for("epoch ", times=epochs)
@@ -100,7 +100,7 @@ def server(project, monkeypatch):
     server.kill()
 
 
-def test_tracking_server_away_for_a_minute(assert_nothing_lost, sweep, server):
+def test_a_sweep_survives_a_tracking_server_unavailable_for_a_minute(assert_nothing_lost, sweep, server):
     started = sweep()
     started.wait_for("epoch ", times=2)
     server.kill()
@@ -117,7 +117,7 @@ def test_tracking_server_away_for_a_minute(assert_nothing_lost, sweep, server):
         assert [row.step for row in rows] == list(range(1, len(rows) + 1)), "as they came, in order"
 
 
-def test_tracking_server_gone_for_good(assert_nothing_lost, sweep, server):
+def test_a_sweep_stops_without_its_tracking_server_and_can_be_resumed(assert_nothing_lost, sweep, server):
     started = sweep(TINY_PATIENCE="3")
     started.wait_for("epoch ", times=2)
     server.kill()
@@ -130,7 +130,7 @@ def test_tracking_server_gone_for_good(assert_nothing_lost, sweep, server):
     assert_nothing_lost()
 
 
-def test_database_locked_by_another_process(assert_nothing_lost, sweep, project):
+def test_a_sweep_survives_a_database_locked_by_another_process(assert_nothing_lost, sweep, project):
     started = sweep()
     started.wait_for("epoch ", times=2)
     with sqlite3.connect(project / "mlflow.db", timeout=60, isolation_level=None) as other:
@@ -167,7 +167,7 @@ class SmallDisk:
         self.ballast.unlink()
 
 
-def test_disk_full_while_writing_state_journal_and_report(
+def test_a_sweep_survives_a_full_disk_while_writing_state_journal_and_report(
     assert_nothing_lost, sweep, project, small_disk, harness_started
 ):
     full_for_states = sweep()
@@ -198,7 +198,7 @@ def test_disk_full_while_writing_state_journal_and_report(
     small_disk.make_room()
 
 
-def test_wall_clock_set_back_an_hour(assert_nothing_lost, sweep, harness_json):
+def test_a_sweep_survives_a_clock_set_back_by_an_hour(assert_nothing_lost, sweep, harness_json):
     stopped_by_signal(sweep(), signal.SIGINT, text="[5.")
     earlier = latest_sweep()
     sweep(TINY_CLOCK="-3600").end_with(0)
@@ -214,7 +214,7 @@ def test_wall_clock_set_back_an_hour(assert_nothing_lost, sweep, harness_json):
     assert harness_json("status")["sweep_id"] == latest_sweep()
 
 
-def test_eight_workers_beside_the_ui_and_a_report_again_and_again(sweep, harness_started, harness_json):
+def test_a_sweep_with_eight_workers_survives_the_ui_and_repeated_reports(sweep, harness_started, harness_json):
     ui = harness_started("ui", "--port", str(free_port()), module="tests.ui")
     ui.wait_for("Application startup complete")
     # --async, or no more than one trial of a study at a time; images, so that it lasts for several reports

@@ -51,7 +51,7 @@ def test_an_unknown_word_is_refused_with_those_near_it(harness, asked, said):
 
 
 @pytest.mark.parametrize("word", ["budget", "margin"])
-def test_a_word_that_is_an_option_says_its_sentence(word):
+def test_a_word_that_is_an_option_has_the_options_sentence(word):
     assert glossary()[word].startswith(SWEEP[word])
 
 
@@ -59,7 +59,7 @@ def test_the_readmes_table_of_words_says_what_the_glossary_says():
     assert differing(README.read_text(encoding="utf-8")) == {}
 
 
-def test_a_table_that_says_something_else_is_found():
+def test_a_table_that_differs_from_the_glossary_is_found():
     said = glossary()
     table = f"## Eight words\n\n| word | |\n|---|---|\n| **run** | {said['run']} |\n| **final** | A run. |\n"
     assert differing(table) == {"final": "A run."}
@@ -67,7 +67,7 @@ def test_a_table_that_says_something_else_is_found():
 
 
 def differing(document):
-    """The words of its tables, under a heading that speaks of words, of which it says something else."""
+    """Return the words that the document's tables under headings with "words" explain differently."""
     sections = re.split(r"^(?=##? )", document, flags=re.MULTILINE)
     of_words = [each for each in sections if "words" in each.partition("\n")[0].lower()]
     rows = {word: text for each in of_words for word, text in rows_of(each).items()}

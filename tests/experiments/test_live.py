@@ -50,7 +50,7 @@ LOST = ended(Stage.FINAL, 1, Outcome.DIVERGED)
         (ended(Stage.TRIAL, 1, Outcome.PRUNED), "trial 1 of sgd  pruned"),
     ],
 )
-def test_the_line_of_what_did_not_complete_says_why(job, end):
+def test_the_line_of_an_incomplete_trial_or_final_shows_the_cause(job, end):
     written = io.StringIO()
     lines = Lines(Console(file=written, width=40))
     lines.opened("id", progress())
@@ -75,7 +75,7 @@ def trained(step: int, observers) -> Job:
     return job
 
 
-def test_a_slice_that_ends_within_an_epoch_is_a_line_once_a_tenth_of_it_is_behind():
+def test_slices_within_an_epoch_print_a_line_for_each_tenth_of_the_epoch():
     written = io.StringIO()
     lines, counted = Lines(Console(file=written, width=40)), progress()
     lines.opened("id", counted)
@@ -89,7 +89,7 @@ def test_a_slice_that_ends_within_an_epoch_is_a_line_once_a_tenth_of_it_is_behin
     assert all(line.endswith(" left") for line in shown)
 
 
-def test_the_screen_shows_how_far_a_trial_is_within_an_epoch_and_what_was_measured_last():
+def test_the_screen_shows_a_trials_progress_within_an_epoch_and_its_last_measurement():
     written = io.StringIO()
     console, counted = Console(file=written, width=200), progress()
     screen = Screen(tiny.definition(), console)

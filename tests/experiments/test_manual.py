@@ -50,7 +50,7 @@ def test_the_help_of_a_command_has_its_example_and_says_something_of_each_option
         assert each.param_type_name == "argument" or each.is_flag or each.metavar
 
 
-def test_a_default_and_a_variable_are_said():
+def test_the_help_shows_defaults_and_environment_variables():
     text = help_of("sweep")
     assert "[default: local]" in text
     assert "[env: OPTUNA_STORAGE]" in text

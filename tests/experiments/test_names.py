@@ -73,7 +73,7 @@ def write_study(path: str, own: bool = False) -> None:
 
 @pytest.fixture(autouse=True)
 def modules_as_they_were(monkeypatch):
-    """What the command imports in this process does not stay."""
+    """Remove the modules that the command imported in this process."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     for name in ("lr-sweep", "lr_sweep", "sizes"):
@@ -89,7 +89,7 @@ def refused(harness, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["test", "random", "experiments", "harness", "time"])
-def test_a_file_that_is_called_as_another_module_is_told_which_was_imported(harness, name):
+def test_a_file_named_like_another_module_is_refused_with_the_module_imported(harness, name):
     write_study(f"{name}.py", own=True)
     there = getattr(sys.modules.get(name) or __import__(name), "__file__", None)
     imported = f"the file {there!r}" if there else "a part of Python itself"
@@ -103,7 +103,7 @@ def test_a_file_that_is_called_as_another_module_is_told_which_was_imported(harn
     )
 
 
-def test_a_file_whose_name_is_none_for_python_is_told_a_better_one(harness):
+def test_a_file_name_that_python_cannot_import_is_refused_with_a_better_name(harness):
     write_study("lr-sweep.py", own=True)
     assert "rename its file to lr_sweep.py" in refused(harness, "sweep", "./lr-sweep.py")
     said = refused(harness, "run", "chapter", "--set", "model.name=lr-sweep:Net")
@@ -118,7 +118,7 @@ def test_a_file_whose_name_is_none_for_python_is_told_a_better_one(harness):
     assert load_sweep("./lr_sweep.py").sweep.base.model.name == "lr_sweep:Net"
 
 
-def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
+def test_a_run_command_without_its_arguments_is_refused_with_advice(harness):
     said = refused(harness, "run")
     assert "None" not in said
     assert "no run is given" in said
@@ -128,7 +128,7 @@ def test_what_is_missing_of_a_run_is_said_and_what_to_do(harness):
 
 
 @pytest.mark.slow
-def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data):
+def test_status_prints_the_command_that_resumes_a_stopped_sweep(harness, data):
     write_study("sizes.py")
     said = [
         "sweep",
@@ -159,7 +159,7 @@ def test_status_says_the_command_that_goes_on_with_a_stopped_sweep(harness, data
 
 
 @pytest.mark.slow
-def test_python_m_harness_is_the_command_whatever_the_folders_files_are_called(project):
+def test_python_m_harness_works_whatever_the_names_of_files_in_the_folder(project):
     for name in ("random", "token", "queue", "experiments"):
         Path(f"{name}.py").write_text("raise SystemExit('a file of the user was imported')\n", encoding="utf-8")
     for name in ("experiments", "reports", "studies"):
@@ -181,7 +181,7 @@ def test_python_m_harness_is_the_command_whatever_the_folders_files_are_called(p
 
 
 @pytest.mark.slow
-def test_a_users_folders_that_are_called_as_our_packages_hide_none_of_them(data):
+def test_folders_named_like_our_packages_do_not_hide_them(data):
     for name in ("experiments", "reports", "studies"):
         Path(name).mkdir()
     write_study("sizes.py", own=True)
@@ -202,7 +202,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_study_that_needs_a_folder_called_as_our_package_is_told_to_rename_it(harness, project, name):
+def test_a_study_that_imports_a_folder_named_like_our_package_is_refused_with_advice(harness, project, name):
     Path(name).mkdir()
     Path(name, "mine.py").write_text("A = 1\n", encoding="utf-8")
     write_study("sizes.py")
@@ -212,7 +212,7 @@ def test_a_study_that_needs_a_folder_called_as_our_package_is_told_to_rename_it(
     assert said.endswith("rename the folder\n")
 
 
-def test_a_part_in_a_folder_called_as_our_package_is_told_to_rename_it(harness, project):
+def test_a_part_in_a_folder_named_like_our_package_is_refused_with_advice(harness, project):
     Path("studies").mkdir()
     Path("studies/__init__.py").write_text("class Net: ...\n", encoding="utf-8")
     Path("studies/mine.py").write_text("class Net: ...\n", encoding="utf-8")

@@ -60,7 +60,7 @@ def code(source, **metadata):
 
 
 def kinds(cell):
-    """What a cell shows: texts, tables, pictures."""
+    """Return the kinds of output of a cell: texts, tables, pictures."""
     return {kind for each in cell.outputs for kind in each.get("data", {"stream": each.get("name")})}
 
 
@@ -68,7 +68,7 @@ def printed(cell):
     return "".join(each.text for each in cell.outputs if each.output_type == "stream" and each.name == "stdout")
 
 
-def test_the_chapters_notebook_runs_and_has_kept_what_it_showed(project):
+def test_the_chapters_notebook_runs_and_shows_the_kinds_of_output_that_are_stored(project):
     stored = nbformat.read(NOTEBOOK, as_version=4)
     assert NOTEBOOK.stat().st_size < MOST_BYTES
     small = copy.deepcopy(stored)
@@ -84,7 +84,7 @@ def test_the_chapters_notebook_runs_and_has_kept_what_it_showed(project):
             assert kinds(cell) == kinds(then)
 
 
-def test_a_class_of_a_notebooks_cell_is_refused_for_workers_and_compared_inline_and_is_another_once_edited(project):
+def test_a_class_in_a_notebook_needs_the_inline_executor_and_an_edit_begins_a_new_sweep(project):
     compare = COMPARES.format(executor="inline")
     defined = code("WIDTH = 8" + DEFINES)
     refused = code(COMPARES.format(executor="local"), tags=["raises-exception"])

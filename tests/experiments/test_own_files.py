@@ -57,7 +57,7 @@ sweep = SweepDefinition(
 
 @pytest.fixture
 def study(project) -> Path:
-    """In a folder of its own, beside the module that it uses; the command runs in another."""
+    """Return a study file beside the module that it uses, in another folder than the command's."""
     folder = project / "elsewhere"
     folder.mkdir()
     shutil.copy(Path(__file__).parents[1] / "own" / "shapes.py", folder)
@@ -65,7 +65,7 @@ def study(project) -> Path:
     return folder / "my_study.py"
 
 
-def test_a_sweep_on_a_device_that_is_not_here_is_refused_before_anything_begins(study, harness):
+def test_a_sweep_on_an_unavailable_device_is_refused_before_it_begins(study, harness):
     study.write_text(study.read_text().replace('"threads": 1', '"threads": 1, "device": "cuda:99"'), encoding="utf-8")
     refused = harness("sweep", str(study), "--executor", "inline")
     assert refused.returncode == 2
@@ -75,7 +75,7 @@ def test_a_sweep_on_a_device_that_is_not_here_is_refused_before_anything_begins(
 
 @pytest.fixture(autouse=True)
 def modules_as_they_were(monkeypatch):
-    """What the command imports in this process does not stay."""
+    """Remove the modules that the command imported in this process."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     for name in ("my_study", "my_run", "my_digits", "shapes", "broken"):
@@ -83,7 +83,7 @@ def modules_as_they_were(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_sweep_of_a_file_that_is_killed_goes_on_and_ends_as_one_left_alone(harness, harness_started, study):
+def test_a_killed_sweep_of_a_file_resumes_and_ends_like_an_undisturbed_one(harness, harness_started, study):
     with one_figure():
         alone = harness("sweep", str(study), "--executor", "inline", "--fresh")
     assert alone.returncode == 0, alone.stderr
@@ -101,7 +101,7 @@ def test_a_sweep_of_a_file_that_is_killed_goes_on_and_ends_as_one_left_alone(har
 
 
 @pytest.mark.long
-def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, study):
+def test_a_run_of_a_file_is_named_after_the_file_and_can_predict(harness, harness_json, study):
     text = STUDY.replace("sweep = SweepDefinition(", "definition = dict(") + "\nrun = base\n"
     path = study.with_name("my_run.py")
     path.write_text(text)
@@ -117,7 +117,7 @@ def test_a_run_of_a_file_is_named_after_it_and_predicts(harness, harness_json, s
 
 
 @pytest.mark.slow
-def test_a_run_of_rows_of_features_is_told_as_one_of_images_is_without_pictures(harness, harness_json, study):
+def test_a_run_on_rows_of_features_is_predicted_and_reported_without_pictures(harness, harness_json, study):
     """A run on arrays, of a model with more outputs than there are classes."""
     text = STUDY.partition("rate =")[0].replace(":bars", ":table").replace(":Small", ":Linear")
     path = study.with_name("my_run.py")
@@ -153,7 +153,7 @@ def test_a_model_whose_code_changed_is_refused_by_predict_in_one_line(harness, h
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
-def test_the_readmes_study_is_planned_and_sound(harness, study):
+def test_the_study_in_the_guide_can_be_planned_and_trained(harness, study):
     guide = (Path(__file__).parents[2] / "experiments" / "declaring.md").read_text(encoding="utf-8")
     (text,) = [each for each in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "class Net" in each]
     study.write_text(text)
@@ -166,7 +166,7 @@ def test_the_readmes_study_is_planned_and_sound(harness, study):
         require_sound(definition.example(optimizer), few)
 
 
-def test_a_problem_of_ones_own_is_searched_and_answered(study, harness, harness_json):
+def test_the_own_dataset_in_the_guide_is_searched_and_predicts(study, harness, harness_json):
     guide = (Path(__file__).parents[2] / "experiments" / "declaring.md").read_text(encoding="utf-8")
     (text,) = [each for each in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "def images" in each]
     path = study.with_name("my_digits.py")
@@ -255,7 +255,7 @@ def test_a_new_study_runs_as_it_is_and_is_listed_with_its_folder(study, harness,
         (("sweep", "smoke", "--search", "batch_size=32"), "search '32': expected a range or a choice"),
     ],
 )
-def test_what_is_no_experiment_is_refused_by_name(project, harness, arguments, message):
+def test_an_invalid_experiment_name_or_setting_is_refused_by_name(project, harness, arguments, message):
     refused = harness(*arguments)
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"harness: {message}")

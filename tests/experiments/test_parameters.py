@@ -28,7 +28,7 @@ def parameters(command):
 
 
 @pytest.mark.parametrize("command", FUNCTIONS)
-def test_every_option_and_every_argument_says_its_sentence(command):
+def test_every_option_and_argument_begins_with_its_shared_sentence(command):
     helps = {name: each.help for name, each in parameters(command).items()}
     arguments = arguments_of(FUNCTIONS[command])
     assert arguments.keys() == inspect.signature(FUNCTIONS[command]).parameters.keys()
@@ -38,7 +38,7 @@ def test_every_option_and_every_argument_says_its_sentence(command):
             assert text is None or plain(text).startswith(sentence), (name, text)
 
 
-def test_an_option_has_the_default_of_the_argument_of_the_same_name():
+def test_an_option_has_the_same_default_as_its_python_argument():
     for command, function in FUNCTIONS.items():
         known = parameters(command)
         for name, argument in inspect.signature(function).parameters.items():
@@ -57,21 +57,21 @@ def test_an_option_has_the_default_of_the_argument_of_the_same_name():
         (RunConfig, RUN, {"seed", "epochs", "device"}),
     ],
 )
-def test_a_field_of_a_file_says_the_sentence_of_the_option_of_its_name(kind, sentences, shared):
+def test_a_field_of_a_file_is_described_as_the_option_of_the_same_name(kind, sentences, shared):
     fields = fields_of(kind)
     assert fields.keys() & sentences.keys() == shared
     for name in shared:
         assert plain(fields[name]).startswith(sentences[name])
 
 
-def test_the_page_of_the_fields_has_every_field_in_its_own_words():
+def test_the_page_of_fields_describes_every_field_as_the_code_does():
     _, *tables = (FOLDER / "fields.md").read_text(encoding="utf-8").split("\n## ")
     for table, kind in zip(tables, (SweepDefinition, RunConfig), strict=True):
         assert rows_of(table) == fields_of(kind)
         assert rows_of(table).keys() == kind.model_fields.keys()
 
 
-def test_the_table_of_options_says_what_they_say():
+def test_the_table_of_options_describes_them_as_their_help_does():
     tables = rows_of((FOLDER / "declaring.md").read_text(encoding="utf-8"))
     rows = {option: text for option, text in tables.items() if option.startswith("--")}
     options = {each.opts[0]: name for name, each in parameters("sweep").items()}

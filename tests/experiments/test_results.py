@@ -27,24 +27,24 @@ def test_a_run_that_is_reproduced_bit_by_bit_is_one_line(capsys):
     assert capsys.readouterr().out == "reproduced bit by bit: 2 values and the final state are identical\n"
 
 
-def test_a_table_has_what_differs_alone_with_as_many_digits_as_show_it(capsys):
+def test_the_table_shows_only_differences_with_enough_digits_to_see_them(capsys):
     print_reproduction(reproduction(*SAME, compared(2, "validation/accuracy", 0.9847, 0.98472)))
     shown = capsys.readouterr().out.splitlines()
     assert shown[1].split() == ["2", "validation/accuracy", "98.470%", "98.472%", "DIFFERS"]
     assert shown[2:] == ["not reproduced: epoch 2, validation/accuracy: recorded 98.470%, now 98.472%"]
 
 
-def test_a_metric_that_is_not_measured_now_is_named(capsys):
+def test_a_metric_that_is_no_longer_measured_is_named(capsys):
     print_reproduction(reproduction(compared(1, "train/extra", 1.5, None)))
     assert capsys.readouterr().out.splitlines()[-1].endswith("train/extra: recorded 1.5, now nothing")
 
 
-def test_another_ending_is_said(capsys):
+def test_a_different_final_state_is_shown(capsys):
     print_reproduction(reproduction(*SAME, ending=Change(what="state hash", then="a", now="b")))
     assert capsys.readouterr().out == "not reproduced: state hash: recorded a, now b\n"
 
 
-def test_what_is_within_the_tolerance_of_another_environment_is_in_the_table(capsys):
+def test_values_within_the_tolerance_of_another_environment_are_in_the_table(capsys):
     changed = Change(what="torch", then="2.8", now="2.9")
     near = compared(1, "train/loss", 0.25, 0.2500001, agrees=True)
     print_reproduction(reproduction(*SAME, near, environment=(changed,)))
@@ -54,7 +54,7 @@ def test_what_is_within_the_tolerance_of_another_environment_is_in_the_table(cap
     assert "3 values agree, accuracies within 0.50 points, losses within 25%" in " ".join(verdict)
 
 
-def test_two_runs_are_compared_with_units_and_nothing_where_one_lacks_a_value(capsys):
+def test_two_runs_are_compared_with_units_and_missing_values_are_left_empty(capsys):
     rows = {"config.optimizer.lr": ["0.1", None], "test/accuracy": [0.9847, float("nan")], "train/loss": [0.25, 0.5]}
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["a", "b"], dtype=object)
     print_differences(frame)
@@ -66,7 +66,7 @@ def test_two_runs_are_compared_with_units_and_nothing_where_one_lacks_a_value(ca
     ]
 
 
-def test_a_leaderboard_that_is_cut_says_so(capsys):
+def test_a_limited_leaderboard_shows_the_total_number_of_runs(capsys):
     row = {"optimizer": "adam", "stage": "trial", "outcome": "completed", "epochs": 1, "superseded": False}
     row |= {"validation_accuracy": 0.5, "test_accuracy": None}
     board = pd.DataFrame([row | {"number": number, "run_id": f"id-{number}"} for number in range(3)])
@@ -80,7 +80,7 @@ def test_a_leaderboard_that_is_cut_says_so(capsys):
 
 
 @pytest.mark.posix
-def test_a_limit_is_of_each_optimizer_and_kind_in_json_too(tracked, harness_json, monkeypatch):
+def test_a_limit_applies_to_each_optimizer_and_kind_in_json_too(tracked, harness_json, monkeypatch):
     monkeypatch.chdir(tracked.folder)
     every, best = harness_json("leaderboard"), harness_json("leaderboard", "--limit", "1")
     assert [each for each in every if each["run_id"] in {each["run_id"] for each in best}] == best

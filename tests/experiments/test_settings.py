@@ -10,7 +10,7 @@ def said(settings: dict[str, str]) -> list[str]:
     return [word for key, text in settings.items() for word in ("--set", f"{key}={text}")]
 
 
-def test_literals_of_both_languages_are_their_values_and_what_takes_text_has_text(harness_json, data):
+def test_json_and_python_literals_become_values_and_text_fields_keep_text(harness_json, data):
     texts = {"hidden": "False", "tag": "32", "limit": "None", "either": '"3"', "sizes": "(3, 4)", "drop": "1e-3"}
     found = harness_json(*OWN, *said({f"model.{key}": text for key, text in texts.items()}))["config"]["model"]
     meant = {"hidden": False, "tag": "32", "limit": None, "either": "3", "sizes": [3, 4], "drop": 1e-3}
@@ -22,7 +22,7 @@ def test_literals_of_both_languages_are_their_values_and_what_takes_text_has_tex
 
 
 @pytest.mark.long
-def test_a_false_of_python_trains_what_a_false_of_json_does(harness_json, data):
+def test_false_in_python_and_in_json_train_the_same(harness_json, data):
     adam = {"optimizer.name": "torch.optim:Adam"}
     numbers = [
         harness_json(*OWN, *said(adam | {"model.hidden": false, "optimizer.amsgrad": amsgrad}))["state_hash"]
@@ -44,7 +44,7 @@ def test_a_false_of_python_trains_what_a_false_of_json_does(harness_json, data):
         ("batch_size", "true"),
     ],
 )
-def test_a_value_of_another_type_is_one_line_that_names_it(harness, data, key, text):
+def test_a_value_of_another_type_is_refused_by_name_in_one_line(harness, data, key, text):
     result = harness(*OWN, *said({key: text}))
     assert result.returncode == 2
     assert key.rpartition(".")[2] in result.stderr

@@ -24,7 +24,7 @@ SWEEPS = [name for name in declared.names() if catalog.load(name).kind == "sweep
 FIVE = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")
 
 
-def test_what_ships():
+def test_the_built_in_experiments_are_the_expected_ones():
     assert set(declared.names()) == {
         "chapter",
         "optimizers",
@@ -52,13 +52,13 @@ def test_what_ships():
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_what_is_recorded_of_a_sweep_is_its_definition_again(name):
+def test_a_recorded_definition_is_read_as_the_same_definition(name):
     definition = catalog.load_sweep(name).sweep
     assert recorded(SweepDefinition, json.loads(canonical_json(definition))) == definition
 
 
 @pytest.mark.parametrize("name", declared.names())
-def test_each_says_its_command_cost_and_measured_result(name):
+def test_each_experiment_names_its_command_cost_and_measured_result(name):
     experiment = catalog.load(name)
     first = (files("experiments") / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0]
     assert f"harness {experiment.kind} {name}" in first
@@ -79,7 +79,7 @@ def test_a_space_grows_with_the_budget_as_the_tuning_playbook_advises():
 
 
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
-def test_every_start_and_edge_of_every_space_is_a_config_that_is_allowed(name):
+def test_every_start_and_edge_of_every_space_gives_a_valid_config(name):
     base = catalog.load_sweep("optimizers").sweep.base
     for key, dimension in SPACES[name].items():
         for value in (dimension.start, dimension.value(dimension.low), dimension.value(dimension.high)):
@@ -129,7 +129,7 @@ def test_a_wrong_declaration_is_refused_in_one_line_that_names_it(change, messag
     assert str(caught.value).count(f"; {caught.value.next_step}") == 1
 
 
-def test_a_slice_takes_a_cpu_for_each_thread_of_a_run_unless_its_file_says_otherwise():
+def test_a_slice_takes_one_cpu_for_each_thread_unless_its_file_sets_resources():
     sweep = {"optimizers": ["sgd"], "budget": 2, "trial_epochs": 2, "final_seeds": [1], "final_epochs": 2}
     values = {"kind": "sweep", "shows": "", "cost": "", "result": "", "sweep": sweep | {"base": {"threads": 4}}}
     declared = catalog.parse("mine", values)
@@ -162,7 +162,7 @@ def test_an_optimizer_is_never_better_than_itself(project):
 
 
 @pytest.mark.slow
-def test_a_ruined_learning_rate_range_is_found(project):
+def test_a_ruined_learning_rate_range_is_shown_to_be_worse(project):
     first, *_, last = answer_on_a_subset("planted")
     assert first.startswith("adam is the best, at ")
     assert ": better than ruined by " in first

@@ -18,7 +18,7 @@ METRICS = EpochMetrics(
 
 @pytest.fixture
 def shown(monkeypatch):
-    """What goes to stderr, of a terminal or of a pipe."""
+    """Return a function that records stderr, as a terminal or as a pipe."""
 
     def console(terminal):
         text = io.StringIO()
@@ -31,7 +31,7 @@ def shown(monkeypatch):
 
 
 def train(watcher, config, last=None):
-    """The steps of an epoch, whose losses fall; all of them, or as many as `last`."""
+    """Simulate the steps of an epoch with falling losses: all of them, or the first `last`."""
     steps = config.dataset.train_size // config.batch_size
     batches = torch.arange(config.dataset.train_size).split(config.batch_size)
     epoch = Epoch(0, batches, torch.linspace(2, 1, steps), torch.zeros(steps))
@@ -42,7 +42,7 @@ def train(watcher, config, last=None):
         watcher.ended(METRICS)
 
 
-def test_a_pipe_gets_a_line_for_each_tenth_of_an_epoch_and_the_epochs_own(shown, config):
+def test_a_pipe_gets_a_line_for_each_tenth_of_an_epoch_and_for_each_epoch(shown, config):
     text = shown(terminal=False)
     with progress.watch_training(config, 2) as watcher:
         train(watcher, config)
@@ -69,7 +69,7 @@ def test_a_terminal_keeps_a_line_of_each_epoch_that_has_ended(shown, config):
     assert "epoch 1/2  train loss 0.5000  2.0 s" in text.getvalue()
 
 
-def test_a_terminal_says_what_is_being_done_before_anything_trains(shown):
+def test_a_terminal_shows_the_current_task_before_training_begins(shown):
     text = shown(terminal=True)
     with progress.working("reading the data"):
         pass
@@ -87,7 +87,7 @@ def test_quiet_shows_nothing(shown, config, terminal):
 
 
 @pytest.mark.long
-def test_a_quiet_run_prints_its_result_alone(harness, data):
+def test_a_quiet_run_prints_only_its_result(harness, data):
     result = harness("run", "chapter", *FEW, "--data-dir", "data", "--quiet")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("completed: run ")

@@ -40,6 +40,6 @@ def test_a_parameter_has_the_same_flag_in_every_command():
         ("sweep", "harness sweep smoke --trials 3", "`harness sweep smoke --trials 3` resumes it, or "),
     ],
 )
-def test_what_was_cut_off_is_told_the_command_that_goes_on_with_it_where_there_is_one(goes_on, command, said):
+def test_a_cut_off_run_is_shown_with_the_command_that_resumes_it_if_there_is_one(goes_on, command, said):
     cut_off = CutOff(run_id="abc", stage="trial", experiment="smoke", goes_on=goes_on, command=command)
     assert next_step(cut_off) == f"{said}`mlflow runs delete --run-id abc` closes it"

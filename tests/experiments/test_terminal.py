@@ -37,7 +37,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_it_fits_a_terminal_and_a_pipe(arguments, tracked, monkeypatch):
+def test_the_output_of_a_command_fits_a_terminal_and_a_pipe(arguments, tracked, monkeypatch):
     monkeypatch.chdir(tracked.folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     ids = {"TRIAL": tracked.trial, "FINAL": tracked.final, "RUN": tracked.run}
@@ -54,7 +54,7 @@ def test_it_fits_a_terminal_and_a_pipe(arguments, tracked, monkeypatch):
     assert set(WHOLE.findall(piped)) == set(WHOLE.findall(CODE.sub("", shown)))
 
 
-def test_the_screen_of_a_sweep_fits_from_its_beginning_to_its_report(tracked):
+def test_the_screen_of_a_sweep_fits_the_terminal_until_its_report(tracked):
     for what in ("best validation", "worker 1", "mean test", "95% interval", "report"):
         assert what in tracked.screen
     assert_fits(tracked.screen)
@@ -62,7 +62,7 @@ def test_the_screen_of_a_sweep_fits_from_its_beginning_to_its_report(tracked):
 
 
 def assert_fits(shown):
-    """No line is longer than the terminal is wide, but for one word that can't be broken."""
+    """Check that no line is wider than the terminal, except a single word that can't be broken."""
     for line in CODE.sub("", shown).replace("\r", "\n").splitlines():
         assert width(line) <= COLUMNS or " " not in line.strip(), line
 

@@ -32,7 +32,7 @@ def run_with_a_file(tracker):
     return run_id
 
 
-def test_a_server_that_is_gone_is_away_and_a_run_or_file_that_is_missing_is_bad_input(project, monkeypatch):
+def test_a_stopped_server_is_unavailable_but_a_missing_run_or_file_is_bad_input(project, monkeypatch):
     (project / "server.db").write_bytes(fresh_database())
     server = MlflowServer(project, f"sqlite:///{project / 'server.db'}")
     server.start()
@@ -60,7 +60,7 @@ def test_a_server_that_is_gone_is_away_and_a_run_or_file_that_is_missing_is_bad_
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_a_database_that_is_locked_is_away(project, monkeypatch, read):
+def test_a_locked_database_is_unavailable(project, monkeypatch, read):
     run_id = run_with_a_file(MlflowTracker())
 
     def locked(*_):
@@ -74,7 +74,7 @@ def test_a_database_that_is_locked_is_away(project, monkeypatch, read):
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """No copy can be written for as many times as are left; returns them."""
+    """Make the next two copies of files fail for lack of space; return the failures that are left."""
     failures, copy = [OSError(errno.ENOSPC, "No space left on device")] * 2, shutil.copy2
 
     def copy_if_there_is_room(*arguments):
@@ -87,14 +87,14 @@ def full_disk(monkeypatch):
 
 
 @pytest.mark.parametrize("read", [READS["artifact"], READS["artifact, if any"]], ids=["artifact", "artifact, if any"])
-def test_a_full_disk_is_away_while_a_file_is_fetched(project, full_disk, read):
+def test_a_full_disk_makes_the_store_unavailable_when_a_file_is_fetched(project, full_disk, read):
     run_id = run_with_a_file(MlflowTracker())
     with pytest.raises(StoreAwayError) as caught:
         read(run_id)
     assert "No space left" in str(caught.value.__cause__)
 
 
-def test_what_is_delivered_waits_until_a_full_disk_has_room_again(project, full_disk, monkeypatch, caplog):
+def test_the_outbox_waits_until_a_full_disk_has_room_again(project, full_disk, monkeypatch, caplog):
     monkeypatch.setattr(buffered, "PAUSE", 0.001)
     run_id = run_with_a_file(MlflowTracker())
     with delivered(MlflowTracker()) as outbox:

@@ -44,7 +44,7 @@ def checkpoint(epochs: int, step: int = 0) -> Checkpoint:
     return Checkpoint(bytes(range(256)) * 4, whole, step, POINTS if step else ())
 
 
-def test_what_was_saved_comes_back(tmp_path):
+def test_a_saved_checkpoint_is_loaded_unchanged(tmp_path):
     diverged = Checkpoint(b"state", (metrics(1),), 7, POINTS, Divergence(epoch=2, step=7, split="train"))
     save(tmp_path / "diverged", diverged)
     assert load_latest(tmp_path / "diverged") == diverged
@@ -55,7 +55,7 @@ def test_what_was_saved_comes_back(tmp_path):
     assert load_latest(tmp_path / "ended") == ended
 
 
-def test_the_last_two_are_kept_until_they_are_discarded(tmp_path):
+def test_the_last_two_checkpoints_are_kept_until_they_are_discarded(tmp_path):
     folder = tmp_path / "run"
     assert load_latest(folder) == Checkpoint()
     for epochs in (1, 2, 3, 10):
@@ -66,7 +66,7 @@ def test_the_last_two_are_kept_until_they_are_discarded(tmp_path):
     assert not folder.exists()
 
 
-def test_the_last_one_is_the_one_after_the_most_steps(tmp_path):
+def test_the_latest_checkpoint_is_the_one_with_the_most_steps(tmp_path):
     for epochs, step in ((0, 400), (0, 12_000), (1, 0), (1, 9), (1, 10), (1, 123_456_789), (2, 0), (10, 0), (10, 1)):
         save(tmp_path, checkpoint(epochs, step))
         assert load_latest(tmp_path) == checkpoint(epochs, step)
@@ -74,7 +74,7 @@ def test_the_last_one_is_the_one_after_the_most_steps(tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir())] == kept
 
 
-def test_a_checkpoint_of_before_a_run_could_stop_within_an_epoch_is_read(tmp_path):
+def test_a_checkpoint_from_before_stops_within_epochs_can_be_read(tmp_path):
     values = {"epochs": [metrics(1).model_dump(mode="json")], "divergence": None, "mistakes": None}
     body = json.dumps(values).encode() + b"\n" + checkpoint(1).state
     digest = hashlib.sha256(body).hexdigest().encode()
@@ -82,7 +82,7 @@ def test_a_checkpoint_of_before_a_run_could_stop_within_an_epoch_is_read(tmp_pat
     assert load_latest(tmp_path) == checkpoint(1)
 
 
-def test_the_steps_of_whole_epochs_are_kept_beside_them_and_discarded_with_them(tmp_path):
+def test_steps_of_whole_epochs_are_stored_and_discarded_with_the_checkpoints(tmp_path):
     folder = tmp_path / "run"
     assert load_steps(folder, 1) is None
     for epoch in range(1, 4):
@@ -121,7 +121,7 @@ def test_a_damaged_file_of_steps_is_refused_by_name(tmp_path, damage):
         load_steps(tmp_path, 3)
 
 
-def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path):
+def test_an_interrupted_save_leaves_the_previous_checkpoint(tmp_path):
     save(tmp_path, checkpoint(1))
     (tmp_path / "epoch-00002.partial").write_bytes(b"half of it")
     assert load_latest(tmp_path) == checkpoint(1)
@@ -129,7 +129,7 @@ def test_a_save_that_was_cut_off_leaves_the_one_before(tmp_path):
 
 @pytest.mark.parametrize("removed", [0, 1, 2])
 @pytest.mark.parametrize("last", range(2, 10))  # a file system has an order of its own, by names
-def test_a_discard_that_is_cut_off_leaves_the_last_one_or_none(tmp_path, monkeypatch, last, removed):
+def test_an_interrupted_discard_leaves_the_latest_checkpoint_or_none(tmp_path, monkeypatch, last, removed):
     folder = tmp_path / "run"
     for step in (0, 5):
         save(folder, checkpoint(last, step))

@@ -109,7 +109,7 @@ def test_a_wrong_setting_is_refused_in_one_line_that_names_it(key, value):
         ("model.name", "mpl", "mlp"),
     ],
 )
-def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(key, value, meant):
+def test_a_misspelt_name_is_refused_with_the_closest_valid_name(key, value, meant):
     with pytest.raises(BadInputError, match=f"did you mean '{re.escape(meant)}'"):
         with_settings(RunConfig(), {key: value})
 
@@ -119,7 +119,7 @@ def test_a_hyperparameter_of_another_optimizer_is_not_taken_for_a_misspelt_one()
         with_settings(RunConfig(), {"optimizer.betas": [0.9, 0.99]})
 
 
-def test_a_setting_within_one_that_was_replaced_by_a_plain_value_is_refused():
+def test_a_setting_inside_a_group_that_was_replaced_by_a_plain_value_is_refused():
     with pytest.raises(BadInputError, match=r"'model.dropout.0' is unknown"):
         with_settings(RunConfig(), {"model": 3, "model.dropout.0": 0.1})
 
@@ -131,7 +131,7 @@ def test_a_new_optimizer_starts_from_its_own_defaults():
     assert config.optimizer.betas == (0.8, 0.999)
 
 
-def test_another_dataset_keeps_the_sizes_that_were_said_and_has_its_own_instead_of_defaults():
+def test_a_change_of_dataset_keeps_explicit_sizes_and_replaces_default_sizes():
     config = with_settings(RunConfig(), {"dataset.train_size": 640, "dataset.split_seed": 3})
     said = with_settings(config, {"dataset.name": "digits", "dataset.validation_size": 100}).dataset
     assert (said.train_size, said.validation_size, said.split_seed) == (640, 100, 3)
@@ -142,37 +142,37 @@ def test_another_dataset_keeps_the_sizes_that_were_said_and_has_its_own_instead_
     assert (too_large.train_size, too_large.validation_size) == (900, 300)
 
 
-def test_an_empty_list_is_set_anew_and_a_key_within_it_does_not_exist():
+def test_an_empty_list_can_be_replaced_and_has_no_keys():
     config = with_settings(RunConfig(), {"trajectory.points": []})
     assert with_settings(config, {"trajectory.points": [0.5]}).trajectory.points == (0.5,)
     with pytest.raises(BadInputError, match=r"setting 'trajectory\.points\.0' is unknown"):
         with_settings(config, {"trajectory.points.0": 0.5})
 
 
-def test_a_size_that_is_no_number_is_refused_with_another_dataset_too():
+def test_a_size_that_is_not_a_number_is_refused_if_the_dataset_changes_too():
     with pytest.raises(BadInputError, match=r"dataset\.train_size 'all': expected a valid integer"):
         with_settings(RunConfig(), {"dataset.name": "digits", "dataset.train_size": "all"})
 
 
-def test_a_config_that_trains_on_all_images_trains_on_all_of_another_dataset():
+def test_a_config_that_uses_all_images_uses_all_images_of_a_new_dataset():
     config = with_settings(RunConfig(), {"dataset.train_size": 60_000, "dataset.validation_size": 0})
     digits = with_settings(config, {"dataset.name": "digits"}).dataset
     assert (digits.train_size, digits.validation_size) == (1_300, 0)
 
 
-def test_a_dataset_without_sizes_has_those_of_the_registry_and_an_older_text_its_own():
+def test_a_dataset_has_the_registrys_sizes_unless_its_text_has_sizes():
     assert parse_config({"dataset": {"name": "usps"}}).dataset == DatasetConfig(name="usps", train_size=6_000)
     older = {"name": "fashion-mnist", "train_size": 50_000, "validation_size": 10_000, "split_seed": 0}
     assert json.loads(canonical_json(parse_config({"dataset": older})))["dataset"] == older
 
 
-def test_a_mean_is_of_the_dataset_that_it_was_said_of():
+def test_a_mean_is_dropped_if_the_dataset_changes():
     config = with_settings(RunConfig(), {"dataset.mean": 0.5, "dataset.std": [0.25]})
     assert (config.dataset.mean, config.dataset.std) == ((0.5,), (0.25,))
     assert with_settings(config, {"dataset.name": "kmnist"}).dataset.mean is None
 
 
-def test_a_network_without_a_name_is_the_chapters_and_its_text_has_none():
+def test_a_network_without_a_name_is_the_chapters_and_is_stored_without_a_name():
     assert parse_config({"model": {"dropout": [0.1, 0.2]}}).model == ModelConfig(dropout=(0.1, 0.2))
     assert "name" not in json.loads(canonical_json(RunConfig()))["model"]
     mlp = with_settings(RunConfig(), {"model.name": "mlp", "model.hidden": [32], "model.dropout": 0.5})
@@ -181,7 +181,7 @@ def test_a_network_without_a_name_is_the_chapters_and_its_text_has_none():
     assert with_settings(mlp, {"model.name": "convnet"}) == RunConfig()
 
 
-def test_a_name_that_no_kind_has_is_answered_with_those_that_there_are():
+def test_an_unknown_name_is_refused_with_the_valid_names():
     for values, known in (
         ({"model": {"name": "resnet"}}, r"model\.name 'resnet': expected one of convnet, mlp;"),
         ({"optimizer": {"name": "adm"}}, r"optimizer\.name 'adm': expected one of sgd, .*did you mean 'adam'"),
@@ -190,7 +190,7 @@ def test_a_name_that_no_kind_has_is_answered_with_those_that_there_are():
             validated(RunConfig, values)
 
 
-def test_rows_are_not_augmented():
+def test_augmentation_is_refused_for_rows_of_features():
     table = {"dataset.name": "wine", "model.name": "mlp"}
     with pytest.raises(
         BadInputError,
@@ -314,7 +314,7 @@ def test_two_configs_have_one_hash_only_if_they_are_the_same(one, other):
         OWN,
     ],
 )
-def test_what_is_recorded_of_a_config_as_text_or_as_params_is_that_config_again(changes):
+def test_a_config_recorded_as_text_or_as_params_is_read_as_the_same_config(changes):
     config = with_settings(RunConfig(), changes)
     params = {key: str(value) for key, value in flatten(config).items()}
     for values in (json.loads(canonical_json(config)), unflatten(params)):
@@ -323,7 +323,7 @@ def test_what_is_recorded_of_a_config_as_text_or_as_params_is_that_config_again(
         assert config_hash(again) == config_hash(config)
 
 
-def test_a_recorded_config_is_read_though_it_is_no_longer_allowed_and_its_own_parts_are_gone():
+def test_a_recorded_config_that_is_now_invalid_or_lacks_its_own_parts_can_be_read():
     values = json.loads(canonical_json(RunConfig()))
     values["optimizer"] = {"name": "gone.with_the_wind:Optimizer", "lr": 0.5}
     values |= {"batch_size": 10**6, "a_field_of_before": 1}

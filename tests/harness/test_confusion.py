@@ -23,19 +23,19 @@ def drawn(counts, names):
     return Image.open(io.BytesIO(draw_confusion(mistakes(counts, names))))
 
 
-def test_more_mistakes_are_darker_however_few_they_are_beside_what_is_right():
+def test_cells_with_more_mistakes_are_darker_even_if_nearly_all_images_are_right():
     image = drawn(((980, 1, 0), (2, 985, 0), (0, 8, 1000)), ("zero", "one", "two"))
     brightness = {each: sum(corner(image, *each)) for each in ((0, 1), (1, 0), (2, 1), (0, 2))}
     assert brightness[2, 1] < brightness[1, 0] < brightness[0, 1] < brightness[0, 2] == 3 * 255
 
 
-def test_what_is_right_and_what_is_wrong_differ_in_colour():
+def test_right_and_wrong_predictions_differ_in_colour():
     image = drawn(((5, 5), (0, 5)), ("a", "b"))
     assert corner(image, 0, 0) == corner(image, 1, 1) != corner(image, 0, 1)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_the_names_of_classes_have_room_and_all_classes_are_there(name):
+def test_the_picture_has_all_classes_and_room_for_their_names(name):
     names = DATASETS[name].class_names
     counts = tuple(tuple(3 + row + column for column in range(10)) for row in range(10))
     image = drawn(counts, names)
@@ -44,7 +44,7 @@ def test_the_names_of_classes_have_room_and_all_classes_are_there(name):
     assert corner(image, 9, 9) != (255, 255, 255)
 
 
-def test_a_picture_of_one_class_without_images_is_drawn_all_the_same():
+def test_a_picture_of_one_class_without_images_can_be_drawn():
     assert drawn(((0,),), ("\u6570 with a long name",)).width == LEAST_WIDTH
 
 
@@ -53,7 +53,7 @@ def test_the_same_mistakes_give_the_same_bytes():
     assert draw_confusion(same) == draw_confusion(same)
 
 
-def test_of_more_classes_than_have_room_there_is_no_picture():
+def test_too_many_classes_for_the_picture_give_no_picture():
     classes = MOST_CLASSES + 1
     counts = tuple((1,) * classes for _ in range(classes))
     assert draw_confusion(mistakes(counts, tuple(map(str, range(classes))))) is None

@@ -102,7 +102,7 @@ def told_of(way: str):
 
 
 @pytest.mark.parametrize("way", WAYS_TO_TRAIN)
-def test_whatever_slices_a_run_is_cut_into_it_is_the_run(way):
+def test_a_run_cut_into_any_slices_gives_the_same_results(way):
     config, expected = told_of(way)
     assert len(expected[2]) >= EPOCHS * 6, "few points within the epochs"
     cut = train_slices(
@@ -112,7 +112,7 @@ def test_whatever_slices_a_run_is_cut_into_it_is_the_run(way):
 
 
 @pytest.mark.parametrize("way", WAYS_TO_TRAIN)
-def test_a_run_whose_steps_are_replayed_is_the_run_whose_steps_are_not(way, monkeypatch):
+def test_a_run_gives_the_same_results_with_and_without_replayed_steps(way, monkeypatch):
     config, expected = told_of(way)
     _, optimizer, _ = build(config)
     computed_anew = ("augmentation", "an own model", "lbfgs", "sam")
@@ -122,7 +122,7 @@ def test_a_run_whose_steps_are_replayed_is_the_run_whose_steps_are_not(way, monk
 
 
 @pytest.mark.parametrize("way", ["adadelta", "the fast profile", "an own model"])
-def test_a_run_repeats_whatever_the_generators_and_the_settings_of_the_process_were(way):
+def test_a_run_repeats_with_any_generators_and_settings_of_the_process(way):
     config, expected = told_of(way)
     torch.manual_seed(1)
     deterministic, tf32 = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32
@@ -143,7 +143,7 @@ def go_on(config: RunConfig, state: bytes) -> Trained:
     return train_slices(config, RunState.from_bytes(state), splits_of(config), ["validation", "test"], [None, None])
 
 
-def test_a_run_goes_on_in_another_process_and_is_reproduced_in_one():
+def test_a_run_resumes_and_is_reproduced_in_another_process():
     config, expected = told_of("adam")
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
         assert told(elsewhere.submit(whole, config).result()) == expected
@@ -162,7 +162,7 @@ def test_workers_of_a_sweep_train_side_by_side_to_the_same_bits():
         assert {RunState.from_bytes(each.result().state).hash() for each in slices} == {alone}
 
 
-def test_it_starts_from_the_cpus_weights_and_ends_near_the_cpus_loss():
+def test_a_run_starts_with_the_cpus_weights_and_ends_near_the_cpus_loss():
     way = {"model.dropout": [0, 0]}
     here, on_cpu = (config_of(way, device) for device in (DEVICE, "cpu"))
     weights = initial_state(here).model
@@ -175,7 +175,7 @@ def test_it_starts_from_the_cpus_weights_and_ends_near_the_cpus_loss():
 
 
 @on_a_gpu
-def test_what_is_not_deterministic_is_refused_by_name():
+def test_an_operation_that_is_not_deterministic_is_refused_by_name():
     with isolated(config_of({})), pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
         torch.nn.functional.adaptive_avg_pool2d(
             torch.ones(1, 1, 4, 4, device="cuda", requires_grad=True), 3

@@ -48,7 +48,7 @@ def named() -> dict[str, str]:
     return {each.run_id: next_step(each) for each in cut_off_runs()}
 
 
-def test_a_run_of_a_killed_process_is_resumed_or_where_it_has_no_config_deleted(tracker, dead):
+def test_a_cut_off_run_gets_commands_to_resume_it_if_it_has_a_config_and_to_delete_it(tracker, dead):
     at_once, with_config = start(tracker, Stage.RUN, dead), start(tracker, Stage.RUN, dead)
     tracker.log_artifact(with_config, CONFIG_ARTIFACT, b"{}")
     delete = {run_id: f"`mlflow runs delete --run-id {run_id}` closes it" for run_id in (at_once, with_config)}
@@ -58,7 +58,7 @@ def test_a_run_of_a_killed_process_is_resumed_or_where_it_has_no_config_deleted(
     }
 
 
-def test_what_it_says_to_do_ends_it(config, data, tracker, dead, harness):
+def test_the_suggested_command_ends_a_cut_off_run(config, data, tracker, dead, harness):
     run_id = begin_run(config.model_copy(update={"epochs": 1}), tracker, "tiny", data).run_id
     tracker.set_tags(run_id, {Tag.PROCESS: dead})
     assert run_id in named()
@@ -67,7 +67,7 @@ def test_what_it_says_to_do_ends_it(config, data, tracker, dead, harness):
     assert named() == {}
 
 
-def test_a_sweep_is_named_once_for_all_its_trials_and_only_the_last_one_goes_on(tracker, dead):
+def test_a_cut_off_sweep_is_named_once_and_only_the_latest_can_be_resumed(tracker, dead):
     before, last = start_sweep(tracker, dead, 1), start_sweep(tracker, dead, 2)
     start(tracker, Stage.TRIAL, dead, **{Tag.SWEEP_ID: last})
     found = named()
@@ -76,7 +76,7 @@ def test_a_sweep_is_named_once_for_all_its_trials_and_only_the_last_one_goes_on(
     assert found[before] == f"`mlflow runs delete --run-id {before}` closes it"
 
 
-def test_a_trial_that_its_stopped_sweep_left_open_goes_on_with_it_and_of_one_that_ended_does_not(tracker, dead):
+def test_an_open_trial_is_resumed_with_its_stopped_sweep_but_not_with_a_completed_sweep(tracker, dead):
     sweep_id = start_sweep(tracker, dead, 1)
     trial = start(tracker, Stage.TRIAL, dead, **{Tag.SWEEP_ID: sweep_id})
     tracker.end_run(sweep_id, Outcome.KILLED)
@@ -85,7 +85,7 @@ def test_a_trial_that_its_stopped_sweep_left_open_goes_on_with_it_and_of_one_tha
     assert named() == {trial: f"`mlflow runs delete --run-id {trial}` closes it"}
 
 
-def test_what_has_ended_or_has_a_process_is_not_named(config, data, tracker, dead):
+def test_runs_that_ended_or_have_a_process_are_not_named(config, data, tracker, dead):
     complete_run(begin_run(config.model_copy(update={"epochs": 1}), tracker, "tiny", data), tracker, data)
     beginning = start(tracker, Stage.RUN, this_process())
     locked = start(tracker, Stage.RUN, dead)
@@ -95,7 +95,7 @@ def test_what_has_ended_or_has_a_process_is_not_named(config, data, tracker, dea
     assert beginning not in named()
 
 
-def test_what_another_folder_or_machine_is_at_is_not_named(tracker, dead):
+def test_runs_of_another_folder_or_machine_are_not_named(tracker, dead):
     run_id = start(tracker, Stage.RUN, dead)
     tracker.set_tags(run_id, {Tag.FOLDER: "/somewhere/else"})
     assert named() == {}
@@ -105,7 +105,7 @@ def test_what_another_folder_or_machine_is_at_is_not_named(tracker, dead):
     assert named() == {}
 
 
-def test_another_users_process_may_run(tracker, dead, monkeypatch):
+def test_a_run_of_another_users_process_is_not_named(tracker, dead, monkeypatch):
     def forbidden(*_):
         raise PermissionError
 
@@ -115,7 +115,7 @@ def test_another_users_process_may_run(tracker, dead, monkeypatch):
     assert named() == {}
 
 
-def test_a_run_of_before_processes_were_recorded_is_named_where_its_folder_is_here(tracker, dead):
+def test_a_run_without_a_recorded_process_is_named_if_its_folder_is_here(tracker, dead):
     run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.TRIAL})  # which has no process of its own
     tracker.set_tags(run_id, {Tag.STAGE: Stage.RUN})
     assert named() == {}
@@ -123,7 +123,7 @@ def test_a_run_of_before_processes_were_recorded_is_named_where_its_folder_is_he
     assert named().keys() == {run_id}
 
 
-def test_doctor_and_status_name_it_even_where_there_is_no_sweep(tracker, dead, harness):
+def test_doctor_and_status_name_a_cut_off_run_even_without_a_sweep(tracker, dead, harness):
     run_id = start(tracker, Stage.RUN, dead)
     (wrong,) = [each for each in json.loads(harness("doctor", "--json").stdout) if each["advice"]]
     assert (wrong["what"], wrong["found"]) == ("cut off", f"run {run_id}")
@@ -131,7 +131,7 @@ def test_doctor_and_status_name_it_even_where_there_is_no_sweep(tracker, dead, h
     assert line in harness("status").stderr.splitlines()
 
 
-def test_status_gives_them_as_json_too(tracked, monkeypatch, tmp_path, dead, harness):
+def test_status_lists_cut_off_runs_as_json_too(tracked, monkeypatch, tmp_path, dead, harness):
     shutil.copytree(tracked.folder, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     run_id = start(MlflowTracker(), Stage.RUN, dead)

@@ -59,7 +59,7 @@ def test_a_damaged_file_is_refused_with_its_name_and_both_digests(tmp_path, dama
         checked_bytes(path)
 
 
-def test_a_dataset_that_is_not_there_says_what_to_do(tmp_path):
+def test_a_missing_dataset_is_refused_with_advice(tmp_path):
     with pytest.raises(BadInputError, match=r"FashionMNIST/raw.*`data_dir`"):
         load_splits(DatasetConfig(name="fashion-mnist"), "cpu", tmp_path)
     with pytest.raises(BadInputError, match="does not exist"):
@@ -106,7 +106,7 @@ def test_the_batches_of_two_epochs_are_those_of_a_shuffling_dataloader(size, bat
         assert torch.equal(torch.get_rng_state(), generator)
 
 
-def test_an_image_is_shown_as_it_is_or_where_it_is_none_of_mnists_grey_stretched_and_scaled():
+def test_mnist_images_are_shown_unchanged_and_other_values_are_scaled_to_grey():
     mnist = torch.arange(28 * 28).reshape(28, 28).to(torch.uint8)
     assert torch.equal(picture(mnist), mnist)
     halves = torch.tensor([[[-1.0, 3.0]], [[0.0, 4.0]]])  # two channels of 1 × 2
@@ -117,7 +117,7 @@ def test_an_image_is_shown_as_it_is_or_where_it_is_none_of_mnists_grey_stretched
     assert picture(torch.full((5, 5), 0.5)).sum() == 0
 
 
-def test_pixels_of_grey_and_of_colour_are_shown_as_they_are_and_a_large_image_smaller():
+def test_grey_and_colour_pixels_are_shown_unchanged_and_large_images_are_reduced():
     small = torch.arange(64).reshape(8, 8).to(torch.uint8)
     assert torch.equal(picture(small), small)
     assert torch.equal(picture(small[None]), small)

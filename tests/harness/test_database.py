@@ -73,13 +73,13 @@ READS = {
 
 
 @pytest.mark.parametrize("what", READS)
-def test_what_is_read_without_mlflow_is_what_its_client_reads(store, alone, what):
+def test_values_read_without_mlflow_equal_those_of_its_client(store, alone, what):
     of_client = READS[what](store)
     alone()
     assert READS[what](store) == of_client
 
 
-def test_a_run_that_is_under_way_or_deleted_is_as_the_client_has_it(project, alone):
+def test_running_and_deleted_runs_are_read_as_by_mlflows_client(project, alone):
     tracker, client = MlflowTracker(), connect(tracking_uri())
     runs = [tracker.start_run("tiny", "", {}, {Tag.STAGE: Stage.SWEEP, Tag.SEQUENCE: each}) for each in "132"]
     for value in (0.5, float("nan"), float("inf")):
@@ -92,7 +92,7 @@ def test_a_run_that_is_under_way_or_deleted_is_as_the_client_has_it(project, alo
     assert found() == of_client
 
 
-def test_a_table_that_is_another_is_left_to_mlflows_client(store, monkeypatch):
+def test_an_unexpected_table_is_left_to_mlflows_client(store, monkeypatch):
     of_client = read_sweep(store.sweep)
     monkeypatch.setattr(read, "is_loaded", lambda: False)
     monkeypatch.setattr(database, "RUNS", "SELECT run_uuid FROM renamed WHERE {condition}")
@@ -110,7 +110,7 @@ def test_the_database_of_a_folder_that_was_moved_is_left_to_mlflows_client(store
     assert database.run_of(Path("mlflow.db"), store.run).location.startswith(moved.as_uri())
 
 
-def test_a_file_that_is_no_database_is_left_to_mlflows_client(project):
+def test_a_file_that_is_not_a_database_is_left_to_mlflows_client(project):
     (project / "mlflow.db").write_text("no database")
     assert database.sweeps(project / "mlflow.db") is None
     with closing(sqlite3.connect(project / "empty.db")) as empty:
@@ -127,7 +127,7 @@ def test_a_file_that_is_no_database_is_left_to_mlflows_client(project):
         ("a%3Fb", None),
     ],
 )
-def test_the_file_of_an_address_is_found(project, monkeypatch, folder, address):
+def test_the_database_file_of_an_sqlite_address_is_found(project, monkeypatch, folder, address):
     place = project / folder
     place.mkdir()
     (place / "mlflow.db").touch()
@@ -140,7 +140,7 @@ def test_the_file_of_an_address_is_found(project, monkeypatch, folder, address):
     "address",
     ["http://localhost:5000", "postgresql://here/mlflow.db", "sqlite:///", "sqlite:///no.db", "sqlite:///no.db?a=b"],
 )
-def test_any_other_address_has_no_file(project, address):
+def test_any_other_address_has_no_database_file(project, address):
     assert database.database_file(address) is None
 
 
@@ -157,7 +157,7 @@ def test_any_other_address_has_no_file(project, address):
     ],
     ids=["list", "help", "status", "leaderboard", "leaderboard as JSON", "compare"],
 )
-def test_a_look_loads_nothing_that_takes_long_to_load(store, arguments, unneeded):
+def test_commands_that_only_read_import_no_slow_packages(store, arguments, unneeded):
     ids = {"TRIAL": store.trial, "FINAL": store.final}
     look = LOOK.format(arguments=[ids.get(each, each) for each in arguments], heavy=unneeded)
     result = subprocess.run(

@@ -38,12 +38,12 @@ def nothing_is_read_yet():
     read_torchvision.cache_clear()
 
 
-def test_every_name_has_a_row():
+def test_every_dataset_name_has_an_entry_in_the_registry():
     assert get_args(DatasetName) == tuple(DATASETS)
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_a_row_agrees_with_itself(name):
+def test_each_registry_entry_is_consistent(name):
     known = DATASETS[name]
     assert len(set(known.class_names)) == len(known.class_names) > 1
     assert len(known.mean) == len(known.std) == known.shape[0]
@@ -56,7 +56,7 @@ def test_a_row_agrees_with_itself(name):
 
 
 @pytest.mark.parametrize("name", OF_TORCHVISION)
-def test_files_in_the_makers_format_are_the_images_and_labels_that_were_written(name, tmp_path, monkeypatch):
+def test_files_in_torchvisions_formats_are_read_as_the_images_and_labels_written(name, tmp_path, monkeypatch):
     written = write(name, tmp_path, monkeypatch)
     for split, part in zip(read_torchvision(name, tmp_path), ("train", "test"), strict=True):
         images, labels = written[part]
@@ -67,7 +67,7 @@ def test_files_in_the_makers_format_are_the_images_and_labels_that_were_written(
 
 
 @pytest.mark.parametrize("name", OF_TORCHVISION)
-def test_a_dataset_that_is_not_in_the_folder_says_what_belongs_there(name, tmp_path):
+def test_a_missing_dataset_is_refused_with_the_files_that_the_folder_needs(name, tmp_path):
     with pytest.raises(BadInputError) as caught:
         load_splits(run_on(name).dataset, "cpu", tmp_path)
     message = str(caught.value)
@@ -102,7 +102,7 @@ def test_images_in_colour_are_normalised_as_torchvision_does_it_bit_by_bit(tmp_p
 
 
 @pytest.mark.parametrize("name", OF_SCIKIT_LEARN)
-def test_what_scikit_learn_carries_is_normalised_by_what_is_not_its_test_part(name):
+def test_scikit_learn_datasets_are_normalised_by_their_training_images(name):
     known = DATASETS[name]
     config = DatasetConfig(name=name, train_size=known.training_images, validation_size=0)
     x = normalize(load_splits(config, "cpu").train.images[:], config).double()
@@ -148,7 +148,7 @@ def test_the_networks_are_made_for_the_images_and_classes_of_the_dataset(name, m
     assert torch.allclose(outputs.exp().sum(dim=1), torch.ones(2))
 
 
-def test_another_mean_and_deviation_are_those_of_the_run():
+def test_a_mean_and_deviation_in_the_config_replace_those_of_the_dataset():
     grey, colour = torch.full((1, 8, 8), 51, dtype=torch.uint8), torch.full((1, 3, 32, 32), 51, dtype=torch.uint8)
     said = DatasetConfig(name="digits", mean=0.1, std=0.5)
     assert torch.allclose(normalize(grey, said), torch.full((1, 1, 8, 8), 0.2))
@@ -157,7 +157,7 @@ def test_another_mean_and_deviation_are_those_of_the_run():
 
 
 @pytest.mark.parametrize("name", OF_SCIKIT_LEARN)
-def test_a_run_learns_and_its_slices_through_bytes_are_the_run(name):
+def test_a_run_learns_and_gives_the_same_results_in_slices(name):
     config = run_on(name, optimizer__name="adam", optimizer__lr=0.01, dataset__validation_size=10, epochs=12)
     data = load_splits(config.dataset, "cpu")
     whole = train_epochs(config, initial_state(config), data, 12, ["test"])

@@ -5,7 +5,7 @@ import json
 from tests.mnist_folder import write_mnist
 
 
-def test_all_is_well_in_a_fresh_folder(harness_json, project):
+def test_doctor_finds_no_problem_in_a_fresh_folder(harness_json, project):
     findings = {each["what"]: each for each in harness_json("doctor")}
     assert all(each["advice"] is None for each in findings.values())
     assert "1e35582d42a9" in findings["data"]["found"]
@@ -13,7 +13,7 @@ def test_all_is_well_in_a_fresh_folder(harness_json, project):
     assert findings.keys() >= {"device", "determinism", "processor", "threads", "versions", "source", "free disk"}
 
 
-def test_what_is_wrong_is_said_with_what_to_do_and_exit_1(harness, project, monkeypatch):
+def test_doctor_reports_each_problem_with_advice_and_exits_1(harness, project, monkeypatch):
     (write_mnist(project / "data", train=100, test=100) / "MNIST" / "raw" / "t10k-images-idx3-ubyte").unlink()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:secret@127.0.0.1:1/none")
     result = harness("doctor", "--data-dir", "data", "--json")

@@ -31,7 +31,7 @@ def test_an_error_of_a_users_own_code_keeps_the_folders_that_it_names():
     assert described(KeyboardInterrupt()) == "KeyboardInterrupt"
 
 
-def test_a_refusal_carries_its_parts_and_says_them_in_one_line():
+def test_a_refusal_has_its_parts_as_attributes_and_is_printed_in_one_line():
     error = BadInputError("batch_size", 0, "is too few", expected="1 or more", next_step="choose more")
     assert (error.field, error.value, error.expected, error.next_step) == (
         "batch_size",
@@ -45,7 +45,7 @@ def test_a_refusal_carries_its_parts_and_says_them_in_one_line():
     assert str(BadInputError("value", problem="is missing")) == "value is missing"
 
 
-def test_what_else_was_refused_and_what_it_is_part_of_are_in_the_line_of_the_first():
+def test_a_refusal_names_other_refused_values_and_the_enclosing_parts_in_one_line():
     other = BadInputError("epochs", 0, expected="1 or more", next_step="not said twice")
     error = BadInputError("lr", -1, expected="more than 0", next_step="correct them", also=[other])
     within = error.within("config").within("experiment 'mine'")
@@ -63,7 +63,7 @@ def test_a_refusal_is_the_same_one_in_another_process():
     assert str(there.within("run 'a'")) == f"run 'a': {error}"
 
 
-def test_a_config_with_several_wrong_fields_carries_the_first_and_says_all():
+def test_a_config_with_several_invalid_fields_names_all_in_one_refusal():
     with pytest.raises(BadInputError) as caught:
         parse_config({"batch_size": 0, "epochs": "two", "sed": 1})
     error = caught.value
@@ -73,7 +73,7 @@ def test_a_config_with_several_wrong_fields_carries_the_first_and_says_all():
     assert str(error).count(error.next_step) == 1
 
 
-def test_a_refusal_of_a_validator_of_ours_keeps_its_field_and_next_step():
+def test_a_refusal_by_our_validators_keeps_its_field_and_next_step():
     with pytest.raises(BadInputError) as caught:
         parse_config({"batch_size": 60_000})
     assert (caught.value.field, caught.value.value) == ("batch_size", 60_000)
@@ -93,7 +93,7 @@ def test_a_refusal_of_a_validator_of_ours_keeps_its_field_and_next_step():
         (ConnectionError("postgresql://me:secret@host"), "ConnectionError"),
     ],
 )
-def test_a_store_that_is_away_says_why_and_no_password(why, said):
+def test_an_unavailable_store_is_reported_with_its_cause_and_without_a_password(why, said):
     assert (
         str(StoreAwayError(why))
         == f"the tracking store is unavailable ({said}); run the same command again when it is available"

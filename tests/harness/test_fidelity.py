@@ -37,7 +37,7 @@ def chapter(folder):
         return run_chapter(folder, epochs=2, threads=1)
 
 
-def test_every_batch_loss_of_two_epochs_is_the_chapters(splits, chapter):
+def test_every_batch_loss_of_two_epochs_equals_the_chapters(splits, chapter):
     state = initial_state(CONFIG)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -54,7 +54,7 @@ def test_every_batch_loss_of_two_epochs_is_the_chapters(splits, chapter):
     torch.set_num_threads(threads)
 
 
-def test_test_loss_and_correct_counts_are_the_chapters(splits, chapter):
+def test_test_loss_and_correct_counts_equal_the_chapters(splits, chapter):
     ours = train_epochs(CONFIG, initial_state(CONFIG), splits, 2, ["test"]).metrics
     assert [each.test_accuracy * 1_000 for each in ours] == [epoch.correct for epoch in chapter]
     assert [each.test_loss for each in ours] == [epoch.test_loss for epoch in chapter]

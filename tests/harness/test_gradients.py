@@ -19,7 +19,7 @@ from harness.training.optimizers import build_optimizer
         {"optimizer.name": "sam"},
     ],
 )
-def test_what_could_differ_from_step_to_step_is_computed_at_every_step(settings):
+def test_gradients_that_could_differ_from_step_to_step_are_not_replayed(settings):
     on_a_gpu = with_settings(RunConfig(), {"device": "cuda"})
     assert captured(on_a_gpu)
     assert not captured(with_settings(on_a_gpu, settings))

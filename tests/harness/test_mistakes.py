@@ -23,7 +23,7 @@ class Stopped(Exception):  # noqa: N818
 
 
 class LosesMistakes(MemoryTracker):
-    """The process ends when it is about to store the mistakes, once."""
+    """Stop once when the mistakes are about to be stored."""
 
     lost = False
 
@@ -62,7 +62,7 @@ def test_the_mistakes_of_a_run_agree_with_its_accuracy_and_its_test_set(config: 
         assert each.ground_truth == test.labels[each.index]
 
 
-def test_the_surest_mistakes_come_first_and_of_equal_ones_the_first_image():
+def test_the_most_confident_mistakes_come_first_and_ties_are_in_image_order():
     probabilities = torch.tensor([[0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.7, 0.3], [0.1, 0.9], [0.7, 0.3]])
     split = Split(
         torch.arange(6, dtype=torch.uint8).reshape(6, 1, 1).expand(6, 28, 28), torch.tensor([0, 0, 0, 1, 1, 1])
@@ -75,7 +75,7 @@ def test_the_surest_mistakes_come_first_and_of_equal_ones_the_first_image():
     assert base64.b64decode(mistakes.most_confident[1].pixels) == bytes([2]) * 28 * 28
 
 
-def test_mistakes_have_the_pixels_of_their_images_in_their_shape_and_those_of_before_are_of_mnists():
+def test_mistakes_keep_pixels_and_shape_of_images_and_older_mistakes_have_mnists_shape():
     images = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).to(torch.uint8)
     wrong = torch.tensor([[0.1, 0.9], [0.2, 0.8]]).log()
     labels = torch.tensor([0, 0])
@@ -94,19 +94,19 @@ def test_mistakes_have_the_pixels_of_their_images_in_their_shape_and_those_of_be
 
 
 @pytest.mark.parametrize(("outputs", "names", "label"), [(4, 2, 1), (2, 4, 1), (2, 2, 2)])
-def test_outputs_names_and_labels_that_do_not_fit_are_refused_not_counted_elsewhere(outputs, names, label):
+def test_outputs_names_and_labels_that_do_not_match_are_refused(outputs, names, label):
     split = Split(torch.zeros(1, 28, 28, dtype=torch.uint8), torch.tensor([label]))
     with pytest.raises(ValueError, match="as many outputs as names"):
         find_mistakes(torch.zeros(1, outputs), split, tuple(map(str, range(names))))
 
 
-def test_what_a_model_says_beyond_the_classes_of_the_data_has_a_column_of_its_own():
+def test_predictions_outside_the_classes_of_the_data_are_counted_separately():
     said = torch.eye(4)[[3, 0, 1]].log()  # the last of four for the first of two
     split = Split(torch.zeros(3, 28, 28, dtype=torch.uint8), torch.tensor([0, 0, 1]))
     assert find_mistakes(said, split, tuple("abcd")).confusion == ((1, 0, 0, 1), (0, 1, 0, 0), (0,) * 4, (0,) * 4)
 
 
-def test_only_the_twenty_surest_are_kept():
+def test_only_the_twenty_most_confident_mistakes_are_kept():
     probabilities = torch.linspace(0.51, 0.99, 30)
     split = Split(torch.zeros(30, 28, 28, dtype=torch.uint8), torch.ones(30, dtype=torch.int64))
     mistakes = find_mistakes(torch.stack([probabilities, 1 - probabilities], dim=1).log(), split, ("a", "b"))
@@ -115,7 +115,7 @@ def test_only_the_twenty_surest_are_kept():
 
 
 @pytest.mark.long
-def test_a_run_stopped_before_its_mistakes_were_stored_has_them_after_it_went_on(config: RunConfig, data):
+def test_a_run_stopped_before_its_mistakes_were_stored_stores_them_on_resume(config: RunConfig, data):
     config = with_settings(config, {"epochs": 2})
     alone, stopped = MemoryTracker(), LosesMistakes()
     expected = complete(config, alone, data)

@@ -10,7 +10,7 @@ from tests import chapter
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_gradients_have_the_memory_format_of_what_they_are_of(config: RunConfig, memory_format):
+def test_gradients_have_the_memory_format_of_the_model_and_images(config: RunConfig, memory_format):
     model = new_model(config).to(memory_format=memory_format)
     formats = []
     model.dropout1.register_full_backward_hook(lambda *hooked: formats.append(hooked[2][0]))
@@ -20,7 +20,7 @@ def test_gradients_have_the_memory_format_of_what_they_are_of(config: RunConfig,
     assert gradient.is_contiguous(memory_format=memory_format)
 
 
-def test_on_mnist_the_network_is_the_chapters_bit_by_bit():
+def test_the_network_on_mnist_has_the_chapters_initial_weights_bit_by_bit():
     torch.manual_seed(0)
     theirs = chapter.ConvNet()
     torch.manual_seed(0)
@@ -33,7 +33,7 @@ def test_on_mnist_the_network_is_the_chapters_bit_by_bit():
 @pytest.mark.parametrize(
     ("dataset", "features"), [("digits", 128), ("usps", 1_152), ("mnist", 4_608), ("svhn", 6_272)]
 )
-def test_the_convnet_flattens_what_pooling_leaves_of_the_image(dataset, features):
+def test_the_convnet_fits_the_image_size_and_classes_of_each_dataset(dataset, features):
     config = with_settings(RunConfig(), {"dataset.name": dataset})
     model = new_model(config)
     assert (model.conv1.in_channels, model.linear1.in_features) == (config.dataset.known.shape[0], features)
@@ -41,7 +41,7 @@ def test_the_convnet_flattens_what_pooling_leaves_of_the_image(dataset, features
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "sigmoid"])
-def test_the_mlp_is_the_layers_that_a_person_would_write_bit_by_bit(activation):
+def test_the_mlp_equals_plain_torch_layers_bit_by_bit(activation):
     settings = {"dataset.name": "digits", "model.name": "mlp", "model.hidden": [20, 10], "model.dropout": 0.3}
     config = with_settings(RunConfig(), settings | {"model.activation": activation})
     kinds = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}

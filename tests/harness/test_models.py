@@ -34,7 +34,7 @@ from tests.servers import served_model
 
 @pytest.fixture
 def here(tracked, monkeypatch):
-    """In the folder of what is tracked."""
+    """Enter the folder of the tracked runs, and return them."""
     monkeypatch.chdir(tracked.folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tracked
@@ -46,7 +46,7 @@ def models_of(run_id):
 
 
 def probabilities(run_id, data):
-    """What our own evaluation of the run's state gives of all test images."""
+    """Return the probabilities of all test images from our own evaluation of the run's state."""
     config, state = read_model(run_id)
     return (
         evaluate(build_model(config, state), load_splits(config.dataset, "cpu", data).test, config)[2].exp().numpy()
@@ -84,7 +84,7 @@ def test_the_winner_of_a_sweep_is_registered_and_served_without_our_package_or_p
         assert answer(url, images[:3, :27].tolist()) == (400, None)
 
 
-def test_a_model_says_what_it_takes_what_it_gives_and_how_good_it_is(here):
+def test_a_registered_model_describes_its_inputs_its_outputs_and_its_accuracy(here):
     (model,) = models_of(here.sweep)
     run_id = model.tags[Tag.TRAINED_BY]
     loaded = mlflow.pyfunc.load_model(model.artifact_location)
@@ -120,7 +120,7 @@ def test_a_model_says_what_it_takes_what_it_gives_and_how_good_it_is(here):
         (None, "mine", "run 'none' is unknown"),
     ],
 )
-def test_what_can_not_be_registered_is_bad_input_in_one_line(here, run, name, message):
+def test_a_run_or_name_that_cannot_be_registered_is_refused_in_one_line(here, run, name, message):
     code, said = in_a_pipe("register", getattr(here, run) if run else "none", "--name", name)
     assert (code, len(said.splitlines())) == (2, 1), said
     assert message in said
@@ -186,7 +186,7 @@ def test_a_run_has_one_model_however_often_it_is_logged(config, run_id, small, d
 
 
 @pytest.mark.long
-def test_a_model_that_is_there_is_not_written_once_more(run_id, small):
+def test_a_model_that_is_already_stored_is_not_written_again(run_id, small):
     client, written = connect(tracking_uri()), []
 
     def write(folder):
@@ -200,7 +200,7 @@ def test_a_model_that_is_there_is_not_written_once_more(run_id, small):
 
 @pytest.mark.long
 @pytest.mark.parametrize("refused", ["create_logged_model", "log_model_artifacts", "log_outputs", "log_batch"])
-def test_a_store_that_takes_no_models_costs_a_sweep_a_warning(run_id, caplog, monkeypatch, refused):
+def test_a_sweep_only_warns_if_the_store_refuses_models(run_id, caplog, monkeypatch, refused):
     tracker = MlflowTracker()
     monkeypatch.setattr(tracker._client, refused, refuse)
     tracker.log_model(run_id, run_id, described)
@@ -209,7 +209,7 @@ def test_a_store_that_takes_no_models_costs_a_sweep_a_warning(run_id, caplog, mo
 
 
 def described(folder):
-    """The least that MLflow takes for a model."""
+    """Write the smallest folder that MLflow accepts as a model."""
     folder.mkdir()
     mlflow.models.Model().save(folder / "MLmodel")
 
@@ -273,7 +273,7 @@ def test_an_exported_model_normalises_as_its_dataset_does_and_says_what_it_takes
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["Undecided", "Counting"])
-def test_a_users_own_model_that_can_not_be_exported_is_named_and_costs_nothing_else(config, project, caplog, name):
+def test_a_model_that_cannot_be_exported_is_named_and_its_run_is_not_affected(config, project, caplog, name):
     tracker = MlflowTracker()
     mine = with_settings(config, own(model__name=f"tests.own.shapes:{name}"))
     run_id = complete_run(begin_run(mine, tracker, "own"), tracker).run_id

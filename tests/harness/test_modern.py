@@ -120,7 +120,7 @@ def test_several_steps_equal_the_authors_equation(equation, shape, settings, tol
     np.testing.assert_allclose(parameter.detach().numpy(), equation(start, gradients, **told), rtol=tolerance)
 
 
-def test_sam_steps_on_the_gradient_of_weights_that_are_worse():
+def test_sam_steps_equal_the_authors_equation():
     generator = np.random.default_rng(0)
     matrix, start = np.diag(generator.uniform(0.5, 5, size=20)), generator.normal(size=20)
     parameter = torch.nn.Parameter(torch.tensor(start))
@@ -157,7 +157,7 @@ def test_hyperparameters_and_defaults_are_those_of_the_package(name):
 
 
 @pytest.mark.parametrize("name", MODERN)
-def test_without_the_extra_one_line_says_what_to_install_before_anything_begins(name, monkeypatch, small, config):
+def test_an_optimizer_of_a_missing_extra_is_refused_with_the_install_command(name, monkeypatch, small, config):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     tracker = MemoryTracker()
     with pytest.raises(BadInputError) as caught:
@@ -169,7 +169,7 @@ def test_without_the_extra_one_line_says_what_to_install_before_anything_begins(
     assert not tracker.runs
 
 
-def test_a_config_of_theirs_is_read_and_written_without_the_extra(monkeypatch):
+def test_a_config_of_an_extra_optimizer_is_read_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     config = with_settings(RunConfig(), {"optimizer.name": "prodigy", "optimizer.d_coef": 0.5})
     assert config.optimizer.d_coef == 0.5

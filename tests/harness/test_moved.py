@@ -45,7 +45,7 @@ def stored_in(folder: Path) -> set[str]:
     return {path.parent.parent.name for path in folder.glob("mlartifacts/*/artifacts/file.bin")}
 
 
-def test_a_renamed_folders_runs_are_read_and_new_ones_are_stored_where_it_is_now(enter, project):
+def test_runs_of_a_renamed_folder_are_read_and_new_runs_are_stored_in_it(enter, project):
     before = enter("old")
     first = store_a_run()
     now = before.rename(project / "new")
@@ -68,7 +68,7 @@ def test_a_copied_folder_leaves_its_original_alone(enter, project):
     assert (stored_in(original), stored_in(copy)) == ({first}, {first, second})
 
 
-def test_what_a_run_stored_where_the_folder_was_is_read_from_there(enter, project):
+def test_artifacts_left_in_the_old_folder_are_read_from_there(enter, project):
     before = enter("old")
     moved, left = store_a_run(), store_a_run()
     now = before.rename(project / "new")
@@ -77,7 +77,7 @@ def test_what_a_run_stored_where_the_folder_was_is_read_from_there(enter, projec
     assert [read_artifact(run_id, "file.bin") for run_id in (moved, left)] == [b"content"] * 2
 
 
-def test_a_place_that_somebody_chose_for_the_artifacts_stays(enter, project):
+def test_an_artifact_folder_chosen_by_the_user_does_not_change(enter, project):
     enter("here")
     place = project / "large" / "mlartifacts"
     place.mkdir(parents=True)
@@ -88,7 +88,7 @@ def test_a_place_that_somebody_chose_for_the_artifacts_stays(enter, project):
     assert stored_in(project / "large") == {first, second}
 
 
-def test_no_other_path_is_taken_for_one_that_begins_like_it(enter, project):
+def test_a_path_that_only_begins_with_the_old_folders_path_is_not_changed(enter, project):
     before = enter("old")
     store_a_run()
     other = project / "old" / "mlartifacts-of-others"
@@ -100,7 +100,7 @@ def test_no_other_path_is_taken_for_one_that_begins_like_it(enter, project):
     assert run.info.artifact_uri == others
 
 
-def test_a_folder_that_was_renamed_under_a_run_is_refused_with_the_process(enter, project):
+def test_a_folder_renamed_during_a_run_is_refused_with_the_process_that_uses_it(enter, project):
     before = enter("old")
     run_id = store_a_run()
     before.rename(project / "new")
@@ -111,7 +111,7 @@ def test_a_folder_that_was_renamed_under_a_run_is_refused_with_the_process(enter
     assert read_artifact(run_id, "file.bin") == b"content"
 
 
-def test_a_folder_that_is_gone_is_named_where_its_database_is_elsewhere(enter, project, monkeypatch):
+def test_a_missing_folder_is_named_if_its_database_is_elsewhere(enter, project, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(project / 'all.db').as_posix()}")
     before = enter("old")
     run_id = store_a_run()
@@ -132,7 +132,7 @@ def test_a_folder_that_is_gone_is_named_where_its_database_is_elsewhere(enter, p
 
 
 @pytest.mark.slow
-def test_a_renamed_folders_runs_models_and_files_are_those_that_mlflow_serves(enter, project, config, data, harness):
+def test_mlflow_serves_the_runs_models_and_files_of_a_renamed_folder(enter, project, config, data, harness):
     before = enter("run?a")
     shutil.copytree(project / data, data)
     tracker = MlflowTracker()

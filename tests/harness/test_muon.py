@@ -70,7 +70,7 @@ def test_several_steps_equal_the_authors_equation(shape):
     np.testing.assert_allclose(hidden.detach().numpy() - start, moved, atol=0.02 * np.abs(moved).max())
 
 
-def test_hidden_matrices_are_torchs_muons_and_all_other_weights_torchs_adamws_bit_by_bit():
+def test_muon_steps_hidden_matrices_as_torchs_muon_and_other_weights_as_torchs_adamw():
     ours = stepped(model := network(), [build_optimizer(CONFIG, model.parameters())])
     model = network()
     flat = nn.Parameter(model[1].weight.detach().flatten(1).clone())
@@ -92,7 +92,7 @@ def test_hidden_matrices_are_torchs_muons_and_all_other_weights_torchs_adamws_bi
     assert [name for name in ours if not torch.equal(ours[name], expected[name])] == []
 
 
-def test_of_the_chapters_network_the_second_convolution_and_the_first_linear_layer_are_muons():
+def test_muon_steps_the_second_convolution_and_first_linear_layer_of_the_chapters_network():
     model = new_model(RunConfig())
     optimizer = build_optimizer(CONFIG, model.parameters())
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -101,7 +101,7 @@ def test_of_the_chapters_network_the_second_convolution_and_the_first_linear_lay
     assert sorted(hidden + others) == sorted(names.values())
 
 
-def test_channels_last_weights_step_as_contiguous_ones():
+def test_channels_last_weights_take_the_same_steps_as_contiguous_weights():
     expected = stepped(model := network(), [build_optimizer(CONFIG, model.parameters())])
     model = network().to(memory_format=torch.channels_last)
     found = stepped(model, [build_optimizer(CONFIG, model.parameters())])

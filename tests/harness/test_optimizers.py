@@ -120,13 +120,13 @@ def assert_equal_after_several_steps(equation, tolerance, fused):
 
 
 @pytest.mark.parametrize(("name", "momentum", "nesterov"), [("momentum", 0.9, False), ("nesterov", 0.9, True)])
-def test_momentum_optimizers_are_torchs_sgd_with_its_switches(name, momentum, nesterov):
+def test_momentum_and_nesterov_set_the_arguments_of_torchs_sgd(name, momentum, nesterov):
     group = build_optimizer(OPTIMIZER_CONFIGS[name](), [torch.nn.Parameter(torch.zeros(1))]).param_groups[0]
     assert (group["momentum"], group["nesterov"]) == (momentum, nesterov)
 
 
 @pytest.mark.parametrize("name", OPTIMIZER_CONFIGS)
-def test_a_fused_kernel_is_used_where_torch_has_one_and_it_is_asked_for(name):
+def test_a_fused_kernel_is_used_if_requested_and_torch_has_one(name):
     def is_fused(asked):
         parameters = [torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(3)]
         return bool(build_optimizer(OPTIMIZER_CONFIGS[name](), parameters, asked).param_groups[0].get("fused"))

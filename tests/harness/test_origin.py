@@ -19,7 +19,7 @@ def refuse(*arguments, **more):
 
 
 @pytest.mark.slow
-def test_a_run_records_the_files_of_its_own_parts_and_one_without_them_nothing(kit, config, data):
+def test_a_run_records_the_source_of_own_parts_and_nothing_if_it_has_none(kit, config, data):
     tracker = MemoryTracker()
     run = tracker.runs[begin_run(kit.config, tracker, "own").run_id]
     assert set(json.loads(run.artifacts[SOURCE_ARTIFACT])) == {"kit.py", "kit_parts/width.py"}
@@ -30,7 +30,7 @@ def test_a_run_records_the_files_of_its_own_parts_and_one_without_them_nothing(k
 
 
 @pytest.mark.long
-def test_a_stopped_run_is_refused_where_a_file_of_its_own_parts_was_edited(kit):
+def test_a_stopped_run_is_refused_if_a_file_of_its_own_parts_was_edited(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")
     kit.imported.write_text("WIDTH = 5\n")
@@ -44,7 +44,7 @@ def test_a_stopped_run_is_refused_where_a_file_of_its_own_parts_was_edited(kit):
 
 
 @pytest.mark.long
-def test_a_run_that_recorded_no_source_goes_on_with_any(kit):
+def test_a_run_without_recorded_source_resumes_with_any(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")
     del tracker.runs[run.run_id].tags[Tag.SOURCE_DIGEST]
@@ -52,7 +52,7 @@ def test_a_run_that_recorded_no_source_goes_on_with_any(kit):
     assert complete_run(resume_run(run.run_id, tracker), tracker).outcome == "completed"
 
 
-def test_a_stopped_run_is_refused_where_its_dataset_gives_other_data(kit):
+def test_a_stopped_run_is_refused_if_its_dataset_gives_other_data(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")
     kit.mend_labels()
@@ -79,7 +79,7 @@ def test_a_dataset_function_that_fails_in_another_process_is_refused_in_one_line
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_second_process_is_begun_once_for_the_same_data_and_never_for_built_in_ones(kit, config, data, monkeypatch):
+def test_a_second_process_checks_own_data_once_and_never_checks_built_in_data(kit, config, data, monkeypatch):
     begin_run(kit.config, MemoryTracker(), "own")
     monkeypatch.setattr("harness.provenance.repeatable.subprocess.run", refuse)
     begin_run(with_settings(kit.config, {"seed": 1}), MemoryTracker(), "own")
@@ -103,7 +103,7 @@ def test_a_worker_with_other_data_or_another_file_refuses_to_train(kit):
 
 
 @pytest.mark.slow
-def test_a_worker_has_torch_compute_data_on_as_many_threads_as_the_coordinator_did(kit):
+def test_a_worker_computes_data_with_as_many_threads_as_the_coordinator(kit):
     config = with_settings(kit.config, {"dataset.by": "threads"})
     origin = begin_run(config, MemoryTracker(), "own").origin
     here = remembered_splits(config.dataset, "cpu", None)

@@ -20,7 +20,7 @@ def no_pause(monkeypatch):
 
 
 class Unreliable(MemoryTracker):
-    """Each kind of write fails this often: before it is made, or after it, so that only the answer is lost."""
+    """Fail each kind of write this often: before the write, or after it, so that only the answer is lost."""
 
     def __init__(self, failures: int, after: bool) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def write_all(tracker) -> str:
 
 @pytest.mark.parametrize("after", [False, True], ids=["not made", "answer lost"])
 @pytest.mark.parametrize("failures", [0, 1, 4])
-def test_everything_arrives_once_and_in_order(failures, after):
+def test_all_writes_arrive_once_and_in_order(failures, after):
     store = Unreliable(failures, after)
     order = []
     with delivered(store) as tracker:
@@ -75,7 +75,7 @@ def test_everything_arrives_once_and_in_order(failures, after):
     assert order == [3]
 
 
-def test_a_store_that_is_gone_for_good_fails_the_work_and_nothing_later_is_written(monkeypatch):
+def test_a_store_that_stays_unavailable_fails_the_run_and_gets_no_later_writes(monkeypatch):
     monkeypatch.setattr(outbox, "PATIENCE", 0.02)
     store = Unreliable(0, after=False)
     store.failures["log_metrics"] = 10**6
@@ -92,7 +92,7 @@ def test_a_store_that_is_gone_for_good_fails_the_work_and_nothing_later_is_writt
     assert (run.history, run.outcome, delivered_after) == ({}, None, [])
 
 
-def test_after_an_exception_nobody_waits_for_a_store_that_is_away():
+def test_an_exception_is_raised_without_waiting_for_an_unavailable_store():
     store = Unreliable(10**6, after=False)
 
     def interrupted():
@@ -105,7 +105,7 @@ def test_after_an_exception_nobody_waits_for_a_store_that_is_away():
     assert store.runs == {}
 
 
-def test_what_the_store_refuses_is_raised_at_once():
+def test_a_write_that_the_store_refuses_raises_at_once():
     class Refusing(MemoryTracker):
         def set_tags(self, run_id, tags):
             raise ValueError("no such run")
@@ -114,7 +114,7 @@ def test_what_the_store_refuses_is_raised_at_once():
         write_all(tracker)
 
 
-def test_a_failure_is_named_by_the_stores_own_run():
+def test_a_failure_names_the_run_by_its_id_in_the_store():
     store = MemoryTracker()
 
     def work():

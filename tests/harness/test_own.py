@@ -46,7 +46,7 @@ def own(**settings) -> RunConfig:
     return with_settings(RunConfig(), ALL_OWN | {key.replace("__", "."): each for key, each in settings.items()})
 
 
-def test_hyperparameters_are_those_of_the_signature_and_travel_as_plain_values():
+def test_hyperparameters_come_from_the_signature_and_are_stored_as_plain_values():
     config = own()
     assert config.optimizer.model_dump() == {
         "name": f"{HERE}:SignDescent",
@@ -76,7 +76,7 @@ def test_hyperparameters_are_those_of_the_signature_and_travel_as_plain_values()
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_refused_in_one_line_that_names_it(settings, message):
+def test_invalid_settings_of_own_parts_are_refused_by_name_in_one_line(settings, message):
     with pytest.raises(BadInputError) as caught:
         with_settings(RunConfig(), ALL_OWN | settings)
     assert message in str(caught.value)
@@ -88,7 +88,7 @@ def test_a_dataset_needs_the_sizes_of_its_parts():
         with_settings(RunConfig(), {"dataset.name": f"{HERE}:bars"})
 
 
-def test_own_images_are_split_by_class_and_taken_as_they_are():
+def test_own_images_are_split_by_class_and_used_unchanged():
     splits = load_splits(own().dataset, "cpu")
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [240, 80, 80]
     parts = torch.cat([part.images[:] for part in (splits.train, splits.validation, splits.test)])
@@ -113,7 +113,7 @@ def test_own_images_are_split_by_class_and_taken_as_they_are():
         ("bars", {"dataset.train_size": 300}, "expected at most 320"),
     ],
 )
-def test_what_is_not_two_tensors_or_too_few_images_is_refused(name, more, message):
+def test_invalid_tensors_and_sizes_larger_than_the_data_are_refused(name, more, message):
     config = with_settings(RunConfig(), BARS | {"dataset.name": f"{HERE}:{name}"} | more)
     with pytest.raises(BadInputError, match=message):
         load_splits(config.dataset, "cpu")
@@ -137,7 +137,7 @@ def test_what_is_not_two_tensors_or_too_few_images_is_refused(name, more, messag
         ("two", "has 2 images: expected 3 or more"),
     ],
 )
-def test_a_dataset_function_that_fails_is_named_in_one_line_with_what_it_did(how, message):
+def test_a_failing_dataset_function_is_refused_by_name_and_cause_in_one_line(how, message):
     config = with_settings(RunConfig(), BARS | {"dataset.name": f"{HERE}:failing", "dataset.how": how})
     with pytest.raises(BadInputError, match=message) as caught:
         load_splits(config.dataset, "cpu")
@@ -156,7 +156,7 @@ LOOKALIKES = ("arrays", "big-endian", "reversed", "read-only", "memory-mapped", 
 
 
 @pytest.mark.parametrize("lookalike", LOOKALIKES)
-def test_arrays_and_whole_labels_of_any_kind_are_the_tensors_they_hold(project, lookalike):
+def test_arrays_and_integer_labels_of_any_type_give_the_same_data_as_tensors(project, lookalike):
     rows, _ = shapes.table()
     (project / "rows").write_bytes(rows.numpy().tobytes())
     expected = load_splits(table().dataset, "cpu")
@@ -232,7 +232,7 @@ def test_rows_of_features_are_not_augmented():
     ],
     ids=str,
 )
-def test_what_a_run_could_not_go_on_with_is_refused_before_it_begins(settings, message):
+def test_parts_that_would_fail_or_differ_in_a_run_are_refused_before_it_begins(settings, message):
     config = with_settings(own(), settings)
     tracker = MemoryTracker()
     with pytest.raises(BadInputError, match=message):
@@ -247,19 +247,19 @@ def test_a_model_with_more_outputs_than_the_dataset_has_classes_is_refused(small
 
 
 def _small_images(split: Split) -> Split:
-    """Cut to what `Normed` takes."""
+    """Return the images cut to the size that `Normed` takes."""
     return Split(split.images[:][:, None, :12, :12].expand(-1, 2, -1, -1), split.labels)
 
 
 @pytest.mark.parametrize("name", ["Scores", "Zeros", "Remembering", "Drawn", "Precise"])
-def test_what_a_run_can_repeat_is_not_refused_and_logits_are_found_out(name):
+def test_repeatable_models_are_accepted_and_recognised_as_models_of_logits(name):
     config = with_settings(own(), {"model.name": f"{HERE}:{name}"})
     assert require_sound(config, load_splits(config.dataset, "cpu")) == with_settings(
         config, {"model.outputs": "logits"}
     )
 
 
-def test_of_a_study_every_batch_size_it_can_draw_is_tried():
+def test_the_check_tries_every_batch_size_that_a_study_can_draw():
     config = own(model__name=f"{HERE}:Squeezed", dataset__train_size=225)
     data = load_splits(config.dataset, "cpu")
     require_sound(with_settings(config, {"batch_size": 50}), data, [100])
@@ -267,8 +267,8 @@ def test_of_a_study_every_batch_size_it_can_draw_is_tried():
         require_sound(with_settings(config, {"batch_size": 50}), data, range(40, 61))
 
 
-def test_what_is_tried_first_does_not_ask_for_more_images_than_the_run(small, config: RunConfig):
-    """A batch size of which 16 images leave one over is none of which the run's own images do."""
+def test_the_check_does_not_need_more_images_than_the_run(small, config: RunConfig):
+    """Use a batch size that leaves a batch of one image of 16 images, but not of the run's own images."""
     config = with_settings(own(), {"model.name": f"{HERE}:Normed", "batch_size": 15})
     require_sound(config, load_splits(config.dataset, "cpu"))
 
@@ -282,11 +282,11 @@ def test_what_is_tried_first_does_not_ask_for_more_images_than_the_run(small, co
     ],
     ids=str,
 )
-def test_a_run_is_named_by_what_it_is_and_the_rate_that_its_optimizer_has(settings, name):
+def test_a_run_name_has_the_learning_rate_under_the_optimizers_own_name(settings, name):
     assert run_name(with_settings(own(), settings), "mine", "final s0") == name
 
 
-def test_what_a_model_prints_leaves_stdout_to_the_result(capsys):
+def test_text_that_a_model_prints_goes_to_stderr(capsys):
     config = own(model__name=f"{HERE}:Talkative", epochs=1)
     data = load_splits(config.dataset, "cpu")
     train_epochs(config, initial_state(config), data, 1, ["test"])
@@ -315,7 +315,7 @@ BARS_OF_OURS = {key: each for key, each in ALL_OWN.items() if not key.startswith
 
 @pytest.mark.parametrize("name", ["convnet", "mlp"])
 @pytest.mark.parametrize("dataset", ["bars", "grey_bars"])
-def test_a_network_that_ships_is_made_for_what_is_found_in_a_users_own_data(name, dataset):
+def test_built_in_networks_fit_the_images_and_classes_of_own_data(name, dataset):
     settings = {"model.name": name, "optimizer.lr": 0.003, "dataset.name": f"{HERE}:{dataset}"}
     config = with_settings(RunConfig(), BARS_OF_OURS | settings)
     data = load_splits(config.dataset, "cpu")
@@ -331,7 +331,7 @@ def test_a_network_that_ships_is_made_for_what_is_found_in_a_users_own_data(name
     assert measure_seconds(config).train > 0
 
 
-def test_images_of_mnists_shape_and_of_no_more_classes_leave_the_config_as_configs_of_before_are(small, config):
+def test_own_images_of_mnists_shape_and_at_most_ten_classes_leave_the_config_unchanged(small, config):
     named = with_settings(config, BARS | {"dataset.name": f"{HERE}:bars"})
     data = Splits(small.train, small.validation, small.test, "", "")
     few = Split(small.train.images, small.train.labels % 3)
@@ -360,13 +360,13 @@ def test_images_of_mnists_shape_and_of_no_more_classes_leave_the_config_as_confi
     ],
     ids=str,
 )
-def test_own_data_that_do_not_go_with_a_network_that_ships_are_refused(settings, message):
+def test_own_data_that_do_not_fit_a_built_in_network_are_refused(settings, message):
     config = with_settings(RunConfig(), BARS_OF_OURS | settings)
     with pytest.raises(BadInputError, match=message):
         begin_run(config, MemoryTracker(), "own")
 
 
-def test_what_a_config_says_of_own_data_must_be_so():
+def test_a_config_that_contradicts_own_data_is_refused():
     config = with_settings(RunConfig(), BARS_OF_OURS)
     data = load_splits(config.dataset, "cpu")
     values = json.loads(canonical_json(require_sound(config, data)))
@@ -378,7 +378,7 @@ def test_what_a_config_says_of_own_data_must_be_so():
             require_sound(other, data)
 
 
-def test_own_images_are_normalised_by_what_the_config_says():
+def test_own_images_are_normalised_by_the_mean_and_deviation_in_the_config():
     grey, rows = torch.full((1, 2, 2, 2), 51, dtype=torch.uint8), torch.tensor([[1.0, 2.0]])
     assert torch.allclose(
         normalize(grey, own(dataset__mean=[0.2, 0.1], dataset__std=0.1).dataset)[0, :, 0, 0], torch.tensor([0.0, 1.0])
@@ -387,7 +387,7 @@ def test_own_images_are_normalised_by_what_the_config_says():
     assert normalize(rows, own(dataset__std=[2.0, 4.0]).dataset).tolist() == [[0.5, 0.5]]
 
 
-def test_all_own_it_learns_and_slices_through_bytes_are_the_run():
+def test_a_run_of_own_parts_learns_and_gives_the_same_results_in_slices():
     config = own()
     data = load_splits(config.dataset, "cpu")
     require_sound(config, data)
@@ -399,7 +399,7 @@ def test_all_own_it_learns_and_slices_through_bytes_are_the_run():
     assert numbers(metrics) == numbers(whole.metrics)
 
 
-def test_the_pace_is_of_steps_on_a_users_own_images():
+def test_the_pace_is_measured_on_own_images():
     pace = measure_seconds(own())
     assert pace.train > 0 < pace.evaluate
 
@@ -426,7 +426,7 @@ THIRD_PARTY = ("Lion", "Prodigy", "AdaBelief", "AdaBound", "DiffGrad", "Lamb", "
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", THIRD_PARTY)
-def test_third_party_optimizers_train_and_go_on_bit_by_bit(few, config_of_few: RunConfig, name):
+def test_third_party_optimizers_train_and_resume_bit_by_bit(few, config_of_few: RunConfig, name):
     config = with_settings(config_of_few, {"optimizer.name": f"pytorch_optimizer:{name}", "epochs": 2})
     require_sound(config, few)
     whole = train_epochs(config, initial_state(config), few, 2, [])

@@ -10,7 +10,7 @@ from harness.training.pooling import max_pool
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("size", [(8, 12), (5, 7)])
-def test_values_and_gradients_are_torchs_where_many_values_are_equal(dtype, memory_format, size):
+def test_values_and_gradients_equal_torchs_if_many_values_are_equal(dtype, memory_format, size):
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(-2, 3, (5, 3, *size), generator=generator).to(dtype)
     images = images.contiguous(memory_format=memory_format)
@@ -23,7 +23,7 @@ def test_values_and_gradients_are_torchs_where_many_values_are_equal(dtype, memo
     )
 
 
-def test_a_value_that_is_not_a_number_is_not_lost():
+def test_a_nan_is_not_lost_in_pooling():
     for corner in range(4):
         images = torch.arange(4.0)
         images[corner] = torch.nan

@@ -31,7 +31,7 @@ def sizes(draw):
 
 @settings(deadline=None)
 @given(sizes(), st.integers(0, 10**6))
-def test_images_and_steps_are_each_others_inverse_and_an_epoch_has_all_images(config, step):
+def test_images_and_steps_convert_both_ways_and_an_epoch_has_all_images(config, step):
     assert step_after(config, images_at(config, step)) == step
     assert 0 < images_at(config, step + 1) - images_at(config, step) <= config.batch_size
     steps = steps_per_epoch(config)
@@ -40,7 +40,7 @@ def test_images_and_steps_are_each_others_inverse_and_an_epoch_has_all_images(co
 
 @settings(deadline=None)
 @given(sizes(), st.integers(0, 50), st.data())
-def test_a_fraction_of_an_epoch_is_its_whole_batches_and_one_at_least(config, epochs, data):
+def test_a_fraction_of_an_epoch_is_rounded_down_to_whole_batches_but_at_least_one(config, epochs, data):
     steps = steps_per_epoch(config)
     step = data.draw(st.integers(0, steps - 1))
     assert step_at(config, epochs + step / steps) == epochs * steps + step
@@ -53,7 +53,7 @@ def test_a_fraction_of_an_epoch_is_its_whole_batches_and_one_at_least(config, ep
     st.sampled_from([0.125, 0.1, 0.3, 1 / 3, 0.7, 1, 0.0375]) | st.floats(0.02, 1),
     st.lists(st.floats(0.001, 4), max_size=4),
 )
-def test_a_run_is_measured_at_all_multiples_and_points_and_at_no_other_step(config, every, points):
+def test_a_run_is_measured_at_all_multiples_of_the_interval_and_points_only(config, every, points):
     config = config.model_copy(update={"trajectory": TrajectoryConfig(every=every, points=tuple(points))})
     steps, epochs = steps_per_epoch(config), 4
     positions = {*points, *(every * each for each in range(1, int(epochs / every) + 2))}
@@ -62,20 +62,20 @@ def test_a_run_is_measured_at_all_multiples_and_points_and_at_no_other_step(conf
     assert found == sorted(each for each in expected if each < epochs * steps)
 
 
-def test_by_default_it_is_measured_every_eighth_and_earlier_in_the_first_epoch():
+def test_by_default_a_run_is_measured_every_eighth_of_an_epoch_and_earlier_in_the_first():
     config = sized(50_000, 64)  # of 782 steps
     assert measured_steps(config, 1) == (24, 48, 97, 146, 195, 293, 391, 488, 586, 684)
     assert measured_steps(config, 2) == measured_steps(config, 9) == (97, 195, 293, 391, 488, 586, 684)
 
 
 @pytest.mark.parametrize("without", [{"trajectory.images": 0}, {"dataset.validation_size": 0}])
-def test_without_images_to_measure_there_is_no_such_step(without):
+def test_a_run_without_images_to_measure_has_no_measured_steps(without):
     assert measured_steps(with_settings(sized(50_000, 64), without), 1) == ()
 
 
 @settings(deadline=None)
 @given(sizes(), st.integers(1, 1000))
-def test_windows_are_equal_parts_of_an_epoch_within_a_step_and_the_last_ends_with_it(config, windows):
+def test_windows_divide_an_epoch_into_parts_that_are_equal_within_one_step(config, windows):
     config = config.model_copy(update={"trajectory": TrajectoryConfig(windows=windows)})
     steps, ends = steps_per_epoch(config), window_ends(config)
     assert (len(ends), ends[-1]) == (min(windows, steps), steps)

@@ -48,7 +48,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_look_of_a_figure_becomes_the_same_light_figure_on_dark(look):
+def test_a_digit_in_any_colours_becomes_the_same_light_digit_on_dark(look):
     expected = as_mnist(LOOKS["light on dark, grey"]).astype(int)
     pixels = as_mnist(LOOKS[look]).astype(int)
     assert pixels.shape == (28, 28)
@@ -65,7 +65,7 @@ def test_a_picture_of_mnists_own_size_is_taken_as_it_is(small):
 
 
 def stored(image: Image.Image, kind: str) -> Image.Image:
-    """As it is read again from a file."""
+    """Return the image as it is read from a file of this kind."""
     file = io.BytesIO()
     image.save(file, kind)
     return Image.open(io.BytesIO(file.getvalue()))
@@ -124,20 +124,20 @@ def test_a_picture_whose_range_is_not_known_is_refused_by_its_mode(mode, values)
 
 
 @pytest.mark.parametrize("ground", [0, 128, 255])
-def test_a_blank_picture_has_no_figure(ground):
+def test_a_blank_picture_gives_no_image(ground):
     assert as_mnist(Image.new("L", (100, 100), ground)) is None
     assert as_mnist(Image.new("RGBA", (100, 100), (ground, ground, ground, 0))) is None
 
 
 @pytest.mark.parametrize(("name", "side", "figure"), [("digits", 8, 8), ("usps", 16, 16), ("emnist-letters", 28, 24)])
-def test_a_figure_is_as_large_as_the_makers_of_the_dataset_made_theirs(name, side, figure):
+def test_a_digit_is_scaled_to_the_size_that_the_dataset_uses(name, side, figure):
     pixels = as_image_of(DATASETS[name], LOOKS["dark on light, colour"])
     assert pixels.shape == (side, side)
     rows, columns = np.nonzero(pixels > 64)
     assert max(np.ptp(rows), np.ptp(columns)) + 1 in (figure - 1, figure)
 
 
-def test_of_a_dataset_in_colour_the_middle_of_a_picture_is_scaled_in_its_colours():
+def test_a_picture_for_a_colour_dataset_is_cropped_to_its_middle_and_scaled():
     picture = Image.new("RGB", (300, 100), "blue")
     picture.paste("red", (100, 0, 200, 50))
     pixels = as_image_of(DATASETS["cifar10"], picture)
@@ -183,7 +183,7 @@ def test_predict_shows_image_probabilities_and_ground_truth(config, project, dat
         assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_small_image_is_shown_in_its_own_size_and_a_picture_is_made_as_small(project, harness, harness_json):
+def test_a_small_image_keeps_its_size_and_a_picture_is_reduced_to_it(project, harness, harness_json):
     run = harness_json("run", "chapter", *SMALL, "--set", "dataset.name=digits")["run_id"]
     seen = harness_json("predict", run, "--index", "3")
     assert [len(row) for row in seen["pixels"]] == [8] * 8

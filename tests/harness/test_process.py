@@ -50,7 +50,7 @@ assert dict(os.environ) == environment
 
 
 @pytest.mark.slow
-def test_an_import_changes_nothing_and_mlflow_tells_its_makers_nothing(project):
+def test_an_import_leaves_the_process_unchanged_and_disables_mlflows_telemetry(project):
     environment = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), "MPLCONFIGDIR": str(project)}
     (project / "mlflow.db").write_bytes(fresh_database())  # which MLflow would take seconds to make
@@ -66,7 +66,7 @@ def mlflows_own():
 
 @pytest.fixture
 def tries(monkeypatch):
-    """How often each request may be sent again; none reaches a server."""
+    """Return the list of retries that each request may make; no request reaches a server."""
     tries = []
 
     def refuse(method, url, max_retries, *_, **__):
@@ -77,7 +77,7 @@ def tries(monkeypatch):
     return tries
 
 
-def test_a_request_is_sent_once_and_one_of_others_as_often_as_mlflow_sends_it(project, tries):
+def test_our_requests_are_sent_once_and_requests_of_others_are_retried_as_usual(project, tries):
     usual = of_mlflow.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()
     with pytest.raises(BadInputError, match="can't be reached"):
         connect("http://127.0.0.1:1")
@@ -87,14 +87,14 @@ def test_a_request_is_sent_once_and_one_of_others_as_often_as_mlflow_sends_it(pr
     assert usual > 0
 
 
-def test_what_a_person_has_set_counts(project, tries, monkeypatch):
+def test_the_users_number_of_retries_is_respected(project, tries, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     with pytest.raises(BadInputError, match="can't be reached"):
         connect("http://127.0.0.1:2")
     assert tries == [3]
 
 
-def test_mlflow_has_its_own_defaults_again_after_each_call_and_after_a_watched_run(project, monkeypatch):
+def test_mlflows_defaults_are_restored_after_each_call_and_each_watched_run(project, monkeypatch):
     monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
     before = mlflows_own()
     tracker = MlflowTracker()
@@ -108,7 +108,7 @@ def test_mlflow_has_its_own_defaults_again_after_each_call_and_after_a_watched_r
     assert mlflows_own() == before
 
 
-def test_the_last_who_leaves_puts_mlflows_own_defaults_back():
+def test_the_outermost_block_restores_mlflows_defaults():
     before = mlflows_own()
     with our_defaults:
         with our_defaults:

@@ -64,17 +64,17 @@ def defined(monkeypatch, tmp_path):
     ],
     ids=str,
 )
-def test_an_edit_of_a_class_of_its_base_or_of_what_they_use_is_seen(defined, change):
+def test_the_source_changes_if_a_class_its_base_or_a_value_that_they_use_is_edited(defined, change):
     assert defined() != defined(PROGRAM.replace(*change))
 
 
 @pytest.mark.parametrize("change", [("UNUSED = 3", "UNUSED = 4"), ("made(3)", "made( 3 )  # the same")], ids=str)
-def test_what_changes_no_number_is_no_edit(defined, change):
+def test_the_source_stays_the_same_if_unused_code_or_comments_are_edited(defined, change):
     assert defined() == defined(PROGRAM.replace(*change))
 
 
 @pytest.mark.parametrize("used", ["width()", "beside.width()"])
-def test_an_edit_of_a_module_that_it_uses_is_seen(defined, used):
+def test_the_source_changes_if_a_module_that_the_class_uses_is_edited(defined, used):
     program = PROGRAM.replace("made(3)", used)
     assert defined(program) != defined(program, "def width():\n    return 2\n")
     assert defined() == defined(beside="def width():\n    return 2\n"), "nothing of it is used"

@@ -61,7 +61,7 @@ def server(store, project, monkeypatch) -> str:
 
 
 def own_experiment() -> str:
-    """The addresses alone: runs made through a server have their artifacts there, out of the database's reach."""
+    """Return a separate experiment for each address, since a database can't reach a server's artifacts."""
     return f"of {tracking_uri()}"
 
 
@@ -91,11 +91,11 @@ def assert_whole(sweep_id: str):
         assert (run.name, run.status) == (stored.info.run_name, stored.info.status)
 
 
-def test_a_sweep_of_more_runs_than_are_read_at_once_is_what_its_runs_are_one_by_one(sweep_id):
+def test_a_sweep_read_in_several_requests_equals_its_runs_read_one_by_one(sweep_id):
     assert_whole(sweep_id)
 
 
-def test_values_logged_again_and_those_that_are_no_number_are_as_one_by_one(sweep_id):
+def test_repeated_and_non_finite_values_are_read_as_one_by_one(sweep_id):
     tracker = MlflowTracker()
     run_id = tracker.start_run(own_experiment(), "one", {}, {})
     for step, value in ((1, 0.5), (2, 0.1 + 0.2), (1, 0.25), (3, math.nan), (4, math.inf)):
@@ -111,12 +111,12 @@ def test_a_run_without_metrics_has_an_empty_history(sweep_id):
     assert read_tracked_run(run_id).history == {}
 
 
-def test_an_answer_of_a_server_that_may_lack_rows_is_not_believed(server, monkeypatch):
+def test_a_server_answer_that_may_lack_rows_is_not_used(server, monkeypatch):
     monkeypatch.setattr(histories, "MOST_POINTS", histories.AT_ONCE * EPOCHS - 1)
     assert_whole(server)
 
 
-def test_a_server_that_cannot_give_many_runs_at_once_is_asked_for_each(server, monkeypatch):
+def test_a_server_without_bulk_reading_is_asked_for_each_run(server, monkeypatch):
     answers = []
 
     def without_that_page(host_creds, endpoint, method, **options):
@@ -129,8 +129,8 @@ def test_a_server_that_cannot_give_many_runs_at_once_is_asked_for_each(server, m
     assert 404 in answers
 
 
-def test_many_runs_are_read_by_parts_of_mlflow_that_are_as_they_were(sweep_id, monkeypatch):
-    """Where this fails, MLflow has changed its table or the address of its pages: reading is right, and slow."""
+def test_the_parts_of_mlflow_that_read_many_runs_at_once_are_unchanged(sweep_id, monkeypatch):
+    """Fail if MLflow has changed its table or the address of its pages; reading is then correct but slow."""
 
     def asked_one_by_one(*_):
         pytest.fail("MLflow's table, or the address that its pages ask, is another now")
@@ -147,7 +147,7 @@ ROW = ("run_uuid", "key", "step", "value", "is_nan", "timestamp")
     [None, object(), sqlalchemy.table("elsewhere", *map(sqlalchemy.column, ROW)).c],
     ids=["no class", "no columns", "no table"],
 )
-def test_a_database_whose_table_is_another_is_read_as_mlflow_reads_it(store, project, monkeypatch, table):
+def test_a_database_with_an_unexpected_table_is_read_through_mlflows_client(store, project, monkeypatch, table):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.folder}/mlflow.db")
     if table is None:
         monkeypatch.delattr("mlflow.store.tracking.dbmodels.models.SqlMetric")
@@ -161,7 +161,7 @@ def test_a_database_whose_table_is_another_is_read_as_mlflow_reads_it(store, pro
     ["/no-such-page", "/health", "/ajax-api/2.0/mlflow/experiments/search?max_results=1"],
     ids=["not there", "no JSON", "other JSON"],
 )
-def test_a_server_that_answers_something_else_is_read_as_mlflow_reads_it(server, monkeypatch, page):
+def test_a_server_with_an_unexpected_answer_is_read_through_mlflows_client(server, monkeypatch, page):
     def other(host_creds, endpoint, method, **options):
         return http_request(host_creds, page if "get-history-bulk" in endpoint else endpoint, method, **options)
 
@@ -185,7 +185,7 @@ def assert_read_one_by_one(sweep_id, monkeypatch):
     assert sorted(asked) == sorted(final.data.metrics)
 
 
-def test_an_artifact_is_found_or_is_none(sweep_id):
+def test_a_missing_artifact_is_none(sweep_id):
     _, children = read_sweep(sweep_id)
     found = {run.run_id: find_artifact(run.run_id, MISTAKES_ARTIFACT) for run in children}
     with_mistakes = [run for run in children if found[run.run_id] is not None]
@@ -205,9 +205,7 @@ def test_an_artifact_is_found_or_is_none(sweep_id):
         find_artifact("0" * 32, "folder/file.bin")
 
 
-def test_a_database_that_was_written_through_a_server_is_refused_where_its_artifacts_are_needed(
-    server, store, monkeypatch
-):
+def test_artifacts_of_a_database_written_through_a_server_are_refused(server, store, monkeypatch):
     tracker = MlflowTracker()
     run_id = tracker.start_run("through the server", "with a file", {}, {})
     tracker.log_metrics(run_id, {"train/loss": 0.5}, 1)

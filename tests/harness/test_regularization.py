@@ -29,13 +29,13 @@ EVERYTHING = {
 
 @pytest.fixture(scope="module")
 def smaller() -> Splits:
-    """Three batches, the last of which is not full."""
+    """Return training images for three batches, of which the last is not full."""
     return load_splits(DatasetConfig(train_size=150, validation_size=50), "cpu")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("more", [{}, {"schedule.name": "one-cycle"}, {"schedule.name": "step"}], ids=str)
-def test_with_everything_on_slices_of_a_run_through_bytes_are_the_run(smaller, config: RunConfig, more):
+def test_a_run_with_all_regularization_gives_the_same_results_in_slices(smaller, config: RunConfig, more):
     settings = {key: value for key, value in EVERYTHING.items() if not (more and key.startswith("schedule"))}
     config = with_settings(config, settings | more)
     whole = train_epochs(config, initial_state(config), smaller, 4, ["validation"])
@@ -45,7 +45,7 @@ def test_with_everything_on_slices_of_a_run_through_bytes_are_the_run(smaller, c
 
 
 @pytest.mark.parametrize("key", [key for key in EVERYTHING if key not in ("optimizer.name", "epochs")])
-def test_each_of_them_changes_what_is_learned(small, config: RunConfig, key):
+def test_each_setting_changes_the_trained_weights(small, config: RunConfig, key):
     plain = train_epochs(config, initial_state(config), small, 1, [])
     config = with_settings(config, {key: 0.01 if key == "gradient_clip_norm" else EVERYTHING[key]})
     other = train_epochs(config, initial_state(config), small, 1, [])
@@ -87,7 +87,7 @@ def test_the_smoothed_loss_is_cross_entropy_with_smoothing_and_evaluation_is_not
     assert evaluate(model, small.train, config)[0] == pytest.approx(float(F.nll_loss(outputs, small.train.labels)))
 
 
-def test_every_image_is_changed_by_itself_and_again_the_same_from_the_same_generator(small):
+def test_each_image_is_augmented_differently_and_the_same_seed_repeats_it(small):
     augment = build_augmentation(AugmentationConfig(rotation=15, translation=0.1, scale=0.1, horizontal_flip=0.5))
     same = small.train.images[:1].expand(8, -1, -1)
     torch.manual_seed(1)
@@ -107,10 +107,10 @@ def test_each_kind_of_augmentation_alone_changes_images(small, kind):
     assert not torch.equal(build_augmentation(AugmentationConfig(**kind))(images), images)
 
 
-def test_a_flip_alone_is_a_flip(small):
+def test_a_flip_without_other_augmentation_only_mirrors_the_image(small):
     augment = build_augmentation(AugmentationConfig(horizontal_flip=1.0))
     assert torch.equal(augment(small.train.images[:4]), small.train.images[:4].flip(-1))
 
 
-def test_without_augmentation_nothing_is_done():
+def test_no_augmentation_is_built_by_default():
     assert build_augmentation(AugmentationConfig()) is None

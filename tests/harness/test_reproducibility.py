@@ -60,7 +60,7 @@ def test_the_environment_names_machine_build_and_every_installed_distribution():
         ("HOME", False, False),
     ],
 )
-def test_the_variables_of_an_environment_are_those_that_change_numbers_on_a_device(name, of_cpu, of_cuda):
+def test_recorded_variables_are_those_that_can_change_numbers_on_the_device(name, of_cpu, of_cuda):
     here = {name: "1"}
     assert (name in numerical_variables(here, "cpu"), name in numerical_variables(here, "cuda:1")) == (
         of_cpu,
@@ -69,7 +69,7 @@ def test_the_variables_of_an_environment_are_those_that_change_numbers_on_a_devi
     assert (name in numerical_variables(here)) == (of_cpu or of_cuda)
 
 
-def test_what_a_run_on_cuda_sets_itself_is_no_variable_of_its_environment(config, monkeypatch):
+def test_a_variable_that_a_cuda_run_sets_itself_is_not_recorded(config, monkeypatch):
     for needs_a_gpu in ((torch.random, "fork_rng"), (torch.cuda, "device")):
         monkeypatch.setattr(*needs_a_gpu, lambda *_, **__: contextlib.nullcontext())
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
@@ -105,7 +105,7 @@ def test_a_run_keeps_commit_and_diff_of_the_folder_it_ran_in(harness_json, proje
 
 
 @pytest.mark.long
-def test_a_diff_that_git_takes_too_long_for_is_unknown_and_so_said(harness_json, project, data, monkeypatch, caplog):
+def test_a_diff_that_takes_git_too_long_is_reported_as_unknown(harness_json, project, data, monkeypatch, caplog):
     def run(command, **options):
         if command[1] == "diff":
             raise subprocess.TimeoutExpired(command, options["timeout"])
@@ -152,7 +152,7 @@ def test_a_limit_of_threads_is_a_number_of_one_or_more(monkeypatch, said, limit)
     assert thread_limit() == limit
 
 
-def test_no_block_begins_under_more_threads_than_the_environment_allows(config, monkeypatch):
+def test_a_block_with_more_threads_than_the_environment_allows_is_refused(config, monkeypatch):
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
     with isolated(config):
         pass
@@ -163,7 +163,7 @@ def test_no_block_begins_under_more_threads_than_the_environment_allows(config, 
         pass
 
 
-def test_auto_is_a_device_that_is_there_and_others_are_refused_by_name():
+def test_auto_selects_an_available_device_and_other_names_are_refused():
     assert resolve_device("auto") in ("cpu", "cuda", "mps")
     assert resolve_device("cpu") == "cpu"
     for name in ("tpu", "cuda:99"):
@@ -173,14 +173,14 @@ def test_auto_is_a_device_that_is_there_and_others_are_refused_by_name():
             resolve_device(name)
 
 
-def test_what_a_device_guarantees_is_said():
+def test_the_guarantee_of_each_device_is_described():
     assert "bit-identical for the same" in determinism("cpu")
     assert "bit-identical for the same" in determinism("cuda:1")
     assert "not bit-identical" in determinism("mps")
 
 
 @pytest.mark.parametrize("collects", [True, False])
-def test_what_is_set_for_a_block_is_as_before_after_it(config, collects, monkeypatch):
+def test_settings_of_a_block_are_restored_after_it(config, collects, monkeypatch):
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     (gc.enable if collects else gc.disable)()
     try:

@@ -25,7 +25,7 @@ from tests.started import run_anew
 
 @pytest.fixture
 def config(config):
-    """On half as many images, in as many steps."""
+    """Return the config with half as many images and the same number of steps."""
     return with_settings(
         config, {"dataset.train_size": 320, "dataset.validation_size": 80, "batch_size": config.batch_size // 2}
     )
@@ -46,7 +46,7 @@ def overwrite(run_id: str, metric: str, epoch: int, value: float):
     connect(tracking_uri()).log_metric(run_id, metric, value, int(time.time() * 1000), epoch)
 
 
-def test_a_run_is_identical_bit_by_bit(config, tracked, data):
+def test_a_run_is_reproduced_bit_by_bit(config, tracked, data):
     result = reproduce(tracked(config), data)
     assert result.first_difference is None
     assert result.environment == result.code == ()
@@ -71,14 +71,14 @@ def test_the_first_differing_epoch_and_metric_are_named_and_exit_1(config, track
 
 
 @pytest.mark.long
-def test_another_final_state_is_a_difference(config, tracked, data):
+def test_a_different_final_state_is_reported(config, tracked, data):
     run_id = tracked(config)
     connect(tracking_uri()).set_tag(run_id, Tag.STATE_HASH, "0" * 64)
     assert reproduce(run_id, data).first_difference.startswith(f"state hash: recorded {'0' * 64}, now ")
 
 
 @pytest.mark.slow
-def test_another_instruction_set_is_said_and_compared_within_the_tolerance(config, tracked, monkeypatch, data):
+def test_a_different_instruction_set_is_named_and_compared_within_the_tolerance(config, tracked, monkeypatch, data):
     run_id = tracked(config)
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")  # read once, when torch is imported
     result = run_anew("reproduce", run_id, "--data-dir", "data")
@@ -101,9 +101,7 @@ def with_variables(project, variables):
 
 
 @pytest.mark.long
-def test_another_variable_that_changes_numbers_is_named_and_compared_within_the_tolerance(
-    config, tracked, project, data
-):
+def test_a_different_numerical_variable_is_named_and_compared_within_the_tolerance(config, tracked, project, data):
     run_id = tracked(config)
     with_variables(project, {"ONEDNN_MAX_CPU_ISA": "AVX2", "NVIDIA_TF32_OVERRIDE": "1"})
     connect(tracking_uri()).set_tag(run_id, Tag.STATE_HASH, "0" * 64)
@@ -116,7 +114,7 @@ def test_another_variable_that_changes_numbers_is_named_and_compared_within_the_
 
 
 @pytest.mark.slow
-def test_a_variable_is_recorded_by_the_command_that_it_is_set_for(config, tracked, monkeypatch, data):
+def test_a_command_records_the_variables_that_it_runs_with(config, tracked, monkeypatch, data):
     run_id = tracked(config)
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")  # read once, when torch first computes
     monkeypatch.setenv("MKL_VERBOSE", "0")
@@ -127,7 +125,7 @@ def test_a_variable_is_recorded_by_the_command_that_it_is_set_for(config, tracke
 
 
 @pytest.mark.long
-def test_another_file_of_own_parts_is_named_as_other_code(kit, tracked):
+def test_an_edited_file_of_own_parts_is_named_as_changed_code(kit, tracked):
     run_id = tracked(kit.config)
     assert reproduce(run_id).code == ()
     kit.imported.write_text("WIDTH = 4  # edited\n")
@@ -137,7 +135,7 @@ def test_another_file_of_own_parts_is_named_as_other_code(kit, tracked):
 
 
 @pytest.mark.long
-def test_a_device_that_is_not_here_is_said_and_the_run_compared_on_what_is(config, tracked, project, data):
+def test_a_run_of_an_unavailable_device_is_compared_on_an_available_one(config, tracked, project, data):
     run_id = tracked(config)
     (recorded,) = (project / "mlartifacts").rglob("config.json")
     recorded.write_text(with_settings(config, {"device": "cuda:77"}).model_dump_json())
@@ -166,7 +164,7 @@ def pruned(config, data):
 
 
 @pytest.mark.long
-def test_a_run_that_ended_within_an_epoch_is_reproduced_to_there(pruned, data):
+def test_a_run_that_ended_within_an_epoch_is_reproduced_up_to_its_last_step(pruned, data):
     result = reproduce(pruned, data)
     assert result.first_difference is None
     of_points = {each.epoch for each in result.comparisons if each.metric == POINT_ACCURACY}
@@ -179,7 +177,7 @@ def test_a_run_that_ended_within_an_epoch_is_reproduced_to_there(pruned, data):
 
 @pytest.mark.long
 @pytest.mark.parametrize("slices", [(5,), (None, 9)])
-def test_a_run_that_was_stopped_within_an_epoch_is_reproduced_as_far_as_it_recorded(config, data, slices):
+def test_a_run_stopped_within_an_epoch_is_reproduced_up_to_its_last_record(config, data, slices):
     tracker = MlflowTracker()
     run = begin_run(config, tracker, "tiny", data)
     for steps in slices:
@@ -192,7 +190,7 @@ def test_a_run_that_was_stopped_within_an_epoch_is_reproduced_as_far_as_it_recor
 
 
 @pytest.mark.slow
-def test_trials_and_finals_of_a_parallel_sweep_reproduce_alone(config, data):
+def test_trials_and_finals_of_a_parallel_sweep_are_reproduced_one_by_one(config, data):
     definition = SweepDefinition(
         base=config,
         optimizers=("rmsprop", "adam"),
@@ -215,7 +213,7 @@ def test_trials_and_finals_of_a_parallel_sweep_reproduce_alone(config, data):
         reproduce(sweep_id, data)
 
 
-def test_a_run_without_an_epoch_and_other_data_are_refused(config, tracked, project, data):
+def test_a_run_without_a_whole_epoch_or_with_other_data_is_refused(config, tracked, project, data):
     tracker = MlflowTracker()
     begun = begin_run(config, tracker, "tiny", data)
     with pytest.raises(BadInputError, match="has no whole epoch"):

@@ -54,7 +54,7 @@ def copied(images: torch.Tensor, *indices: torch.Tensor) -> torch.Tensor:
     return images
 
 
-def test_a_batch_has_the_values_and_the_layout_that_it_had_of_a_copy(images):
+def test_a_batch_has_the_same_values_and_layout_as_a_batch_of_a_copy(images):
     outer, inner = torch.randperm(400)[:300].sort().values, torch.randperm(300)[:100].sort().values
     ours, theirs = rows_of(rows_of(images, outer), inner), copied(images, outer, inner)
     assert (len(ours), ours.device.type) == (100, "cpu")
@@ -64,7 +64,7 @@ def test_a_batch_has_the_values_and_the_layout_that_it_had_of_a_copy(images):
 
 
 @pytest.mark.parametrize("size", [1, 5_000, 2**24])
-def test_the_digest_is_that_of_all_bytes_at_once_however_they_lie_and_are_cut(images, size, monkeypatch):
+def test_the_digest_does_not_depend_on_memory_layout_or_chunk_size(images, size, monkeypatch):
     labels = shapes.bars()[1]
     monkeypatch.setattr(shapes, "grey_bars", lambda: (images, labels))
     monkeypatch.setattr(rows, "CHUNK", size)
@@ -76,7 +76,7 @@ def test_the_digest_is_that_of_all_bytes_at_once_however_they_lie_and_are_cut(im
 
 
 @pytest.mark.parametrize("kind", [torch.Tensor, np.ndarray])
-def test_the_parts_of_a_dataset_are_rows_of_the_users_own_memory(kind, monkeypatch):
+def test_the_parts_of_a_dataset_share_the_memory_of_the_users_array(kind, monkeypatch):
     images, labels = shapes.bars()
     returned = images if kind is torch.Tensor else images.numpy()
     monkeypatch.setattr(shapes, "grey_bars", lambda: (returned, labels))
@@ -87,7 +87,7 @@ def test_the_parts_of_a_dataset_are_rows_of_the_users_own_memory(kind, monkeypat
     assert sorted(torch.cat([part.index for part in parts]).tolist()) == list(range(400))
 
 
-def test_a_chunk_is_no_larger_than_said_unless_one_image_is(monkeypatch):
+def test_a_chunk_is_within_the_size_limit_unless_one_image_is_larger(monkeypatch):
     images = torch.arange(10 * 6).view(10, 6).to(torch.uint8)
     for size, lengths in ((1, [1] * 10), (20, [3, 3, 3, 1]), (60, [10])):
         monkeypatch.setattr(rows, "CHUNK", size)
@@ -98,7 +98,7 @@ def test_a_chunk_is_no_larger_than_said_unless_one_image_is(monkeypatch):
     assert list(chunks(images[:0])) == []
 
 
-def test_one_value_that_is_not_finite_is_found_in_any_chunk(monkeypatch):
+def test_a_single_non_finite_value_is_found_in_any_chunk(monkeypatch):
     images, labels = shapes.bars()
     images[399, 1, 11, 11] = float("nan")
     monkeypatch.setattr(shapes, "grey_bars", lambda: (images, labels))
@@ -134,7 +134,7 @@ run = with_settings(RunConfig(), dataset | sizes | {{"model.name": "my_run:Net"}
 
 @pytest.mark.slow
 @pytest.mark.posix
-def test_a_run_on_a_file_of_two_gigabytes_has_no_memory_for_a_copy_of_it_and_needs_none(project, monkeypatch):
+def test_a_run_on_a_large_file_does_not_copy_it_into_memory(project, monkeypatch):
     (project / "my_run.py").write_text(PHOTOS)
     with (project / "photos").open("wb") as file:
         file.truncate(SIZE)  # zeros that take no room on the disk

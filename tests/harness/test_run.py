@@ -58,7 +58,7 @@ def raising(error: BaseException):
         (3, StopAfter(), Outcome.FAILED),
     ],
 )
-def test_a_stopped_run_goes_on_in_the_same_run_with_no_row_twice(config: RunConfig, data, every, error, outcome):
+def test_a_stopped_run_resumes_as_the_same_run_without_repeated_rows(config: RunConfig, data, every, error, outcome):
     size = {"dataset.train_size": 192, "dataset.validation_size": 96}
     config = with_settings(config, size | {"epochs": 4, "checkpoint_every": every})
     alone = MemoryTracker()
@@ -78,7 +78,7 @@ def test_a_stopped_run_goes_on_in_the_same_run_with_no_row_twice(config: RunConf
     assert not checkpoint_folder(run.run_id).exists()
 
 
-def test_what_was_kept_but_not_tracked_is_tracked_on_resume(config: RunConfig, data, monkeypatch):
+def test_a_saved_epoch_that_was_not_tracked_is_tracked_on_resume(config: RunConfig, data, monkeypatch):
     tracker = MemoryTracker()
     run = begin_run(with_settings(config, {"epochs": 1}), tracker, "tiny", data)
     with monkeypatch.context() as patch:
@@ -101,7 +101,7 @@ def slices_of_a_step(monkeypatch):
 
 
 def tracked_of(tracker: MemoryTracker, run_id: str):
-    """All that the tracker has of a run and that repeats."""
+    """Return all tracked values of a run that repeat exactly."""
     run = tracker.runs[run_id]
     history = {step: {name: each[name] for name in each if name in MEASURES} for step, each in run.history.items()}
     steps = steps_from_bytes(run.artifacts[STEPS_ARTIFACT])
@@ -110,14 +110,14 @@ def tracked_of(tracker: MemoryTracker, run_id: str):
 
 
 def alone(config: RunConfig, data):
-    """What is tracked of a run that nobody stops, in slices of whole epochs."""
+    """Return the tracked values of an undisturbed run in slices of whole epochs."""
     tracker = MemoryTracker()
     return tracked_of(tracker, complete_run(begin_run(config, tracker, "tiny", data), tracker, data).run_id)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("more", [{}, DIVERGING, {"trajectory.images": 0, "trajectory.windows": 5}], ids=str)
-def test_what_is_tracked_is_the_same_wherever_slices_end(config: RunConfig, data, more, request):
+def test_tracked_values_are_the_same_for_any_slices(config: RunConfig, data, more, request):
     config = with_settings(config, SMALLER | more)
     expected = alone(config, data)
     request.getfixturevalue("slices_of_a_step")
@@ -134,7 +134,7 @@ def test_what_is_tracked_is_the_same_wherever_slices_end(config: RunConfig, data
 
 
 @pytest.mark.long
-def test_a_run_that_is_stopped_within_an_epoch_goes_on_from_its_last_slice(config, data, slices_of_a_step):
+def test_a_run_stopped_within_an_epoch_resumes_after_its_last_slice(config, data, slices_of_a_step):
     config = with_settings(config, SMALLER)
     tracker, trained = MemoryTracker(), []
     run = begin_run(config, tracker, "tiny", data)
@@ -157,7 +157,9 @@ def test_a_run_that_is_stopped_within_an_epoch_goes_on_from_its_last_slice(confi
 @pytest.mark.long
 @pytest.mark.parametrize("more", [{}, DIVERGING], ids=str)
 @pytest.mark.parametrize("failing", range(3))
-def test_what_was_kept_of_an_epoch_but_not_tracked_is_tracked_on_resume(config, data, monkeypatch, more, failing):
+def test_saved_points_and_windows_that_were_not_tracked_are_tracked_on_resume(
+    config, data, monkeypatch, more, failing
+):
     """Break a run of one epoch off where its windows, points and metrics are written, one after the other."""
     config = with_settings(config, SMALLER | {"epochs": 1} | more)
     tracker, calls = MemoryTracker(), itertools.count()
@@ -173,7 +175,7 @@ def test_what_was_kept_of_an_epoch_but_not_tracked_is_tracked_on_resume(config, 
     assert tracked_of(tracker, run.run_id) == alone(config, data)
 
 
-def test_only_a_single_run_that_was_stopped_can_be_gone_on_with(config: RunConfig, data):
+def test_only_a_stopped_single_run_can_be_resumed(config: RunConfig, data):
     tracker = MemoryTracker()
     ended = complete_run(begin_run(config, tracker, "tiny", data), tracker, data)
     with pytest.raises(BadInputError, match="has completed"):
@@ -185,14 +187,14 @@ def test_only_a_single_run_that_was_stopped_can_be_gone_on_with(config: RunConfi
         resume_run("missing", tracker, data)
 
 
-def test_a_run_in_progress_is_refused_with_its_process(config: RunConfig, data):
+def test_resuming_a_run_in_progress_is_refused_with_its_process(config: RunConfig, data):
     tracker = MemoryTracker()
     run = begin_run(config, tracker, "tiny", data)
     with pytest.raises(BusyError, match=r"being run by process \d+ on"):
         complete_run(run, tracker, data, on_epoch=lambda _: resume_run(run.run_id, tracker, data))
 
 
-def test_other_data_under_the_same_name_are_refused(config: RunConfig, data):
+def test_resuming_with_other_data_is_refused(config: RunConfig, data):
     tracker = MemoryTracker()
     run = begin_run(config, tracker, "tiny", data)
     tracker.set_tags(run.run_id, {Tag.DATA_DIGEST: "0" * 64})
@@ -201,7 +203,9 @@ def test_other_data_under_the_same_name_are_refused(config: RunConfig, data):
 
 
 @pytest.mark.slow
-def test_a_full_disk_fails_the_run_in_one_line_and_it_goes_on_when_there_is_room(harness_started, harness_json, data):
+def test_a_full_disk_fails_the_run_in_one_line_and_the_run_resumes_with_free_space(
+    harness_started, harness_json, data
+):
     # files over 2 MB can't be written: a checkpoint has 3.5 MB, the database under 1 MB
     full = harness_started(*RUN, "--epochs", "2", module="tests.tiny", TINY_FILE="2000000")
     assert "harness: run stopped in epoch 1, [Errno 27] File too large" in full.end_with(1)
@@ -213,7 +217,9 @@ def test_a_full_disk_fails_the_run_in_one_line_and_it_goes_on_when_there_is_room
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_killed_and_says_how_to_go_on(harness_started, harness_json, data, number):
+def test_an_interrupted_run_is_recorded_as_killed_and_prints_how_to_resume(
+    harness_started, harness_json, data, number
+):
     run = harness_started(*RUN, "--epochs", "16")
     run.wait_for("epoch 2/")
     run.signal(number)
@@ -225,7 +231,7 @@ def test_an_interrupted_run_is_killed_and_says_how_to_go_on(harness_started, har
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_twenty_moments_ends_as_one_left_alone(harness_started, harness_json, data):
+def test_a_run_killed_twenty_times_ends_like_an_undisturbed_one(harness_started, harness_json, data):
     expected = harness_json(*RUN, "--epochs", "22")
     moments = random.Random(0)
     run = harness_started(*RUN, "--epochs", "22")
@@ -250,7 +256,7 @@ def client_runs():
     return client.search_runs([each.experiment_id for each in client.search_experiments()])
 
 
-def test_a_run_that_fails_is_failed_in_mlflow_with_its_reason(config: RunConfig, data, monkeypatch):
+def test_a_failed_run_is_recorded_in_mlflow_with_its_reason(config: RunConfig, data, monkeypatch):
     monkeypatch.setattr("harness.run.train_slice", lambda *_, **__: 1 / 0)
     tracker = MlflowTracker()
     run = begin_run(config, tracker, "tiny", data)

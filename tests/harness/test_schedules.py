@@ -36,16 +36,16 @@ def scheduled(config: RunConfig):
     )
 
 
-def test_constant_is_the_optimizers_rate(scheduled):
+def test_the_constant_schedule_keeps_the_optimizers_rate(scheduled):
     assert rates(scheduled()) == [0.1] * 80
 
 
-def test_step_is_times_gamma_every_so_many_epochs(scheduled):
+def test_the_step_schedule_multiplies_the_rate_by_gamma_every_step_size_epochs(scheduled):
     found = rates(scheduled(name="step", step_size=2, gamma=0.5))
     assert found == pytest.approx([0.1] * 40 + [0.05] * 40)
 
 
-def test_cosine_comes_to_its_least_at_the_runs_end(scheduled):
+def test_the_cosine_schedule_falls_to_its_minimum_at_the_end_of_the_run(scheduled):
     found = rates(scheduled(name="cosine", eta_min=0.01))
     assert found == pytest.approx([0.01 + 0.09 * (1 + math.cos(math.pi * step / 80)) / 2 for step in range(80)])
 
@@ -68,7 +68,7 @@ def test_warm_up_is_linear_and_then_the_schedule_begins(scheduled, name):
 
 
 @pytest.mark.parametrize("name", ["constant", "step", "cosine", "one-cycle"])
-def test_each_parameter_group_has_the_rates_that_torch_gives_it_alone(scheduled, name):
+def test_each_parameter_group_gets_the_same_rates_as_if_it_were_alone(scheduled, name):
     config = scheduled(name=name)
 
     def rates_of(*groups: float) -> list[list[float]]:
@@ -88,7 +88,7 @@ def test_each_parameter_group_has_the_rates_that_torch_gives_it_alone(scheduled,
     assert max(together)[1] == pytest.approx(0.001)
 
 
-def test_one_cycle_is_torchs_own_up_to_each_groups_rate(scheduled):
+def test_one_cycle_equals_torchs_with_each_groups_rate_as_its_maximum(scheduled):
     config = scheduled(name="one-cycle")
     ours, torchs = (
         torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in (0.1, 0.001)])

@@ -38,7 +38,7 @@ def with_argument(function: str, argument: str, value) -> RunConfig:
         ("for_checkers", "function", [None, "relu"]),
     ],
 )
-def test_a_value_of_that_type_stays_as_it_was_said(function, argument, values):
+def test_a_value_of_the_annotated_type_is_kept_unchanged(function, argument, values):
     for value in values:
         config = with_argument(function, argument, value)
         found = json.loads(canonical_json(config))["model"][argument]
@@ -87,6 +87,6 @@ def test_a_value_of_another_type_is_refused_by_name(function, argument, values, 
         ("dataset.train_size", True),
     ],
 )
-def test_a_truth_value_is_no_number(key, value):
+def test_a_boolean_is_refused_for_a_number(key, value):
     with pytest.raises(BadInputError, match=rf"^{key}\S* '(True|False)': expected a valid"):
         with_settings(RunConfig(), {"optimizer.name": "adam", key: value})

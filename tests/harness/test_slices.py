@@ -107,7 +107,7 @@ def _loaded(dataset) -> Splits:
 
 
 def folder_of_mnist() -> Path:
-    """Enough for all variants, written once: the shipped one takes most of a second in each process."""
+    """Return a folder with enough of MNIST for all variants, since each process takes a second to read all of it."""
     return Path(_written().name)
 
 
@@ -146,20 +146,20 @@ def told_of(variant: str):
 @pytest.mark.parametrize("variant", VARIANTS)
 @settings(max_examples=3, deadline=None)
 @given(cuts=st.sets(st.integers(1, EPOCHS * STEPS - 1), min_size=1, max_size=6))
-def test_whatever_slices_a_run_is_cut_into_it_is_the_run(variant, cuts):
+def test_a_run_cut_into_any_slices_gives_the_same_results(variant, cuts):
     config, expected = told_of(variant)
     assert told(cut(config, cuts)) == expected
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("variant", [*OWN_PARTS, "adam", "lbfgs", "sam", "muon", "soap", "cosine after a warm-up"])
-def test_slices_of_a_step_each_are_the_run(variant):
+def test_a_run_cut_into_slices_of_one_step_gives_the_same_results(variant):
     config, expected = told_of(variant)
     assert told(cut(config, range(EPOCHS * STEPS))) == expected
 
 
 @pytest.mark.parametrize("variant", ["a buffer that changes in evaluation mode", "few points"])
-def test_a_slice_ends_with_its_steps_its_seconds_or_the_epoch_and_says_each_step(variant):
+def test_a_slice_ends_after_its_steps_its_seconds_or_the_epoch_and_reports_each_step(variant):
     config, expected = told_of(variant)
     checkpoint, said = Checkpoint(), []
 
@@ -194,7 +194,7 @@ def spawned():
 @pytest.mark.slow
 @pytest.mark.posix
 @pytest.mark.parametrize("variant", [*OPTIMIZERS, "cosine after a warm-up", "augmentation", *OWN_PARTS])
-def test_slices_elsewhere_and_through_a_kill_within_an_epoch_are_the_run(variant, tmp_path, spawned):
+def test_a_run_killed_within_an_epoch_gives_the_same_results_in_other_processes(variant, tmp_path, spawned):
     config, expected = told_of(variant)
     killed = forked(train_until_killed, config, folder_of_mnist(), tmp_path)
     killed.join()
@@ -234,7 +234,7 @@ def test_measuring_within_an_epoch_leaves_training_as_it_was(variant):
     assert (numbers(never.metrics), never.losses) == (measures, losses)
 
 
-def test_a_point_is_what_the_model_does_on_a_part_of_validation_after_so_many_steps():
+def test_each_point_has_the_models_results_on_a_part_of_the_validation_set():
     config, (_, _, points, _, _) = told_of("few points")
     data = data_of(config)
     # after .4, .7, 1.4 and 2.1 epochs, of which whole steps count, and at the end of each epoch
@@ -255,7 +255,7 @@ def cut_after(config: RunConfig, step: int, splits: Sequence[EvaluationSplit] = 
     return train_slices(config, initial_state(config), data_of(config), splits, slices).state
 
 
-def test_the_part_that_is_measured_has_the_classes_in_proportion_and_is_in_each_larger_one(small):
+def test_measured_parts_are_stratified_and_each_part_is_inside_the_larger_ones(small):
     config = with_settings(RunConfig(), {"dataset.validation_size": len(small.validation)})
     parts = [
         set(validation_part(small.validation, with_settings(config, {"trajectory.images": size})).tolist())
@@ -276,7 +276,7 @@ DIVERGING = OWN | {"model.outputs": "logits", "optimizer.name": f"{HERE}:Explodi
 @given(at=st.integers(1, EPOCHS * STEPS), cuts=st.sets(st.integers(1, EPOCHS * STEPS - 1), max_size=6))
 @example(at=STEPS, cuts=set())
 @example(at=STEPS, cuts={STEPS - 1, STEPS + 1})
-def test_a_run_that_diverges_ends_the_same_wherever_slices_do(splits, at, cuts):
+def test_a_diverging_run_ends_the_same_for_any_slices(splits, at, cuts):
     config = with_settings(RunConfig(), DIVERGING | {"optimizer.at": at})
     expected = whole(config, splits)
     assert told(cut(config, cuts, splits)) == told(expected)
@@ -290,7 +290,7 @@ def test_a_run_that_diverges_ends_the_same_wherever_slices_do(splits, at, cuts):
         assert expected.divergence is None
 
 
-def test_the_chapters_network_diverges_the_same_wherever_slices_end():
+def test_the_chapters_network_diverges_at_the_same_step_for_any_slices():
     exploding = {"optimizer.name": "sgd", "optimizer.lr": 1e6, "optimizer.weight_decay": 1.0}
     config = with_settings(RunConfig(), FEW | exploding)
     expected = whole(config)

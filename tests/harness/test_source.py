@@ -34,14 +34,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_files_are_those_that_are_imported_from_the_users_folders_and_nothing_is_imported(folder):
+def test_the_source_has_the_users_imported_files_and_is_found_without_importing_them(folder):
     before = set(sys.modules)
     assert set(own_source(["written:Net"]).files) == set(FILES)
     assert not {name for name in set(sys.modules) - before if name.startswith(("written", "beside", "spaces"))}
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_edit_of_a_file_is_another_source_of_that_file_alone(folder, name):
+def test_an_edited_file_changes_the_source_of_that_file_only(folder, name):
     then = own_source(["written:Net"])
     (folder / name).write_text(FILES[name] + "# edited\n")
     now = own_source(["written:Net"])
@@ -49,7 +49,7 @@ def test_an_edit_of_a_file_is_another_source_of_that_file_alone(folder, name):
     assert then.digest != now.digest
 
 
-def test_what_is_not_imported_and_where_the_folder_lies_change_nothing(folder, tmp_path_factory, monkeypatch):
+def test_unimported_files_and_a_moved_folder_do_not_change_the_source(folder, tmp_path_factory, monkeypatch):
     then = own_source(["written:Net"])
     (folder / "unused.py").write_text("edited = True\n")
     assert own_source(["written:Net"]) == then
@@ -59,7 +59,7 @@ def test_what_is_not_imported_and_where_the_folder_lies_change_nothing(folder, t
     assert own_source(["written:Net"]) == then
 
 
-def test_of_an_installed_package_it_is_the_version_and_of_torch_nothing(folder):
+def test_the_source_of_an_installed_package_is_its_version_and_torch_has_none(folder):
     (folder / "written.py").write_text("from pytorch_optimizer import Lion\n")
     version = importlib.metadata.version("pytorch_optimizer")
     assert set(own_source(["written:Mine"]).files) == {"written.py", "pytorch_optimizer"}
@@ -75,7 +75,7 @@ def test_of_an_installed_package_it_is_the_version_and_of_torch_nothing(folder):
         ("class Net: pass\n\nsweep = SweepDefinition(\n    budget=4,\n)\nclass More: pass\n", False),
     ],
 )
-def test_a_definition_beside_the_parts_is_not_their_source(folder, edited, same):
+def test_the_source_of_own_parts_leaves_out_the_definition_in_the_same_file(folder, edited, same):
     path = folder / "written.py"
     path.write_text("class Net: pass\n\nsweep = SweepDefinition(\n    budget=4,\n)\n")
     then = own_source(["written:Net"])

@@ -59,7 +59,7 @@ states = st.builds(
 
 @settings(deadline=None)
 @given(states)
-def test_to_bytes_and_back_is_the_same_state(state):
+def test_a_state_is_unchanged_after_conversion_to_bytes_and_back(state):
     again = RunState.from_bytes(state.to_bytes())
     assert again.hash() == state.hash()
 
@@ -78,7 +78,7 @@ def test_the_hash_sees_every_bit_and_every_shape(state, tensor, data):
 
 @settings(deadline=None)
 @given(states, epochs_begun)
-def test_the_hash_sees_what_is_begun_of_an_epoch_but_not_how_long_it_took(state, begun):
+def test_the_hash_covers_the_progress_within_an_epoch_but_not_its_duration(state, begun):
     state = replace(state, begun=begun)
     others = [
         replace(state, begun=replace(begun, **changes))
@@ -99,7 +99,7 @@ def test_the_hash_sees_what_is_begun_of_an_epoch_but_not_how_long_it_took(state,
     )
 
 
-def test_a_state_without_a_scheduler_is_read_and_hashed_as_before_there_were_any():
+def test_a_state_stored_before_schedulers_existed_is_read_and_keeps_its_hash():
     values = {"config": "{}", "epoch": 1, "model": {"weight": torch.tensor([1.0, 2.0])}, "optimizer": {"lr": 0.5}}
     stored = io.BytesIO()
     torch.save(values | {"rng": {"cpu": torch.tensor([1, 2], dtype=torch.uint8)}}, stored)
@@ -108,7 +108,7 @@ def test_a_state_without_a_scheduler_is_read_and_hashed_as_before_there_were_any
     assert replace(state, scheduler={"last_epoch": 3}).hash() != state.hash()
 
 
-def test_what_is_not_a_tensor_or_a_plain_value_is_never_unpickled(config: RunConfig):
+def test_only_tensors_and_plain_values_are_unpickled(config: RunConfig):
     class Harmful:
         def __reduce__(self):
             return print, ("unpickled",)

@@ -54,7 +54,7 @@ def two_loops(g, pairs):
 
 
 @pytest.mark.parametrize("memory", [2, 20])
-def test_lbfgs_steps_as_its_authors_say(memory):
+def test_lbfgs_steps_equal_the_authors_algorithm(memory):
     generator = np.random.default_rng(0)
     matrix, start = np.diag(generator.uniform(0.5, 5, size=20)), generator.normal(size=20)
     parameter = torch.nn.Parameter(torch.tensor(start))
@@ -74,7 +74,7 @@ def test_lbfgs_steps_as_its_authors_say(memory):
 
 
 @pytest.mark.parametrize(("name", "kind"), OPTIMIZER_CONFIGS.items())
-def test_of_the_registry_lbfgs_and_sam_need_a_closure(name, kind):
+def test_only_lbfgs_and_sam_of_the_registry_need_a_closure(name, kind):
     parameters = [torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(3)]
     assert needs_closure(build_optimizer(kind(), parameters)) == (name in ("lbfgs", "sam"))
 
@@ -88,7 +88,7 @@ def test_of_the_registry_lbfgs_and_sam_need_a_closure(name, kind):
         (shapes.Sharp, True),
     ],
 )
-def test_an_own_optimizer_needs_a_closure_where_its_step_can_not_do_without_or_makes_two_passes(kind, needs):
+def test_an_own_optimizer_needs_a_closure_if_its_step_requires_one_or_makes_two_passes(kind, needs):
     assert needs_closure(kind([torch.nn.Parameter(torch.zeros(2))])) == needs
 
 
@@ -100,7 +100,7 @@ def trained(**settings):
 
 # of which one draws from torch, one from numpy and Python, and two count images, the last with effect in training
 @pytest.mark.parametrize("model", ["Dropped", "Drawn", "Normed", "Centred"])
-def test_all_evaluations_of_a_step_are_one_function_and_what_they_draw_and_count_is_drawn_and_counted_once(model):
+def test_repeated_evaluations_in_a_step_use_the_same_random_draws_and_counts(model):
     plain, once, often = (
         trained(model__name=f"{HERE}:{model}", model__outputs="logits", optimizer__lr=0.1, **optimizer)
         for optimizer in (
@@ -115,7 +115,7 @@ def test_all_evaluations_of_a_step_are_one_function_and_what_they_draw_and_count
     assert torch.equal(plain.state.rng["cpu"], often.state.rng["cpu"])
 
 
-def test_what_an_optimizer_draws_itself_is_another_number_in_every_step():
+def test_an_optimizer_draws_a_different_random_number_in_every_step():
     model = {"model__name": f"{HERE}:Scores", "model__outputs": "logits"}
     ended = trained(**model, optimizer__name=f"{HERE}:AskingAndDrawing", optimizer__times=2)
     drawn = ended.state.optimizer["state"][0]["drawn"]
@@ -123,7 +123,7 @@ def test_what_an_optimizer_draws_itself_is_another_number_in_every_step():
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "sam"])
-def test_the_loss_of_a_step_is_that_of_the_weights_before_it(name):
+def test_the_loss_of_a_step_is_computed_with_the_weights_before_the_step(name):
     first = {"model__name": f"{HERE}:Dropped", "model__outputs": "logits", "epochs": 1}
     expected = trained(**first, optimizer__name="sgd").losses[0]
     assert trained(**first, optimizer__name=name).losses[0] == expected

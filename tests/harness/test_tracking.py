@@ -46,7 +46,7 @@ def test_a_run_is_found_by_its_tags_with_its_last_metrics(tracker):
     assert tracker.find_runs("tiny", {"kind": "b"}) == []
 
 
-def test_a_reopened_run_says_how_far_it_is_and_ends_again(tracker):
+def test_a_reopened_run_has_its_last_step_and_can_end_again(tracker):
     run_id = tracker.start_run("tiny", "one", {"lr": 0.1}, {})
     tracker.reopen_run(run_id, {"lr": 0.1, "seed": 0})
     assert tracker.last_step(run_id, "train/loss") == 0
@@ -67,7 +67,7 @@ def test_an_artifact_comes_back_byte_by_byte(tracker):
     assert tracker.read_artifact(run_id, "folder/file.bin") == b"\x00\xff"
 
 
-def test_the_parts_of_a_runs_data_are_its_inputs_each_once_though_it_is_resumed(config, project, data):
+def test_a_run_has_each_part_of_its_data_as_an_input_once_even_if_resumed(config, project, data):
     tracker = MlflowTracker()
     run_id = begin_run(config, tracker, "tiny", data).run_id
     resume_run(run_id, tracker, data)
@@ -83,7 +83,7 @@ def test_the_parts_of_a_runs_data_are_its_inputs_each_once_though_it_is_resumed(
     assert Path(mlflow.data.get_source(inputs[0]).load()) == data.resolve()
 
 
-def test_the_data_of_a_run_are_those_of_its_own_folder_though_another_had_the_same_path(config, project, monkeypatch):
+def test_a_run_records_data_from_its_own_folder_even_if_the_relative_path_is_the_same(config, project, monkeypatch):
     sources = []
     for folder in (project / "one", project / "other"):
         folder.mkdir()
@@ -103,7 +103,7 @@ def system_steps(run_id):
     return [each.step for each in connect(tracking_uri()).get_metric_history(run_id, PROCESSOR)]
 
 
-def test_the_machines_metrics_are_recorded_where_mlflows_switch_is_on(project, system_metrics):
+def test_system_metrics_are_recorded_if_mlflows_switch_is_on(project, system_metrics):
     tracker = MlflowTracker()
     sweep, trial = (
         tracker.start_run("tiny", "a run", {}, {Tag.STAGE: stage}) for stage in (Stage.SWEEP, Stage.TRIAL)
@@ -121,14 +121,14 @@ def test_the_machines_metrics_are_recorded_where_mlflows_switch_is_on(project, s
     assert read_run(trial).data.metrics == {}
 
 
-def test_without_the_switch_no_machine_is_watched(project):
+def test_no_system_metrics_are_recorded_without_mlflows_switch(project):
     tracker = MlflowTracker()
     run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.RUN})
     assert [each.name for each in threading.enumerate() if each.name == "SystemMetricsMonitor"] == []
     tracker.end_run(run_id, Outcome.COMPLETED)
 
 
-def test_a_switch_without_what_it_needs_is_bad_input(project, system_metrics, monkeypatch):
+def test_system_metrics_without_the_packages_they_need_are_refused(project, system_metrics, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(
         BadInputError, match=r"^MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING 'true': .*optimizer-harness\[system"
@@ -140,7 +140,9 @@ def test_a_switch_without_what_it_needs_is_bad_input(project, system_metrics, mo
     ("name", "expected"),
     [("ENABLE_SYSTEM_METRICS_LOGGING", "true or false"), ("SYSTEM_METRICS_SAMPLING_INTERVAL", "a number")],
 )
-def test_a_switch_that_is_no_value_is_bad_input(project, system_metrics, monkeypatch, name, expected):
+def test_an_invalid_value_of_a_system_metrics_variable_is_refused(
+    project, system_metrics, monkeypatch, name, expected
+):
     monkeypatch.setenv(f"MLFLOW_{name}", "sometimes")
     with pytest.raises(BadInputError, match=f"^MLFLOW_{name} 'sometimes': expected {expected}"):
         MlflowTracker()
@@ -175,13 +177,13 @@ def test_folders_whose_names_begin_alike_have_stores_of_their_own(project, monke
         tracker.start_run("tiny", "a run", {}, {})
 
 
-def test_a_folder_whose_name_is_no_text_is_refused_at_once(project, monkeypatch):
+def test_a_folder_name_that_is_not_utf_8_is_refused(project, monkeypatch):
     monkeypatch.setattr(Path, "cwd", lambda: project / os.fsdecode(b"a\xff"))
     with pytest.raises(BadInputError, match=r"^folder '.*a\\udcff': expected a name in UTF-8; rename the folder$"):
         MlflowTracker()
 
 
-def test_a_database_that_is_no_file_is_refused_at_once(project):
+def test_a_database_that_is_not_a_file_is_refused(project):
     Path("mlflow.db").mkdir()
     with pytest.raises(BadInputError, match=r"can't be reached .* repair the file, or run in another folder$"):
         MlflowTracker()
@@ -219,7 +221,7 @@ def test_a_database_of_another_version_of_mlflow_is_named_with_how_to_upgrade_it
         MlflowTracker()
 
 
-def test_the_ui_has_the_names_by_which_it_is_given_charts():
+def test_mlflows_ui_knows_the_names_that_our_charts_use():
     pages = (Path(mlflow.__file__).parent / "server" / "js" / "build" / "static" / "js").glob("main.*.js")
     (text,) = (page.read_text(encoding="utf-8") for page in pages)
     names = (VIEW, SHARED, *(f'"{part}"' for part in TRAINING.split("=")), Tag.COLOUR)
@@ -229,7 +231,7 @@ def test_the_ui_has_the_names_by_which_it_is_given_charts():
     assert [key for key in view if f'"{key}"' not in text and key not in searched] == []
 
 
-def test_a_store_that_takes_no_charts_costs_a_sweep_a_warning(project, caplog, monkeypatch):
+def test_a_sweep_only_warns_if_the_store_refuses_charts(project, caplog, monkeypatch):
     tracker = MlflowTracker()
 
     def refuse(*_):
@@ -242,9 +244,7 @@ def test_a_store_that_takes_no_charts_costs_a_sweep_a_warning(project, caplog, m
     assert latest_routes() == {}
 
 
-def test_data_that_another_process_records_at_the_same_time_are_recorded_all_the_same(
-    config, project, small, monkeypatch
-):
+def test_inputs_are_recorded_even_if_another_process_records_the_same_data(config, project, small, monkeypatch):
     tracker = MlflowTracker()
     run_id = tracker.start_run("tiny", "a run", {}, {Tag.STAGE: Stage.RUN})
     log_inputs, failures = tracker._client.log_inputs, [MlflowException("UNIQUE constraint failed", BAD_REQUEST)]
@@ -310,6 +310,6 @@ def test_a_password_is_never_shown(text, shown):
 
 
 @pytest.mark.parametrize("run_id", ["../../etc", "/etc", "a/b", "..", "", "a b"])
-def test_an_id_that_would_lead_to_another_folder_is_no_path(run_id):
+def test_a_run_id_that_would_lead_to_another_folder_is_refused(run_id):
     with pytest.raises(BadInputError, match="run id"):
         work_folder("sweeps", run_id)

@@ -17,7 +17,9 @@ from tests.training import train_epochs
 @pytest.mark.long
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "adam", "adamw"])
-def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format, few, config_of_few: RunConfig):
+def test_a_run_with_a_fused_optimizer_gives_the_same_results_in_slices(
+    name, memory_format, few, config_of_few: RunConfig
+):
     settings = {"optimizer.name": name, "epochs": 2, "fused": True, "memory_format": memory_format}
     config = with_settings(config_of_few, settings)
     assert build(config)[1].param_groups[0]["fused"]
@@ -28,7 +30,7 @@ def test_slices_of_a_run_with_a_fused_optimizer_are_the_run(name, memory_format,
 @pytest.mark.long
 @pytest.mark.parametrize("splits", [[], ["test"], ["validation", "test", "validation"]])
 @pytest.mark.parametrize("batch_size", [7, 500])
-def test_training_is_the_same_whatever_is_evaluated_at_any_batch_size(
+def test_evaluation_of_any_splits_at_any_batch_size_does_not_change_training(
     few, config_of_few: RunConfig, splits, batch_size
 ):
     plain = train_epochs(config_of_few, initial_state(config_of_few), few, 2, [])

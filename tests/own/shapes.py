@@ -41,7 +41,7 @@ class Forgetful(SignDescent):
 
 
 class SlowWeights(torch.optim.SGD):
-    """Every 25th step it goes halfway back to weights that it keeps in attributes, as its count of steps."""
+    """Goes halfway back, every 25th step, to weights that it keeps in attributes, as its count of steps."""
 
     def __init__(self, params, lr=1e-3):
         super().__init__(params, lr)
@@ -333,7 +333,7 @@ def bars(count: int = 400, seed: int = 0):
 
 
 def grey_bars():
-    """The same as whole numbers from 0 to 255."""
+    """Return the images of `bars` as whole numbers from 0 to 255."""
     images, labels = bars()
     return (images * 200).to(torch.uint8), labels
 
