@@ -109,7 +109,7 @@ def swept(seconds, configurations=35, best=(0.985, 0.986), other=(0.984, 0.985),
     ("ours", "problem"),
     [
         ({"best": (0.983, 0.987)}, ""),
-        ({"configurations": 33}, "fast: 11.00, at least 12.00 must hold"),
+        ({"configurations": 27}, "fast: 9.00, at least 10.00 must hold"),
         ({"mebibytes": 400}, "a worker takes 400 MiB"),
         ({"best": (0.981, 0.98), "other": (0.99, 0.989)}, "finals of the best winner are worse"),
         ({"other": (0.9, 0.1, 0.9, 0.1, 0.9, 0.1)}, "finals of the winners are worse"),
