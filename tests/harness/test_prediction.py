@@ -78,7 +78,7 @@ MODES = {
     "RGB": lambda grey: stored(Image.fromarray(grey).convert("RGB"), "png"),
     "RGBA": lambda grey: stored(Image.fromarray(grey).convert("RGBA"), "png"),
     "CMYK": lambda grey: stored(Image.fromarray(grey).convert("RGB").convert("CMYK"), "tiff"),
-    "YCbCr": lambda grey: stored(Image.fromarray(grey).convert("YCbCr"), "tiff"),
+    "YCbCr": lambda grey: Image.fromarray(grey).convert("YCbCr"),
     "HSV": lambda grey: Image.fromarray(grey).convert("RGB").convert("HSV"),
     "LAB": lambda grey: stored(in_lab(grey), "tiff"),
     "I;16": lambda grey: stored(Image.fromarray(grey.astype(np.uint16) * 257), "png"),
