@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import catalog
+from experiments import catalog, declared
 from harness.config import validated, with_settings
 from harness.training.data import load_splits
 from harness.training.loop import build, initial_state
@@ -42,6 +42,29 @@ def run(project, monkeypatch):
 def test_each_benchmark_has_a_line_in_the_table():
     names = {each.name for each in pkgutil.iter_modules(benchmarks.__path__)} - {"__main__"}
     assert set(re.findall(r"^\| `(\w+)` \|", TABLE, re.MULTILINE)) == names
+
+
+def figures(text):
+    """Return the decimal numbers of a text."""
+    return set(re.findall(r"(?<![\w.])\d*\.\d+(?![\w.]*\w)", text))
+
+
+def test_the_figures_of_the_readme_and_of_the_page_on_speed_are_those_of_the_benchmarks():
+    root = Path(benchmarks.__file__).parents[2]
+    readme, speed = (root.joinpath(name).read_text(encoding="utf-8") for name in ("README.md", "tests/speed.md"))
+    of_readme = figures(readme.partition("## How fast")[2].partition("\n## ")[0])
+    assert len(of_readme) > 5
+    assert of_readme | figures(speed) <= figures(TABLE)
+
+
+def test_the_readmes_result_is_that_of_the_default_sweeps_file():
+    readme = (Path(benchmarks.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    sweep = declared.describe("optimizers")
+    accuracies = re.findall(r"(\d+\.\d)%", readme.partition("What it found there:")[2].partition("\n\n")[0])
+    assert len(accuracies) == 3
+    assert all(each in sweep.result for each in accuracies)
+    (minutes,) = re.findall(r"It took ([\d.]+ minutes)", readme)
+    assert minutes in sweep.cost
 
 
 @pytest.mark.slow
