@@ -39,20 +39,19 @@ def last_accuracy(run: TrackedRun, epoch: float | None, accuracy: float | None) 
 
 
 def median_lines(data: pd.DataFrame, against: str) -> pd.DataFrame:
-    """Return the median over each optimizer's runs, at every measured place that lies within all of these runs.
+    """Return the median over each optimizer's runs, at every measured place from where all of these runs have begun.
 
     `data` has the columns optimizer, run_id, value and `against` (the place). Runs with different batch sizes are
     measured at slightly different places. Between its own places, a run is interpolated linearly in the logarithms of
-    place and value, as its line is drawn.
+    place and value, as its line is drawn. A run that diverged counts until its last place.
     """
     found = []
     for name, mine in data[(data[against] > 0) & (data["value"] > 0)].groupby("optimizer", sort=False):
         logs = mine[[against, "value"]].apply(np.log).assign(run_id=mine["run_id"])
         runs = [each.sort_values(against) for _, each in logs.groupby("run_id")]
         first = max(each[against].iloc[0] for each in runs)
-        last = min(each[against].iloc[-1] for each in runs)
-        places = np.unique(logs[against][logs[against].between(first, last)])
-        values = [np.interp(places, each[against], each["value"]) for each in runs]
-        frame = {"optimizer": name, against: np.exp(places), "value": np.exp(np.median(values, axis=0))}
+        places = np.unique(logs[against][logs[against] >= first])
+        values = [np.interp(places, each[against], each["value"], right=np.nan) for each in runs]
+        frame = {"optimizer": name, against: np.exp(places), "value": np.exp(np.nanmedian(values, axis=0))}
         found.append(pd.DataFrame(frame))
     return pd.concat(found)

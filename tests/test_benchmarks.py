@@ -63,6 +63,11 @@ def test_the_readmes_result_is_that_of_the_default_sweeps_file():
     accuracies = re.findall(r"(\d+\.\d)%", readme.partition("What it found there:")[2].partition("\n\n")[0])
     assert len(accuracies) == 3
     assert all(each in sweep.result for each in accuracies)
+    rows = dict(re.findall(r"^(\w+) +[12] +(\d+\.\d+)%", readme, re.MULTILINE))
+    worst = float(rows.pop("adagrad"))
+    others = [float(each) for each in rows.values()]
+    assert len(others) == 4
+    assert [f"{each:.1f}" for each in (min(others), max(others), worst)] == accuracies
     (minutes,) = re.findall(r"It took ([\d.]+ minutes)", readme)
     assert minutes in sweep.cost
 

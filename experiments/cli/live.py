@@ -135,7 +135,7 @@ def _running(progress: Progress, jobs: Sequence[Job]) -> str:
     best = f"{max(measured):.2%}" if measured else ""
     if len(jobs) > 1:
         return f"{len(jobs)} runs{f', the best at {best}' if best else ''}"
-    return "".join(f"{describe(job)}, {progress.position(job)} {best}".rstrip() for job in jobs)
+    return "".join(", ".join(filter(None, (describe(job), progress.position(job), best))) for job in jobs)
 
 
 def _cause(job: Job) -> str:

@@ -45,7 +45,7 @@ def require_resumable(config: RunConfig, few: Split) -> None:
         )
     half = _trained(config, start, built, few, HALF)
     if half is None:
-        return  # it diverged, which is allowed: the run itself will report it
+        return  # the run itself reports that it diverged
     try:
         stored = RunState.from_bytes(half.to_bytes())
     except Exception as error:

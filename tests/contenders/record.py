@@ -63,7 +63,7 @@ def too_low(ratios: Mapping[str, float], least: Mapping[str, float]) -> list[str
 
 
 def worse_than(baseline: Mapping[str, float], ratios: Mapping[str, float]) -> list[str]:
-    """Describe each ratio that is worse than the baseline's by more than is allowed."""
+    """Describe each ratio that is worse than the baseline's by more than `WORSE`."""
     return [
         f"{name}: {ratio:.2f}, {baseline[name]:.2f} in the baseline"
         for name, ratio in ratios.items()

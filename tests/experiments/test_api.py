@@ -233,3 +233,4 @@ def test_the_readmes_program_compares_its_own_network(project, harness, monkeypa
     assert Path(page).is_file()
     planned = harness(*shlex.split(command), "--dry-run")
     assert planned.returncode == 0, planned.stderr
+    assert all(f"\n{name} " in planned.stdout for name in ("adam", "adamw", "sgd")), planned.stdout

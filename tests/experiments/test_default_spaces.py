@@ -124,11 +124,17 @@ def test_a_key_that_is_declared_twice_is_refused_in_one_line():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"spaces": 3}, {"spaces": {"free": 3}}, {"variants": {"free": 3}}, {"optimizers": 3}]
+    ("wrong", "expected"),
+    [
+        ({"spaces": 3}, "valid dictionary"),
+        ({"spaces": {"free": 3}}, "valid dictionary"),
+        ({"variants": {"free": 3}}, "valid dictionary"),
+        ({"optimizers": 3}, "list"),
+    ],
 )
-def test_a_value_that_is_not_a_table_is_refused_by_name(wrong):
+def test_a_value_that_is_not_a_table_is_refused_by_name(wrong, expected):
     (key,) = wrong
-    with pytest.raises(BadInputError, match=rf"sweep\.{key}\S* 3: expected a (list|valid)"):
+    with pytest.raises(BadInputError, match=rf"sweep\.{key}\S* 3: expected a {expected}"):
         declared(**wrong)
 
 

@@ -220,18 +220,17 @@ def test_a_sweep_with_eight_workers_survives_the_ui_and_repeated_reports(sweep, 
     # --async, or no more than one trial of a study at a time; images, so that it lasts for several reports
     started = sweep("--workers", "8", "--async", TINY_IMAGES="640")
     started.wait_for("epochs done")
-    busy: set[int] = set()
-    reports = 0
+    busy, reports = [], 0
     while started.running:
-        workers = harness_json("status").get("workers", ())
-        busy |= {worker for worker, at in enumerate(workers) if at is not None}
-        harness_started("report", module="tests.tiny").end_with(0)
+        report = harness_started("report", module="tests.tiny")
+        while report.running:  # look often: between two slices one of the eight is idle for a moment
+            busy.append(sum(at is not None for at in harness_json("status").get("workers", ())))
+        report.end_with(0)
         reports += 1
-        time.sleep(1)
     printed = started.end_with(0)
-    assert busy == set(range(8))
+    assert max(busy) == 8
     assert reports > 1
-    assert "away" not in printed + ui.printed.read_text()
+    assert "tracking store is unavailable" not in printed + ui.printed.read_text()
     assert "locked" not in printed + ui.printed.read_text()
     assert_whole(latest_sweep(), tiny.definition().total_epochs)
     assert b"Not complete" not in read_artifact(latest_sweep(), "report/report.html")

@@ -96,7 +96,7 @@ def test_the_screen_shows_a_trials_progress_within_an_epoch_and_its_last_measure
     screen.opened("id", counted)
     trained(5, [counted, screen])
     console.print(screen)
-    assert "trial 3, epoch 0.2 of 2 5.00%" in written.getvalue()
+    assert "trial 3, epoch 0.2 of 2, 5.00%" in written.getvalue()
     assert "0.2/12" in written.getvalue()
 
 

@@ -86,8 +86,15 @@ def test_the_median_of_runs_that_were_measured_at_different_places_does_not_jump
     ]
     data = pd.DataFrame(rows, columns=["optimizer", "run_id", "images", "value"])
     line = median_lines(data, "images")
-    assert line["images"].tolist() == pytest.approx([110, 200, 210, 390]), "only between the ends of all runs"
-    assert line["value"].tolist() == pytest.approx([3 / x for x in line["images"]]), "half way in the logarithms"
+    assert line["images"].tolist() == pytest.approx([110, 200, 210, 390, 400]), "only where all runs have begun"
+    assert line["value"].tolist()[:4] == pytest.approx([3 / x for x in line["images"][:4]]), "half way in logarithms"
+
+
+def test_the_median_line_goes_on_without_a_run_that_diverged():
+    rows = [("adam", "whole", x, 1 / x) for x in (100.0, 200.0, 400.0)] + [("adam", "diverged", 50.0, 3.0)]
+    line = median_lines(pd.DataFrame(rows, columns=["optimizer", "run_id", "images", "value"]), "images")
+    assert line["images"].tolist() == pytest.approx([100, 200, 400])
+    assert line["value"].tolist() == pytest.approx([1 / 100, 1 / 200, 1 / 400])
 
 
 def test_an_optimizer_always_has_the_same_look_and_shares_it_with_no_other():
