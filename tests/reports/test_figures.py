@@ -297,20 +297,20 @@ def test_a_learning_rate_at_the_edge_is_named_with_its_side():
 
 def test_the_published_start_is_a_star_and_colours_show_epochs_trained():
     rates = {"optimizer.lr": Range(low=1e-4, high=0.1, log=True, start=0.001)}
-    definition = changed(optimizers=("adam",), space={}, spaces={"adam": rates})
+    definition = changed(optimizers=("adam",), space={}, spaces={"adam": rates}, rungs=(0.125, 0.25))
     start, other = run("adam", "trial", 0, [0.9]), run("adam", "trial", 1, [])
     for each, rate in ((start, 0.001), (other, 0.01)):
         each.params.update({"optimizer.lr": str(rate), "dataset.train_size": "640"})
-    other.tags["harness.images"] = "160"
-    other.history["trajectory/validation_accuracy"] = {160: 0.8}
+    other.tags["harness.images"] = "88"  # .1375 epochs: batches stop a little after the rung
+    other.history["trajectory/validation_accuracy"] = {88: 0.8}
     record = contents(source([start, other], definition)).pictures["learning-rates"]
     by_value = record.data.set_index("value")
     assert by_value["is_start"].to_dict() == {0.001: True, 0.01: False}
-    assert by_value["epochs"].to_dict() == {0.001: 1.0, 0.01: 0.25}
+    assert by_value["epochs"].to_dict() == {0.001: 1.0, 0.01: 0.125}
     with styled():
         drawn = record.draw("page")
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == [
-        "0.25 epoch",
+        "0.125 epoch",
         "1 epoch",
         "published start",
         "winner",
