@@ -7,10 +7,8 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from harness.config.base import FrozenModel, Positive
 from harness.config.plugins import OwnConfig, own_or
-from harness.config.registry import DATASETS, Dataset, DatasetName
+from harness.config.registry import CHAPTER, DATASETS, Dataset, DatasetName
 from harness.errors import BadInputError
-
-CHAPTER = DATASETS["mnist"]
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401

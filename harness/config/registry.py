@@ -288,3 +288,5 @@ DATASETS: dict[str, Dataset] = {
         validation_size=100,
     ),
 }
+
+CHAPTER = DATASETS["mnist"]

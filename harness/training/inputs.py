@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from harness.config import (
-    DATASETS,
     AnyDatasetConfig,
     DatasetConfig,
     NetworkConfig,
@@ -13,10 +12,9 @@ from harness.config import (
     require_fitting,
     require_one_of_each,
 )
+from harness.config.registry import CHAPTER
 from harness.errors import BadInputError
 from harness.training.images import Splits, shape_of
-
-CHAPTER = DATASETS["mnist"]
 
 
 @dataclass(frozen=True)
