@@ -250,7 +250,8 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: 
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
     axis.set(**{f"{which}scale": "log"})
     if low > 0:
-        axis.set(**{f"{which}lim": (low / 1.08, high * 1.08)})
+        margin = max(1.08, (high / low) ** 0.03)  # room for whole markers at both ends
+        axis.set(**{f"{which}lim": (low / margin, high * margin)})
     decades = math.log10(high / low) if low > 0 else 1
     if decades < 0.5:
         of.set_major_locator(MaxNLocator(4))
