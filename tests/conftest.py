@@ -23,11 +23,20 @@ from tests.started import Started, begin_server, start
 from tests.tracked import tracked as tracked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # some tests import MLflow themselves
-LONGEST_FIRST = ("test_cluster.py", "test_faults.py", "test_run.py")  # so that no worker is left alone with one
+# each file is given to one worker, whole, for its fixtures: the longest first, so that no worker ends long after the others
+LONGEST_FIRST = (
+    "test_faults.py",
+    "test_browser.py",
+    "test_cluster.py",
+    "test_slices.py",
+    "test_run.py",
+    "test_own_files.py",
+    "test_api.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST_FIRST)
+    items.sort(key=lambda item: (*LONGEST_FIRST, item.path.name).index(item.path.name))
 
 
 @pytest.fixture(scope="session", autouse=True)

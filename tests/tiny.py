@@ -17,11 +17,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest import mock
 
-from harness.config import DatasetConfig, RunConfig
+from harness.config import DatasetConfig, RunConfig, with_settings
 from tests.started import begin_server_of_workers
 
 IMAGES = int(os.environ.get("TINY_IMAGES", "320"))
-BASE = RunConfig(dataset=DatasetConfig(train_size=IMAGES, validation_size=60), threads=1)
+SMALL_NETWORK = {"model.name": "mlp", "model.hidden": (32,)}  # trains ten times as fast as the chapter's
+BASE = with_settings(RunConfig(dataset=DatasetConfig(train_size=IMAGES, validation_size=60), threads=1), SMALL_NETWORK)
 ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
 
 
@@ -33,7 +34,7 @@ def definition():
     return SweepDefinition(
         base=BASE,
         optimizers=("sgd", "adam"),
-        space={"model.dropout.0": Range(low=0, high=0.5)},
+        space={"model.dropout": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": rate} for name in ("sgd", "adam")},
         budget=8,
         trial_epochs=2,

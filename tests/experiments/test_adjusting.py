@@ -74,11 +74,11 @@ def test_a_setting_of_the_optimizer_applies_to_variants_too():
 
 
 def test_an_added_dimension_is_searched_for_every_optimizer():
-    searched = {"optimizer.weight_decay": DECAY, "model.dropout.0": Choice(choices=(0.0, 0.3))}
+    searched = {"optimizer.weight_decay": DECAY, "model.dropout": Choice(choices=(0.0, 0.3))}
     now = redeclared(tiny.definition(), Adjustments(search=searched))
     for name in now.optimizers:
         assert now.searched(name)["optimizer.weight_decay"] == DECAY
-        assert now.searched(name)["model.dropout.0"] == Choice(choices=(0.0, 0.3))
+        assert now.searched(name)["model.dropout"] == Choice(choices=(0.0, 0.3))
         assert "optimizer.lr" in now.searched(name)
 
 

@@ -31,6 +31,7 @@ from harness.training.state import RunState
 from tests.metrics import numbers
 from tests.mnist_folder import write_mnist
 from tests.started import forked
+from tests.tiny import SMALL_NETWORK
 from tests.training import Trained, train_epochs, train_slices
 
 EPOCHS, STEPS = 2, 12  # of each epoch
@@ -44,7 +45,10 @@ OWN = FEW | {
     "optimizer.name": f"{HERE}:SignDescent",
     "optimizer.lr": 0.01,
 }
-OPTIMIZERS = {name: FEW | {"optimizer.name": name} for name in OPTIMIZER_CONFIGS}
+CONVOLVE = {"adam", "muon", "soap"}  # keep the chapter's network, whose kernels the last two treat in their own way
+OPTIMIZERS = {
+    name: FEW | {"optimizer.name": name} | ({} if name in CONVOLVE else SMALL_NETWORK) for name in OPTIMIZER_CONFIGS
+}
 OPTIMIZERS["lbfgs"] |= {"optimizer.history_size": 3}  # a state holds the weights twice as often
 RATE = {"optimizer.name": "momentum", "optimizer.lr": 0.05}
 WAYS_TO_TRAIN = {

@@ -42,7 +42,7 @@ def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice,
         ("batch_size", Range(low=64, high=400, integer=True), "batch_size 400 is larger than the"),
         ("batch_size", Choice(choices=(32, 64, 0)), "batch_size 0: expected a number greater"),
         ("batch_size", Choice(choices=(32, 64, "all")), "batch_size 'all': expected a valid integer"),
-        ("model.dropout.0", Range(low=0, high=1), r"model\.dropout\.0 1\.0: expected a number less than 1"),
+        ("model.dropout", Range(low=0, high=1), r"model\.dropout 1\.0: expected a number less than 1"),
         ("optimizer.lr", Range(low=0, high=0.1), r"optimizer\.lr 0\.0: expected a number greater than 0"),
         (
             "optimizer.betas.0",
@@ -71,7 +71,7 @@ def test_a_space_that_can_draw_an_invalid_value_is_refused_by_name(definition, k
     [
         ("batch_size", Range(low=16, high=256, integer=True)),
         ("batch_size", Range(low=1, high=256, log=True, integer=True)),
-        ("model.dropout.0", Range(low=0, high=0.99)),
+        ("model.dropout", Range(low=0, high=0.99)),
         ("optimizer.betas.0", Range(low=1e-3, high=1, complement=True, log=True)),
         ("model.width", Range(low=8, high=64, integer=True)),
         ("model.hidden", Choice(choices=(True, False))),
@@ -139,9 +139,9 @@ def test_a_completed_sweep_whose_definition_is_now_invalid_does_not_block_a_new_
     (sweep_id,) = (run_id for run_id, run in tracker.runs.items() if run.tags["harness.stage"] == "sweep")
     artifacts = tracker.runs[sweep_id].artifacts
     then = json.loads(artifacts["definition.json"])
-    then["space"]["model.dropout.0"]["high"] = 1.0
+    then["space"]["model.dropout"]["high"] = 1.0
     artifacts["definition.json"] = json.dumps(then).encode()
-    with pytest.raises(BadInputError, match=r"valid \(space of .sgd.: model.dropout.0 1.0.*; use `fresh`") as caught:
+    with pytest.raises(BadInputError, match=r"valid \(space of .sgd.: model.dropout 1.0.*; use `fresh`") as caught:
         run_sweep("tiny", definition, tracker, inline)
     assert "\n" not in str(caught.value)
     tracker.runs[sweep_id].tags["harness.outcome"] = "completed"

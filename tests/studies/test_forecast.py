@@ -47,5 +47,5 @@ def test_real_steps_of_each_optimizer_are_measured_and_no_data_is_needed(definit
     assert {name: len(measured) for name, measured in seconds.items()} == {"sgd": 2, "adam": 2}
     assert all(each.train > each.evaluate > 0 for measured in seconds.values() for each in measured)
     assert [config.optimizer.name for config in asked.configs] == ["sgd", "adam"] * 2
-    assert [config.model.dropout[0] for config in asked.configs] == [0.125, 0.125, 0.375, 0.375]
+    assert [config.model.dropout for config in asked.configs] == [0.125, 0.125, 0.375, 0.375]
     assert list(project.iterdir()) == []

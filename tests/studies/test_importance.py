@@ -75,12 +75,12 @@ def test_incomplete_trials_do_not_change_importances():
 def test_a_dimension_that_few_trials_have_is_no_error():
     """This happens if a raised budget adds a dimension to the search."""
     study = study_of(PLANTED["optimizer.lr"], trials=100)
-    one_more = SPACE | {"model.dropout.0": Range(low=0, high=0.5)}
+    one_more = SPACE | {"model.dropout": Range(low=0, high=0.5)}
     trial = study.ask({each.parameter(key): distribution_of(each) for key, each in one_more.items()})
     study.tell(trial, 0.0)
     found = importances(study, one_more)
     assert max(found, key=found.__getitem__) == "optimizer.lr"
-    assert found["model.dropout.0"] == 0
+    assert found["model.dropout"] == 0
 
 
 @pytest.mark.long
@@ -94,8 +94,8 @@ def test_a_sweep_logs_importances_by_config_key_for_optimizers_with_enough_trial
         few = run_sweep("few", definition.model_copy(update={"budget": 18}), tracker, WorkerPool(workers, 2)).sweep_id
     found = json.loads(tracker.runs[sweep_id].artifacts[IMPORTANCES_ARTIFACT])
     assert {name: set(shares) for name, shares in found.items()} == {
-        "sgd": {"model.dropout.0", "optimizer.lr"},
-        "adam": {"model.dropout.0", "optimizer.betas.0"},
+        "sgd": {"model.dropout", "optimizer.lr"},
+        "adam": {"model.dropout", "optimizer.betas.0"},
     }
     assert [sum(shares.values()) for shares in found.values()] == pytest.approx([1, 1])
     assert json.loads(tracker.runs[few].artifacts[IMPORTANCES_ARTIFACT]) == {}

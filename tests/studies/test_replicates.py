@@ -35,7 +35,7 @@ CHANCE = "tests.benchmarks.scale.chance"
 @pytest.fixture
 def several(definition):
     """Return a definition with three replicates of two finals, and finals of the published start."""
-    space = {"model.dropout.0": Range(low=0, high=0.5, start=0.1)}
+    space = {"model.dropout": Range(low=0, high=0.5, start=0.1)}
     return changed(definition, space=space, replicates=3, start_finals=True)
 
 
@@ -109,7 +109,7 @@ def test_all_replicates_search_and_train_their_finals(several, monkeypatch):
 def test_the_published_start_trains_finals_in_each_search_it_did_not_win(several, monkeypatch):
     _, tracker = swept(several, monkeypatch=monkeypatch)
     start = published_start(several, "adam")
-    assert start == {"model.dropout.0": 0.1, "optimizer.lr": 0.01}
+    assert start == {"model.dropout": 0.1, "optimizer.lr": 0.01}
     won = {
         (run.tags["harness.optimizer"], run.tags["harness.number"])
         for run in runs_of(tracker, "final")
@@ -126,7 +126,7 @@ def test_the_published_start_trains_finals_in_each_search_it_did_not_win(several
 def test_settings_are_the_published_start_if_all_searched_values_equal_it(several):
     start = published_start(several, "adam")
     assert is_published_start(several, "adam", start | {"epochs": 7})
-    assert not is_published_start(several, "adam", start | {"model.dropout.0": 0.2})
+    assert not is_published_start(several, "adam", start | {"model.dropout": 0.2})
     assert not is_published_start(several, "adam", {})
     nothing_searched = several.model_copy(update={"space": {}, "spaces": {"sgd": {}, "adam": {}}})
     assert not is_published_start(nothing_searched, "adam", {"epochs": 7})
@@ -230,7 +230,7 @@ def test_only_undecided_optimizers_train_until_the_next_look(definition, monkeyp
         worse = 0.05 if config.optimizer.lr == 1e-2 else 0.0  # the published start wins no search
         return 0.8 - worse + spread * (random.Random(config.seed).random() - 0.5)
 
-    space = {"model.dropout.0": Range(low=0, high=0.5, start=0.1)}
+    space = {"model.dropout": Range(low=0, high=0.5, start=0.1)}
     looks = changed(definition, final_seeds=tuple(range(1, 9)), looks=(4, 8), space=space, start_finals=True)
     result, tracker = swept(looks, monkeypatch=monkeypatch, chance=chance)
     assert {name: len(each.finals) for name, each in result.optimizers.items()} == {"sgd": 4, "adam": 8}

@@ -16,6 +16,7 @@ from studies.progress import SweepObserver
 from studies.search import sampling
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
+from tests import tiny
 from tests.benchmarks.scale import NullWorkers, null_slice
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import sweep_numbers
@@ -37,9 +38,9 @@ def definition(config: RunConfig, monkeypatch) -> SweepDefinition:
     monkeypatch.setattr(sampling, "LATEST", 10)
     monkeypatch.setattr(sampling, "STEP", 10)
     return SweepDefinition(
-        base=config,
+        base=with_settings(config, tiny.SMALL_NETWORK),
         optimizers=("sgd", "adam"),
-        space={"model.dropout.0": Range(low=0, high=0.5)},
+        space={"model.dropout": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},
         budget=60,
         trial_epochs=3,
