@@ -23,7 +23,7 @@ from tests.started import Started, begin_server, start
 from tests.tracked import tracked as tracked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # some tests import MLflow themselves
-# each file is given to one worker, whole, for its fixtures: the longest first, so that no worker ends long after the others
+# one worker runs all tests of a file, which share fixtures; the longest files first, so that all workers end together
 LONGEST_FIRST = (
     "test_faults.py",
     "test_browser.py",

@@ -22,7 +22,8 @@ from tests.started import begin_server_of_workers
 
 IMAGES = int(os.environ.get("TINY_IMAGES", "320"))
 SMALL_NETWORK = {"model.name": "mlp", "model.hidden": (32,)}  # trains ten times as fast as the chapter's
-BASE = with_settings(RunConfig(dataset=DatasetConfig(train_size=IMAGES, validation_size=60), threads=1), SMALL_NETWORK)
+DATASET = DatasetConfig(train_size=IMAGES, validation_size=60)
+BASE = with_settings(RunConfig(dataset=DATASET, threads=1), SMALL_NETWORK)
 ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
 
 
