@@ -62,7 +62,7 @@ def follow(title: str, copy: Path) -> list[str]:
 
 
 def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
-    """Return the JSON that commands print in one process with the changed packages; RUN_ID is the id of the run just before."""
+    """Return the JSON that commands print in one process of the changed packages; RUN_ID is of the run before."""
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     program = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
@@ -73,7 +73,7 @@ def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
 
 @dataclass(frozen=True)
 class Followed:
-    """A copy of the packages in which all steps were done; the files that each changed; what the commands answered."""
+    """A copy of the packages in which all steps are done, the files that each changed, and the commands' answers."""
 
     copy: Path
     changed: dict[str, list[str]]
@@ -84,7 +84,7 @@ class Followed:
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory) -> Followed:
-    """Do all the steps in one copy of the packages, and use what they add in one process, which takes long to begin."""
+    """Do all the steps in one copy of the packages, and use what they add in one process."""
     folder = tmp_path_factory.mktemp("followed")
     ignored = shutil.ignore_patterns("*.pyc.*")  # of what another process compiles now
     for package in ("harness", "studies", "reports", "experiments"):

@@ -25,7 +25,7 @@ from tests.mnist_folder import write_mnist
 
 REHEARSAL = bool(os.environ.get("REHEARSE"))
 DEVICE = "cpu" if REHEARSAL else "cuda"
-METHOD = "forkserver" if REHEARSAL else "spawn"  # a rehearsal spends most of its time in imports, so does them once
+METHOD = "forkserver" if REHEARSAL else "spawn"  # most of a rehearsal is imports
 IMAGES, TESTED = (640, 500) if REHEARSAL else (60_000, 10_000)
 EPOCHS = 1 if REHEARSAL else 5  # after one to warm up
 SECONDS = 300  # that a process waits for the others
