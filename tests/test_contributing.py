@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from experiments.cli import main
 
 answers = []
 for command in json.loads(sys.argv[1]):
-    sys.argv = ["harness", *(answers[0]["run_id"] if each == "RUN_ID" else each for each in command), "--json"]
+    sys.argv = ["harness", *(answers[-1]["run_id"] if each == "RUN_ID" else each for each in command), "--json"]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         try:
@@ -35,17 +36,6 @@ for command in json.loads(sys.argv[1]):
     answers.append(json.loads(printed.getvalue()))
 print(json.dumps(answers))
 """
-
-
-@pytest.fixture
-def copy(tmp_path):
-    """Return a copy of the packages, for steps to change."""
-    folder = tmp_path / "copy"
-    ignored = shutil.ignore_patterns("*.pyc.*")  # of what another process compiles now
-    for package in ("harness", "studies", "reports", "experiments"):
-        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
-    (tmp_path / "mlflow.db").write_bytes(fresh_database())  # which MLflow would take seconds to make
-    return folder
 
 
 def follow(title: str, copy: Path) -> list[str]:
@@ -72,7 +62,7 @@ def follow(title: str, copy: Path) -> list[str]:
 
 
 def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
-    """Return the JSON that commands print in one process with the changed packages; RUN_ID is the first run's id."""
+    """Return the JSON that commands print in one process of the changed packages; RUN_ID is of the run before."""
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     program = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
@@ -81,33 +71,58 @@ def harness(copy: Path, *commands: tuple[str, ...]) -> list[dict]:
     return json.loads(ended.stdout)
 
 
-def test_adding_an_optimizer_changes_two_files(copy):
-    assert len(follow("Add an optimizer", copy)) == 2
-    data = str(write_small_mnist(copy.parent / "data"))
-    asked = ("--epochs", "1", "--set", "optimizer.name=amsgrad", "--set", "optimizer.eps=0.5", "--data-dir", data)
-    (run,) = harness(copy, ("run", "chapter", *asked, *SMALL))
-    assert run["outcome"] == "completed"
+@dataclass(frozen=True)
+class Followed:
+    """A copy of the packages in which all steps are done, the files that each changed, and the commands' answers."""
+
+    copy: Path
+    changed: dict[str, list[str]]
+    run: dict
+    report: dict
+    prediction: dict
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory) -> Followed:
+    """Do all the steps in one copy of the packages, and use what they add in one process."""
+    folder = tmp_path_factory.mktemp("followed")
+    ignored = shutil.ignore_patterns("*.pyc.*")  # of what another process compiles now
+    for package in ("harness", "studies", "reports", "experiments"):
+        shutil.copytree(ROOT / package, folder / "copy" / package, ignore=ignored)
+    (folder / "mlflow.db").write_bytes(fresh_database())  # which MLflow would take seconds to make
+    data = write_mnist(write_small_mnist(folder / "data"), train=960, test=320, name="EMNIST")
+    for path in (data / "EMNIST" / "raw").iterdir():
+        path.rename(path.with_name(f"emnist-mnist-{path.name.replace('t10k', 'test')}"))
+    titles = ("Add an optimizer", "Add a dataset", "Add a figure")
+    changed = {title: follow(title, folder / "copy") for title in titles}
+    asked = ("run", "chapter", "--epochs", "1", "--data-dir", str(data), *SMALL)
+    run, report, _, prediction = harness(
+        folder / "copy",
+        (*asked, "--set", "optimizer.name=amsgrad", "--set", "optimizer.eps=0.5"),
+        ("report", "RUN_ID"),
+        (*asked, "--set", "dataset.name=emnist-mnist"),
+        ("predict", "RUN_ID", "--data-dir", str(data)),
+    )
+    return Followed(folder / "copy", changed, run, report, prediction)
+
+
+def test_adding_an_optimizer_changes_two_files(followed):
+    assert len(followed.changed["Add an optimizer"]) == 2
+    assert followed.run["outcome"] == "completed"
     check = "from experiments.spaces import SPACES; print(SPACES['amsgrad']['optimizer.lr'].start)"
     printed = subprocess.run(
-        [sys.executable, "-c", check], cwd=copy, capture_output=True, text=True, check=True
+        [sys.executable, "-c", check], cwd=followed.copy, capture_output=True, text=True, check=True
     ).stdout
     assert printed == "0.001\n"
 
 
-def test_adding_a_dataset_changes_one_file(copy):
-    assert len(follow("Add a dataset", copy)) == 1
-    data = write_mnist(copy.parent / "data", train=960, test=320, name="EMNIST")
-    for path in (data / "EMNIST" / "raw").iterdir():
-        path.rename(path.with_name(f"emnist-mnist-{path.name.replace('t10k', 'test')}"))
-    asked = ("--epochs", "1", "--set", "dataset.name=emnist-mnist", "--data-dir", str(data))
-    _, prediction = harness(copy, ("run", "chapter", *asked, *SMALL), ("predict", "RUN_ID", "--data-dir", str(data)))
-    assert prediction["class_names"] == list("0123456789")
+def test_adding_a_dataset_changes_one_file(followed):
+    assert len(followed.changed["Add a dataset"]) == 1
+    assert followed.prediction["class_names"] == list("0123456789")
 
 
-def test_adding_a_figure_changes_two_files(copy):
-    assert len(follow("Add a figure", copy)) == 2
-    data = str(write_small_mnist(copy.parent / "data"))
-    _, report = harness(copy, ("run", "chapter", "--epochs", "1", "--data-dir", data, *SMALL), ("report", "RUN_ID"))
-    page = copy.parent / report["report"]
+def test_adding_a_figure_changes_two_files(followed):
+    assert len(followed.changed["Add a figure"]) == 2
+    page = followed.copy.parent / followed.report["report"]
     assert (page.parent / "figures" / "trained-page.svg").exists()
     assert "Epochs that were trained. All runs trained 1 epochs." in page.read_text(encoding="utf-8")

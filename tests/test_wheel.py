@@ -34,7 +34,7 @@ trial_epochs = 1
 final_seeds = [1]
 final_epochs = 1
 subset = true
-base = { threads = 1, dataset = { train_size = 256, validation_size = 64 } }
+base = { threads = 1, dataset = { train_size = 256, validation_size = 64 }, model = { name = "mlp" } }
 """
 # what is opened in the locale's encoding is an error, if it is ours; put into the environment's own start
 STRICT = f"import warnings; warnings.filterwarnings('error', '', EncodingWarning, '({'|'.join(PACKAGES)})([.]|$)')"

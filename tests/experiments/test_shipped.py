@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments import catalog, declared
+from experiments.adjusting import Adjustments
+from experiments.planning import plan_sweep
 from experiments.spaces import SPACES
 from harness.config import OPTIMIZER_CONFIGS, canonical_json, recorded, with_settings
 from harness.errors import BadInputError
@@ -148,10 +150,11 @@ def test_a_missing_field_is_named():
 
 
 def answer_on_a_subset(name: str) -> tuple[str, ...]:
-    definition = catalog.load_sweep(name).sweep
-    small = with_settings(definition.base, {"dataset.train_size": 640, "dataset.validation_size": 320})
-    changes = {"base": small, "start_finals": False, "subset": True}
-    inline = WorkerPool(InlineExecutor(), 1, write_mnist(Path("data"), test=1_000))
+    """Answer with a smaller network and fewer images than the declared ones."""
+    settings = {"model.name": "mlp", "dataset.train_size": 640, "dataset.validation_size": 320}
+    definition = plan_sweep(name, catalog.load_sweep(name), Adjustments(settings=settings), "inline").definition
+    changes = {"start_finals": False, "subset": True}
+    inline = WorkerPool(InlineExecutor(), 1, write_mnist(Path("data"), train=960, test=1_000))
     result = run_sweep(name, definition.model_copy(update=changes), MlflowTracker(), inline)
     return contents(read_source(result.sweep_id)).answer
 

@@ -507,8 +507,11 @@ def test_rows_of_features_have_no_gallery_and_their_mistakes_are_listed():
     rows = rows.model_copy(
         update={"most_confident": tuple(each.model_copy(update={"pixels": ""}) for each in rows.most_confident)}
     )
-    files = build_report(source(of_mistakes=lambda _: rows)).files
-    assert not any("figures/mistakes" in name for name in files)
+    of_rows = source(of_mistakes=lambda _: rows)
+    assert "mistakes" in contents(source()).pictures
+    assert "mistakes" not in contents(of_rows).pictures
+    with one_figure():
+        files = build_report(of_rows).files
     for name in ("report.html", "report.md"):
         assert "pictures of mistakes (rows of features have none)" in files[name].decode()
         assert "row 0, 3 taken for 5" in files[name].decode()
