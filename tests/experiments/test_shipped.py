@@ -151,7 +151,7 @@ def test_a_missing_field_is_named():
 
 def answer_on_a_subset(name: str) -> tuple[str, ...]:
     """Answer with a smaller network and fewer images than the declared ones."""
-    settings = {"model.name": "mlp", "dataset.train_size": 640, "dataset.validation_size": 320}
+    settings = {"threads": 1, "model.name": "mlp", "dataset.train_size": 640, "dataset.validation_size": 320}
     definition = plan_sweep(name, catalog.load_sweep(name), Adjustments(settings=settings), "inline").definition
     changes = {"start_finals": False, "subset": True}
     inline = WorkerPool(InlineExecutor(), 1, write_mnist(Path("data"), train=960, test=1_000))
