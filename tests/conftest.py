@@ -12,7 +12,7 @@ import pytest
 # before torch is imported: threads that spin while they wait take the cores from the tests beside them
 os.environ["OMP_WAIT_POLICY"] = "passive"
 
-from harness.config import DatasetConfig, RunConfig
+from harness.config import DatasetConfig, RunConfig, with_settings
 from harness.training.data import load_splits
 from harness.training.images import Splits
 from tests.command import run_command
@@ -20,6 +20,7 @@ from tests.database import copies_of, fresh_database
 from tests.kit import kit as kit
 from tests.mnist_folder import write_small_mnist
 from tests.started import Started, begin_server, start
+from tests.tiny import SMALL_NETWORK
 from tests.tracked import tracked as tracked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # some tests import MLflow themselves
@@ -69,8 +70,15 @@ def config_of_few(config: RunConfig) -> RunConfig:
 
 
 @pytest.fixture
-def config() -> RunConfig:
+def of_convnet() -> RunConfig:
+    """Return a config of the chapter's network, for tests of the training itself."""
     return RunConfig(dataset=SMALL, threads=1)
+
+
+@pytest.fixture
+def config(of_convnet: RunConfig) -> RunConfig:
+    """Return a config of a small network, which trains faster, for all other tests."""
+    return with_settings(of_convnet, SMALL_NETWORK)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ The environment says what else is other than usual:
     TINY_CLOCK     seconds by which the wall clock is off
     TINY_CPUS      what a slice needs of a cluster
     TINY_IMAGES    how many it trains on
+    TINY_HIDDEN    hidden units of its network, so that training it takes longer
     TINY_FILE      bytes of the largest file that can be written
     TINY_ANEW      if set, the server of the workers imports anew, as a user's does
 """
@@ -21,9 +22,10 @@ from harness.config import DatasetConfig, RunConfig, with_settings
 from tests.started import begin_server_of_workers
 
 IMAGES = int(os.environ.get("TINY_IMAGES", "320"))
-SMALL_NETWORK = {"model.name": "mlp", "model.hidden": (32,)}  # trains ten times as fast as the chapter's
+SMALL_NETWORK = {"model.name": "mlp", "model.hidden": (32,)}
 DATASET = DatasetConfig(train_size=IMAGES, validation_size=60)
-BASE = with_settings(RunConfig(dataset=DATASET, threads=1), SMALL_NETWORK)
+NETWORK = SMALL_NETWORK | {"model.hidden": (int(os.environ.get("TINY_HIDDEN", "32")),)}
+BASE = with_settings(RunConfig(dataset=DATASET, threads=1), NETWORK)
 ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
 
 

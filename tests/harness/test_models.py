@@ -153,11 +153,6 @@ def refuse(*_, **__):
 
 
 @pytest.fixture
-def config(config) -> RunConfig:
-    return with_settings(config, {"model.name": "mlp", "model.hidden": (16,)})
-
-
-@pytest.fixture
 def run_id(config, project, data):
     """The id of a single run that has completed."""
     tracker = MlflowTracker()

@@ -20,7 +20,6 @@ from studies.definition import SweepDefinition
 from studies.executors.pool import open_pool
 from studies.space import Range
 from studies.sweep import run_sweep
-from tests import tiny
 from tests.started import run_anew
 
 
@@ -193,7 +192,7 @@ def test_a_run_stopped_within_an_epoch_is_reproduced_up_to_its_last_record(confi
 @pytest.mark.slow
 def test_trials_and_finals_of_a_parallel_sweep_are_reproduced_one_by_one(config, data):
     definition = SweepDefinition(
-        base=with_settings(config, tiny.SMALL_NETWORK),
+        base=config,
         optimizers=("rmsprop", "adam"),
         space={"model.dropout": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-2, log=True)} for name in ("rmsprop", "adam")},

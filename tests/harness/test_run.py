@@ -23,17 +23,11 @@ from harness.training.checkpoint import load_latest
 from harness.training.trajectory import steps_from_bytes
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import numbers
-from tests.tiny import SMALL_NETWORK
 
 TINY = ["dataset.train_size=320", "dataset.validation_size=160", "threads=1"]
 DATA = ["--data-dir", "data"]
 RUN = ["run", "chapter", "--device", "cpu", *DATA, *(word for setting in TINY for word in ("--set", setting))]
 MEASURES = ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy", "test/loss", "test/accuracy")
-
-
-@pytest.fixture
-def config(config: RunConfig) -> RunConfig:
-    return with_settings(config, SMALL_NETWORK)
 
 
 class StopAfter(Exception):  # noqa: N818

@@ -9,13 +9,12 @@ from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool
 from studies.space import Range
-from tests import tiny
 
 
 @pytest.fixture
 def definition(config: RunConfig) -> SweepDefinition:
     return SweepDefinition(
-        base=with_settings(config, tiny.SMALL_NETWORK | {"dataset.train_size": 256, "dataset.validation_size": 80}),
+        base=with_settings(config, {"dataset.train_size": 256, "dataset.validation_size": 80}),
         optimizers=("sgd", "adam"),
         space={"model.dropout": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},

@@ -16,7 +16,6 @@ from studies.progress import SweepObserver
 from studies.search import sampling
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
-from tests import tiny
 from tests.benchmarks.scale import NullWorkers, null_slice
 from tests.memory_tracker import MemoryTracker
 from tests.metrics import sweep_numbers
@@ -38,7 +37,7 @@ def definition(config: RunConfig, monkeypatch) -> SweepDefinition:
     monkeypatch.setattr(sampling, "LATEST", 10)
     monkeypatch.setattr(sampling, "STEP", 10)
     return SweepDefinition(
-        base=with_settings(config, tiny.SMALL_NETWORK),
+        base=config,
         optimizers=("sgd", "adam"),
         space={"model.dropout": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True, start=1e-2)} for name in ("sgd", "adam")},
@@ -92,7 +91,8 @@ def test_slices_and_stops_change_nothing_for_any_rungs_and_batch_sizes(definitio
     whole, cut, observer = MemoryTracker(), MemoryTracker(), StopEvery(11)
     result = run_sweep("null", definition, whole, WorkerPool(Inline(), 1))
     for each in result.optimizers.values():
-        assert 7 - min(definition.milestones) < each.epochs_spent < 7 + 1  # a rung is a batch at least
+        # a rung is a batch at least: four first rungs at 0.7 are whole epochs where an epoch has one step
+        assert 7 - min(definition.milestones) < each.epochs_spent <= 7 + 4 * 0.3
     done = False
     while not done:
         with contextlib.suppress(KeyboardInterrupt):
