@@ -27,7 +27,7 @@ def test_finals_of_a_replaced_winner_are_those_that_the_sweep_marked(config, pro
     definition = SweepDefinition(
         base=config,
         optimizers=("sgd", "adam"),
-        space={"model.dropout.0": Range(low=0, high=0.5)},
+        space={"model.dropout": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-1, log=True)} for name in ("sgd", "adam")},
         budget=6,
         trial_epochs=2,
