@@ -71,6 +71,7 @@ def test_a_sweep_and_a_run_are_reported(stored, harness_json):
     assert run_id in of_run.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_command_of_a_completed_sweep_shows_it_and_adds_nothing(stored, harness_json):
     sweep_id = stored.printed["sweep"]["sweep_id"]
     before, children = read_sweep(sweep_id)

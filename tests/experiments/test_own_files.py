@@ -153,6 +153,7 @@ def test_a_model_whose_code_changed_is_refused_by_predict_in_one_line(harness, h
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_the_study_in_the_guide_can_be_planned_and_trained(harness, study):
     guide = (Path(__file__).parents[2] / "experiments" / "declaring.md").read_text(encoding="utf-8")
     (text,) = [each for each in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "class Net" in each]
@@ -166,6 +167,7 @@ def test_the_study_in_the_guide_can_be_planned_and_trained(harness, study):
         require_sound(definition.example(optimizer), few)
 
 
+@pytest.mark.long
 def test_the_own_dataset_in_the_guide_is_searched_and_predicts(study, harness, harness_json):
     guide = (Path(__file__).parents[2] / "experiments" / "declaring.md").read_text(encoding="utf-8")
     (text,) = [each for each in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "def images" in each]

@@ -32,6 +32,7 @@ def run_with_a_file(tracker):
     return run_id
 
 
+@pytest.mark.slow
 def test_a_stopped_server_is_unavailable_but_a_missing_run_or_file_is_bad_input(project, monkeypatch):
     (project / "server.db").write_bytes(fresh_database())
     server = MlflowServer(project, f"sqlite:///{project / 'server.db'}")

@@ -488,6 +488,7 @@ def test_of_a_hundred_classes_the_most_mistaken_and_the_hardest_are_drawn_and_al
         assert record.draw("page").get_figheight() < 8
 
 
+@pytest.mark.long
 def test_a_table_is_said_to_have_rows():
     table = {"dataset": DatasetConfig(name="wine"), "model": MLPConfig()}
     base = DEFINITION.base.model_copy(update=table)
