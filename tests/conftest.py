@@ -76,7 +76,7 @@ def config_of_few(config: RunConfig) -> RunConfig:
 
 @pytest.fixture
 def of_convnet() -> RunConfig:
-    """Return a config of the chapter's network, for tests of the training itself."""
+    """Return a config of the chapter's network, which the tests of the harness train."""
     return RunConfig(dataset=SMALL, threads=1)
 
 

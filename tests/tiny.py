@@ -22,9 +22,10 @@ from harness.config import DatasetConfig, RunConfig, with_settings
 from tests.started import begin_server_of_workers
 
 IMAGES = int(os.environ.get("TINY_IMAGES", "320"))
-SMALL_NETWORK = {"model.name": "mlp", "model.hidden": (32,)}
+UNITS = 32
+SMALL_NETWORK = {"model.name": "mlp", "model.hidden": (UNITS,)}
 DATASET = DatasetConfig(train_size=IMAGES, validation_size=60)
-NETWORK = SMALL_NETWORK | {"model.hidden": (int(os.environ.get("TINY_HIDDEN", "32")),)}
+NETWORK = SMALL_NETWORK | {"model.hidden": (int(os.environ.get("TINY_HIDDEN", UNITS)),)}
 BASE = with_settings(RunConfig(dataset=DATASET, threads=1), NETWORK)
 ARGUMENTS = ("sweep", "tiny", "--data-dir", "data")
 

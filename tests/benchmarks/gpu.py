@@ -25,7 +25,6 @@ from tests.mnist_folder import write_mnist
 
 REHEARSAL = bool(os.environ.get("REHEARSE"))
 DEVICE = "cpu" if REHEARSAL else "cuda"
-METHOD = "forkserver" if REHEARSAL else "spawn"  # most of a rehearsal is imports
 IMAGES, TESTED = (640, 500) if REHEARSAL else (60_000, 10_000)
 EPOCHS = 1 if REHEARSAL else 5  # after one to warm up
 SECONDS = 300  # that a process waits for the others
@@ -120,8 +119,7 @@ def main() -> None:
 
 def _in_processes(contender: Contender, folder: Path) -> list[Measured]:
     """Train it in its processes, which begin to be timed at once."""
-    context = get_context(METHOD)
-    context.set_forkserver_preload([__name__, "torch._dynamo"])
+    context = get_context("spawn")
     barrier, results = context.Barrier(contender.at_once), context.Queue()
     arguments = (contender, folder, barrier, results)
     processes = [context.Process(target=_measure, args=arguments) for _ in range(contender.at_once)]

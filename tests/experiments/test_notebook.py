@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of Jupy
 
 NOTEBOOK = Path(__file__).parents[2] / "experiments" / "chapter.ipynb"
 MOST_BYTES = 300_000
-SMALL = 'settings = {"model.name": "mlp", "dataset.train_size": 640, "dataset.validation_size": 320}'
+SMALL = 'settings = {"dataset.train_size": 640, "dataset.validation_size": 320}'
 FEWER = """
 from harness.training import files
 from harness.training.images import Split

@@ -18,12 +18,12 @@ from tests.training import train_epochs
 
 pytestmark = pytest.mark.slow
 
-CONFIG = RunConfig(dataset=DatasetConfig(train_size=1_290, validation_size=0), threads=1)
+CONFIG = RunConfig(dataset=DatasetConfig(train_size=3_210, validation_size=0), threads=1)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_mnist(tmp_path_factory.mktemp("mnist"), train=1_290, test=1_000)
+    return write_mnist(tmp_path_factory.mktemp("mnist"), train=3_210, test=1_000)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_every_batch_loss_of_two_epochs_equals_the_chapters(splits, chapter):
             restore(state, CONFIG, model, optimizer)
             losses = train_epoch(model, optimizer, splits.train, CONFIG).losses
             skip_evaluation_pass()
-            assert len(losses) == 41
+            assert len(losses) == 101
             assert losses.tolist() == epoch.losses
             state = capture(CONFIG, state.epoch + 1, model, optimizer)
     torch.set_num_threads(threads)

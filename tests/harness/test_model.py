@@ -9,11 +9,6 @@ from harness.training.networks import new_model
 from tests import chapter
 
 
-@pytest.fixture
-def config(of_convnet: RunConfig) -> RunConfig:
-    return of_convnet
-
-
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_gradients_have_the_memory_format_of_the_model_and_images(config: RunConfig, memory_format):
     model = new_model(config).to(memory_format=memory_format)

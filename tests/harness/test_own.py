@@ -42,11 +42,6 @@ ALL_OWN = BARS | {
 }
 
 
-@pytest.fixture
-def config(of_convnet: RunConfig) -> RunConfig:
-    return of_convnet
-
-
 def own(**settings) -> RunConfig:
     return with_settings(RunConfig(), ALL_OWN | {key.replace("__", "."): each for key, each in settings.items()})
 

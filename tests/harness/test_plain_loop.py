@@ -21,7 +21,7 @@ from tests.own import shapes
 from tests.training import train_epochs
 
 HERE = "tests.own.shapes"
-EPOCHS = 2
+EPOCHS = 3
 BARS = {
     "dataset.name": f"{HERE}:bars",
     "dataset.train_size": 245,  # the last batch is a smaller one

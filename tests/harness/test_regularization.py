@@ -27,11 +27,6 @@ EVERYTHING = {
 }
 
 
-@pytest.fixture
-def config(of_convnet: RunConfig) -> RunConfig:
-    return of_convnet
-
-
 @pytest.fixture(scope="module")
 def smaller() -> Splits:
     """Return training images for three batches, of which the last is not full."""

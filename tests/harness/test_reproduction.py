@@ -194,7 +194,7 @@ def test_trials_and_finals_of_a_parallel_sweep_are_reproduced_one_by_one(config,
     definition = SweepDefinition(
         base=config,
         optimizers=("rmsprop", "adam"),
-        space={"model.dropout": Range(low=0, high=0.5)},
+        space={"model.dropout.0": Range(low=0, high=0.5)},
         spaces={name: {"optimizer.lr": Range(low=1e-4, high=1e-2, log=True)} for name in ("rmsprop", "adam")},
         budget=6,
         trial_epochs=2,

@@ -45,7 +45,7 @@ OWN = FEW | {
     "optimizer.name": f"{HERE}:SignDescent",
     "optimizer.lr": 0.01,
 }
-CONVOLVE = {"adam", "muon", "soap"}  # keep the chapter's network, whose kernels the last two treat in their own way
+CONVOLVE = {"adam", "adafactor", "muon", "soap"}  # on the chapter's network; the last three treat kernels specially
 OPTIMIZERS = {
     name: FEW | {"optimizer.name": name} | ({} if name in CONVOLVE else SMALL_NETWORK) for name in OPTIMIZER_CONFIGS
 }

@@ -57,11 +57,6 @@ states = st.builds(
 )
 
 
-@pytest.fixture
-def config(of_convnet: RunConfig) -> RunConfig:
-    return of_convnet
-
-
 @settings(deadline=None)
 @given(states)
 def test_a_state_is_unchanged_after_conversion_to_bytes_and_back(state):

@@ -24,11 +24,6 @@ BARS = {
 STEPS = 7
 
 
-@pytest.fixture
-def config(of_convnet: RunConfig) -> RunConfig:
-    return of_convnet
-
-
 def lbfgs(w, gradient, lr, iterations, memory):
     """Algorithm 7.5 of Nocedal and Wright 2006 without a line search, `iterations` of it in each step."""
     pairs, n, before, moved = [], 0, None, None

@@ -25,7 +25,7 @@ def said(finals, subset=False, ended=True, against=Caveats(), of=None, **columns
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_a_winner_is_named_only_where_it_is_better_than_every_other(seeds):
     for effect in (0.0, 0.02):
-        for finals in sweeps(8, seeds, effect=effect):
+        for finals in sweeps(20, seeds, effect=effect):
             verdicts = judged(finals)
             first = said(finals, of=verdicts)[0]
             best = max(finals, key=lambda name: sum(finals[name].values()))
