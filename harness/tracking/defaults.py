@@ -1,6 +1,7 @@
 """Change some of MLflow's defaults during this project's own calls to MLflow, and only then."""
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -20,8 +21,11 @@ VARIABLES = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": False,
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": True,  # stdout is for the result
 }
-# levels of MLflow's loggers; the first logger prints the traceback of an error that MLflow raises as well
-LEVELS = {"mlflow.store.db.utils": logging.CRITICAL, "mlflow.system_metrics": logging.WARNING}
+# the least levels that MLflow's loggers print; the first prints the traceback of an error that MLflow raises as well
+LEVELS = {
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "mlflow.system_metrics.system_metrics_monitor": logging.WARNING,
+}
 
 
 def import_mlflow() -> None:
@@ -35,8 +39,16 @@ def import_mlflow() -> None:
         del os.environ[TELEMETRY]
 
 
+def _has_level(level: int, record: logging.LogRecord) -> bool:
+    return record.levelno >= level
+
+
+# filters, since setting a level empties the caches of all loggers, twice for each call to MLflow
+FILTERS = {name: functools.partial(_has_level, level) for name, level in LEVELS.items()}
+
+
 class OurDefaults(contextlib.ContextDecorator):
-    """Give MLflow this project's defaults and log levels within a block; restore them when the last thread leaves it.
+    """Give MLflow this project's defaults and quiet loggers within a block, until the last thread leaves it.
 
     The defaults change in this process only; the environment, which child processes inherit, stays as it is.
     """
@@ -44,13 +56,15 @@ class OurDefaults(contextlib.ContextDecorator):
     def __init__(self) -> None:
         self._lock = Lock()
         self._within = 0
-        self._theirs: tuple[dict[str, object], dict[str, int]] = {}, {}
+        self._theirs: dict[str, object] = {}
 
     def __enter__(self) -> None:
         import_mlflow()
         with self._lock:
             if self._within == 0:
-                self._theirs = _exchange(VARIABLES, LEVELS)
+                self._theirs = _exchange(VARIABLES)
+                for name, printed in FILTERS.items():
+                    logging.getLogger(name).addFilter(printed)
             self._within += 1
 
     def __exit__(
@@ -59,23 +73,22 @@ class OurDefaults(contextlib.ContextDecorator):
         with self._lock:
             self._within -= 1
             if self._within == 0:
-                _exchange(*self._theirs)
+                _exchange(self._theirs)
+                for name, printed in FILTERS.items():
+                    logging.getLogger(name).removeFilter(printed)
 
 
 our_defaults = OurDefaults()
 
 
-def _exchange(variables: Mapping[str, object], levels: Mapping[str, int]) -> tuple[dict[str, object], dict[str, int]]:
-    """Set these defaults and levels, and return the previous ones."""
+def _exchange(variables: Mapping[str, object]) -> dict[str, object]:
+    """Set these defaults, and return the previous ones."""
     from mlflow import environment_variables
 
     before = {name: getattr(environment_variables, name).default for name in variables}
-    levels_before = {name: logging.getLogger(name).level for name in levels}
     for name, default in variables.items():
         getattr(environment_variables, name).default = default
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    return before, levels_before
+    return before
 
 
 class _ClientOfOurs:

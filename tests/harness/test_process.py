@@ -60,8 +60,15 @@ def test_an_import_leaves_the_process_unchanged_and_disables_mlflows_telemetry(p
 
 
 def mlflows_own():
+    """Return the environment, MLflow's defaults, and the lowest level that its loggers print."""
     variables = {name: getattr(of_mlflow, name).get() for name in VARIABLES}
-    return dict(os.environ), variables, {name: logging.getLogger(name).level for name in LEVELS}
+    return dict(os.environ), variables, {name: lowest_level(logging.getLogger(name)) for name in LEVELS}
+
+
+def lowest_level(logger):
+    levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
+    records = {level: logging.makeLogRecord({"name": logger.name, "levelno": level}) for level in levels}
+    return next(level for level in levels if logger.isEnabledFor(level) and logger.filter(records[level]))
 
 
 @pytest.fixture
