@@ -25,7 +25,8 @@ $(SETUP): requirements.lock pyproject.toml
 	$(if $(WRONG),$(error $(PYTHON) is not Python $(NEEDED) or newer; name one that is: make setup PYTHON=python$(NEEDED)))
 	@$(if $(PIP_EXTRA_INDEX_URL),,echo 'Linux: torch brings gigabytes for CUDA; for its CPU build: PIP_EXTRA_INDEX_URL=$(CPU_INDEX) make setup')
 	$(PYTHON) -m venv .venv
-	$(INSTALL) --requirement requirements.lock
+	$(INSTALL) --no-compile --requirement requirements.lock
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores; some files need a newer Python
 	$(INSTALL) --no-deps --editable .
 	touch $@
 
@@ -72,8 +73,8 @@ gallery: $(SETUP)  ## the README's pictures, of the default sweep (needs chromiu
 check: $(SETUP)  ## ruff, ruff format, mypy --strict, the layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/python -m pytest --quiet tests/test_layers.py
+	$(BIN)/mypy --num-workers 2
+	$(BIN)/python -m pytest --numprocesses 0 --quiet tests/test_layers.py
 
 clean:  ## remove the environments, builds and caches; results stay
 	rm -rf .venv $(LOWEST) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -100,12 +100,12 @@ def test_setup_shows_installation_progress_only_on_a_terminal(make, python, uv, 
     import pty  # which Windows lacks
 
     printed = make("setup", f"PYTHON={python}", f"UV={uv}")
-    assert f"{called_with} --quiet --requirement requirements.lock" in printed
+    assert f"{called_with} --quiet --no-compile --requirement requirements.lock" in printed
     ours, its = pty.openpty()
     make("setup", "--always-make", f"PYTHON={python}", f"UV={uv}", stdout=its)
     os.close(its)
     shown = all_of(ours)
-    assert f"{called_with} --requirement requirements.lock" in shown
+    assert f"{called_with} --no-compile --requirement requirements.lock" in shown
     assert "--quiet --" not in shown
 
 
