@@ -1,6 +1,6 @@
 """Open a tracked run, record its slices, and close it with its outcome."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,15 +109,19 @@ def open_run(
     log_provenance(tracker, run_id, source)
     folder = folder or checkpoint_folder(run_id)
     run = OpenRun(run_id, config, splits, folder, load_latest(folder), logged, tracked, origin)
-    first = tracked.get(WINDOW_LOSS, 0) // config.dataset.train_size + 1  # the first epoch that may lack windows
+    _track(tracker, run, _kept_windows(run))
+    return run
+
+
+def _kept_windows(run: OpenRun) -> Iterator[MetricRow]:
+    """Yield the windows of the checkpoints, from the first epoch on that may lack windows in the tracker."""
+    first = run.tracked.get(WINDOW_LOSS, 0) // run.config.dataset.train_size + 1
     for epoch in range(first, len(run.checkpoint.epochs) + 1):
-        if steps := load_steps(folder, epoch):
-            _log_rows(tracker, run, window_rows(config, epoch, steps))
+        if steps := load_steps(run.folder, epoch):
+            yield from window_rows(run.config, epoch, steps)
     if run.checkpoint.state is not None and run.checkpoint.step:  # the state is within an epoch
         for steps in _steps_begun(RunState.from_bytes(run.checkpoint.state)):
-            _log_rows(tracker, run, window_rows(config, len(run.checkpoint.epochs) + 1, steps))
-    _log_epochs(tracker, run)
-    return run
+            yield from window_rows(run.config, len(run.checkpoint.epochs) + 1, steps)
 
 
 def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
@@ -135,24 +139,23 @@ def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
         save_steps(run.folder, epoch, result.steps)
     if run.trained or result.metrics is None or epoch % run.config.checkpoint_every == 0:
         save(run.folder, run.checkpoint)
-    _log_rows(tracker, run, window_rows(run.config, epoch, result.steps))
-    _log_epochs(tracker, run)
+    _track(tracker, run, window_rows(run.config, epoch, result.steps))
 
 
-def _log_epochs(tracker: Tracker, run: OpenRun) -> None:
-    """Track the points and epochs that are not tracked yet, so that training again after a crash repeats none."""
-    _log_rows(tracker, run, point_rows(run.checkpoint.points))
+def _track(tracker: Tracker, run: OpenRun, windows: Iterable[MetricRow]) -> None:
+    """Track the epochs, points and windows that are not tracked yet, in one call for each epoch.
+
+    Training again after a crash therefore repeats none, and a call takes the store ten milliseconds or more.
+    """
+    rows = (*windows, *point_rows(run.checkpoint.points))
+    rest = new = [row for row in rows if row.step > run.tracked.get(row.name, 0)]
     for metrics in run.checkpoint.epochs[run.logged :]:
-        tracker.log_metrics(run.run_id, metrics.as_metrics(), metrics.epoch)
-        run.logged = metrics.epoch
-
-
-def _log_rows(tracker: Tracker, run: OpenRun, rows: Iterable[MetricRow]) -> None:
-    """Track the rows whose steps come after the last tracked step of their metric."""
-    new = [row for row in rows if row.step > run.tracked.get(row.name, 0)]
-    if new:
-        tracker.log_rows(run.run_id, new)
-        run.tracked |= {row.name: row.step for row in new}
+        of_epoch = [MetricRow(name, value, metrics.epoch) for name, value in metrics.as_metrics().items()]
+        tracker.log_rows(run.run_id, [*of_epoch, *rest])
+        run.logged, rest = metrics.epoch, []
+    if rest:
+        tracker.log_rows(run.run_id, rest)
+    run.tracked |= {row.name: row.step for row in new}
 
 
 def _steps_of(run: OpenRun, state: RunState) -> list[Steps]:

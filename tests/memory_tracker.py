@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInputError
-from harness.records import DatasetInput, MetricRow, Outcome, Tag
+from harness.records import METRIC_NAMES, DatasetInput, MetricRow, Outcome, Tag
 from harness.tracking.tracker import FoundRun
 
 
@@ -55,18 +55,20 @@ class MemoryTracker:
         """Record on what data a run is; what is recorded already stays."""
         self.runs[run_id].inputs = tuple(dict.fromkeys([*self.runs[run_id].inputs, *inputs]))
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-        """Record metrics at a step; a step has its metrics once."""
-        if step in self.runs[run_id].history:
-            raise ValueError(f"run {run_id!r} has metrics at step {step} already")
-        self.runs[run_id].history[step] = dict(metrics)
-
     def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
-        """Record values of metrics; a step of a metric has its value once."""
-        there = {(row.name, row.step) for row in self.runs[run_id].rows}
-        if again := [row for row in rows if (row.name, row.step) in there]:
+        """Record values of metrics; a step of a metric has its value once, and an epoch all its metrics at once."""
+        run = self.runs[run_id]
+        there = {(row.name, row.step) for row in run.rows}
+        of_epochs = [row for row in rows if row.name in METRIC_NAMES.values()]
+        within = [row for row in rows if row.name not in METRIC_NAMES.values()]
+        if again := [
+            *(row for row in within if (row.name, row.step) in there),
+            *(row for row in of_epochs if row.step in run.history),
+        ]:
             raise ValueError(f"run {run_id!r} has {again[0]} already")
-        self.runs[run_id].rows.extend(rows)
+        for row in of_epochs:
+            run.history.setdefault(row.step, {})[row.name] = row.value
+        run.rows.extend(within)
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run."""

@@ -66,23 +66,8 @@ class Outbox:
         """Record the data that a run uses, beside the data that are recorded already."""
         self._send(run_id, lambda: self._tracker.log_inputs(self.stored_id(run_id), inputs))
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-        """Record metrics at a step (the epoch), in one call."""
-        if not metrics:  # a sweep in which no trial has ended
-            return
-        first = next(iter(metrics))
-
-        def log() -> None:
-            self._tracker.log_metrics(self.stored_id(run_id), metrics, step)
-
-        def log_unless_there() -> None:
-            if self._tracker.last_step(self.stored_id(run_id), first) < step:
-                log()
-
-        self._send(run_id, log, log_unless_there)
-
     def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
-        """Record values of metrics; the values of each metric are in the order of their steps."""
+        """Record values of metrics in one call; the values of each metric are in the order of their steps."""
 
         def log_what_is_not_there() -> None:
             stored = self.stored_id(run_id)

@@ -89,12 +89,8 @@ class MlflowTracker:
                 raise
             self._client.log_inputs(run_id, of_mlflow)  # retry: another process has just recorded the same data
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-        """Record metrics at a step (the epoch), in one call."""
-        self.log_rows(run_id, [MetricRow(name, value, step) for name, value in metrics.items()])
-
     def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
-        """Record values of metrics; the values of each metric are in the order of their steps."""
+        """Record values of metrics in one call; the values of each metric are in the order of their steps."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)

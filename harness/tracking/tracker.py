@@ -24,11 +24,8 @@ class Tracker(Protocol):
     def log_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Record the data that a run uses, beside the data that are recorded already."""
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-        """Record metrics at a step (the epoch), in one call."""
-
     def log_rows(self, run_id: str, rows: Sequence[MetricRow]) -> None:
-        """Record values of metrics; the values of each metric are in the order of their steps."""
+        """Record values of metrics in one call; the values of each metric are in the order of their steps."""
 
     def log_artifact(self, run_id: str, name: str, content: bytes) -> None:
         """Store a file under the run. `name` may hold folders, separated by slashes."""

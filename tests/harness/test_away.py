@@ -8,6 +8,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from harness.errors import BadInputError, StoreAwayError
+from harness.records import MetricRow
 from harness.tracking import buffered
 from harness.tracking.buffered import delivered
 from harness.tracking.connection import connect, is_away, tracking_uri
@@ -27,7 +28,7 @@ READS = {
 
 def run_with_a_file(tracker):
     run_id = tracker.start_run("tiny", "a run", {}, {})
-    tracker.log_metrics(run_id, {"train/loss": 0.5}, 1)
+    tracker.log_rows(run_id, [MetricRow("train/loss", 0.5, 1)])
     tracker.log_artifact(run_id, "config.json", b"{}")
     return run_id
 

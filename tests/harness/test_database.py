@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.records import CONFIG_ARTIFACT, Stage, Tag
+from harness.records import CONFIG_ARTIFACT, MetricRow, Stage, Tag
 from harness.tracking import database, read
 from harness.tracking.connection import connect, tracking_uri
 from harness.tracking.mlflow import MlflowTracker
@@ -83,7 +83,7 @@ def test_running_and_deleted_runs_are_read_as_by_mlflows_client(project, alone):
     tracker, client = MlflowTracker(), connect(tracking_uri())
     runs = [tracker.start_run("tiny", "", {}, {Tag.STAGE: Stage.SWEEP, Tag.SEQUENCE: each}) for each in "132"]
     for value in (0.5, float("nan"), float("inf")):
-        tracker.log_metrics(runs[0], {"train/loss": value}, 1)
+        tracker.log_rows(runs[0], [MetricRow("train/loss", value, 1)])
     client.delete_run(runs[1])
     found = lambda: (find_running(), find_sweeps("tiny"), latest_sweep(), repr(read_tracked_run(runs[0]).history))  # noqa: E731
     of_client = found()

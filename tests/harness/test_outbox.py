@@ -9,7 +9,7 @@ from harness.tracking.buffered import delivered
 from tests.memory_tracker import MemoryTracker
 
 TAGS = {Tag.SWEEP_ID: "s", Tag.STAGE: Stage.TRIAL, Tag.OPTIMIZER: "adam", Tag.NUMBER: "0", Tag.CONFIG_HASH: "c"}
-WRITES = ("start_run", "set_tags", "log_inputs", "log_metrics", "log_rows", "log_artifact", "log_model", "end_run")
+WRITES = ("start_run", "set_tags", "log_inputs", "log_rows", "log_artifact", "log_model", "end_run")
 DATA = DatasetInput(name="mnist", use="training", digest="d", source="/data", images=640)
 ROWS = [MetricRow("trajectory/train_loss", 1 / images, images) for images in (40, 80, 120, 160)]
 
@@ -47,10 +47,8 @@ def write_all(tracker) -> str:
     run_id = tracker.start_run("tiny", "a trial", {"lr": 1}, TAGS)
     tracker.log_inputs(run_id, [DATA])
     for step in (1, 2, 3):
-        tracker.log_metrics(run_id, {"train/loss": 1 / step}, step)
-    for some in (ROWS[:1], ROWS[1:]):
-        tracker.log_rows(run_id, some)
-    tracker.log_metrics(run_id, {}, 4)
+        tracker.log_rows(run_id, [MetricRow("train/loss", 1 / step, step), ROWS[step - 1]])
+    tracker.log_rows(run_id, ROWS[3:])
     tracker.set_tags(run_id, {"more": "yes"})
     tracker.log_artifact(run_id, "file", b"content")
     tracker.log_model(run_id, run_id, None)
@@ -78,7 +76,7 @@ def test_all_writes_arrive_once_and_in_order(failures, after):
 def test_a_store_that_stays_unavailable_fails_the_run_and_gets_no_later_writes(monkeypatch):
     monkeypatch.setattr(outbox, "PATIENCE", 0.02)
     store = Unreliable(0, after=False)
-    store.failures["log_metrics"] = 10**6
+    store.failures["log_rows"] = 10**6
     delivered_after = []
 
     def work():
@@ -89,7 +87,7 @@ def test_a_store_that_stays_unavailable_fails_the_run_and_gets_no_later_writes(m
     with pytest.raises(WorkFailedError, match=r"was unavailable for 0 s \(ConnectionError\).*same command"):
         work()
     (run,) = store.runs.values()
-    assert (run.history, run.outcome, delivered_after) == ({}, None, [])
+    assert (run.history, run.rows, run.outcome, delivered_after) == ({}, [], None, [])
 
 
 def test_an_exception_is_raised_without_waiting_for_an_unavailable_store():

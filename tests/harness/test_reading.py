@@ -16,6 +16,7 @@ from harness.records import (
     MISTAKES_ARTIFACT,
     WINDOW_ACCURACY,
     WINDOW_LOSS,
+    MetricRow,
     Mistakes,
     Stage,
     Tag,
@@ -99,7 +100,7 @@ def test_repeated_and_non_finite_values_are_read_as_one_by_one(sweep_id):
     tracker = MlflowTracker()
     run_id = tracker.start_run(own_experiment(), "one", {}, {})
     for step, value in ((1, 0.5), (2, 0.1 + 0.2), (1, 0.25), (3, math.nan), (4, math.inf)):
-        tracker.log_metrics(run_id, {"train/loss": value}, step)
+        tracker.log_rows(run_id, [MetricRow("train/loss", value, step)])
     history = read_tracked_run(run_id).history["train/loss"]
     assert repr(history) == repr(one_by_one(tracking_uri(), run_id)[1]["train/loss"])
     assert history[2] == 0.1 + 0.2
@@ -208,7 +209,7 @@ def test_a_missing_artifact_is_none(sweep_id):
 def test_artifacts_of_a_database_written_through_a_server_are_refused(server, store, monkeypatch):
     tracker = MlflowTracker()
     run_id = tracker.start_run("through the server", "with a file", {}, {})
-    tracker.log_metrics(run_id, {"train/loss": 0.5}, 1)
+    tracker.log_rows(run_id, [MetricRow("train/loss", 0.5, 1)])
     tracker.log_artifact(run_id, "file.bin", b"content")
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.folder}/mlflow.db")

@@ -38,8 +38,8 @@ def test_a_run_is_found_by_its_tags_with_its_last_metrics(tracker):
     first = tracker.start_run("tiny", "one", {"lr": 0.1}, {"kind": "a", "odd": "it's"})
     second = tracker.start_run("tiny", "two", {"lr": 0.2}, {"kind": "a"})
     tracker.start_run("other", "three", {}, {"kind": "a"})
-    tracker.log_metrics(first, {"train/loss": 0.5}, step=1)
-    tracker.log_metrics(first, {"train/loss": 0.25}, step=2)
+    tracker.log_rows(first, [MetricRow("train/loss", 0.5, 1)])
+    tracker.log_rows(first, [MetricRow("train/loss", 0.25, 2)])
     found = tracker.find_runs("tiny", {"kind": "a"})
     assert {run.run_id for run in found} == {first, second}
     assert next(run.metrics for run in found if run.run_id == first) == {"train/loss": 0.25}
@@ -50,7 +50,7 @@ def test_a_reopened_run_has_its_last_step_and_can_end_again(tracker):
     run_id = tracker.start_run("tiny", "one", {"lr": 0.1}, {})
     tracker.reopen_run(run_id, {"lr": 0.1, "seed": 0})
     assert tracker.last_step(run_id, "train/loss") == 0
-    tracker.log_metrics(run_id, {"train/loss": 0.5}, step=1)
+    tracker.log_rows(run_id, [MetricRow("train/loss", 0.5, 1)])
     tracker.log_rows(run_id, [MetricRow(WINDOW_LOSS, 0.6, 40), MetricRow(WINDOW_LOSS, 0.4, 80)])
     tracker.end_run(run_id, Outcome.KILLED)
     tracker.reopen_run(run_id, {"lr": 0.1})
@@ -156,7 +156,7 @@ def test_a_folder_of_any_name_has_its_database_and_artifacts_in_it(project, monk
     monkeypatch.chdir(project / name)
     tracker = MlflowTracker()
     run_id = tracker.start_run("tiny", "a run", {}, {})
-    tracker.log_metrics(run_id, {"train/loss": 0.5}, step=1)
+    tracker.log_rows(run_id, [MetricRow("train/loss", 0.5, 1)])
     tracker.log_artifact(run_id, "file.bin", b"content")
     assert read_artifact(run_id, "file.bin") == b"content"
     assert read_tracked_run(run_id).history == {"train/loss": {1: 0.5}}
