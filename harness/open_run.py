@@ -143,9 +143,10 @@ def record_slice(tracker: Tracker, run: OpenRun, result: SliceResult) -> None:
 
 
 def _track(tracker: Tracker, run: OpenRun, windows: Iterable[MetricRow]) -> None:
-    """Track the epochs, points and windows that are not tracked yet, in one call for each epoch.
+    """Track the epochs, points and windows that are not tracked yet; training again after a crash repeats none.
 
-    Training again after a crash therefore repeats none, and a call takes the store ten milliseconds or more.
+    Each epoch is tracked with one call, and the points and windows with the first one, because a call costs MLflow
+    far more than a value does.
     """
     rows = (*windows, *point_rows(run.checkpoint.points))
     rest = new = [row for row in rows if row.step > run.tracked.get(row.name, 0)]
