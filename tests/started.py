@@ -25,7 +25,6 @@ IMPORTED = (  # also what --data-dir, the end of a sweep and a server bring
     "reports.page",
     "torchvision.datasets",
     "studies.search.importance",
-    "mlflow.pytorch",
     "mlflow.cli",
     "studies.executors.preloaded",  # the last, as for workers, whose server it also is
 )
