@@ -17,6 +17,7 @@ from harness.errors import BadInputError
 from harness.predict import read_model
 from harness.records import Outcome, Stage, Tag
 from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.defaults import import_pytorch_flavour
 from harness.tracking.models import Registered, keep_model, models_of, register, require_name
 from harness.tracking.read import read_run
 from harness.training.data import class_names, load_splits
@@ -76,7 +77,6 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
     from mlflow import pyfunc  # imported here, because the import takes seconds
     from mlflow.models import Model, infer_signature
     from mlflow.models.model import MLMODEL_FILE_NAME
-    from mlflow.pytorch import save_model
 
     classifier = Classifier(network, config).eval()
     probabilities = classifier(images).numpy()
@@ -87,7 +87,7 @@ def write_model(folder: Path, network: nn.Module, images: Tensor, config: RunCon
             "classes": list(class_names(config.dataset, probabilities.shape[1])),
         },
     )
-    save_model(
+    import_pytorch_flavour().save_model(
         classifier,
         folder,
         mlflow_model=described,

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from threading import Lock
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -37,6 +37,18 @@ def import_mlflow() -> None:
         import mlflow  # noqa: F401
     finally:
         del os.environ[TELEMETRY]
+
+
+def import_pytorch_flavour() -> ModuleType:
+    """Import `mlflow.pytorch` and restore the root logger, which the import changes where Lightning is installed."""
+    import_mlflow()
+    level, handlers = logging.root.level, logging.root.handlers[:]
+    try:
+        import mlflow.pytorch
+    finally:
+        logging.root.setLevel(level)
+        logging.root.handlers[:] = handlers
+    return mlflow.pytorch
 
 
 def _has_level(level: int, record: logging.LogRecord) -> bool:

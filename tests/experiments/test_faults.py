@@ -218,7 +218,7 @@ def test_a_sweep_with_eight_workers_survives_the_ui_and_repeated_reports(sweep, 
     ui = harness_started("ui", "--port", str(free_port()), module="tests.ui")
     ui.wait_for("Application startup complete")
     # --async, or no more than one trial of a study at a time; images and units, so that it lasts for several reports
-    started = sweep("--workers", "8", "--async", TINY_IMAGES="640", TINY_HIDDEN="1000")
+    started = sweep("--workers", "8", "--async", TINY_IMAGES="900", TINY_HIDDEN="1000")
     started.wait_for("epochs done")
     busy, reports = [], 0
     while started.running:

@@ -39,6 +39,9 @@ before = now()
 import harness.run, harness.export, harness.tracking.mlflow, studies.sweep, reports.page
 assert changed(before, now()) == [False, False, {}, {}, False], changed(before, now())
 assert "mlflow" not in sys.modules, "which changes loggers of its own"
+import harness.tracking.defaults
+harness.tracking.defaults.import_pytorch_flavour()
+assert (logging.root.level, logging.root.handlers) == (before[1], []), logging.root.handlers
 
 environment = dict(os.environ)
 from harness.tracking.mlflow import MlflowTracker
