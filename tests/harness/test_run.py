@@ -1,7 +1,5 @@
 """A run that was stopped, by anything, goes on to the very end of one that was left alone."""
 
-import contextlib
-import itertools
 import json
 import random
 import signal
@@ -13,7 +11,7 @@ import pytest
 
 from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError, BusyError, WorkFailedError
-from harness.records import STEPS_ARTIFACT, TRAJECTORY, Outcome, Stage, Tag
+from harness.records import METRIC_NAMES, STEPS_ARTIFACT, TRAJECTORY, Outcome, Stage, Tag
 from harness.run import begin_run, checkpoint_folder, complete_run, resume_run
 from harness.slices import train_slice
 from harness.tracking.connection import connect, tracking_uri
@@ -92,6 +90,12 @@ def test_a_saved_epoch_that_was_not_tracked_is_tracked_on_resume(config: RunConf
 
 
 SMALLER = {"dataset.train_size": 192, "dataset.validation_size": 96, "batch_size": 16, "epochs": 2}
+WRITTEN = {
+    "nothing": (),
+    "windows": TRAJECTORY[:2],
+    "all points": TRAJECTORY,
+    "metrics": tuple(METRIC_NAMES.values()),
+}
 DIVERGING = {"optimizer.name": "sgd", "optimizer.lr": 1e6, "optimizer.weight_decay": 1.0}
 
 
@@ -156,22 +160,35 @@ def test_a_run_stopped_within_an_epoch_resumes_after_its_last_slice(config, data
 
 @pytest.mark.long
 @pytest.mark.parametrize("more", [{}, DIVERGING], ids=str)
-@pytest.mark.parametrize("failing", range(2))
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
 def test_saved_points_and_windows_that_were_not_tracked_are_tracked_on_resume(
-    config, data, monkeypatch, more, failing
+    config, data, monkeypatch, more, written
 ):
-    """Break a run of two epochs off where one of them is written."""
-    config = with_settings(config, SMALLER | more)
-    tracker, calls = MemoryTracker(), itertools.count()
+    """Break a run of one epoch off while it is tracked, with nothing, its windows, all points or metrics written."""
+    config = with_settings(config, SMALLER | {"epochs": 1} | more)
+    tracker = MemoryTracker()
     run = begin_run(config, tracker, "tiny", data)
     with monkeypatch.context() as patch:
         write = tracker.log_rows
-        patch.setattr(tracker, "log_rows", lambda *what: write(*what) if next(calls) < failing else 1 / 0)
-        with contextlib.suppress(ZeroDivisionError):
+
+        def write_a_part(run_id, rows):
+            write(run_id, [row for row in rows if row.name in written])
+            raise StopAfter
+
+        patch.setattr(tracker, "log_rows", write_a_part)
+        with pytest.raises(StopAfter):
             complete_run(run, tracker, data)
-    if Tag.OUTCOME not in tracker.runs[run.run_id].tags:
-        complete_run(resume_run(run.run_id, tracker, data), tracker, data)
+    complete_run(resume_run(run.run_id, tracker, data), tracker, data)
     assert tracked_of(tracker, run.run_id) == alone(config, data)
+
+
+def test_each_epoch_is_tracked_with_one_write(config, data, monkeypatch):
+    config = with_settings(config, SMALLER)
+    tracker, written = MemoryTracker(), []
+    monkeypatch.setattr(tracker, "log_rows", lambda _, rows: written.append({row.name for row in rows}))
+    complete_run(begin_run(config, tracker, "tiny", data), tracker, data)
+    assert len(written) == config.epochs
+    assert all({*TRAJECTORY, METRIC_NAMES["train_loss"]} <= names for names in written)
 
 
 def test_only_a_stopped_single_run_can_be_resumed(config: RunConfig, data):
