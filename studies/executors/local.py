@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ MOST_ON_WINDOWS = 61  # the most processes that a process pool supports on Windo
 class LocalExecutor(ProcessPoolExecutor):
     """A process pool on this machine whose workers end together with the coordinator, however it ends.
 
-    Results are passed in files, and only their paths through the pool's pipe. A worker killed while it sends a large
-    result would leave half a message in the pipe, and the pool would wait for the other half for ever.
+    Calls and results are passed in files, and only their paths through the pool's pipes. A worker killed while it
+    sends a large result would leave half a message in the pipe, and the pool would wait for the other half for ever.
+    Workers killed while the pool sends a large call would leave the pipe full, and Python before 3.11.5 would try to
+    send the rest for ever (https://github.com/python/cpython/issues/94777).
     """
 
     def __init__(self, workers: int) -> None:
@@ -39,7 +42,8 @@ class LocalExecutor(ProcessPoolExecutor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
         """Return the call's future. It raises the function's error, or BrokenExecutor if a worker died."""
         future: Future[Any] = Future()
-        done = super().submit(_call_into_file, Path(self._folder.name), fn, *args, **kwargs)
+        folder = Path(self._folder.name)
+        done = super().submit(_make_call, _into_file(functools.partial(fn, *args, **kwargs), folder), folder)
         done.add_done_callback(functools.partial(_pass_on, to=future))
         return future
 
@@ -97,25 +101,41 @@ def current_folder_last() -> Iterator[None]:
             os.environ[SAFE_PATH] = before
 
 
-def _call_into_file(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Path | None, Any]:  # noqa: ANN401
-    """Call the function; return the file of its pickled result, or the result itself if the disk is full."""
-    result = fn(*args, **kwargs)
-    give_back_freed_memory()  # the worker's next slice may have another batch size
+@dataclass(frozen=True)
+class _Passed:
+    """A value on its way between the coordinator and a worker: in a file, or itself where the disk is full."""
+
+    file: Path | None
+    value: Any = None
+
+    def take(self) -> Any:  # noqa: ANN401
+        """Return the value, and delete its file."""
+        if self.file is None:
+            return self.value
+        value = pickle.loads(self.file.read_bytes())  # the folder is writable only for processes of this user
+        self.file.unlink()
+        return value
+
+
+def _into_file(value: Any, folder: Path) -> _Passed:  # noqa: ANN401
     path = folder / uuid.uuid4().hex
     try:
-        path.write_bytes(pickle.dumps(result))
+        path.write_bytes(pickle.dumps(value))
     except OSError:
         path.unlink(missing_ok=True)
-        return None, result
-    return path, None
+        return _Passed(None, value)
+    return _Passed(path)
 
 
-def _pass_on(done: Future[tuple[Path | None, Any]], to: Future[Any]) -> None:
+def _make_call(call: _Passed, folder: Path) -> _Passed:
+    result = call.take()()
+    give_back_freed_memory()  # the worker's next slice may have another batch size
+    return _into_file(result, folder)
+
+
+def _pass_on(done: Future[_Passed], to: Future[Any]) -> None:
     try:
-        path, result = done.result()
-        if path is not None:
-            result = pickle.loads(path.read_bytes())  # the folder is writable only for processes of this user
-            path.unlink()
+        result = done.result().take()
     except Exception as error:
         to.set_exception(error)
     else:

@@ -1,4 +1,4 @@
-"""A killed worker is noticed at any moment; a result arrives whole or not at all."""
+"""A killed worker is noticed at any moment; a call and a result arrive whole or not at all."""
 
 import os
 import signal
@@ -24,6 +24,10 @@ LARGE = bytes(64 * 2**20)  # whose way to the coordinator takes a while
 
 def return_large() -> bytes:
     return LARGE
+
+
+def sleep_with(_: bytes) -> None:
+    time.sleep(1000)
 
 
 def return_with_no_room() -> bytes:
@@ -87,6 +91,21 @@ def test_a_worker_killed_while_it_sends_a_large_result_breaks_the_executor(execu
     for future in [executor.submit(die_while_the_result_is_sent), executor.submit(time.sleep, 1000)]:
         with pytest.raises(BrokenExecutor):
             future.result(timeout=60)
+
+
+@pytest.mark.slow
+def test_workers_killed_while_large_calls_wait_for_them_are_replaced_by_any_python(monkeypatch):
+    executor = LocalExecutor(1)
+    executor.submit(abs, -1).result(timeout=60)
+    # as in Python 3.11.2, whose pool leaves the pipe to its workers open when they have died
+    monkeypatch.setattr(executor._call_queue._reader, "close", lambda: None)
+    calls = [executor.submit(sleep_with, LARGE) for _ in range(3)]
+    time.sleep(1)  # the worker has the first, and the pool sends the second
+    ends = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+    ends.start()
+    ends.join(timeout=60)
+    assert not ends.is_alive()
+    assert all(call.done() for call in calls)
 
 
 @pytest.mark.parametrize("function", [return_large, return_with_no_room])
