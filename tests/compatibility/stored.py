@@ -32,7 +32,8 @@ class Stored:
 def unpack(commit: str, folder: Path) -> Stored:
     """Unpack the files that the commit wrote into `folder`, which has another path than the original."""
     with tarfile.open(DATA / f"{commit}.tar.xz") as packed:
-        packed.extractall(folder, filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # which Python 3.11.2 lacks
+        packed.extractall(folder)
     _carry_over(folder / "mlflow.db")
     return Stored(folder, json.loads((folder / "printed.json").read_text(encoding="utf-8")))
 
