@@ -88,24 +88,22 @@ def _require_answer(uri: str) -> None:
     """Raise SQLAlchemy's error at once if the database can't be opened; MLflow would retry for a minute."""
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(uri)
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     if kind_of(uri) != "sqlite" or Path(engine.url.database or "").exists():  # MLflow creates a missing SQLite file
         engine.connect().close()
-    engine.dispose()
 
 
 def _prepare_file(uri: str) -> None:
     """Allow reads of the SQLite file during writes, and update its artifact addresses if the folder was moved."""
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(uri)
+    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     path = Path(engine.url.database or "").resolve()
     if path.parent == Path.cwd():  # a database elsewhere may have artifacts in many folders
         with engine.begin() as connection:
             follow(connection, path.parent)
-    engine.dispose()
 
 
 def _unusable(uri: str, error: Exception) -> BadInputError:

@@ -133,7 +133,7 @@ def test_a_sweep_stops_without_its_tracking_server_and_can_be_resumed(assert_not
 def test_a_sweep_survives_a_database_locked_by_another_process(assert_nothing_lost, sweep, project):
     started = sweep()
     started.wait_for("epoch ", times=2)
-    with sqlite3.connect(project / "mlflow.db", timeout=60, isolation_level=None) as other:
+    with contextlib.closing(sqlite3.connect(project / "mlflow.db", timeout=60, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         started.wait_for("epoch ", times=6)
         started.wait_for("the tracking store is unavailable")

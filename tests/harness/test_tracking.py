@@ -1,5 +1,6 @@
 """Both trackers keep the same contract, and the MLflow one keeps it in a real store."""
 
+import contextlib
 import json
 import os
 import re
@@ -214,7 +215,7 @@ def test_a_deleted_experiment_or_run_is_named_with_how_to_restore_it(project):
 
 def test_a_database_of_another_version_of_mlflow_is_named_with_how_to_upgrade_it(project):
     Path("mlflow.db").write_bytes(fresh_database())
-    with sqlite3.connect("mlflow.db") as database:
+    with contextlib.closing(sqlite3.connect("mlflow.db", isolation_level=None)) as database:
         database.execute("UPDATE alembic_version SET version_num = '1b5f0d9ad7c1'")
     upgrade = re.escape(f"`mlflow db upgrade '{tracking_uri()}'`")
     with pytest.raises(BadInputError, match=f"is of another version of MLflow: .* run {upgrade}"):
