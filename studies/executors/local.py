@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing.context import BaseContext
+from multiprocessing.context import BaseContext, SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,32 @@ from studies.executors.resources import Asked
 
 SAFE_PATH = "PYTHONSAFEPATH"  # an environment variable of Python
 MOST_ON_WINDOWS = 61  # the most processes that a process pool supports on Windows
+
+
+class _SpawnedWorker(SpawnProcess):
+    """A worker that ends where the pool terminates it: when another worker has died.
+
+    Workers ignore SIGTERM. Since Python 3.12 the pool holds a lock while it waits for them, and a call can't be
+    submitted without the lock.
+    """
+
+    terminate = SpawnProcess.kill
+
+
+class _SpawnContext(SpawnContext):
+    Process = _SpawnedWorker
+
+
+if sys.platform != "win32":
+    from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+    class _ForkedWorker(ForkServerProcess):
+        """The same as `_SpawnedWorker`, forked from the server."""
+
+        terminate = ForkServerProcess.kill
+
+    class _ForkServerContext(ForkServerContext):
+        Process = _ForkedWorker
 
 
 class LocalExecutor(ProcessPoolExecutor):
@@ -50,7 +76,7 @@ class LocalExecutor(ProcessPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for the slices in flight; with `cancel_futures`, kill the workers at once instead."""
         if cancel_futures:
-            for worker in multiprocessing.active_children():  # workers ignore the SIGTERM that the pool would send
+            for worker in multiprocessing.active_children():
                 worker.kill()
         # the pool's own thread waits for the workers; a second thread that waits would race with it
         super().shutdown(wait, cancel_futures=cancel_futures)
@@ -73,10 +99,10 @@ def begin_locally(asked: Asked) -> tuple[Callable[[], Executor], int]:
 def _context() -> BaseContext:
     """Return how workers start. On Linux they are forked from a process that has imported their modules already."""
     if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
+        return _SpawnContext()
     from multiprocessing import forkserver
 
-    context = multiprocessing.get_context("forkserver")
+    context = _ForkServerContext()
     context.set_forkserver_preload(["studies.executors.preloaded"])
     with current_folder_last():
         forkserver.ensure_running()  # its imports run while the coordinator does other work

@@ -93,6 +93,16 @@ def test_a_worker_killed_while_it_sends_a_large_result_breaks_the_executor(execu
             future.result(timeout=60)
 
 
+def test_a_killed_worker_ends_the_others_so_that_the_pool_waits_for_none(executor):
+    workers = [psutil.Process(worker) for worker in executor._processes]
+    assert len(workers) == 2
+    workers[0].kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    with pytest.raises(BrokenExecutor):
+        executor.submit(abs, -1).result(timeout=60)
+
+
 @pytest.mark.slow
 def test_workers_killed_while_large_calls_wait_for_them_are_replaced_by_any_python(monkeypatch):
     executor = LocalExecutor(1)
