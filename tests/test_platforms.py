@@ -82,6 +82,10 @@ def test_workers_spawned_without_a_fork_server_give_the_same_results(config, dat
     with open_pool("local", 1, data) as pool:
         assert pool.executor._mp_context.get_start_method() == "spawn"
         there = pool.executor.submit(train_slice, config, None, ("validation",), data).result()
+        (worker,) = pool.executor._processes.values()
+        worker.terminate()  # as the pool does where another worker has died
+        worker.join(timeout=60)
+        assert not worker.is_alive()
     assert there.state == train_slice(config, None, ("validation",), data).state
 
 
