@@ -16,6 +16,7 @@ from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
 
 BLOCKED_RISK = 0.8  # the part of the allowed risk of a false claim that intervals with blocks use
 NOISY_SHARE = 0.25  # of the variance of a pair's difference: an optimizer that causes as much trains more finals
+NO_SPREAD = 1e-12  # values whose range is below this do not vary; float rounding alone gives more than 0
 # degrees of freedom between which critical values are interpolated; above the last one they hardly change
 KNOTS = (1, 1.4, 2, 2.8, 4, 6.5, 12, 30, 2000)
 
@@ -39,7 +40,7 @@ class Pair:
 
     Values are in the unit of the samples. `low` and `high` are None with fewer than `LEAST_UNITS` samples, or if the
     samples do not vary. The half-width of the interval is `critical` times the standard error, which has `degrees`
-    degrees of freedom. `groups` is the number of optimizers compared.
+    degrees of freedom. `groups` is the number of optimizers compared, `units` the larger number of samples of both.
     """
 
     better: str
@@ -50,6 +51,7 @@ class Pair:
     degrees: float = 0.0
     critical: float = 0.0
     groups: int = 2
+    units: int = 0
 
     @property
     def error(self) -> float | None:
@@ -143,7 +145,7 @@ def games_howell(means: Array, variances: Array, counts: Array, level: float = L
         squared = errors[..., :, None] + errors[..., None, :]
         parts = errors**2 / (counts - 1)
         degrees = squared**2 / (parts[..., :, None] + parts[..., None, :])
-    known = np.isfinite(degrees) & (squared > 0) & ~np.eye(groups, dtype=bool)
+    known = np.isfinite(degrees) & (squared > NO_SPREAD**2) & ~np.eye(groups, dtype=bool)
     degrees = np.where(known, degrees, 1.0)
     widths = critical_values(groups, degrees, level) * np.sqrt(np.where(known, squared, 0.0))
     return Intervals(means[..., :, None] - means[..., None, :], np.where(known, widths, np.inf), degrees)
@@ -169,7 +171,7 @@ def blocked(units: Array, level: float = LEVEL, least_variance: float = 0.0) -> 
     own = (units[..., :, None, :] - units[..., None, :, :]).var(axis=-1, ddof=1)
     variances = np.maximum(np.maximum(pooled[..., None, None], own), 2 * least_variance) / count
     widths = critical_values(groups, np.array(freedom), block_level(level)) * np.sqrt(variances)
-    known = (variances > 0) & ~np.eye(groups, dtype=bool)
+    known = (variances > NO_SPREAD**2) & ~np.eye(groups, dtype=bool)
     return Intervals(differences, np.where(known, widths, np.inf), degrees)
 
 
@@ -194,9 +196,8 @@ def pairs_of_finals(samples: Samples, level: float = LEVEL, least_variance: floa
     counts = np.array([float(len(samples[name])) for name in names])
     means = np.array([np.mean(samples[name]) for name in names])
     variances = np.array([np.var(samples[name], ddof=1) if len(samples[name]) > 1 else 0.0 for name in names])
-    enough = counts >= LEAST_UNITS
     intervals = games_howell(means, np.maximum(variances, least_variance), counts, level)
-    return _pairs(names, intervals, enough, level)
+    return _pairs(names, intervals, counts, level)
 
 
 def pairs_of_replicates(units: Units, level: float = LEVEL, least_variance: float = 0.0) -> list[Pair]:
@@ -209,20 +210,21 @@ def pairs_of_replicates(units: Units, level: float = LEVEL, least_variance: floa
     if len(names) < 2 or not shared:
         return []
     values = np.array([[units[name][replicate] for replicate in shared] for name in names])
-    enough = np.full(len(names), len(shared) >= LEAST_UNITS)
-    return _pairs(names, blocked(values, level, least_variance), enough, block_level(level))
+    counts = np.full(len(names), float(len(shared)))
+    return _pairs(names, blocked(values, level, least_variance), counts, block_level(level))
 
 
-def _pairs(names: Sequence[str], of: Intervals, enough: NDArray[np.bool_], level: float) -> list[Pair]:
+def _pairs(names: Sequence[str], of: Intervals, counts: Array, level: float) -> list[Pair]:
     found = []
     for one, other in itertools.combinations(range(len(names)), 2):
         first, second = (one, other) if of.differences[one, other] >= 0 else (other, one)
         better, worse, difference = names[first], names[second], float(of.differences[first, second])
         width, degrees = float(of.widths[first, second]), float(of.degrees[first, second])
-        if enough[one] and enough[other] and math.isfinite(width):
+        if min(counts[one], counts[other]) >= LEAST_UNITS and math.isfinite(width):
             critical = float(critical_values(len(names), np.array([degrees]), level)[0])
             low, high = difference - width, difference + width
-            found.append(Pair(better, worse, difference, low, high, degrees, critical, len(names)))
+            units = int(max(counts[one], counts[other]))
+            found.append(Pair(better, worse, difference, low, high, degrees, critical, len(names), units))
         else:
             found.append(Pair(better, worse, difference))
     return found
@@ -277,7 +279,7 @@ def at_last_look(
     return reached, seen
 
 
-def units_until_decided(pair: Pair, margin: float, units: int) -> int | None:
+def units_until_decided(pair: Pair, margin: float) -> int | None:
     """Return how many finals or replicates would decide a pair if its difference and spread stay as they are.
 
     The width of the interval falls with the square root of their number. None if the spread is unknown.
@@ -286,7 +288,7 @@ def units_until_decided(pair: Pair, margin: float, units: int) -> int | None:
         return None
     width = pair.difference - pair.low
     target = max(abs(pair.difference), margin - abs(pair.difference))
-    return max(units + 1, math.ceil(units * (width / target) ** 2)) if target > 0 else None
+    return max(pair.units + 1, math.ceil(pair.units * (width / target) ** 2)) if target > 0 else None
 
 
 def margin_of(error: float) -> float:

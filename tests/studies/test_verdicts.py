@@ -97,6 +97,15 @@ def test_two_finals_or_equal_finals_have_no_verdict():
     assert pairs_of_finals({"a": [0.9, 0.8, 0.7]}) == pairs_of_finals({}) == pairs_of_replicates({}) == []
 
 
+def test_values_that_differ_by_float_rounding_alone_do_not_vary():
+    same = pairs_of_finals({"a": [346 / 360] * 5, "b": [345 / 360] * 5})
+    right = (354, 346, 331)
+    by_one = {"a": [(each + 1) / 360 for each in right], "b": [each / 360 for each in right]}
+    shifted = pairs_of_replicates({name: dict(enumerate(of)) for name, of in by_one.items()})
+    assert np.ptp(np.subtract(*by_one.values())) > 0, "which exact numbers would not have"
+    assert [(pair.low, pair.p) for pair in (*same, *shifted)] == [(None, 1.0)] * 2
+
+
 def test_a_variance_is_at_least_that_within_a_measurement_step():
     (pair,) = pairs_of_finals({"a": [0.99] * 5, "b": [0.90] * 5}, least_variance=1e-4)
     assert pair.error == pytest.approx(math.sqrt(2 * 1e-4 / 5))
@@ -141,9 +150,9 @@ def test_a_decided_optimizer_keeps_the_finals_that_it_has():
 
 
 def test_the_number_of_finals_that_decides_a_pair_follows_from_its_interval():
-    pair = Pair("a", "b", 0.1, -0.1, 0.3, degrees=8, critical=3.0, groups=5)
-    assert units_until_decided(pair, MARGIN, units=3) == 12, "half the width takes four times as many"
-    assert units_until_decided(Pair("a", "b", 0.1), MARGIN, 3) is None
+    pair = Pair("a", "b", 0.1, -0.1, 0.3, degrees=8, critical=3.0, groups=5, units=3)
+    assert units_until_decided(pair, MARGIN) == 12, "half the width takes four times as many"
+    assert units_until_decided(Pair("a", "b", 0.1), MARGIN) is None
     assert pair.error == pytest.approx(0.2 / 3)
     power = stats.nct.sf(3.0, 8, detectable_difference(pair) / pair.error)
     assert power == pytest.approx(0.8, abs=1e-3)
