@@ -38,7 +38,7 @@ def answer(
     """
     measured = {name: values for name, values in finals.items() if values}
     unmeasured = [name for name, values in finals.items() if not values]
-    caveats = _caveats(subset, summary, against)
+    caveats = _caveats(subset, summary, verdicts.lost, against)
     if not ended:
         caveats.insert(0, "it has not ended yet")
     if not measured:
@@ -49,7 +49,7 @@ def answer(
     evidence = _evidence(measured, summary, verdicts)
     last = _sentence([evidence, *_doubts(measured, against), *caveats])
     about = [_about(verdicts)] if len(measured) > 1 and verdicts.enough else []
-    return [_verdict(measured, verdicts), *about, last]
+    return [_verdict(measured, bool(unmeasured), verdicts), *about, last]
 
 
 def suspicions(verdicts: Verdicts) -> list[Suspicion]:
@@ -58,7 +58,7 @@ def suspicions(verdicts: Verdicts) -> list[Suspicion]:
     return [Suspicion(general=general, special=special) for general, special in SANITY if (general, special) in worse]
 
 
-def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:
+def _verdict(finals: AccuracyBySeed, some_unmeasured: bool, verdicts: Verdicts) -> str:
     means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
     best, *others = sorted(means, key=means.__getitem__, reverse=True)
     if not others:
@@ -68,31 +68,43 @@ def _verdict(finals: AccuracyBySeed, verdicts: Verdicts) -> str:
     above = [each for each in verdicts.accuracy if each.better == best and each.told_apart]
     if len(above) == len(others):
         least = min(above, key=lambda each: each.low or 0.0)
+        of, every = (" of those with a final", "one of them") if some_unmeasured else ("", "optimizer")
         return (
-            f"{best} is the best, at {means[best]:.2%} mean test accuracy: better than {least.worse} by "
-            f"{_points(least.low)} to {_points(least.high)} points"
-            f"{', and better than every other optimizer by more' if len(others) > 1 else ''}."
+            f"{best} is the best{of}, at {means[best]:.2%} mean test accuracy: better than {least.worse} by "
+            f"{_points(least.low)} to {_points(least.high)} points{_less_than_margin(least, verdicts)}"
+            f"{f', and better than every other {every} by more' if len(others) > 1 else ''}."
         )
     return f"{'; '.join([*_better(verdicts), *_same(verdicts), *_undecided(verdicts)])}."
 
 
 def _better(verdicts: Verdicts) -> list[str]:
-    """Say which optimizers are better than which, and by how much at least; group those with the same losers."""
-    told_apart = [each for each in verdicts.accuracy if each.told_apart]
-    worse: dict[str, list[PairVerdict]] = {}
-    for each in told_apart:
-        worse.setdefault(each.better, []).append(each)
-    alike: dict[frozenset[str], list[str]] = {}
-    for name, pairs in worse.items():
-        alike.setdefault(frozenset(each.worse for each in pairs), []).append(name)
+    """Say which optimizers are better than which, and by how much at least; group those with the same losers.
+
+    Those that are better by less than the margin are told apart from the others.
+    """
+    worse: dict[tuple[Verdict, str], list[PairVerdict]] = {}
+    for verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER):
+        for each in verdicts.accuracy:
+            if each.verdict is verdict:
+                worse.setdefault((verdict, each.better), []).append(each)
+    alike: dict[tuple[Verdict, frozenset[str]], list[str]] = {}
+    for (verdict, name), pairs in worse.items():
+        alike.setdefault((verdict, frozenset(each.worse for each in pairs)), []).append(name)
     found = []
-    for names in alike.values():
-        pairs = [each for name in names for each in worse[name]]
+    for (verdict, _), names in alike.items():
+        pairs = [each for name in names for each in worse[verdict, name]]
         others = list(dict.fromkeys(each.worse for each in pairs))
-        least = min(each.low or 0.0 for each in pairs)
+        least = min(pairs, key=lambda each: each.low or 0.0)
         verb = "is" if len(names) == 1 else "are"
-        found.append(f"{_list(names)} {verb} better than {_list(others)}, by {_points(least)} or more")
+        by = f"by {_points(least.low)} or more{_less_than_margin(least, verdicts)}"
+        found.append(f"{_list(names)} {verb} better than {_list(others)}, {by}")
     return found or ["No optimizer is shown to be better than another"]
+
+
+def _less_than_margin(pair: PairVerdict, verdicts: Verdicts) -> str:
+    """Return the clause that a difference does not matter, or nothing if it may."""
+    is_small = pair.verdict is Verdict.SLIGHTLY_BETTER
+    return f", which is less than the margin of {_points(verdicts.margin)}" if is_small else ""
 
 
 def _same(verdicts: Verdicts) -> list[str]:
@@ -118,7 +130,10 @@ def _undecided(verdicts: Verdicts) -> list[str]:
 
 def _too_few(verdicts: Verdicts) -> str:
     if verdicts.of_optimizers:
-        have = f"{verdicts.replicates} of {verdicts.declared} replicates are complete"
+        have = f"{verdicts.complete} of {verdicts.declared} replicates are complete"
+        first = verdicts.looks[0]
+        if first > LEAST_UNITS:
+            return f"Undecided: {have}, and the first verdicts are taken after {first}."
         return f"Undecided: {have}, and at least {LEAST_UNITS} are needed to compare optimizers."
     seeds = verdicts.looks[0]
     if seeds >= LEAST_UNITS:
@@ -143,10 +158,10 @@ def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts)
     fresh = f"{_range(str(counts[0]), str(counts[-1]))} final{'s' if counts[-1] > 1 else ''} on fresh seeds"
     searches = ""
     if verdicts.of_optimizers:
-        whole, declared = verdicts.replicates, verdicts.declared
-        searches = (
-            f" in {declared} replicates" if whole == declared else f" ({whole} of {declared} replicates complete)"
-        )
+        used, whole, declared = verdicts.replicates, verdicts.complete, verdicts.declared
+        of_first = f", the verdicts use the first {used}" if 0 < used < whole else ""
+        complete = f" ({whole} of {declared} replicates complete{of_first})"
+        searches = f" in {declared} replicates" if used == declared else complete
     found = verdicts.detectable
     seen = f" (a difference of {_points(found)} points would be found in 80% of such sweeps)" if found else ""
     return f"each had {tuning} epochs of tuning{searches} and {fresh}{seen}"
@@ -180,11 +195,11 @@ def _equal(each: EqualFinals) -> str:
     return f"{text}, seed by seed, so the settings that differ between them may have no effect"
 
 
-def _caveats(subset: bool, summary: pd.DataFrame, against: Caveats) -> list[str]:
+def _caveats(subset: bool, summary: pd.DataFrame, lost: Sequence[str], against: Caveats) -> list[str]:
     edged = summary.loc[summary["edges"] != "", "optimizer"].tolist()
     diverged = summary["diverged"].sum()
     failed = summary["failed"].sum()
-    lost = summary.loc[summary["lost_finals"] > 0, "optimizer"].tolist()
+    lost = summary.loc[(summary["lost_finals"] > 0) | summary["optimizer"].isin(lost), "optimizer"].tolist()
     caveats = [
         (subset, "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, since the best value is at the edge of its range: {_list(edged)}"),

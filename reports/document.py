@@ -99,7 +99,7 @@ class ReportDocument(FrozenModel):
     """The results of a sweep or single run: the document in `report.json` and of `harness sweep --json`.
 
     `run_id` is the run in MLflow; `sweep_id` is the same id for a sweep, None for a single run. `outcome` is how it
-    ended, or `running`. `population` says what the verdicts are about, `replicates` is the number of complete ones,
+    ended, or `running`. `population` says what the verdicts are about, `replicates` is the number that they use,
     and `margin` (fraction) is the largest difference that does not matter. `report` is the page's path if a command
     has written it.
 

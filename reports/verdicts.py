@@ -1,5 +1,6 @@
 """Take the verdicts of a sweep for every pair of optimizers: on accuracy, on loss and on the time to a target."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,12 +65,12 @@ class PairVerdict(FrozenModel):
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The verdicts of a sweep. `replicates` are complete, of `declared`; `finals` counts the finals used.
+    """The verdicts of a sweep, from the first `replicates` of the `complete` ones, of `declared`.
 
-    `margin` is that of accuracy, and `detectable` the difference that 80% of sweeps would find (fractions; None if
-    the spread is unknown). `lost` names optimizers with a final that diverged or failed. `target` is the accuracy
-    whose time is judged, None without one. `looks` are the numbers of finals or replicates at which verdicts are
-    taken.
+    `finals` counts the finals used by optimizer. `margin` is that of accuracy, and `detectable` the difference that
+    80% of sweeps would find (fractions; None if the spread is unknown). `lost` names optimizers with a final that
+    diverged or failed, or with a replicate without a winner. `target` is the accuracy whose time is judged,
+    None without one. `looks` are the numbers of finals or replicates at which verdicts are taken.
     """
 
     declared: int
@@ -81,6 +82,7 @@ class Verdicts:
     lost: tuple[str, ...] = ()
     target: float | None = None
     looks: tuple[int, ...] = (LEAST_UNITS,)
+    complete: int = 0
 
     @property
     def of_optimizers(self) -> bool:
@@ -127,14 +129,14 @@ def find_verdicts(
 ) -> Verdicts:
     """Take the verdicts from the finals in `runs`, which must not hold finals of earlier winners.
 
-    With one replicate they use the finals up to the last complete look; with several, the mean finals of each
-    complete replicate. An optimizer that lost a final is never shown to be better or the same.
+    They use the finals up to the last look that is complete; with several replicates, the mean of each replicate's
+    finals. An optimizer that lost a final is never shown to be better or the same, and changes no verdict on others.
     """
     accuracies = final_accuracies(runs, definition)
     losses = _values(runs, definition, lambda row: -row["test_loss"])
     best = [mean(each.validation_accuracy for each in of) for of in winners.values() if of]
     margin = margin_in(definition, best)
-    lost = tuple(name for name, of in accuracies.items() if any(None in by_seed.values() for by_seed in of.values()))
+    lost = _lost(accuracies, winners)
     evidence = _Evidence(definition, margin, lost)
     found = evidence.pairs(accuracies)
     verdicts = [evidence.verdict("accuracy", each, margin) for each in found]
@@ -154,6 +156,7 @@ def find_verdicts(
         if target is not None and any(v.outcome == "images_to_target" for v in verdicts)
         else None,
         looks=definition.looks_at,
+        complete=len(evidence.complete(accuracies)),
     )
 
 
@@ -178,6 +181,20 @@ def _values(
     return found
 
 
+def _lost(values: Values, winners: Winners) -> tuple[str, ...]:
+    """Return the optimizers that lost a final, or that have no winner in a replicate whose finals have begun.
+
+    The finals of a replicate begin when all its searches have ended.
+    """
+    begun = {number for of in values.values() for number, by_seed in of.items() if by_seed}
+    found = []
+    for name, of in values.items():
+        won = {each.replicate for each in winners[name]} if name in winners else begun
+        if begun - won or any(None in by_seed.values() for by_seed in of.values()):
+            found.append(name)
+    return tuple(found)
+
+
 def _least_loss(losses: Values) -> float:
     """Return the lowest mean loss of an optimizer's finals; `losses` holds negative losses."""
     known = [[each for by in of.values() for each in by.values() if each is not None] for of in losses.values()]
@@ -193,45 +210,62 @@ class _Evidence:
     lost: Sequence[str]
 
     def pairs(self, values: Values, least_variance: float = 0.0) -> list[Pair]:
-        """Return every pair of optimizers, compared by values of which the larger is better."""
+        """Return every pair of optimizers, compared by values of which the larger is better.
+
+        A pair with an optimizer that lost a final has no interval.
+        """
+        level = self.definition.level
+        used = self.used(values)
+        judged = {name: of for name, of in used.items() if name not in self.lost}
+        if self.definition.replicates > 1:
+            of_one = least_variance / len(self.definition.final_seeds)
+            found = pairs_of_replicates(judged, level, of_one)
+        else:
+            samples = {name: list(of.values()) for name, of in judged.items()}
+            found = pairs_of_finals(samples, level, least_variance)
+        means = {name: mean(of.values()) for name, of in used.items() if of}
+        for pair in itertools.combinations(means, 2):
+            if set(pair) & set(self.lost):
+                better, worse = sorted(pair, key=means.__getitem__, reverse=True)
+                found.append(Pair(better, worse, means[better] - means[worse]))
+        return found
+
+    def used(self, values: Values) -> dict[str, dict[int, float]]:
+        """Return the values that the verdicts use: by optimizer and final, or replicate the mean of its finals."""
         definition = self.definition
         if definition.replicates > 1:
-            whole = self.whole(values)
-            units = {
+            return {
                 name: {
                     number: mean(known)
-                    for number in whole
+                    for number in self.whole(values)
                     if (known := [each for each in of.get(number, {}).values() if each is not None])
                 }
                 for name, of in values.items()
             }
-            return pairs_of_replicates(units, definition.level, least_variance / len(definition.final_seeds))
-        return pairs_of_finals(self.seen(values), definition.level, least_variance)
-
-    def seen(self, values: Values) -> dict[str, list[float]]:
-        """Return the finals, by optimizer, up to the last look that is complete."""
-        definition = self.definition
         finals = {name: of.get(1, {}) for name, of in values.items()}
         _, seen = at_last_look(finals, definition.final_seeds, definition.looks_at, self.margin, definition.level)
-        return seen
+        return {name: dict(enumerate(of)) for name, of in seen.items()}
+
+    def complete(self, values: Values) -> list[int]:
+        """Return the first replicates in which the finals of every optimizer have ended that did not lose any."""
+        definition = self.definition
+        judged = [of for name, of in values.items() if name not in self.lost] or list(values.values())
+        found: list[int] = []
+        for number in range(1, definition.replicates + 1 if definition.replicates > 1 and judged else 1):
+            seeds = set(of_replicate(definition, number - 1).final_seeds)
+            if any(set(of.get(number, ())) < seeds for of in judged):
+                break
+            found.append(number)
+        return found
 
     def whole(self, values: Values) -> list[int]:
-        """Return the replicates in which the finals of every optimizer have ended, up to the last look."""
-        definition = self.definition
-        if definition.replicates == 1:
-            return []
-        whole = []
-        for number in range(1, definition.replicates + 1):
-            seeds = set(of_replicate(definition, number - 1).final_seeds)
-            if not values or any(set(of.get(number, ())) < seeds for of in values.values()):
-                break
-            whole.append(number)
-        look = max((each for each in definition.looks_at if each <= len(whole)), default=len(whole))
-        return whole[:look]
+        """Return the complete replicates up to the last look; none before the first look."""
+        complete = self.complete(values)
+        return complete[: max((each for each in self.definition.looks_at if each <= len(complete)), default=0)]
 
     def counts(self, values: Values) -> dict[str, int]:
         if self.definition.replicates == 1:
-            return {name: len(seen) for name, seen in self.seen(values).items()}
+            return {name: len(of) for name, of in self.used(values).items()}
         return {
             name: sum(each is not None for number in self.whole(values) for each in of.get(number, {}).values())
             for name, of in values.items()
@@ -241,7 +275,6 @@ class _Evidence:
         is_lost = pair.better in self.lost or pair.worse in self.lost
         low, high = (None, None) if is_lost else (pair.low, pair.high)
         verdict = judge(low, high, margin)
-        units = self._units()
         of_winners = self.definition.replicates == 1 and outcome == "accuracy"
         is_better = verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
         return PairVerdict(
@@ -253,7 +286,7 @@ class _Evidence:
             high=high,
             verdict=verdict,
             p=1.0 if is_lost else pair.p,
-            more=None if is_lost or verdict is not Verdict.UNDECIDED else units_until_decided(pair, margin, units),
+            more=None if is_lost or verdict is not Verdict.UNDECIDED else units_until_decided(pair, margin),
             search_luck=survives_search_luck(pair) if of_winners and is_better else None,
         )
 
@@ -287,6 +320,3 @@ class _Evidence:
             )
             for each in found
         ]
-
-    def _units(self) -> int:
-        return self.definition.replicates if self.definition.replicates > 1 else len(self.definition.final_seeds)

@@ -2,13 +2,15 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from reports.answer import answer, suspicions
 from reports.caveats import Caveats, EqualFinals, Majority
+from reports.verdicts import find_verdicts
 from studies.verdicts import Verdict
-from tests.reports.judged import judged
+from tests.reports.judged import definition_of, frame_of, judged, winner
 from tests.simulated import sweeps
 
 
@@ -78,7 +80,7 @@ def test_replicates_give_verdicts_about_tuning_and_only_complete_ones_count():
         "The verdicts are about this way of tuning, with new searches and new seeds, on this test set;"
     )
     assert behind.startswith("Each had 8 epochs of tuning in 3 replicates and 6 finals on fresh seeds")
-    stopped = said(finals, of=judged(finals, replicates=5))[2]
+    stopped = said(finals, of=judged(finals, replicates=5, looks=[3, 5]))[2]
     assert stopped.startswith("Each had 8 epochs of tuning (3 of 5 replicates complete) and 6 finals")
     del finals["sgd"][2002]
     assert said(finals, of=judged(finals, replicates=3))[0] == (
@@ -110,7 +112,74 @@ def test_an_optimizer_that_lost_all_its_finals_hides_no_verdict_on_the_others():
     verdicts = judged(finals | {"b": dict.fromkeys(finals["b"])})
     assert verdicts.enough
     assert {each.worse for each in verdicts.accuracy if each.told_apart and each.better == "a"} == {"c", "d", "e"}
-    assert said(finals | {"b": {}}, of=verdicts)[0].startswith("a is the best, at ")
+    first = said(finals | {"b": {}}, of=verdicts)[0]
+    assert first.startswith("a is the best of those with a final, at ")
+    assert first.endswith(" points, and better than every other one of them by more.")
+
+
+def with_replicates(effects, count):
+    """Return two finals in each of so many replicates, around these accuracies."""
+    rng = np.random.default_rng(0)
+    return {
+        name: {1000 * replicate + seed: mean + 0.0004 * rng.normal() for replicate in range(count) for seed in (1, 2)}
+        for name, mean in effects.items()
+    }
+
+
+@pytest.mark.parametrize("replicate", [0, 3])
+def test_an_optimizer_without_a_winner_in_a_replicate_hides_no_verdict_on_the_others(replicate):
+    finals = with_replicates({"a": 0.98, "b": 0.97, "c": 0.96}, 4)
+    for seed in (1, 2):
+        del finals["b"][1000 * replicate + seed]
+    every = [winner("a", replicate=each) for each in range(1, 5)]
+    winners = {
+        name: tuple(each for each in every if name != "b" or each.replicate != replicate + 1) for name in finals
+    }
+    verdicts = find_verdicts(frame_of(finals), definition_of(finals, replicates=4), winners)
+    assert (verdicts.lost, verdicts.replicates, verdicts.complete) == (("b",), 4, 4)
+    found = {(each.better, each.worse): each.verdict for each in verdicts.accuracy}
+    assert found == {
+        ("a", "c"): Verdict.BETTER,
+        ("a", "b"): Verdict.UNDECIDED,
+        ("b", "c"): Verdict.UNDECIDED,
+    }
+    sentences = said(finals, of=verdicts)
+    assert sentences[0].startswith("a is better than c, by 1.")
+    assert "; nothing is claimed about b, since finals did not complete." in sentences[-1]
+
+
+def test_a_replicate_in_which_all_finals_of_an_optimizer_diverged_hides_no_verdict_on_the_others():
+    finals = with_replicates({"a": 0.98, "b": 0.97, "c": 0.96}, 3)
+    finals["b"] |= {1001: None, 1002: None}
+    verdicts = judged(finals, replicates=3)
+    assert verdicts.lost == ("b",)
+    assert [(each.better, each.worse) for each in verdicts.accuracy if each.told_apart] == [("a", "c")]
+
+
+def test_replicates_are_judged_at_declared_looks_only():
+    finals = with_replicates({"a": 0.98, "b": 0.96}, 4)
+    assert said(finals, of=judged(finals, replicates=5)) == [
+        "Undecided: 4 of 5 replicates are complete, and the first verdicts are taken after 5.",
+        "Each had 8 epochs of tuning (4 of 5 replicates complete) and 8 finals on fresh seeds.",
+    ]
+    first, _, last = said(finals, of=judged(finals, replicates=5, looks=[3, 5]))
+    assert first.startswith("a is the best, at ")
+    assert last.startswith(
+        "Each had 8 epochs of tuning (4 of 5 replicates complete, the verdicts use the first 3) and"
+    )
+
+
+def test_a_difference_below_the_margin_is_said_to_be_below_it():
+    def around(mean):
+        return {seed: mean + seed / 1e5 for seed in range(1, 6)}
+
+    two = {"adam": around(0.985), "sgd": around(0.9848)}
+    assert said(two)[0].endswith("better than sgd by 0.02 to 0.02 points, which is less than the margin of 0.20.")
+    four = two | {"adagrad": around(0.97), "rmsprop": around(0.985)}
+    assert said(four)[0] == (
+        "adam, sgd and rmsprop are better than adagrad, by 1.48 or more; adam and rmsprop are better than sgd, by "
+        "0.02 or more, which is less than the margin of 0.20; adam and rmsprop are the same within 0.20 points."
+    )
 
 
 def test_every_caveat_that_applies_is_in_the_answer():

@@ -11,9 +11,8 @@ from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.targets import judged_target, target_accuracies, time_to_target
 from reports.tuning import tuning_gains
 from reports.verdicts import TimeToTarget
-from reports.winners import Winner
 from studies.verdicts import Verdict
-from tests.reports.judged import definition_of, frame_of, judged
+from tests.reports.judged import definition_of, frame_of, judged, winner
 from tests.reports.sweeps import mistakes
 from tests.simulated import replicates
 
@@ -22,10 +21,6 @@ CALM = {1: 0.985, 2: 0.9852, 3: 0.9848, 4: 0.985}
 
 def shifted(by):
     return {seed: each + by for seed, each in CALM.items()}
-
-
-def winner(name, accuracy=0.98, replicate=1, is_start=False):
-    return Winner(name, replicate, 0, "id", accuracy, None, {}, (), is_start)
 
 
 def test_loss_is_judged_beside_accuracy_with_a_margin_of_its_own():
@@ -55,6 +50,18 @@ def test_an_undecided_pair_has_the_number_of_finals_that_would_decide_it():
     assert pair.verdict is Verdict.UNDECIDED
     width = pair.difference - pair.low
     assert pair.more == math.ceil(3 * (width / pair.difference) ** 2)
+
+
+def test_the_number_of_finals_that_would_decide_counts_from_the_finals_used():
+    rng = np.random.default_rng(4)
+    noisy = {
+        name: {seed: mean + 0.004 * rng.normal() for seed in range(1, 9)}
+        for name, mean in (("a", 0.98), ("b", 0.978))
+    }
+    (pair,) = judged(noisy, final_seeds=list(range(1, 33)), looks=[8, 32]).accuracy
+    assert pair.verdict is Verdict.UNDECIDED
+    half_width = 0.002 - pair.difference  # then it would lie within the margin
+    assert pair.more == math.ceil(8 * ((pair.difference - pair.low) / half_width) ** 2)
 
 
 def test_the_margin_is_declared_or_an_eighth_of_the_best_winners_error():
