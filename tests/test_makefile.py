@@ -73,7 +73,7 @@ def python(tmp_path):
     program(tmp_path / "uv", 'echo "uv called with $*"')
     program(tmp_path / "said", 'echo "python called with $*"')
     made = "mkdir -p .venv/bin; cp said .venv/bin/python"
-    return program(tmp_path / "python", f'if [ "$1" = -c ]; then exec {sys.executable} "$@"; fi; {made}')
+    return program(tmp_path / "python", f'if [ "$1" = -c ]; then exec "{sys.executable}" "$@"; fi; {made}')
 
 
 def program(path, script):
