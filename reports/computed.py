@@ -88,8 +88,10 @@ class Computed:
     @cached_property
     def targets(self) -> pd.DataFrame:
         """Return when each final reached each target accuracy, the best optimizer first."""
-        accuracies = target_accuracies(self.source.definition, self.winners)
-        return targets_frame(self.runs, self.courses, self.seconds, self.summary["optimizer"].tolist(), accuracies)
+        definition = self.source.definition
+        sizes = {name: definition.images(name, 1) for name in self.summary["optimizer"]}
+        accuracies = target_accuracies(definition, self.winners)
+        return targets_frame(self.runs, self.courses, self.seconds, sizes, accuracies)
 
     @cached_property
     def convergence(self) -> pd.DataFrame:

@@ -43,17 +43,22 @@ def _at_error(winners: Winners, times: float) -> float | None:
     return target if 0 < target < 1 else None
 
 
+def horizons(definition: SweepDefinition) -> dict[str, float]:
+    """Return the images of a whole final by optimizer; a variant may have a training set of its own size."""
+    return {name: float(definition.images(name, definition.final_epochs)) for name in definition.optimizers}
+
+
 def time_to_target(
     runs: pd.DataFrame, courses: pd.DataFrame, definition: SweepDefinition, accuracy: float
 ) -> TimeToTarget:
     """Return the images at which each completed or diverged final reached the accuracy, by its measured points."""
     finals = runs[(runs["stage"] == Stage.FINAL) & runs["outcome"].isin([Outcome.COMPLETED, Outcome.DIVERGED])]
-    size = definition.base.dataset.train_size
     by_run = {run_id: course.sort_values("epochs") for run_id, course in courses.groupby("run_id")}
     images: dict[str, dict[int, dict[int, float | None]]] = {}
     counts: dict[str, list[float]] = {}
     within = []
     for name in definition.optimizers:
+        size = definition.images(name, 1)
         for row in finals[finals["optimizer"] == name].to_dict("records"):
             at = by_run[row["run_id"]] if row["run_id"] in by_run else courses.iloc[:0]
             epochs, reached = at["epochs"].tolist(), (at["accuracy"] >= accuracy).to_numpy().nonzero()[0]
@@ -67,7 +72,7 @@ def time_to_target(
         accuracy=accuracy,
         images=images,
         points={name: median(each) for name, each in counts.items()},
-        horizon=float(definition.final_epochs * size),
+        horizon=horizons(definition),
         least_variance=float(np.mean(within)) / 12 if within else 0.0,
     )
 
@@ -76,26 +81,28 @@ def targets_frame(
     runs: pd.DataFrame,
     courses: pd.DataFrame,
     seconds: Mapping[str, float],
-    optimizers: Sequence[str],
+    sizes: Mapping[str, int],
     targets: Sequence[float],
 ) -> pd.DataFrame:
     """Return when completed and diverged finals reached each target: one row per optimizer, seed and target.
 
     Columns: run_id, optimizer, seed, target (accuracy as a fraction, on validation, or on test without validation),
-    epochs (until the first measurement at or above the target; infinite if there is none), seconds (of training:
-    `epochs` times `seconds`, the optimizer's mean seconds per epoch).
+    epochs (until the first measurement at or above the target; infinite if there is none), images (`epochs` times the
+    optimizer's number in `sizes`), seconds (of training: `epochs` times `seconds`, the optimizer's mean seconds per
+    epoch).
     """
     ended = runs[(runs["stage"] == "final") & runs["outcome"].isin(["completed", "diverged"])]
     rows = []
-    for optimizer in optimizers:
+    for optimizer, size in sizes.items():
         for final in ended[ended["optimizer"] == optimizer].to_dict("records"):
             course = courses[courses["run_id"] == final["run_id"]]
             for target in targets:
                 count = float(course.loc[course["accuracy"] >= target, "epochs"].min())
                 count = math.inf if math.isnan(count) else count
                 at = {"run_id": final["run_id"], "optimizer": optimizer, "seed": final["seed"], "target": target}
-                rows.append(at | {"epochs": count, "seconds": count * seconds.get(optimizer, math.nan)})
-    return pd.DataFrame(rows, columns=["run_id", "optimizer", "seed", "target", "epochs", "seconds"])
+                taken = {"images": count * size, "seconds": count * seconds.get(optimizer, math.nan)}
+                rows.append(at | {"epochs": count} | taken)
+    return pd.DataFrame(rows, columns=["run_id", "optimizer", "seed", "target", "epochs", "images", "seconds"])
 
 
 def targets_summary(targets: pd.DataFrame) -> list[dict[str, Any]]:

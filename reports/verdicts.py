@@ -113,14 +113,14 @@ class Verdicts:
 class TimeToTarget:
     """The images until each final's first measurement at or above a target accuracy, infinite if there is none.
 
-    `points` is the median number of measurements until then, by optimizer; `horizon` the images of a whole final.
-    `least_variance` is the variance of log(images) that comes from measuring only at points.
+    `points` is the median number of measurements until then, by optimizer; `horizon` the images of a whole final,
+    by optimizer. `least_variance` is the variance of log(images) that comes from measuring only at points.
     """
 
     accuracy: float
     images: Values
     points: Mapping[str, float]
-    horizon: float
+    horizon: Mapping[str, float]
     least_variance: float
 
 
@@ -301,11 +301,14 @@ class _Evidence:
         if never or min(target.points.values(), default=0) < LEAST_POINTS:
             return []
 
-        def of(images: float | None) -> float | None:
-            return None if images is None else -math.log(min(images, target.horizon))
+        def of(name: str, images: float | None) -> float | None:
+            return None if images is None else -math.log(min(images, target.horizon[name]))
 
         logs = {
-            name: {number: {seed: of(each) for seed, each in by_seed.items()} for number, by_seed in of_name.items()}
+            name: {
+                number: {seed: of(name, each) for seed, each in by_seed.items()}
+                for number, by_seed in of_name.items()
+            }
             for name, of_name in target.images.items()
         }
         pairs = self.pairs(logs, target.least_variance)

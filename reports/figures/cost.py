@@ -39,8 +39,7 @@ def cost(of: Computed) -> Picture | str:
     target = judged_target(of.winners)
     if target is not None:
         reached = of.targets[np.isclose(of.targets["target"], target)]
-        images = reached.assign(images=reached["epochs"] * of.source.definition.base.dataset.train_size)
-        data = data.merge(images[["run_id", "images"]], on="run_id", how="left")
+        data = data.merge(reached[["run_id", "images"]], on="run_id", how="left")
         data = data if np.isfinite(data["images"]).any() else data.drop(columns="images")
     data["tip"] = [
         tip(f"{each.optimizer}, seed {each.seed}: error {each.error:.2f}%, {each.seconds:.3g} s", each.run_id)

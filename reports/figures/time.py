@@ -24,6 +24,7 @@ from reports.figures.style import (
     rows,
     tuples,
 )
+from reports.targets import horizons
 
 LEAST_PROBLEMS = 20  # combinations of target and seed that a performance profile needs
 
@@ -61,11 +62,10 @@ def _draw_seconds(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
 
 def time_to_target(of: Computed) -> Picture | str:
     """Show, for each target, the share of finals that have not reached it, by training images seen."""
-    size = of.source.definition.base.dataset.train_size
-    data = of.targets.assign(images=of.targets["epochs"] * size)
+    data = of.targets
     if not len(data) or not np.isfinite(data["images"]).any():
         return "time to a target (no final reached one)" if len(data) else ""
-    horizon = float(of.source.definition.final_epochs * size)
+    horizon = max(horizons(of.source.definition).values())
     return Picture(
         data, _said_of_targets(data, of.things), partial(_draw_targets, looks(of.optimizers), horizon, of.things)
     )
@@ -115,7 +115,7 @@ def _draw_targets(looks: Looks, horizon: float, things: str, data: pd.DataFrame,
 
 def profile(of: Computed) -> Picture | str:
     """Show how often each optimizer is within a factor of the fastest, over targets and common seeds."""
-    table = of.targets.pivot_table(index=["target", "seed"], columns="optimizer", values="epochs", dropna=False)
+    table = of.targets.pivot_table(index=["target", "seed"], columns="optimizer", values="images", dropna=False)
     table = table.dropna()
     if len(table.columns) < 2 or not len(table):
         return ""

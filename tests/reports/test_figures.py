@@ -272,6 +272,24 @@ def test_a_target_that_was_never_reached_is_shown_as_such():
     assert min(shown) == 100, "it has not reached the target when its training ends"
 
 
+def test_images_to_a_target_are_those_of_each_variants_own_training_set():
+    sizes = {"half": 320, "whole": 640}
+    children = [
+        *(run(name, "trial", 0, [0.9]) for name in sizes),
+        *(run(name, "final", seed, [0.5, 0.9]) for name in sizes for seed in range(1, 11)),
+    ]
+    variants = {name: {"dataset.train_size": size} for name, size in sizes.items()}
+    definition = changed(optimizers=tuple(sizes), variants=variants, final_seeds=tuple(range(1, 11)))
+    pictures = contents(source(children, definition)).pictures
+    for name in ("time-to-target", "cost"):
+        of_each = pictures[name].data.groupby("optimizer")["images"].max()
+        assert of_each.to_dict() == {"half": 640, "whole": 1280}, name
+    with styled():
+        axis = pictures["time-to-target"].draw("page").axes[0]
+    assert axis.dataLim.intervalx[1] == 1280, "the scale ends where the longest finals do"
+    assert pictures["performance-profile"].data["factor"].max() == 2, "in the same epoch, with twice the images"
+
+
 def test_a_profile_counts_targets_that_nobody_reached_and_needs_twenty_problems():
     few = contents(source())
     assert any(each.startswith("performance profile (") for each in few.left_out)

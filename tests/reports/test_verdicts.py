@@ -73,10 +73,9 @@ def test_the_margin_is_declared_or_an_eighth_of_the_best_winners_error():
     assert find_verdicts(frame_of({"adam": CALM}), definition, winners).margin == 0.002
 
 
-def time(images, points=9.0, horizon=1000.0):
-    return TimeToTarget(
-        0.97, {name: {1: of} for name, of in images.items()}, dict.fromkeys(images, points), horizon, 0.0
-    )
+def time(images, points=9.0, horizon=None):
+    of = {name: {1: of} for name, of in images.items()}
+    return TimeToTarget(0.97, of, dict.fromkeys(images, points), horizon or dict.fromkeys(images, 1000.0), 0.0)
 
 
 def test_the_time_to_a_target_is_judged_as_a_ratio():
@@ -114,9 +113,34 @@ def test_time_is_counted_to_the_first_point_at_the_target():
     courses = pd.DataFrame({"run_id": ["a"] * 3, "epochs": [0.5, 0.25, 1.0], "accuracy": [0.97, 0.9, 0.98]})
     found = time_to_target(runs, courses, definition_of({"adam": {1: 0.98}}), 0.97)
     assert found.images == {"adam": {1: {1: 25_000}}}
-    assert (found.points, found.horizon) == ({"adam": 2}, 50_000)
+    assert (found.points, found.horizon) == ({"adam": 2}, {"adam": 50_000})
     assert found.least_variance == pytest.approx(math.log(2) ** 2 / 12)
     assert time_to_target(runs, courses, definition_of({"adam": {1: 0.98}}), 0.99).points == {"adam": math.inf}
+
+
+def test_images_to_a_target_and_of_a_whole_final_are_those_of_a_variants_own_training_set():
+    sizes = {"half": 25_000, "whole": 50_000}
+    finals = {name: {1: 0.98} for name in sizes}
+    definition = definition_of(finals, variants={name: {"dataset.train_size": size} for name, size in sizes.items()})
+    runs = frame_of(finals).assign(run_id=["half", "whole"])
+    courses = pd.DataFrame(
+        {"run_id": [*sizes] * 2, "epochs": [0.3, 0.3, 0.6, 0.6], "accuracy": [0.9] * 2 + [0.98] * 2}
+    )
+    found = time_to_target(runs, courses, definition, 0.97)
+    assert found.images == {"half": {1: {1: 15_000}}, "whole": {1: {1: 30_000}}}
+    assert found.horizon == sizes
+
+
+def test_a_final_that_missed_the_target_counts_the_images_of_a_whole_final_of_its_own_variant():
+    reached = {1: 100.0, 2: 110.0, 3: 105.0, 4: 102.0}
+    images = {
+        "half": reached | {5: math.inf},
+        "whole": {seed: 2 * each for seed, each in reached.items()} | {5: 2000.0},
+    }
+    finals = dict.fromkeys(images, CALM | {5: 0.985})
+    timed = time(images, horizon={"half": 1000.0, "whole": 2000.0})
+    (found,) = (each for each in judged(finals, target=timed).pairs if each.outcome == "images_to_target")
+    assert (found.better, found.difference) == ("half", pytest.approx(2.0))
 
 
 def gains(winners, starts, **changes):
