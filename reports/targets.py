@@ -12,7 +12,7 @@ from harness.config import DATASETS, DatasetConfig
 from harness.records import Outcome, Stage
 from reports.curves import median_or_never
 from reports.verdicts import TimeToTarget
-from reports.winners import Winners
+from reports.winners import ENDED, Winners
 from studies.definition import SweepDefinition
 
 OF_OWN_DATA = (0.80, 0.90, 0.95, 0.99)  # the targets on a user's own dataset without a winner
@@ -51,20 +51,23 @@ def horizons(definition: SweepDefinition) -> dict[str, float]:
 def time_to_target(
     runs: pd.DataFrame, courses: pd.DataFrame, definition: SweepDefinition, accuracy: float
 ) -> TimeToTarget:
-    """Return the images at which each completed or diverged final reached the accuracy, by its measured points."""
-    finals = runs[(runs["stage"] == Stage.FINAL) & runs["outcome"].isin([Outcome.COMPLETED, Outcome.DIVERGED])]
+    """Return the images at which each final reached the accuracy, by its measured points; None for a failed final."""
+    finals = runs[(runs["stage"] == Stage.FINAL) & runs["outcome"].isin(ENDED)]
     by_run = {run_id: course.sort_values("epochs") for run_id, course in courses.groupby("run_id")}
-    images: dict[str, dict[int, dict[int, float | None]]] = {}
+    images: dict[str, dict[int, dict[int, float | None]]] = {}  # a seed left out would leave all pairs without a look
     counts: dict[str, list[float]] = {}
     within = []
     for name in definition.optimizers:
         size = definition.images(name, 1)
         for row in finals[finals["optimizer"] == name].to_dict("records"):
+            by_seed = images.setdefault(name, {}).setdefault(int(row["replicate"]), {})
+            if row["outcome"] == Outcome.FAILED:
+                by_seed[int(row["seed"])] = None
+                continue
             at = by_run[row["run_id"]] if row["run_id"] in by_run else courses.iloc[:0]
             epochs, reached = at["epochs"].tolist(), (at["accuracy"] >= accuracy).to_numpy().nonzero()[0]
             first = int(reached[0]) if len(reached) else None
-            until = math.inf if first is None else epochs[first] * size
-            images.setdefault(name, {}).setdefault(int(row["replicate"]), {})[int(row["seed"])] = until
+            by_seed[int(row["seed"])] = math.inf if first is None else epochs[first] * size
             counts.setdefault(name, []).append(math.inf if first is None else first + 1)
             if first:
                 within.append(math.log(epochs[first] / epochs[first - 1]) ** 2)

@@ -10,7 +10,7 @@ from harness.records import Outcome, Stage
 from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.targets import judged_target, target_accuracies, time_to_target
 from reports.tuning import tuning_gains
-from reports.verdicts import TimeToTarget
+from reports.verdicts import TimeToTarget, find_verdicts
 from studies.verdicts import Verdict
 from tests.reports.judged import definition_of, frame_of, judged, winner
 from tests.reports.sweeps import mistakes
@@ -67,8 +67,6 @@ def test_the_number_of_finals_that_would_decide_counts_from_the_finals_used():
 def test_the_margin_is_declared_or_an_eighth_of_the_best_winners_error():
     assert judged({"adam": CALM}, margin=0.3).margin == pytest.approx(0.003)
     definition = definition_of({"adam": CALM, "sgd": CALM}, margin=None)
-    from reports.verdicts import find_verdicts
-
     winners = {"adam": (winner("adam", 0.984),), "sgd": (winner("sgd", 0.97),)}
     assert find_verdicts(frame_of({"adam": CALM}), definition, winners).margin == 0.002
 
@@ -141,6 +139,30 @@ def test_a_final_that_missed_the_target_counts_the_images_of_a_whole_final_of_it
     timed = time(images, horizon={"half": 1000.0, "whole": 2000.0})
     (found,) = (each for each in judged(finals, target=timed).pairs if each.outcome == "images_to_target")
     assert (found.better, found.difference) == ("half", pytest.approx(2.0))
+
+
+@pytest.mark.parametrize(("replicates", "failures"), [(1, 2), (4, 1)])
+def test_a_final_that_failed_leaves_only_its_own_optimizer_without_a_verdict_on_time(replicates, failures):
+    seeds = [1, 2, 3, 4] if replicates == 1 else [1000 * number + 1 for number in range(replicates)]
+    finals = {name: dict.fromkeys(seeds, 0.98) for name in ("adam", "sgd", "nesterov")}
+    definition = definition_of(finals, replicates=replicates)
+    runs = frame_of(finals).assign(run_id=lambda frame: frame["optimizer"] + frame["seed"])
+    crashed = runs["run_id"].isin([f"nesterov{seed}" for seed in seeds[:failures]])
+    runs.loc[crashed, ["outcome", "test_accuracy"]] = [Outcome.FAILED, None]
+    first = {"adam": 5, "sgd": 9, "nesterov": 7}  # tenths of an epoch until the target
+    courses = pd.DataFrame(
+        [
+            (row["run_id"], tenth / 10 + int(row["seed"]) / 1e6, 0.9 + 0.08 * (tenth >= first[row["optimizer"]]))
+            for row in runs.to_dict("records")
+            for tenth in (range(1, 10) if row["outcome"] == Outcome.COMPLETED else ())
+        ],
+        columns=["run_id", "epochs", "accuracy"],
+    )
+    target = time_to_target(runs, courses, definition, 0.97)
+    assert target.points == first, "a lost final does not count as one that never reached it"
+    found = [each for each in find_verdicts(runs, definition, {}, target).pairs if each.outcome == "images_to_target"]
+    decided = [(each.better, each.worse, each.verdict) for each in found if each.low is not None]
+    assert decided == [("adam", "sgd", Verdict.BETTER)]
 
 
 def gains(winners, starts, **changes):
