@@ -1,5 +1,6 @@
 """Make the tables of the page: label, columns, rows, and a note on how to read each."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,8 +51,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             ],
             "Judged in the same way as accuracy; the intervals of each outcome are simultaneous. Loss is in nats, "
             f"with a margin of an eighth of the lowest loss. {things.capitalize()} until the target are compared as "
-            f"ratios, with a margin of 1.25; a run that did not reach the target counts all its {things}, so the "
-            "true ratio is at least as large.",
+            f"ratios, with a margin of 1.25.{_about_missed(said)}",
         ),
         "tuning": Table(
             "Did tuning help?",
@@ -72,6 +72,18 @@ def _of_finals(said: Contents) -> dict[str, Table]:
 
 def _outcome(outcome: str, target: float | None, things: str) -> str:
     return f"{things} to {target:.1%}" if outcome == "images_to_target" and target is not None else outcome
+
+
+def _about_missed(said: Contents) -> str:
+    """Say what the ratios of images mean if a final missed the judged target; empty if none did."""
+    targets = said.tables["targets"]
+    if not (targets.loc[targets["target"] == said.computed.verdicts.target, "images"] == math.inf).any():
+        return ""
+    return (
+        f" A final that did not reach the target counts all its {said.computed.things}: where only the slower "
+        "optimizer has such finals, the true ratio is at least as large; where the faster one has some, it may be "
+        "smaller."
+    )
 
 
 def _of_trials(said: Contents) -> dict[str, Table]:

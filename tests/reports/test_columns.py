@@ -1,11 +1,15 @@
 """Columns of tables have the right headings, roles and texts."""
 
+import itertools
+import math
+
 import pytest
 
+from harness.records import POINT_ACCURACY
 from reports.columns import setting
 from reports.contents import contents
 from reports.shown_tables import shown_tables
-from tests.reports.sweeps import changed, source
+from tests.reports.sweeps import changed, run, source
 
 
 def test_winners_have_a_column_for_each_hyperparameter_searched_for_any_of_them():
@@ -39,3 +43,24 @@ def test_every_row_has_a_text_in_every_column():
     for name, table in shown_tables(contents(source())).items():
         assert len(table.rows) or name in ("failures", "tuning", "others")
         assert all(len(row) == len(table.columns) for row in table.cells), name
+
+
+@pytest.mark.parametrize("missed", [(), ("sgd",), ("adam",)])
+def test_finals_that_missed_the_target_are_said_to_make_the_ratio_a_bound_only_if_they_are_the_slower_optimizers(
+    missed,
+):
+    first = {"adam": 5, "sgd": 7}  # tenths of an epoch until the target
+    children = [run(name, "trial", 0, [0.9]) for name in first]
+    for name, seed in itertools.product(first, range(1, 6)):
+        final = run(name, "final", seed, [0.9, 0.9])
+        final.params["dataset.train_size"] = "640"
+        at = math.inf if name in missed and seed == 5 else first[name]
+        final.history[POINT_ACCURACY] = {64 * tenth: 0.9 if tenth >= at else 0.5 for tenth in range(1, 21)}
+        children.append(final)
+    table = shown_tables(contents(source(children, changed(final_seeds=(1, 2, 3, 4, 5)))))["others"]
+    assert ["images to 80.0%", "adam", "sgd"] in [row[:3] for row in table.cells]
+    words = (
+        " A final that did not reach the target counts all its images: where only the slower optimizer has such "
+        "finals, the true ratio is at least as large; where the faster one has some, it may be smaller."
+    )
+    assert table.note.endswith("with a margin of 1.25." + (words if missed else ""))
