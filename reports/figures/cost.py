@@ -1,6 +1,7 @@
 """Show accuracy against cost: the test error of each final by its training seconds, and by images to a target."""
 
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -26,6 +27,7 @@ from reports.figures.style import (
 from reports.targets import judged_target
 
 AXES = {"seconds": "training seconds of a final", "images": "{things} until {target:.1%} validation accuracy"}
+MISSED = "\n(no mean if a final did not get there)"
 
 
 def cost(of: Computed) -> Picture | str:
@@ -37,8 +39,10 @@ def cost(of: Computed) -> Picture | str:
         error=100 * (1 - finals["test_accuracy"].astype(float)), seconds=finals["train_seconds"] * finals["epochs"]
     )
     target = judged_target(of.winners)
+    missed: list[str] = []
     if target is not None:
         reached = of.targets[np.isclose(of.targets["target"], target)]
+        missed = reached.loc[np.isinf(reached["images"]), "optimizer"].unique().tolist()
         data = data.merge(reached[["run_id", "images"]], on="run_id", how="left")
         data = data if np.isfinite(data["images"]).any() else data.drop(columns="images")
     data["tip"] = [
@@ -49,7 +53,7 @@ def cost(of: Computed) -> Picture | str:
     finding = (
         f"No optimizer surpasses these in both mean error and training time: {', '.join(_front(means, 'seconds'))}."
     )
-    return Picture(data, finding, partial(_draw, looks(of.optimizers), target, of.things))
+    return Picture(data, finding, partial(_draw, looks(of.optimizers), target, missed, of.things))
 
 
 def _front(means: pd.DataFrame, cost: str) -> list[str]:
@@ -58,24 +62,32 @@ def _front(means: pd.DataFrame, cost: str) -> list[str]:
     return [str(name) for name in ordered.index[ordered["error"].cummin().diff().fillna(-1.0) < 0]]
 
 
-def _draw(looks: Looks, target: float | None, things: str, data: pd.DataFrame, width: Width) -> Drawn:
+def _draw(
+    looks: Looks, target: float | None, missed: Sequence[str], things: str, data: pd.DataFrame, width: Width
+) -> Drawn:
+    """Draw a panel for each cost. An optimizer in `missed` has a final that did not reach the target."""
     shown = [name for name in AXES if name in data]
     drawn, axes = panels(width, len(shown), 2.2, most=2)
     for axis, name in zip(axes, shown, strict=True):
-        _draw_one(drawn, axis, data[np.isfinite(data[name])], name, looks)
-        text = AXES[name].format(target=target, things=things)
+        without_mean = missed if name == "images" else ()
+        _draw_one(drawn, axis, data[np.isfinite(data[name])], name, looks, without_mean)
+        text = AXES[name].format(target=target, things=things) + (MISSED if without_mean else "")
         axis.set_xlabel(text if width == "page" else textwrap.fill(text, COLUMN_SIGNS // 2))
     axes[0].set_ylabel("test error (%, log)")
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn
 
 
-def _draw_one(drawn: Drawn, axis: Axes, data: pd.DataFrame, cost: str, looks: Looks) -> None:
+def _draw_one(
+    drawn: Drawn, axis: Axes, data: pd.DataFrame, cost: str, looks: Looks, without_mean: Sequence[str]
+) -> None:
     dots(drawn, axis, data, cost, "error", looks, alpha=0.45, s=12)
     means = data.groupby("optimizer", sort=False)[["error", cost]].mean()
-    dots(drawn, axis, means.reset_index(), cost, "error", looks, alpha=1, s=60)
-    front = means.loc[_front(means, cost)]
-    axis.step(front[cost], front["error"], where="post", color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+    means = means[~means.index.isin(without_mean)]
+    if len(means):
+        dots(drawn, axis, means.reset_index(), cost, "error", looks, alpha=1, s=60)
+        front = means.loc[_front(means, cost)]
+        axis.step(front[cost], front["error"], where="post", color=GREY, linewidth=0.8, linestyle="--", zorder=0)
     logarithmic(axis, "y")
     if data[cost].max() > 3 * data[cost].min():
         logarithmic(axis, "x")

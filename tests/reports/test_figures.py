@@ -272,6 +272,29 @@ def test_a_target_that_was_never_reached_is_shown_as_such():
     assert min(shown) == 100, "it has not reached the target when its training ends"
 
 
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("missed", [(), ("adam",), ("adam", "sgd")])
+def test_an_optimizer_with_a_final_that_missed_the_target_has_no_mean_against_images(missed, lost):
+    children = [run(name, "trial", 0, [0.9]) for name in ("adam", "sgd")]
+    for name, seed in itertools.product(("adam", "sgd"), (1, 2, 3)):
+        misses = name in missed and seed > 1
+        accuracies = [0.5, 0.6] if misses else [0.85, 0.9] if name == "adam" else [0.5, 0.92]
+        children.append(run(name, "final", seed, accuracies, "diverged" if misses and lost else "completed"))
+    picture = contents(source(children, changed(final_seeds=(1, 2, 3)))).pictures["cost"]
+    finals = [6 - 2 * len(missed) * lost, 6 - 2 * len(missed)]
+    expected = [images for name, images in (("adam", 640), ("sgd", 1280)) if name not in missed]
+    for width in WIDTHS:
+        with styled():
+            seconds, images = picture.draw(width).axes
+        assert [len(axis.collections[0].get_offsets()) for axis in (seconds, images)] == finals
+        assert len(seconds.collections[1].get_offsets()) == 2
+        means = [x for each in images.collections[1:] for x, _ in each.get_offsets()]
+        assert sorted(means) == expected
+        assert {x for line in images.lines for x in line.get_xdata()} <= {*expected}, "nor is it in the front"
+        said = ["(no mean if" in " ".join(axis.get_xlabel().split()) for axis in (seconds, images)]
+        assert said == [False, bool(missed)]
+
+
 def test_images_to_a_target_are_those_of_each_variants_own_training_set():
     sizes = {"half": 320, "whole": 640}
     children = [
