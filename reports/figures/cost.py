@@ -70,7 +70,7 @@ def _draw(
     drawn, axes = panels(width, len(shown), 2.2, most=2)
     for axis, name in zip(axes, shown, strict=True):
         without_mean = missed if name == "images" else ()
-        _draw_one(drawn, axis, data[np.isfinite(data[name])], name, looks, without_mean)
+        _draw_one(drawn, axis, data, name, looks, without_mean)
         text = AXES[name].format(target=target, things=things) + (MISSED if without_mean else "")
         axis.set_xlabel(text if width == "page" else textwrap.fill(text, COLUMN_SIGNS // 2))
     axes[0].set_ylabel("test error (%, log)")
@@ -81,6 +81,7 @@ def _draw(
 def _draw_one(
     drawn: Drawn, axis: Axes, data: pd.DataFrame, cost: str, looks: Looks, without_mean: Sequence[str]
 ) -> None:
+    errors, data = data["error"], data[np.isfinite(data[cost])]
     dots(drawn, axis, data, cost, "error", looks, alpha=0.45, s=12)
     means = data.groupby("optimizer", sort=False)[["error", cost]].mean()
     means = means[~means.index.isin(without_mean)]
@@ -88,6 +89,7 @@ def _draw_one(
         dots(drawn, axis, means.reset_index(), cost, "error", looks, alpha=1, s=60)
         front = means.loc[_front(means, cost)]
         axis.step(front[cost], front["error"], where="post", color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+    axis.dataLim.intervaly = (errors.min(), errors.max())  # the panels share the scale
     logarithmic(axis, "y")
     if data[cost].max() > 3 * data[cost].min():
         logarithmic(axis, "x")

@@ -295,6 +295,15 @@ def test_an_optimizer_with_a_final_that_missed_the_target_has_no_mean_against_im
         assert said == [False, bool(missed)]
 
 
+def test_a_final_that_missed_the_target_stays_in_sight_against_seconds():
+    children = [run(name, "trial", 0, [0.9]) for name in ("adam", "sgd")]
+    children += [run("adam", "final", 1, [0.5, 0.6]), run("sgd", "final", 1, [0.5, 0.92])]
+    with styled():
+        seconds, _ = contents(source(children)).pictures["cost"].draw("page").axes
+    low, high = seconds.get_ylim()
+    assert low < 8 < 40 < high
+
+
 def test_images_to_a_target_are_those_of_each_variants_own_training_set():
     sizes = {"half": 320, "whole": 640}
     children = [
