@@ -88,10 +88,13 @@ class Computed:
     @cached_property
     def targets(self) -> pd.DataFrame:
         """Return when each final reached each target accuracy, the best optimizer first."""
-        definition = self.source.definition
-        sizes = {name: definition.images(name, 1) for name in self.summary["optimizer"]}
-        accuracies = target_accuracies(definition, self.winners)
-        return targets_frame(self.runs, self.courses, self.seconds, sizes, accuracies)
+        accuracies = target_accuracies(self.source.definition, self.winners)
+        return targets_frame(self.runs, self.courses, self.seconds, self.epoch_images, accuracies)
+
+    @cached_property
+    def epoch_images(self) -> dict[str, int]:
+        """Return the training images of an epoch of each optimizer, the best optimizer first."""
+        return {name: self.source.definition.images(name, 1) for name in self.summary["optimizer"]}
 
     @cached_property
     def convergence(self) -> pd.DataFrame:

@@ -36,9 +36,9 @@ def _convergence(of: Computed, against: str) -> Picture | str:
             return ""
     elif not len(data):
         return "convergence (no final was measured)"
-    size = of.source.definition.base.dataset.train_size
-    data = data.assign(images=data["epochs"] * size)
-    epoch = size if against == "images" else None
+    sizes = of.epoch_images
+    data = data.assign(images=data["epochs"] * data["optimizer"].map(sizes))
+    epoch = max(sizes.values()) if against == "images" and len(set(sizes.values())) == 1 else None
     return Picture(
         data, _finding(data, of.split), partial(_draw, looks(of.optimizers), of.split, against, epoch, of.things)
     )
@@ -75,7 +75,9 @@ def _draw(
         for end in ends[:20]:
             axis.axvline(end, color=GREY, linewidth=0.6, linestyle=":")
         dotted = "; dotted: end of an epoch" if len(ends) > 1 else ""
-        axis.set_xlabel(f"training {things} seen (log{dotted})" if epoch else "seconds of training (log)")
+        axis.set_xlabel(
+            f"training {things} seen (log{dotted})" if against == "images" else "seconds of training (log)"
+        )
         axis.set_ylabel(MEASURES[measure].format(split=split))
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)
     return drawn

@@ -313,12 +313,15 @@ def test_images_to_a_target_are_those_of_each_variants_own_training_set():
     variants = {name: {"dataset.train_size": size} for name, size in sizes.items()}
     definition = changed(optimizers=tuple(sizes), variants=variants, final_seeds=tuple(range(1, 11)))
     pictures = contents(source(children, definition)).pictures
-    for name in ("time-to-target", "cost"):
+    for name in ("convergence", "time-to-target", "cost"):
         of_each = pictures[name].data.groupby("optimizer")["images"].max()
         assert of_each.to_dict() == {"half": 640, "whole": 1280}, name
     with styled():
         axis = pictures["time-to-target"].draw("page").axes[0]
     assert axis.dataLim.intervalx[1] == 1280, "the scale ends where the longest finals do"
+    with styled():
+        axis = pictures["convergence"].draw("page").axes[0]
+    assert axis.get_xlabel() == "training images seen (log)", "their epochs do not end together"
     assert pictures["performance-profile"].data["factor"].max() == 2, "in the same epoch, with twice the images"
 
 
