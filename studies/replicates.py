@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from statistics import mean
 from typing import Any
 
@@ -10,6 +11,7 @@ from studies.definition import SEEDS_APART, SweepDefinition
 
 CONFIRM_FROM, CONFIRM_MORE_FROM = 8, 20  # in whole trials of budget; below 8, confirming costs more than it gains
 CONFIRMING_SEED = 901  # the first seed on which winners are confirmed
+FINEST = 10**9  # the largest denominator of an accuracy when trials are ranked; it keeps every count of images exact
 
 
 def of_replicate(definition: SweepDefinition, number: int) -> SweepDefinition:
@@ -99,16 +101,23 @@ def winner_of(
     if not candidates:
         return None
     best = _best_first(candidates, accuracies, confirmed, needed)[0]
-    return best, _mean(best, accuracies, confirmed, needed)
+    return best, mean(_of_seeds(best, accuracies, confirmed, needed))
 
 
 def _best_first(
     numbers: Sequence[int], accuracies: Mapping[int, float], confirmed: Mapping[int, Sequence[float]], needed: int
 ) -> list[int]:
-    return sorted(numbers, key=lambda number: (-_mean(number, accuracies, confirmed, needed), number))
+    """Rank the trials by their exact means over several seeds, since equal means may differ as floats."""
+
+    def exact_mean(number: int) -> Fraction | float:
+        of_seeds = _of_seeds(number, accuracies, confirmed, needed)
+        return mean(Fraction(each).limit_denominator(FINEST) for each in of_seeds) if needed else accuracies[number]
+
+    return sorted(numbers, key=lambda number: (-exact_mean(number), number))
 
 
-def _mean(
+def _of_seeds(
     number: int, accuracies: Mapping[int, float], confirmed: Mapping[int, Sequence[float]], needed: int
-) -> float:
-    return mean([accuracies[number], *list(confirmed.get(number, ()))[:needed]])
+) -> list[float]:
+    """Return the accuracies of a trial on the search's seed and on the first `needed` further seeds."""
+    return [accuracies[number], *list(confirmed.get(number, ()))[:needed]]

@@ -224,6 +224,17 @@ def test_confirmation_takes_more_rounds_with_a_larger_budget(definition):
     assert winner_of(many, {}, {}) is None
 
 
+def test_of_trials_whose_exact_means_are_equal_the_earlier_one_wins(definition):
+    once = changed(definition, budget=16, confirm=True)
+    assert winner_of(once, {4: 0.94, 5: 0.96}, {4: [0.95], 5: [0.93]}) == (4, pytest.approx(0.945))
+    images = 10_240  # the means are k / 20,480, of which many lie between two decimals however many are kept
+    for right in range(9_000, 9_400):
+        accuracies = {4: right / images, 5: (right + 7) / images}
+        confirmed = {4: [(right + 8) / images], 5: [(right + 1) / images]}
+        assert winner_of(once, accuracies, confirmed)[0] == 4
+        assert winner_of(once, accuracies, confirmed | {5: [(right + 2) / images]})[0] == 5, "by a single image"
+
+
 def test_only_undecided_optimizers_train_until_the_next_look(definition, monkeypatch):
     def chance(config, step):
         spread = {"sgd": 0.0005, "adam": 0.1}[config.optimizer.name]
