@@ -39,7 +39,8 @@ def _mean_on_terminal(row: Row) -> str:
 
 
 def _interval_on_terminal(row: Row) -> str:
-    return f"{row['low']:.2%} to {row['high']:.2%}" if row["seeds"] >= LEAST_UNITS else ""
+    known = row["seeds"] >= LEAST_UNITS and not pd.isna(row["low"])  # of one replicate with many finals it is unknown
+    return f"{row['low']:.2%} to {row['high']:.2%}" if known else ""
 
 
 MARKED = Column("optimizer", _marked, "name")

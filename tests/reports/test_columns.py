@@ -6,10 +6,12 @@ import math
 import pytest
 
 from harness.records import POINT_ACCURACY
-from reports.columns import setting
+from reports.columns import NOTHING, Table, setting
+from reports.computed import compute
 from reports.contents import contents
+from reports.optimizers import IN_MLFLOW, ON_PAGE, ON_TERMINAL
 from reports.shown_tables import shown_tables
-from tests.reports.sweeps import changed, run, source
+from tests.reports.sweeps import CHILDREN, changed, run, source
 
 
 def test_winners_have_a_column_for_each_hyperparameter_searched_for_any_of_them():
@@ -64,3 +66,21 @@ def test_finals_that_missed_the_target_are_said_to_make_the_ratio_a_bound_only_i
         "finals, the true ratio is at least as large; where the faster one has some, it may be smaller."
     )
     assert table.note.endswith("with a margin of 1.25." + (words if missed else ""))
+
+
+def finals_of(wrong, images):
+    """Return a sweep in which each optimizer's finals got that many of the test images wrong, one number a final."""
+    finals = [
+        run(name, "final", seed, [0.5, 1 - each / images])
+        for name, of in wrong.items()
+        for seed, each in enumerate(of, 1)
+    ]
+    return [*CHILDREN[:3], *finals]
+
+
+def test_an_interval_that_is_not_known_yet_is_shown_nowhere():
+    first_of_three = source(finals_of({"sgd": (3, 4, 5), "adam": (3, 4, 6)}, 100), changed(replicates=3))
+    summary = compute(first_of_three).summary
+    for columns, shown in ((ON_TERMINAL, ""), (ON_PAGE, NOTHING), (IN_MLFLOW, NOTHING)):
+        at = [each.label for each in columns].index("95% interval")
+        assert [cells[at] for cells in Table("", columns, summary.to_dict("records")).cells] == [shown, shown]
