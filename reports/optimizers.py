@@ -15,6 +15,7 @@ from reports.winners import Winners
 from studies.definition import LEAST_UNITS
 
 SPOILT = 2.0  # a final with more than this many times the median error of its optimizer's finals is spoilt
+ROUNDING = 1e-9  # errors whose ratio is this near to 1 are equal: 1 - accuracy is rounded, and one image is more
 TRIAL_OUTCOMES = ["completed", "pruned", "diverged", "failed"]
 SUMMARY = ["optimizer", "tiers", "mean", "low", "high", "sd", "median", "iqm", "selected_mean", "seeds"]
 SUMMARY += [
@@ -124,7 +125,8 @@ def _spoilt(accuracies: Sequence[float]) -> int:
     if len(accuracies) < LEAST_UNITS:
         return 0
     errors = [1 - each for each in accuracies]
-    return sum(each > SPOILT * median(errors) for each in errors)
+    most = SPOILT * median(errors) * (1 + ROUNDING)
+    return sum(each > most for each in errors)
 
 
 def _summary(measured: pd.DataFrame, values: Sequence[float], verdicts: Verdicts) -> dict[str, Any]:

@@ -84,3 +84,9 @@ def test_an_interval_that_is_not_known_yet_is_shown_nowhere():
     for columns, shown in ((ON_TERMINAL, ""), (ON_PAGE, NOTHING), (IN_MLFLOW, NOTHING)):
         at = [each.label for each in columns].index("95% interval")
         assert [cells[at] for cells in Table("", columns, summary.to_dict("records")).cells] == [shown, shown]
+
+
+@pytest.mark.parametrize("wrong", range(1, 9))
+def test_a_final_with_exactly_twice_the_median_error_is_not_spoilt(wrong):
+    finals = finals_of({"sgd": (wrong, wrong, 2 * wrong), "adam": (wrong, wrong, 2 * wrong + 1)}, 360)
+    assert compute(source(finals)).summary.set_index("optimizer")["spoilt_finals"].to_dict() == {"sgd": 0, "adam": 1}
