@@ -14,6 +14,7 @@ from scipy import stats
 
 from harness.config import FrozenModel
 from studies.definition import LEAST_UNITS, LEVEL
+from studies.verdicts import NO_SPREAD
 
 Values = Sequence[float] | NDArray[np.float64]
 AccuracyBySeed = Mapping[str, Mapping[int, float]]  # by optimizer and seed, a fraction
@@ -110,7 +111,7 @@ def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepCh
 
 def _welch(ones: Sequence[float], others: Sequence[float]) -> tuple[float | None, float | None, float]:
     """Return the interval of the difference of means, and p; p is 1 with few values, or if they do not vary."""
-    if min(len(ones), len(others)) < 2 or max(np.ptp(ones), np.ptp(others)) < 1e-12:
+    if min(len(ones), len(others)) < 2 or max(np.ptp(ones), np.ptp(others)) < NO_SPREAD:
         return None, None, 1.0
     test = stats.ttest_ind(others, ones, equal_var=False)
     low, high = test.confidence_interval(LEVEL)

@@ -8,16 +8,18 @@ from scipy import stats
 
 from harness.config import FrozenModel
 from harness.records import Outcome, Stage
-from reports.winners import Winners
+from reports.winners import ENDED, Winners
 from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
-from studies.verdicts import Verdict, judge
+from studies.verdicts import NO_SPREAD, Verdict, judge
 
 
 class TuningGain(FrozenModel):
     """The winner of an optimizer minus its published start, in mean test accuracy on the same seeds (fractions).
 
     The start itself won `starts_won` of the `searches`; there the difference is 0. The intervals `low` to `high` of
-    all optimizers are simultaneous; both are None with fewer than three finals or replicates.
+    all optimizers are simultaneous; both are None with fewer than three finals or replicates, or if the differences
+    do not vary. `lost` counts the finals of the winner or the start that diverged or failed; with any of them nothing
+    is claimed.
     """
 
     optimizer: str
@@ -27,12 +29,16 @@ class TuningGain(FrozenModel):
     low: float | None
     high: float | None
     verdict: Verdict
+    lost: int = 0
 
     @property
     def in_words(self) -> str:
         """Return the gain as a clause, in percentage points."""
         if self.starts_won == self.searches:
             return "the search found nothing better than the published start"
+        if self.lost:
+            finals = "a final" if self.lost == 1 else f"{self.lost} finals"
+            return f"not judged against the published start, since {finals} did not complete"
         if self.difference is None:
             return "the published start was not measured"
         if self.verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER):
@@ -62,25 +68,23 @@ def tuning_gains(
     """Compare each winner with the published start of its search, by Student's t on paired differences.
 
     A pair is a seed of the finals, or a replicate if there are several. Bonferroni's correction makes the intervals
-    of all optimizers simultaneous. An optimizer without a winner is left out.
+    of all optimizers simultaneous. An optimizer without a winner is left out. One with a lost final, of a winner or
+    of the start beside it, has no interval.
     """
-    completed = runs[(runs["outcome"] == Outcome.COMPLETED) & runs["test_accuracy"].notna()]
     level = 1 - (1 - LEVEL) / max(1, len(winners))
     gains = []
     for name, of_searches in winners.items():
-        mine = completed[completed["optimizer"] == name]
+        mine = runs[runs["optimizer"] == name]
         units: list[float] = []
+        lost = 0
         for winner in of_searches:
-            accuracy = {
-                stage: mine[(mine["stage"] == stage) & (mine["replicate"] == winner.replicate)]
-                .set_index("seed")["test_accuracy"]
-                .astype(float)
-                for stage in (Stage.FINAL, Stage.START)
-            }
-            finals, starts = accuracy[Stage.FINAL], accuracy[Stage.START]
-            differences = (finals - (finals if winner.is_start else starts)).dropna().tolist()
+            of_replicate = mine[mine["replicate"] == winner.replicate]
+            finals = _accuracies(of_replicate, Stage.FINAL)
+            starts = finals if winner.is_start else _accuracies(of_replicate, Stage.START)
+            lost += int(finals.isna().sum()) + (0 if winner.is_start else int(starts.isna().sum()))
+            differences = (finals - starts).dropna().tolist()
             units += [mean(differences)] if differences and definition.replicates > 1 else differences
-        low, high = _interval(units, level)
+        low, high = (None, None) if lost else _interval(units, level)
         gains.append(
             TuningGain(
                 optimizer=name,
@@ -90,13 +94,20 @@ def tuning_gains(
                 low=low,
                 high=high,
                 verdict=judge(low, high, margin),
+                lost=lost,
             )
         )
     return gains
 
 
+def _accuracies(runs: pd.DataFrame, stage: Stage) -> "pd.Series[float]":
+    """Return the test accuracy of each ended final or start in `runs` by seed; nan for one that was lost."""
+    ended = runs[(runs["stage"] == stage) & runs["outcome"].isin(ENDED)].set_index("seed")
+    return ended["test_accuracy"].astype(float).where(ended["outcome"] == Outcome.COMPLETED)
+
+
 def _interval(values: list[float], level: float) -> tuple[float | None, float | None]:
-    if len(values) < LEAST_UNITS or not np.ptp(values):
+    if len(values) < LEAST_UNITS or np.ptp(values) < NO_SPREAD:
         return None, None
     low, high = stats.t.interval(level, len(values) - 1, float(np.mean(values)), float(stats.sem(values)))
     return float(low), float(high)

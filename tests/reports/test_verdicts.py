@@ -202,6 +202,36 @@ def test_a_replicate_that_the_start_won_counts_as_no_gain():
     assert gain.in_words.startswith("undecided against the published start, difference -0.")
 
 
+def test_nothing_is_claimed_of_tuning_if_a_final_of_the_winner_or_the_start_was_lost():
+    starts = {seed: each - seed / 1e4 for seed, each in CALM.items()}
+    said = "not judged against the published start, since a final did not complete"
+    for winners, beside in ((shifted(0.01) | {3: None}, starts), (shifted(0.01), starts | {3: None})):
+        gain = gains({(1, False): winners}, beside)
+        assert (gain.verdict, gain.low, gain.high, gain.lost) == (Verdict.UNDECIDED, None, None, 1)
+        assert gain.in_words == said
+    all_lost = gains({(1, False): CALM}, dict.fromkeys(CALM))
+    assert all_lost.in_words.endswith("since 4 finals did not complete"), "so the start was measured"
+    several = {(each, False): {1000 * (each - 1) + 1: 0.99 + each / 1e4} for each in (1, 2, 3, 4)}
+    before = {1: 0.98, 1001: None, 2001: 0.98, 3001: 0.98}
+    assert gains(several, before, replicates=4, final_seeds=[1, 2]).in_words == said
+    assert gains({(1, True): CALM | {3: None}}, {}).in_words.startswith("the search found nothing better")
+
+
+def test_a_final_that_has_not_run_yet_is_only_missing_from_the_gain_of_tuning():
+    starts = {seed: each - seed / 1e4 for seed, each in CALM.items() if seed < 4}
+    gain = gains({(1, False): shifted(0.01)}, starts)
+    assert (gain.verdict, gain.lost) == (Verdict.BETTER, 0)
+    assert gain.difference == pytest.approx(0.0102)
+
+
+def test_gains_that_differ_by_float_rounding_only_have_no_interval():
+    start = {1: 330 / 360, 2: 333 / 360, 3: 331 / 360}
+    gain = gains({(1, False): {1: 331 / 360, 2: 334 / 360, 3: 332 / 360}}, start)
+    assert gain.difference == pytest.approx(1 / 360)
+    assert (gain.low, gain.high, gain.verdict) == (None, None, Verdict.UNDECIDED)
+    assert gain.in_words == "undecided against the published start"
+
+
 def test_luck_of_seeds_and_luck_of_searches_are_separated():
     rng = np.random.default_rng(0)
     search, seed = 0.002, 0.001
