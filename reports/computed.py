@@ -107,7 +107,7 @@ class Computed:
     @cached_property
     def pace(self) -> pd.DataFrame:
         """Return how fast each optimizer trains, the fastest first."""
-        return pace_frame(self.runs)
+        return pace_frame(self.runs, self.source.definition.replicates)
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -117,7 +117,7 @@ class Computed:
     @property
     def pace_in_words(self) -> str:
         """Return a sentence on how long an epoch takes and which optimizers are shown to be faster."""
-        return pace_in_words(self.pace)
+        return pace_in_words(self.pace, self.source.definition.replicates)
 
     @cached_property
     def luck(self) -> Luck | None:

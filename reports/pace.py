@@ -1,4 +1,4 @@
-"""Measure how fast each optimizer trains: seconds per epoch of all finals, and which are shown to be faster."""
+"""Measure how fast each optimizer trains: seconds per epoch of its finals, and which are shown to be faster."""
 
 import math
 
@@ -6,31 +6,32 @@ import pandas as pd
 
 from reports.statistics import interval_of_mean
 from studies.definition import LEAST_UNITS, LEVEL
-from studies.verdicts import Verdict, judge, pairs_of_finals
+from studies.verdicts import Verdict, judge, pairs_of_finals, pairs_of_replicates
 
 MARGIN = 1.1  # a ratio of seconds; optimizers within it are equally fast
 
 
-def pace_frame(runs: pd.DataFrame) -> pd.DataFrame:
+def pace_frame(runs: pd.DataFrame, replicates: int) -> pd.DataFrame:
     """Return one row per optimizer with a timed final, the fastest first.
 
-    Columns: optimizer; mean, low, high (95% interval) of the training seconds per epoch, over finals; finals (the
-    seconds per epoch of each final, as a list).
+    Columns: optimizer; mean of the training seconds per epoch over finals; low, high (its 95% interval, over units);
+    units (seconds per epoch of each final by seed, or if the sweep has several `replicates`, the mean of the finals
+    by replicate, since the winner of each replicate has a batch size of its own).
     """
-    finals = runs[(runs["stage"] == "final") & runs["train_seconds"].notna()]
+    finals = runs[(runs["stage"] == "final") & runs["train_seconds"].notna()].astype({"train_seconds": float})
     rows = []
     for name, mine in finals.groupby("optimizer", sort=False):
-        seconds = mine["train_seconds"].astype(float).tolist()
-        mean = sum(seconds) / len(seconds)
+        of_units = mine.groupby("replicate" if replicates > 1 else "seed")["train_seconds"].mean()
         low, high = None, None
-        if len(seconds) >= LEAST_UNITS:
-            low, high = interval_of_mean(seconds)
-        rows.append({"optimizer": name, "mean": mean, "low": low, "high": high, "finals": seconds})
-    frame = pd.DataFrame(rows, columns=["optimizer", "mean", "low", "high", "finals"])
+        if len(of_units) >= LEAST_UNITS:
+            low, high = interval_of_mean(of_units.tolist())
+        mean = float(mine["train_seconds"].mean())
+        rows.append({"optimizer": name, "mean": mean, "low": low, "high": high, "units": of_units.to_dict()})
+    frame = pd.DataFrame(rows, columns=["optimizer", "mean", "low", "high", "units"])
     return frame.sort_values("mean", ignore_index=True)
 
 
-def pace_in_words(pace: pd.DataFrame) -> str:
+def pace_in_words(pace: pd.DataFrame, replicates: int) -> str:
     """Say how long an epoch takes, and which optimizers are shown to be faster; empty if nothing was timed."""
     if not len(pace):
         return ""
@@ -40,11 +41,16 @@ def pace_in_words(pace: pd.DataFrame) -> str:
     said = (
         f"An epoch takes {first['mean']:.3g} s ({first['optimizer']}) to {last['mean']:.3g} s ({last['optimizer']})"
     )
-    values = {each["optimizer"]: [-math.log(value) for value in each["finals"]] for each in pace.to_dict("records")}
-    pairs = [
-        (each.better, each.worse, judge(each.low, each.high, math.log(MARGIN)))
-        for each in pairs_of_finals(values, LEVEL)
-    ]
+    values = {
+        each["optimizer"]: {unit: -math.log(seconds) for unit, seconds in each["units"].items()}
+        for each in pace.to_dict("records")
+    }
+    found = (
+        pairs_of_replicates(values, LEVEL)
+        if replicates > 1
+        else pairs_of_finals({name: list(of.values()) for name, of in values.items()}, LEVEL)
+    )
+    pairs = [(each.better, each.worse, judge(each.low, each.high, math.log(MARGIN))) for each in found]
     faster: dict[str, list[str]] = {}
     for better, worse, verdict in pairs:
         if verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER):
@@ -52,6 +58,6 @@ def pace_in_words(pace: pd.DataFrame) -> str:
     if faster:
         shown = "; ".join(f"{name} than {', '.join(others)}" for name, others in faster.items())
         return f"{said}. Shown to be faster: {shown}."
-    if all(verdict is Verdict.SAME for _, _, verdict in pairs):
+    if pairs and all(verdict is Verdict.SAME for _, _, verdict in pairs):
         return f"{said}: all are equally fast, within {MARGIN - 1:.0%}."
     return f"{said}. No optimizer is shown to be faster than another."
