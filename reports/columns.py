@@ -95,8 +95,10 @@ def _verdict(row: Row) -> str:
 
 
 def _change(row: Row) -> str:
-    """Say whether the optimizer differs between two sweeps; `tested` means that there are enough seeds."""
-    return "different" if row["told_apart"] else "not shown to differ" if row["tested"] else "too few seeds"
+    """Say whether the optimizer differs between two sweeps; `tested` means that there are enough units."""
+    if row["lost"]:
+        return "a final did not complete"
+    return "different" if row["told_apart"] else "not shown to differ" if row["tested"] else f"too few {row['units']}"
 
 
 P = Column("p", lambda row: f"{row['p']:.3f}" if row["tested"] else NOTHING)

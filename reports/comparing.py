@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -23,10 +24,14 @@ from reports.sections import ShownFigure
 from reports.source import Source, read_source
 from reports.statistics import SweepChange, sweep_changes
 from reports.tables import outcome_of
+from reports.verdicts import final_accuracies
 
 NOTE = (
-    "Mean test accuracy of the finals in each sweep, and the change with its 95% interval (Welch). The verdict uses "
-    "p, which is corrected for the number of optimizers (Holm)."
+    "Mean test accuracy in each sweep, and the change with its 95% interval (Welch). If a sweep has one replicate, "
+    "its finals are compared: the change is about these winners, on new seeds. If it has several, the means of the "
+    "finals of each complete replicate are; if both have several, the change is about this way of tuning. The "
+    "verdict uses p, which is corrected for the number of optimizers (Holm). An optimizer with a final that diverged "
+    "or failed is not judged."
 )
 COMPARED = {"data": Tag.DATA_DIGEST, "git commit": Tag.GIT_COMMIT, "torch": Tag.TORCH, "device": Tag.DEVICE}
 
@@ -52,7 +57,7 @@ def write_comparison(one: str, other: str, folder: Path | None = None, formats: 
 def build_comparison(one: Source, other: Source, formats: Sequence[str] = PAGE_FORMATS) -> dict[str, bytes]:
     """Return the files of the comparison by name: page, Markdown, table and figure."""
     first, second = contents(one), contents(other)
-    found = sweep_changes(first.finals, second.finals)
+    found = sweep_changes(_units(first), _units(second), _lost(first, second), _named_units(first, second))
     names = _name(one), _name(other)
     optimizers = list(dict.fromkeys([*one.definition.optimizers, *other.definition.optimizers]))
     picture = two_sweeps(found, names, optimizers)
@@ -62,11 +67,11 @@ def build_comparison(one: Source, other: Source, formats: Sequence[str] = PAGE_F
     files = {"tables/changes.csv": table_bytes(frame.assign(subset=subset), "csv")}
     files |= rendered_figures({"comparison": picture} if picture else {}, SUBSET if subset else "", formats)
     svg = inline_figures(files).get("comparison", {})
-    finding = picture.finding if picture else "The two sweeps have no optimizer in common."
+    finding = picture.finding if picture else _why_nothing(first, second)
     values: dict[str, Any] = {
         "names": names,
         "looks": looks(optimizers),
-        "answer": _answer(first, second, finding),
+        "answer": _answer(first, second, finding, found),
         "figure": ShownFigure("comparison", "Mean test accuracy in both sweeps.", finding, svg),
         "table": Table("Changes by optimizer", columns.change_columns(names), frame.to_dict("records"), NOTE),
         "sides": [_side(name, each) for name, each in zip(names, (first, second), strict=True)],
@@ -78,11 +83,64 @@ def build_comparison(one: Source, other: Source, formats: Sequence[str] = PAGE_F
     }
 
 
-def _answer(first: Contents, second: Contents, finding: str) -> list[str]:
+def _units(said: Contents) -> dict[str, dict[int, float]]:
+    """Return test accuracies (fractions) by optimizer and independent unit.
+
+    A unit is a completed final, by its seed; if the sweep has several replicates, the mean of a replicate's completed
+    finals. Only complete replicates count.
+    """
+    verdicts = said.computed.verdicts
+    if not verdicts.of_optimizers:
+        return {name: dict(of) for name, of in said.finals.items()}
+    found = final_accuracies(said.computed.runs, said.source.definition)
+    return {
+        name: {
+            number: mean(known)
+            for number in range(1, verdicts.replicates + 1)
+            if (known := [each for each in found.get(name, {}).get(number, {}).values() if each is not None])
+        }
+        for name in said.finals
+    }
+
+
+def _named_units(first: Contents, second: Contents) -> str:
+    named = ["replicates" if each.computed.verdicts.of_optimizers else "seeds" for each in (first, second)]
+    return named[0] if named[0] == named[1] else "seeds or replicates"
+
+
+def _lost(first: Contents, second: Contents) -> list[str]:
+    """Return the optimizers of both sweeps that lost a final in one of them."""
+    lost = {*first.computed.verdicts.lost, *second.computed.verdicts.lost}
+    return [name for name in first.finals if name in second.finals and name in lost]
+
+
+def _why_nothing(first: Contents, second: Contents) -> str:
+    shared = set(first.finals) & set(second.finals)
+    if not shared:
+        return "The two sweeps have no optimizer in common."
+    if all(any(each.finals[name] for name in shared) for each in (first, second)):
+        return "No optimizer has finals of a complete replicate in both sweeps."
+    return "No optimizer has completed finals in both sweeps."
+
+
+def _population(first: Contents, second: Contents) -> str:
+    """Say what a change is about; with one replicate nothing is known about the luck of the search."""
+    single = [_name(each.source) for each in (first, second) if not each.computed.verdicts.of_optimizers]
+    if not single:
+        return "The changes are about this way of tuning, with new searches and new seeds."
+    if len(single) == 2:
+        return "The changes are about these winners, on new seeds."
+    return f"The changes are about the winners of {single[0]}, which has one replicate, on new seeds."
+
+
+def _answer(first: Contents, second: Contents, finding: str, found: Sequence[SweepChange]) -> list[str]:
     digests = {each.source.sweep.tags.get(Tag.DATA_DIGEST) for each in (first, second)}
     subset = any(each.source.definition.subset for each in (first, second))
     unfinished = [_name(each.source) for each in (first, second) if outcome_of(each.source.sweep) != "completed"]
+    lost = _lost(first, second)
     caveats = [
+        (any(each.tested for each in found), _population(first, second)),
+        (lost, f"Nothing is claimed about {', '.join(lost)}, since finals did not complete."),
         (unfinished, f"Not complete: {' and '.join(unfinished)}."),
         (len(digests) > 1, "The two used different data, so a difference says nothing about the optimizers."),
         (subset, "At least one trained on a subset of the data, so its accuracies mean nothing."),

@@ -5,7 +5,7 @@ The intervals are Student's, since they keep their confidence with few seeds and
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -18,6 +18,7 @@ from studies.verdicts import NO_SPREAD
 
 Values = Sequence[float] | NDArray[np.float64]
 AccuracyBySeed = Mapping[str, Mapping[int, float]]  # by optimizer and seed, a fraction
+AccuracyByUnit = Mapping[str, Mapping[int, float]]  # by optimizer and seed or replicate, a fraction
 
 
 class Summary(FrozenModel):
@@ -66,9 +67,11 @@ def tiers(means: Mapping[str, float], apart: Iterable[tuple[str, str]]) -> list[
 
 
 class SweepChange(FrozenModel):
-    """The change of an optimizer between two sweeps: `after` minus `before`, means of independent finals (fractions).
+    """The change of an optimizer between two sweeps: `after` minus `before`, means of independent units (fractions).
 
-    `low` to `high` is the 95% interval of the difference (Welch). `p` is corrected for all optimizers (Holm).
+    A unit is a final if the sweep has one replicate, else the mean of a replicate's finals; `units` names them.
+    `low` to `high` is the 95% interval of the difference (Welch). `p` is corrected for all optimizers (Holm). An
+    optimizer that `lost` a final in one of the sweeps is not tested: its p is 1, and it has no interval.
     """
 
     optimizer: str
@@ -79,6 +82,8 @@ class SweepChange(FrozenModel):
     high: float | None
     p: float
     tested: bool
+    lost: bool = False
+    units: str = "seeds"
 
     @property
     def told_apart(self) -> bool:
@@ -86,26 +91,32 @@ class SweepChange(FrozenModel):
         return self.p < 1 - LEVEL
 
 
-def sweep_changes(before: AccuracyBySeed, after: AccuracyBySeed) -> list[SweepChange]:
-    """Return the change of each optimizer with finals in both sweeps.
+def sweep_changes(
+    before: AccuracyByUnit, after: AccuracyByUnit, lost: Collection[str] = (), units: str = "seeds"
+) -> list[SweepChange]:
+    """Return the change of each optimizer with units in both sweeps; `lost` names those that lost a final.
 
-    A change with fewer than `LEAST_UNITS` finals in one of the sweeps is not tested: its p is 1.
+    The units must be independent. Finals of several replicates are not: those of one replicate share its winner.
+    A change with fewer than `LEAST_UNITS` units in one of the sweeps is not tested: its p is 1.
     """
     shared = [name for name in before if before[name] and after.get(name)]
-    tests = [_welch(list(before[name].values()), list(after[name].values())) for name in shared]
+    pairs = [(list(before[name].values()), list(after[name].values())) for name in shared]
+    tests = [(None, None, 1.0) if name in lost else _welch(*pair) for name, pair in zip(shared, pairs, strict=True)]
     corrected = _holm([p for _, _, p in tests])
     return [
         SweepChange(
             optimizer=name,
-            before=(one := float(np.mean(list(before[name].values())))),
-            after=(other := float(np.mean(list(after[name].values())))),
+            before=(one := float(np.mean(ones))),
+            after=(other := float(np.mean(others))),
             difference=other - one,
             low=low,
             high=high,
             p=p,
-            tested=min(len(before[name]), len(after[name])) >= LEAST_UNITS,
+            tested=name not in lost and min(len(ones), len(others)) >= LEAST_UNITS,
+            lost=name in lost,
+            units=units,
         )
-        for name, (low, high, _), p in zip(shared, tests, corrected, strict=True)
+        for name, (ones, others), (low, high, _), p in zip(shared, pairs, tests, corrected, strict=True)
     ]
 
 

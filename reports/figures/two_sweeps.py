@@ -21,7 +21,9 @@ def _finding(changes: Sequence[SweepChange], names: tuple[str, str]) -> str:
     """Say which optimizers changed significantly."""
     changed = [each for each in changes if each.told_apart]
     if not any(each.tested for each in changes):
-        return "There are too few seeds to compare the two."
+        if all(each.lost for each in changes):
+            return "No optimizer completed all its finals in both sweeps."
+        return f"There are too few {changes[0].units} to compare the two."
     if not changed:
         return f"No optimizer is shown to differ between {names[0]} and {names[1]}."
     words = ", ".join(f"{each.optimizer} by {100 * each.difference:+.2f} points" for each in changed)

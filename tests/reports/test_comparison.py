@@ -1,5 +1,7 @@
 """The comparison of two sweeps shows significant changes and differences in what was done."""
 
+import csv
+import io
 import re
 from dataclasses import replace
 
@@ -7,6 +9,7 @@ import pytest
 
 from reports.comparing import build_comparison
 from reports.statistics import sweep_changes
+from studies.definition import SEEDS_APART
 from tests.reports.sweeps import CHILDREN, changed, run, source
 
 
@@ -72,3 +75,76 @@ def test_a_change_is_shown_only_if_it_is_significant_and_there_are_enough_seeds(
     assert not few.told_apart
     assert few.low is not None
     assert sweep_changes(before, {"sgd": {1: 0.9}}) == []
+
+
+def trained(run_id, accuracies, replicates=1, name="adam"):
+    """Return the sweep with these finals, in a list for each replicate; None for a final that diverged."""
+    children = []
+    for replicate, of in enumerate(accuracies, 1):
+        for number, accuracy in enumerate(of, 1):
+            outcome = "completed" if accuracy is not None else "diverged"
+            final = run(name, "final", SEEDS_APART * (replicate - 1) + number, [0.5, accuracy or 0.1], outcome)
+            final.tags["harness.replicate"] = str(replicate)
+            children.append(final)
+    seeds = tuple(range(1, 1 + max(map(len, accuracies))))
+    return named(
+        run_id, children, changed(optimizers=(name,), final_seeds=seeds, replicates=replicates, subset=False)
+    )
+
+
+def change(one, other):
+    """Return the only row of the table of changes, and the text of the page."""
+    files = build_comparison(one, other)
+    (row,) = csv.DictReader(io.StringIO(files["tables/changes.csv"].decode()))
+    return row, files["report.html"].decode()
+
+
+BEFORE = [[0.960, 0.961, 0.960, 0.961], [0.970, 0.971, 0.970, 0.971], [0.980, 0.981, 0.980, 0.981]]
+AFTER = [[each + 0.008 for each in of] for of in BEFORE]
+OF_TUNING, OF_WINNERS = (
+    "about this way of tuning, with new searches and new seeds",
+    "about these winners, on new seeds",
+)
+
+
+def test_finals_of_one_replicate_are_one_unit_in_the_comparison_of_two_sweeps():
+    lucky, text = change(trained("a", BEFORE, 3), trained("b", AFTER, 3))
+    assert lucky["told_apart"] == "False", "twelve finals each, but three searches, which differ by more"
+    assert float(lucky["difference"]) == pytest.approx(0.008)
+    assert float(lucky["low"]) == pytest.approx(0.008 - 2.776445 * 0.01 * (2 / 3) ** 0.5)
+    assert (lucky["tested"], lucky["units"]) == ("True", "replicates")
+    assert "The changes are about this way of tuning, with new searches and new seeds." in text
+    apart, _ = change(trained("a", BEFORE, 3), trained("b", [[each - 0.05 for each in of] for of in BEFORE], 3))
+    assert apart["told_apart"] == "True"
+
+
+def test_a_comparison_says_whether_it_is_about_the_winners_or_about_the_way_of_tuning():
+    single, text = change(trained("a", BEFORE[:1]), trained("b", AFTER[:1]))
+    assert single["told_apart"] == "True"
+    assert "The changes are about these winners, on new seeds." in text
+    mixed, text = change(trained("a", BEFORE[:1]), trained("b", AFTER, 3))
+    assert mixed["units"] == "seeds or replicates"
+    assert re.search(r"The changes are about the winners of \S+ a, which has one replicate, on new seeds\.", text)
+    few, text = change(trained("a", BEFORE[:2], 2), trained("b", AFTER[:2], 2))
+    assert few["tested"] == "False"
+    assert "There are too few replicates to compare the two." in text
+    assert "The changes are" not in text
+
+
+def test_only_complete_replicates_are_compared():
+    row, _ = change(trained("a", [*BEFORE, [0.90]], 4), trained("b", AFTER, 3))
+    assert float(row["before"]) == pytest.approx(0.9705)
+    begun = page(trained("a", [[0.90], [0.91, 0.92]], 3), trained("b", AFTER, 3))
+    assert "No optimizer has finals of a complete replicate in both sweeps." in begun
+    assert "No optimizer has completed finals in both sweeps." in page(named("a", []), trained("b", AFTER, 3))
+
+
+def test_an_optimizer_with_a_lost_final_is_shown_in_a_comparison_but_not_told_apart():
+    lost = [[*BEFORE[0], None]]
+    for one, other in ((lost, AFTER[:1]), (AFTER[:1], lost)):
+        row, text = change(trained("a", one), trained("b", other))
+        assert (row["told_apart"], row["tested"], row["p"], row["low"]) == ("False", "False", "1.0", "")
+        assert abs(float(row["difference"])) == pytest.approx(0.008), "the means are shown"
+        assert "Nothing is claimed about adam, since finals did not complete." in text
+        assert "a final did not complete</td>" in text
+        assert '<p class="answer">No optimizer completed all its finals in both sweeps.</p>' in text
