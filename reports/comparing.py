@@ -96,7 +96,7 @@ def _units(said: Contents) -> dict[str, dict[int, float]]:
     return {
         name: {
             number: mean(known)
-            for number in range(1, verdicts.replicates + 1)
+            for number in range(1, verdicts.complete + 1)
             if (known := [each for each in found.get(name, {}).get(number, {}).values() if each is not None])
         }
         for name in said.finals

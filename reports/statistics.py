@@ -5,6 +5,8 @@ The intervals are Student's, since they keep their confidence with few seeds and
 """
 
 import itertools
+import math
+import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import networkx as nx
@@ -14,7 +16,7 @@ from scipy import stats
 
 from harness.config import FrozenModel
 from studies.definition import LEAST_UNITS, LEVEL
-from studies.verdicts import NO_SPREAD
+from studies.verdicts import critical_values, games_howell
 
 Values = Sequence[float] | NDArray[np.float64]
 AccuracyBySeed = Mapping[str, Mapping[int, float]]  # by optimizer and seed, a fraction
@@ -122,12 +124,18 @@ def sweep_changes(
 
 def _welch(ones: Sequence[float], others: Sequence[float]) -> tuple[float | None, float | None, float]:
     """Return the interval of the difference of means, and p; p is 1 with few values, or if they do not vary."""
-    if min(len(ones), len(others)) < 2 or max(np.ptp(ones), np.ptp(others)) < NO_SPREAD:
+    counts = np.array([float(len(ones)), float(len(others))])
+    if min(counts) < 2:
         return None, None, 1.0
-    test = stats.ttest_ind(others, ones, equal_var=False)
-    low, high = test.confidence_interval(LEVEL)
-    enough = min(len(ones), len(others)) >= LEAST_UNITS
-    return float(low), float(high), float(test.pvalue) if enough else 1.0
+    means, variances = (np.array([of(ones), of(others)]) for of in (np.mean, statistics.variance))
+    intervals = games_howell(means, variances, counts)  # of two groups these are Welch's
+    width, degrees = float(intervals.widths[0, 1]), float(intervals.degrees[0, 1])
+    if not math.isfinite(width):
+        return None, None, 1.0
+    difference = float(means[1] - means[0])
+    error = width / float(critical_values(2, intervals.degrees)[0, 1])
+    p = 2 * float(stats.t.sf(abs(difference) / error, degrees))
+    return difference - width, difference + width, p if min(counts) >= LEAST_UNITS else 1.0
 
 
 def interval_of_mean(values: Values) -> tuple[float | None, float | None]:

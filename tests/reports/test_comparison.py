@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from scipy import stats
 
 from reports.comparing import build_comparison
 from reports.statistics import sweep_changes
@@ -75,6 +76,17 @@ def test_a_change_is_shown_only_if_it_is_significant_and_there_are_enough_seeds(
     assert not few.told_apart
     assert few.low is not None
     assert sweep_changes(before, {"sgd": {1: 0.9}}) == []
+
+
+@pytest.mark.parametrize("stuck", [[0.98] * 3, [346 / 360] * 3])
+def test_an_optimizer_that_was_stuck_in_one_sweep_is_compared_by_the_spread_of_the_other(stuck):
+    after = [0.99, 0.991, 0.992]
+    (change,) = sweep_changes(finals(*stuck), finals(*after))
+    assert change.told_apart
+    expected = stats.ttest_1samp(after, stuck[0])  # what Welch's test is if one of the samples does not vary
+    low, high = expected.confidence_interval(0.95)
+    assert (change.low, change.high) == pytest.approx((low - stuck[0], high - stuck[0]))
+    assert change.p == pytest.approx(expected.pvalue)
 
 
 def trained(run_id, accuracies, replicates=1, name="adam"):
