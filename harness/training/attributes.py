@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn, optim
+from torch.nn.utils import parametrize
 
 Seen = dict[tuple[int, int], tuple[Any, Any]]  # pairs by their ids; the objects are kept, so that no id is reused
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -34,7 +35,7 @@ def _differences(one: Any, other: Any, name: str, seen: Seen) -> Iterator[str]: 
     if one is other or (id(one), id(other)) in seen or inspect.isroutine(one) or isinstance(one, type | ModuleType):
         return
     seen[id(one), id(other)] = one, other
-    if type(one) is not type(other):
+    if _class_of(one) is not _class_of(other):
         yield name
     elif isinstance(one, Mapping):
         yield from _of_mappings(one, other, name, seen)
@@ -49,6 +50,11 @@ def _differences(one: Any, other: Any, name: str, seen: Seen) -> Iterator[str]: 
             yield name
     else:
         yield from _of_mappings(_attributes(one), _attributes(other), name, seen)
+
+
+def _class_of(each: object) -> type:
+    """Return the class; of a parametrized module the one before, since torch makes a new class for each module."""
+    return parametrize.type_before_parametrizations(each) if isinstance(each, nn.Module) else type(each)
 
 
 def _of_mappings(one: Mapping[Any, Any], other: Mapping[Any, Any], name: str, seen: Seen) -> Iterator[str]:

@@ -162,7 +162,7 @@ def _make_call(call: _Passed, folder: Path) -> _Passed:
 def _pass_on(done: Future[_Passed], to: Future[Any]) -> None:
     try:
         result = done.result().take()
-    except Exception as error:
+    except BaseException as error:  # whatever it is: without a result the coordinator would wait for ever
         to.set_exception(error)
     else:
         to.set_result(result)

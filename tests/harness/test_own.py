@@ -12,6 +12,7 @@ from harness.export import register_model
 from harness.predict import predict_test_image
 from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run, resume_run, run_name
+from harness.slices import train_slice
 from harness.tracking.mlflow import MlflowTracker
 from harness.training.checks import require_sound
 from harness.training.data import load_splits
@@ -251,12 +252,22 @@ def _small_images(split: Split) -> Split:
     return Split(split.images[:][:, None, :12, :12].expand(-1, 2, -1, -1), split.labels)
 
 
-@pytest.mark.parametrize("name", ["Scores", "Zeros", "Remembering", "Drawn", "Precise"])
+@pytest.mark.parametrize(
+    "name", ["Scores", "Zeros", "Frequencies", "Parametrized", "Remembering", "Drawn", "Precise"]
+)
 def test_repeatable_models_are_accepted_and_recognised_as_models_of_logits(name):
     config = with_settings(own(), {"model.name": f"{HERE}:{name}"})
     assert require_sound(config, load_splits(config.dataset, "cpu")) == with_settings(
         config, {"model.outputs": "logits"}
     )
+
+
+def test_a_model_that_ends_its_process_fails_its_run():
+    config = with_settings(own(), {"model.name": f"{HERE}:Exiting", "model.outputs": "logits"})
+    with pytest.raises(RuntimeError, match=r"the code ended its process \(SystemExit: enough\)"):
+        train_slice(config, None, (), None)
+    with pytest.raises(BadInputError, match=r"SystemExit: enough"):
+        require_sound(with_settings(config, {"model.passes": 0}), load_splits(config.dataset, "cpu"))
 
 
 def test_the_check_tries_every_batch_size_that_a_study_can_draw():

@@ -93,6 +93,12 @@ def test_a_worker_killed_while_it_sends_a_large_result_breaks_the_executor(execu
             future.result(timeout=60)
 
 
+def test_a_call_that_ends_its_process_has_an_error_instead_of_waiting_for_ever(executor):
+    with pytest.raises(SystemExit, match="enough"):
+        executor.submit(sys.exit, "enough").result(timeout=60)
+    assert executor.submit(abs, -1).result(timeout=60) == 1
+
+
 def test_a_killed_worker_ends_the_others_so_that_the_pool_waits_for_none(executor):
     workers = [psutil.Process(worker) for worker in executor._processes]
     assert len(workers) == 2
