@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from harness.config import OwnConfig, RunConfig, images_at
 from harness.records import TrajectoryPoint
+from harness.training.buffers import kept_buffers, restore_buffers
 from harness.training.epoch import Epoch
 from harness.training.evaluation import evaluate, has_modes, to_evaluate, to_train
 from harness.training.generators import generator_states, restore_generators
@@ -47,12 +48,15 @@ def _undisturbed(model: nn.Module, optimizer: optim.Optimizer, config: RunConfig
     """
     generators = generator_states(config.device, config.seed)
     own = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
-    tensors = [*model.parameters(), *model.buffers()] if own or has_modes(optimizer) else []
-    kept = [tensor.detach().clone() for tensor in tensors]
+    may_change = own or has_modes(optimizer)
+    weights = list(model.parameters()) if may_change else []
+    kept = [weight.detach().clone() for weight in weights]
+    buffers = kept_buffers(model) if may_change else []
     yield
     with torch.no_grad():
-        for tensor, value in zip(tensors, kept, strict=True):
-            tensor.copy_(value)
+        for weight, value in zip(weights, kept, strict=True):
+            weight.copy_(value)
+    restore_buffers(buffers)
     restore_generators(generators, config.device, config.seed)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from harness.config import RunConfig
+from harness.training.buffers import Buffers, kept_buffers, restore_buffers
 from harness.training.generators import generator_states, restore_generators
 from harness.training.gradients import Gradients, gradients_of
 from harness.training.images import Split
@@ -43,18 +44,15 @@ def _step_with_closure(model: nn.Module, optimizer: optim.Optimizer, gradients: 
     the same dropout. The closure restores both afterwards. So a step draws random numbers and updates batch norms as
     one evaluation does, no matter how often its optimizer calls the closure.
     """
-    buffers = tuple(model.buffers())
     # torch's L-BFGS first asks for the loss and gradients at the present weights, which are already computed
     asks_where_it_is = type(optimizer) is optim.LBFGS
 
-    def kept() -> tuple[dict[str, Any], list[Tensor]]:
-        return generator_states(config.device, config.seed), [buffer.clone() for buffer in buffers]
+    def kept() -> tuple[dict[str, Any], Buffers]:
+        return generator_states(config.device, config.seed), kept_buffers(model)
 
-    def put_back(generators: dict[str, Any], values: list[Tensor]) -> None:
+    def put_back(generators: dict[str, Any], buffers: Buffers) -> None:
         restore_generators(generators, config.device, config.seed)
-        with torch.no_grad():
-            for buffer, value in zip(buffers, values, strict=True):
-                buffer.copy_(value)
+        restore_buffers(buffers)
 
     def step(batch: Tensor) -> tuple[Tensor, Tensor]:
         before = kept()

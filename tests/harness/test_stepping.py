@@ -123,6 +123,16 @@ def test_an_optimizer_draws_a_different_random_number_in_every_step():
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "sam"])
+def test_buffers_that_a_forward_replaces_are_restored_as_those_that_it_changes(name):
+    replaced, changed = (
+        trained(model__name=f"{HERE}:Centring", model__outputs="logits", model__in_place=each, optimizer__name=name)
+        for each in (False, True)
+    )
+    assert replaced.losses == changed.losses
+    assert replaced.state.model["passes"] == changed.state.model["passes"] == len(changed.losses)
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "sam"])
 def test_the_loss_of_a_step_is_computed_with_the_weights_before_the_step(name):
     first = {"model__name": f"{HERE}:Dropped", "model__outputs": "logits", "epochs": 1}
     expected = trained(**first, optimizer__name="sgd").losses[0]
