@@ -61,7 +61,8 @@ class Reproduction(FrozenModel):
 
     `environment` has the changes that can alter the last bits. Where there are any, metrics are compared within a
     tolerance, and the hash of the state is not compared. `code` has the changes of the source. `ending` is a
-    difference in the divergence or the final state; None if there is none.
+    difference in the divergence or the final state; None if there is none. `has_final_state` says whether the run
+    recorded a final state: one that failed or was killed did not.
     """
 
     run_id: str
@@ -69,6 +70,7 @@ class Reproduction(FrozenModel):
     code: tuple[Change, ...]
     comparisons: tuple[MetricComparison, ...]
     ending: Change | None
+    has_final_state: bool = True
 
     @property
     def first_difference(self) -> str | None:
@@ -116,6 +118,7 @@ def reproduce(
             *_compare_points(recorded, again, config, exact=not changed),
         ),
         ending=None if changed else _compare_ending(recorded, again, config),
+        has_final_state=Tag.STATE_HASH in recorded.tags,
     )
 
 

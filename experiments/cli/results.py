@@ -86,6 +86,8 @@ def _verdict(result: "Reproduction") -> str:
             f"{percent(ACCURACY_TOLERANCE)} points, losses within {LOSS_TOLERANCE:.0%}; bits and the state hash were "
             "not compared"
         )
+    if not result.has_final_state:
+        return f"reproduced bit by bit: {count} values are identical; the run recorded no final state"
     return f"reproduced bit by bit: {count} values and the final state are identical"
 
 

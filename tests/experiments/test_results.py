@@ -27,6 +27,12 @@ def test_a_run_that_is_reproduced_bit_by_bit_is_one_line(capsys):
     assert capsys.readouterr().out == "reproduced bit by bit: 2 values and the final state are identical\n"
 
 
+def test_a_run_without_a_final_state_is_not_said_to_have_an_identical_one(capsys):
+    print_reproduction(reproduction(*SAME).model_copy(update={"has_final_state": False}))
+    expected = "reproduced bit by bit: 2 values are identical; the run recorded no final state\n"
+    assert capsys.readouterr().out == expected
+
+
 def test_the_table_shows_only_differences_with_enough_digits_to_see_them(capsys):
     print_reproduction(reproduction(*SAME, compared(2, "validation/accuracy", 0.9847, 0.98472)))
     shown = capsys.readouterr().out.splitlines()

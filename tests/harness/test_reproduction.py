@@ -48,6 +48,7 @@ def overwrite(run_id: str, metric: str, epoch: int, value: float):
 
 def test_a_run_is_reproduced_bit_by_bit(config, tracked, data):
     result = reproduce(tracked(config), data)
+    assert result.has_final_state
     assert result.first_difference is None
     assert result.environment == result.code == ()
     assert len(result.comparisons) == 2 * 6
@@ -185,6 +186,7 @@ def test_a_run_stopped_within_an_epoch_is_reproduced_up_to_its_last_record(confi
     close_broken_run(tracker, run.run_id, Outcome.KILLED, KeyboardInterrupt())
     result = reproduce(run.run_id, data)
     assert result.first_difference is None
+    assert not result.has_final_state, "a stopped run records none"
     assert len([each for each in result.comparisons if each.metric == POINT_ACCURACY]) > 2
     assert len([each for each in result.comparisons if each.metric == "train/loss"]) == len(slices) - 1
 
