@@ -10,7 +10,6 @@ from harness.pace import SLICE_SECONDS
 from harness.provenance.origin import Origin, data_for_slice
 from harness.records import Divergence, EpochMetrics, Mistakes, TrajectoryPoint
 from harness.training.epoch import Epoch
-from harness.training.guard import without_exits
 from harness.training.loop import EvaluationSplit, advance, initial_state
 from harness.training.state import RunState
 from harness.training.trajectory import Steps
@@ -54,11 +53,9 @@ def train_slice(
 
     Raises:
         BadInputError: `origin` is given, and the data or the source of own parts differ from it.
-        RuntimeError: the user's own code called `sys.exit`.
     """
     data = data_for_slice(config, data_dir, origin)
-    with without_exits():
-        before = initial_state(config) if state is None else RunState.from_bytes(state)
+    before = initial_state(config) if state is None else RunState.from_bytes(state)
     started = time.perf_counter()
 
     def is_enough(epoch: Epoch) -> bool:
@@ -66,8 +63,7 @@ def train_slice(
             on_step(before.epoch + 1, epoch)
         return time.perf_counter() - started >= seconds
 
-    with without_exits():
-        after = advance(config, before, data, splits, steps, is_enough)
+    after = advance(config, before, data, splits, steps, is_enough)
     return SliceResult(
         state=after.state.to_bytes(),
         step=after.state.step,

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 IMAGES = 16  # images of the steps that are tested
 BATCH = 8  # images of a batch of these steps
 MOST_SIZES = 16  # the most batch sizes that are tested
-NOISE = 0.1  # s.d. of what is added to the weights, to see whether outputs stay log-probabilities
+NOISE = 0.1  # s.d. of what is added to equal weights, to see whether outputs stay log-probabilities
 Outputs = Literal["log_probabilities", "logits"]
 
 
@@ -107,7 +107,7 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
         outputs = _passed(thing, model, few.images[:], config.dataset)
         _require_shape(thing, outputs, config, few, data)
         found[mode] = _kind(thing, outputs)
-        if found[mode] == "log_probabilities" and not _stay_normalised(thing, model, few, config):
+        if found[mode] == "log_probabilities" and not _stay_normalised(model, few, config):
             found[mode] = "logits"
     if found["training"] != found["evaluation"]:
         raise BadInputError(
@@ -128,20 +128,27 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
     return found["training"]
 
 
-def _stay_normalised(thing: Thing, model: nn.Module, few: Split, config: RunConfig) -> bool:
+def _stay_normalised(model: nn.Module, few: Split, config: RunConfig) -> bool:
     """Return whether outputs that are log-probabilities are so with other weights too.
 
-    Logits may be normalised at first: with zero weights in the last layer, and class frequencies as its biases.
+    Logits may be normalised at first: with zero weights in the last layer, and class frequencies as its biases. So
+    noise is added to weights that all have one value. A model that then fails may have weights that must be positive.
     """
-    weights = [each for each in model.parameters() if each.is_floating_point()]
-    before = [each.detach().clone() for each in weights]
     drawn = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for each in weights:
-            each.add_(NOISE * torch.randn(each.shape, generator=drawn).to(each.dtype))
-        outputs = _passed(thing, model, few.images[:], config.dataset).double()
-        for each, value in zip(weights, before, strict=True):
-            each.copy_(value)
+    before: list[tuple[nn.Parameter, Tensor]] = []
+    try:
+        with torch.no_grad():
+            for each in model.parameters():
+                if each.is_floating_point() and each.numel() and bool((each == each.flatten()[0]).all()):
+                    before.append((each, each.detach().clone()))
+                    each.add_(NOISE * torch.randn(each.shape, generator=drawn).to(each.dtype))
+            outputs = model(normalize(few.images[:], config.dataset)).double()
+    except Exception:
+        return True
+    finally:
+        with torch.no_grad():
+            for changed, value in before:
+                changed.copy_(value)
     return not bool(outputs.isfinite().all()) or _are_one(outputs.exp().sum(dim=1))
 
 

@@ -25,19 +25,6 @@ def own_parts_of(config: RunConfig) -> Thing:
 
 
 @contextlib.contextmanager
-def without_exits() -> Iterator[None]:
-    """Turn an end of the process by the user's own code in the block into an error, so that its run is a failed one.
-
-    Raises:
-        RuntimeError: the block raised SystemExit, as `sys.exit` does.
-    """
-    try:
-        yield
-    except SystemExit as error:
-        raise RuntimeError(f"the code ended its process (SystemExit: {error.code})") from error
-
-
-@contextlib.contextmanager
 def guarded(thing: Thing, what: str, *, expected: str = "", next_step: str = "correct your code") -> Iterator[None]:
     """Turn any error of the user's own code in the block into an error of one line.
 

@@ -154,7 +154,10 @@ def _into_file(value: Any, folder: Path) -> _Passed:  # noqa: ANN401
 
 
 def _make_call(call: _Passed, folder: Path) -> _Passed:
-    result = call.take()()
+    try:
+        result = call.take()()
+    except SystemExit as error:  # the user's own code ended the process: the coordinator must not end with that code
+        raise RuntimeError(f"the code ended its process (SystemExit: {error.code})") from error
     give_back_freed_memory()  # the worker's next slice may have another batch size
     return _into_file(result, folder)
 

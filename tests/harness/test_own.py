@@ -12,7 +12,6 @@ from harness.export import register_model
 from harness.predict import predict_test_image
 from harness.reproduce import reproduce
 from harness.run import begin_run, complete_run, resume_run, run_name
-from harness.slices import train_slice
 from harness.tracking.mlflow import MlflowTracker
 from harness.training.checks import require_sound
 from harness.training.data import load_splits
@@ -262,12 +261,16 @@ def test_repeatable_models_are_accepted_and_recognised_as_models_of_logits(name)
     )
 
 
-def test_a_model_that_ends_its_process_fails_its_run():
-    config = with_settings(own(), {"model.name": f"{HERE}:Exiting", "model.outputs": "logits"})
-    with pytest.raises(RuntimeError, match=r"the code ended its process \(SystemExit: enough\)"):
-        train_slice(config, None, (), None)
-    with pytest.raises(BadInputError, match=r"SystemExit: enough"):
-        require_sound(with_settings(config, {"model.passes": 0}), load_splits(config.dataset, "cpu"))
+def test_a_model_that_ends_the_process_is_refused():
+    config = with_settings(own(), {"model.name": f"{HERE}:Exiting"})
+    with pytest.raises(BadInputError, match=r"model '.*:Exiting' fails on 16 images.*SystemExit: enough"):
+        require_sound(config, load_splits(config.dataset, "cpu"))
+
+
+@pytest.mark.parametrize("name", ["Spread", "Clamped"])
+def test_a_model_of_log_probabilities_is_one_even_if_other_weights_are_invalid(name):
+    config = with_settings(own(), {"model.name": f"{HERE}:{name}", "model.outputs": "log_probabilities"})
+    assert require_sound(config, load_splits(config.dataset, "cpu")) == config
 
 
 def test_the_check_tries_every_batch_size_that_a_study_can_draw():

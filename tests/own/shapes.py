@@ -341,20 +341,34 @@ class Centring(nn.Linear):
         return super().forward(images - self.mean)
 
 
-class Exiting(nn.Linear):
-    """Ends its process when it has been trained on so many batches."""
-
-    def __init__(self, passes: int = 6):
-        super().__init__(288, 3)
-        self.most = passes
-        self.register_buffer("passes", torch.zeros(()))
+class Exiting(nn.Flatten):
+    """Ends the process."""
 
     def forward(self, images):
-        if self.training:
-            self.passes += 1
-            if self.passes > self.most:
-                sys.exit("enough")
-        return super().forward(images.flatten(1))
+        sys.exit("enough")
+
+
+class Spread(nn.Linear):
+    """A model of log-probabilities with a scale that must be positive."""
+
+    def __init__(self):
+        super().__init__(288, 3)
+        self.scale = nn.Parameter(torch.full((64,), 0.01))
+
+    def forward(self, images):
+        if (self.scale <= 0).any():
+            raise ValueError("a scale is not positive")
+        return F.log_softmax(super().forward(images.flatten(1)) / self.scale.mean(), dim=1)
+
+
+class Clamped(nn.Linear):
+    """A model of log-probabilities that are never below -5."""
+
+    def __init__(self):
+        super().__init__(288, 3)
+
+    def forward(self, images):
+        return F.log_softmax(super().forward(images.flatten(1)), dim=1).clamp(min=-5)
 
 
 class Remembering(Scores):

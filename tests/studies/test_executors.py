@@ -94,7 +94,7 @@ def test_a_worker_killed_while_it_sends_a_large_result_breaks_the_executor(execu
 
 
 def test_a_call_that_ends_its_process_has_an_error_instead_of_waiting_for_ever(executor):
-    with pytest.raises(SystemExit, match="enough"):
+    with pytest.raises(RuntimeError, match=r"the code ended its process \(SystemExit: enough\)"):
         executor.submit(sys.exit, "enough").result(timeout=60)
     assert executor.submit(abs, -1).result(timeout=60) == 1
 
