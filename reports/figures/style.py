@@ -46,6 +46,7 @@ DOT = 22  # area of a point, in points squared
 LONGEST_NAME = 20
 COLUMN_SIGNS = 50  # characters that fit on a line across a column
 DOTS = 110  # an inch, in a notebook
+LINE_HEIGHT = 0.2  # inches
 MOST_VECTORS = 400  # points of a figure; more are drawn as pixels, to keep the page small
 
 
@@ -231,13 +232,26 @@ def legend(drawn: Drawn, names: Iterable[str], looks: Looks, width: Width) -> No
 
 def lay_out(drawn: Figure, warning: str) -> None:
     """Make room for all labels, and for a warning on top. Called once for all formats, since it takes long."""
-    if warning:
-        drawn.set_figheight(drawn.get_figheight() + 0.2)
-        drawn.suptitle(warning, fontsize=7.5, fontweight="bold")
     engine = drawn.get_layout_engine()
     assert engine is not None, "the figure was made by `figure`"
     engine.execute(drawn)
     drawn.set_layout_engine(None)  # with "none" instead, saving would draw twice
+    if warning:
+        _add_above(drawn, warning)
+
+
+def _add_above(drawn: Figure, warning: str) -> None:
+    """Add a line of text above a figure that is laid out; the layout itself would put it over a legend."""
+    part = drawn.get_figheight() / (drawn.get_figheight() + LINE_HEIGHT)
+    drawn.set_figheight(drawn.get_figheight() + LINE_HEIGHT)
+    for axis in drawn.axes:
+        box = axis.get_position(original=True)
+        axis.set_position((box.x0, box.y0 * part, box.width, box.height * part))
+    for label in drawn.texts:
+        label.set_y(label.get_position()[1] * part)
+    for legend in drawn.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, part), transform=drawn.transFigure)
+    drawn.suptitle(warning, y=0.99, fontsize=7.5, fontweight="bold")
 
 
 def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: int = 4) -> None:

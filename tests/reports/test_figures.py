@@ -272,6 +272,21 @@ def test_a_target_that_was_never_reached_is_shown_as_such():
     assert min(shown) == 100, "it has not reached the target when its training ends"
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_warning_stands_above_the_legend_and_leaves_the_panels_as_they_are(width):
+    picture = contents(source()).pictures["cost"]
+    with styled():
+        plain, warned = picture.draw(width), picture.draw(width)
+        lay_out(plain, "")
+        lay_out(warned, "subset of the data")
+        legend, warning = warned.legends[0].get_window_extent(), warned.texts[-1].get_window_extent()
+    assert warned.texts[-1].get_text() == "subset of the data"
+    assert legend.y1 <= warning.y0 < warning.y1 <= warned.bbox.y1
+    for one, other in zip(plain.axes, warned.axes, strict=True):
+        assert one.get_window_extent().bounds == pytest.approx(other.get_window_extent().bounds)
+    assert plain.legends[0].get_window_extent().bounds == pytest.approx(legend.bounds)
+
+
 @pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize("missed", [(), ("adam",), ("adam", "sgd")])
 def test_an_optimizer_with_a_final_that_missed_the_target_has_no_mean_against_images(missed, lost):
