@@ -234,10 +234,11 @@ class _Evidence:
         """Return the values that the verdicts use: by optimizer and final, or replicate the mean of its finals."""
         definition = self.definition
         if definition.replicates > 1:
+            whole = self.whole(values)
             return {
                 name: {
                     number: mean(known)
-                    for number in self.whole(values)
+                    for number in whole
                     if (known := [each for each in of.get(number, {}).values() if each is not None])
                 }
                 for name, of in values.items()
@@ -266,15 +267,14 @@ class _Evidence:
     def counts(self, values: Values) -> dict[str, int]:
         if self.definition.replicates == 1:
             return {name: len(of) for name, of in self.used(values).items()}
+        whole = self.whole(values)
         return {
-            name: sum(each is not None for number in self.whole(values) for each in of.get(number, {}).values())
+            name: sum(each is not None for number in whole for each in of.get(number, {}).values())
             for name, of in values.items()
         }
 
     def verdict(self, outcome: Measured, pair: Pair, margin: float) -> PairVerdict:
-        is_lost = pair.better in self.lost or pair.worse in self.lost
-        low, high = (None, None) if is_lost else (pair.low, pair.high)
-        verdict = judge(low, high, margin)
+        verdict = judge(pair.low, pair.high, margin)
         of_winners = self.definition.replicates == 1 and outcome == "accuracy"
         is_better = verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
         return PairVerdict(
@@ -282,11 +282,11 @@ class _Evidence:
             better=pair.better,
             worse=pair.worse,
             difference=pair.difference,
-            low=low,
-            high=high,
+            low=pair.low,
+            high=pair.high,
             verdict=verdict,
-            p=1.0 if is_lost else pair.p,
-            more=None if is_lost or verdict is not Verdict.UNDECIDED else units_until_decided(pair, margin),
+            p=pair.p,
+            more=units_until_decided(pair, margin) if verdict is Verdict.UNDECIDED else None,
             search_luck=survives_search_luck(pair) if of_winners and is_better else None,
         )
 
