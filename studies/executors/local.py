@@ -156,8 +156,10 @@ def _into_file(value: Any, folder: Path) -> _Passed:  # noqa: ANN401
 def _make_call(call: _Passed, folder: Path) -> _Passed:
     try:
         result = call.take()()
-    except SystemExit as error:  # the user's own code ended the process: the coordinator must not end with that code
-        raise RuntimeError(f"the code ended its process (SystemExit: {error.code})") from error
+    except Exception:
+        raise
+    except BaseException as error:  # such as SystemExit, with which the coordinator must not end
+        raise RuntimeError(f"the code ended its process ({type(error).__name__}: {error})") from error
     give_back_freed_memory()  # the worker's next slice may have another batch size
     return _into_file(result, folder)
 
@@ -165,7 +167,7 @@ def _make_call(call: _Passed, folder: Path) -> _Passed:
 def _pass_on(done: Future[_Passed], to: Future[Any]) -> None:
     try:
         result = done.result().take()
-    except BaseException as error:  # whatever it is: without a result the coordinator would wait for ever
+    except Exception as error:
         to.set_exception(error)
     else:
         to.set_result(result)

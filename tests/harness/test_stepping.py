@@ -129,7 +129,15 @@ def test_buffers_that_a_forward_replaces_are_restored_as_those_that_it_changes(n
         for each in (False, True)
     )
     assert replaced.losses == changed.losses
-    assert replaced.state.model["passes"] == changed.state.model["passes"] == len(changed.losses)
+    assert replaced.state.model["passes"] == changed.state.model["passes"]
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_points_within_an_epoch_change_no_buffer_of_the_training(in_place):
+    model = {"model__name": f"{HERE}:Centring", "model__outputs": "logits", "model__in_place": in_place}
+    with_points, without = (trained(**model, trajectory__images=images) for images in (40, 0))
+    assert with_points.losses == without.losses
+    assert with_points.state.model["passes"] == without.state.model["passes"]
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "sam"])

@@ -321,7 +321,10 @@ class Parametrized(nn.Sequential):
 
 
 class Centring(nn.Linear):
-    """Subtracts a running mean that it keeps in a buffer, either changed in place or replaced by another tensor."""
+    """Subtracts a running mean that it keeps in a buffer, either changed in place or replaced by another tensor.
+
+    It updates the mean in evaluation mode, too.
+    """
 
     def __init__(self, in_place: bool = True):
         super().__init__(288, 3)
@@ -331,13 +334,12 @@ class Centring(nn.Linear):
 
     def forward(self, images):
         images = images.flatten(1)
-        if self.training:
-            mean = 0.9 * self.mean + 0.1 * images.detach().mean(dim=0)
-            if self.in_place:
-                self.mean.copy_(mean)
-                self.passes += 1
-            else:
-                self.mean, self.passes = mean, self.passes + 1
+        mean = 0.9 * self.mean + 0.1 * images.detach().mean(dim=0)
+        if self.in_place:
+            self.mean.copy_(mean)
+            self.passes += 1
+        else:
+            self.mean, self.passes = mean, self.passes + 1
         return super().forward(images - self.mean)
 
 

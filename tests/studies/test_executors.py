@@ -57,6 +57,10 @@ def resident() -> int:
     return psutil.Process().memory_info().rss
 
 
+def end_with(error: type[BaseException]) -> None:
+    raise error("enough")
+
+
 def fail() -> None:
     raise ValueError("of the function")
 
@@ -93,9 +97,10 @@ def test_a_worker_killed_while_it_sends_a_large_result_breaks_the_executor(execu
             future.result(timeout=60)
 
 
-def test_a_call_that_ends_its_process_has_an_error_instead_of_waiting_for_ever(executor):
-    with pytest.raises(RuntimeError, match=r"the code ended its process \(SystemExit: enough\)"):
-        executor.submit(sys.exit, "enough").result(timeout=60)
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_call_that_ends_its_process_has_an_error_instead_of_waiting_for_ever(executor, error):
+    with pytest.raises(RuntimeError, match=rf"the code ended its process \({error.__name__}: enough\)"):
+        executor.submit(end_with, error).result(timeout=60)
     assert executor.submit(abs, -1).result(timeout=60) == 1
 
 
