@@ -18,6 +18,8 @@ from harness.errors import BadInputError, RefusedError, unknown
 from studies.definition import SweepDefinition
 from studies.executors.resources import Resources
 
+_imported: dict[Path, bytes] = {}  # the contents of the Python files that this process imported
+
 
 class RunExperiment(FrozenModel):
     """Declare a single run. `shows`, `cost` and `result` are texts: its purpose, its cost, and a measured result."""
@@ -182,6 +184,10 @@ def _import_file(path: Path) -> ModuleType:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(path.stem)
+            content = path.read_bytes()
+            if _imported.setdefault(path.resolve(), content) != content:  # edited since this process imported it
+                module = importlib.reload(module)
+                _imported[path.resolve()] = content
     except RefusedError as error:
         raise error.within(f"experiment {str(path)!r}") from None
     except ValidationError as error:

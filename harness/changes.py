@@ -5,8 +5,9 @@ from typing import Any
 
 from harness.config import FrozenModel, RunConfig, differences
 from harness.provenance.environment import environment, git_commit_and_diff
+from harness.provenance.imported import imported_source
 from harness.provenance.origin import changed_source
-from harness.provenance.source import own_names, own_source, short
+from harness.provenance.source import own_names, short
 from harness.provenance.variables import numerical_variables
 from harness.records import DIFF_ARTIFACT, ENVIRONMENT_ARTIFACT, Tag
 from harness.tracking.read import read_artifact
@@ -62,7 +63,7 @@ def code_changes(recorded: TrackedRun, config: RunConfig) -> tuple[Change, ...]:
     if then != diff or diff is None:
         described = [_lines(text) for text in (then, diff)]
         differences.append(Change(what="uncommitted changes", then=described[0], now=described[1]))
-    for file, was, is_now in changed_source(recorded, own_source(own_names(config)), read_artifact):
+    for file, was, is_now in changed_source(recorded, imported_source(own_names(config)), read_artifact):
         differences.append(Change(what=file, then=was and short(was), now=is_now and short(is_now)))
     return tuple(differences)
 

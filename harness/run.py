@@ -17,9 +17,10 @@ from harness.open_run import (
     record_slice,
     run_name,
 )
+from harness.provenance.imported import imported_source
 from harness.provenance.origin import (
     changed_source,
-    load_cached_splits,
+    load_present_splits,
     new_origin,
     present_origin,
     require_same_data,
@@ -42,9 +43,10 @@ def begin_run(config: RunConfig, tracker: Tracker, experiment: str, data_dir: Pa
         BadInputError: the config, the data or a user's own part can't be used.
     """
     require_threads(config.threads)
-    data = load_cached_splits(config.dataset, config.device, data_dir)
+    source = imported_source(own_names(config))
+    data = load_present_splits(config.dataset, config.device, data_dir)
     config = require_sound(config, data)
-    origin = new_origin(config, data, own_names(config))
+    origin = new_origin(config, data, source)
     name = run_name(config, config.optimizer.name, f"run s{config.seed}")
     return open_run(config, tracker, experiment, name, {Tag.STAGE: Stage.RUN}, _splits(config), data, origin)
 
@@ -76,9 +78,9 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
             next_step="start a new run",
         )
     config = parse_config(json.loads(tracker.read_artifact(run_id, CONFIG_ARTIFACT)))
+    source = imported_source(own_names(config))
     data = require_same_data(config, found.tags.get(Tag.DATA_DIGEST), data_dir)
-    origin = present_origin(data, own_names(config))
-    if changed := changed_source(found, origin.source, tracker.read_artifact):
+    if changed := changed_source(found, source, tracker.read_artifact):
         file, was, now = changed[0]
         raise BadInputError(
             "run",
@@ -87,6 +89,7 @@ def resume_run(run_id: str, tracker: Tracker, data_dir: Path | None = None) -> O
             expected="the same source",
             next_step="restore it to resume the run, or start a new run",
         )
+    origin = present_origin(data, source)
     with only_process(checkpoint_folder(run_id), "run", run_id):
         return open_run(config, tracker, "", "", {}, _splits(config), data, origin, run_id)
 

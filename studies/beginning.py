@@ -8,10 +8,11 @@ from typing import Any
 
 from harness.config import OwnModelConfig, canonical_json, config_hash, differences, flatten, validated
 from harness.errors import BadInputError, without_password
+from harness.provenance.imported import imported_source
 from harness.provenance.origin import (
     Origin,
     changed_source,
-    load_cached_splits,
+    load_present_splits,
     new_origin,
     present_origin,
     source_tags,
@@ -67,17 +68,17 @@ def begin_sweep(
         BadInputError: the last sweep has not ended and has another definition, storage, dataset or source of the
             user's own code; or that code does not pass its checks.
     """
-    data = load_cached_splits(definition.base.dataset, "cpu", data_dir)
+    source = imported_source(_names_of_own_parts(definition))
+    data = load_present_splits(definition.base.dataset, "cpu", data_dir)
     for optimizer in definition.optimizers:
         require_threads(definition.example(optimizer).threads)
     logits = _require_sound_parts(definition, data)
     kept_in = without_password(storage) if storage else FILE
-    names = _names_of_own_parts(definition)
-    origin = present_origin(data, names)
+    origin = present_origin(data, source)
     found, definition = (None, definition) if fresh else _find_sweep(name, definition, kept_in, tracker, origin)
     if found is not None:
         return Begun(found.run_id, definition, found, data, origin, logits)
-    origin = new_origin(definition.base, data, names)
+    origin = new_origin(definition.base, data, source)
     return Begun(_start_sweep(name, definition, kept_in, tracker, origin), definition, None, data, origin, logits)
 
 

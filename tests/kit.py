@@ -64,9 +64,19 @@ class Kit:
     config: RunConfig
 
     def mend_labels(self) -> None:
-        """Write other labels; what this process has read of them before is forgotten."""
+        """Write other labels."""
         self.labels.write_text(str([(place + 1) % 3 for place in range(120)]))
-        remembered_splits.cache_clear()
+
+    def edit_imported(self, text: str) -> None:
+        """Write the imported file, and import the parts anew, as the next process does."""
+        self.imported.write_text(text)
+        forget()
+
+
+def forget() -> None:
+    """Make this process import the parts anew."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("kit", "kit_parts")]:
+        del sys.modules[name]
 
 
 @pytest.fixture
@@ -89,5 +99,4 @@ def kit(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
     }
     config = with_settings(RunConfig(), settings)
     yield Kit(project / "kit.py", imported, project / "labels.json", config)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("kit", "kit_parts")]:
-        del sys.modules[name]
+    forget()

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 from harness.config import AnyDatasetConfig, OwnDatasetConfig, RunConfig, differences
 from harness.errors import BadInputError
 from harness.provenance.repeatable import REPEATABLE, require_repeatable
-from harness.provenance.source import OwnSource, own_source, require_same_source
+from harness.provenance.source import OwnSource, require_same_source
 from harness.records import SOURCE_ARTIFACT, Tag
 from harness.tracking.tracker import FoundRun, TrackedRun
 from harness.training.data import load_splits
@@ -32,20 +32,20 @@ class Origin:
     source: OwnSource
 
 
-def new_origin(config: RunConfig, data: Splits, names: Collection[str]) -> Origin:
-    """Return the origin of a new run or sweep. `names` are the names of its own parts.
+def new_origin(config: RunConfig, data: Splits, source: OwnSource) -> Origin:
+    """Return the origin of a new run or sweep with these data and this source of its own parts.
 
     Raises:
         BadInputError: the user's own dataset function returns different data in another process.
     """
     if isinstance(config.dataset, OwnDatasetConfig):
         require_repeatable(config.dataset, data.digest)
-    return present_origin(data, names)
+    return present_origin(data, source)
 
 
-def present_origin(data: Splits, names: Collection[str]) -> Origin:
-    """Return the origin as it is now: these data, and the present files of the own parts `names`."""
-    return Origin(data.digest, torch.get_num_threads(), own_source(names))
+def present_origin(data: Splits, source: OwnSource) -> Origin:
+    """Return the origin as it is now, with these data and this source of own parts."""
+    return Origin(data.digest, torch.get_num_threads(), source)
 
 
 def changed_source(
@@ -97,6 +97,13 @@ def load_cached_splits(dataset: AnyDatasetConfig, device: str, data_dir: Path | 
 remembered_splits = functools.lru_cache(maxsize=1)(load_splits)
 
 
+def load_present_splits(dataset: AnyDatasetConfig, device: str, data_dir: Path | None) -> Splits:
+    """Load the data of a new run or sweep. A user's own function is called again, as what it reads may be new."""
+    if isinstance(dataset, OwnDatasetConfig):
+        remembered_splits.cache_clear()
+    return load_cached_splits(dataset, device, data_dir)
+
+
 def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | None) -> Splits:
     """Return the config's data for training in this process, after a check of their digest.
 
@@ -104,7 +111,7 @@ def require_same_data(config: RunConfig, expected: str | None, data_dir: Path | 
         BadInputError: the digest is not the expected one, or the config has more threads than this process may use.
     """
     require_threads(config.threads)
-    data = load_cached_splits(config.dataset, config.device, data_dir)
+    data = load_present_splits(config.dataset, config.device, data_dir)
     if data.digest != expected:
         raise BadInputError(
             "dataset",

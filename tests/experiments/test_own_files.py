@@ -73,6 +73,12 @@ def test_a_sweep_on_an_unavailable_device_is_refused_before_it_begins(study, har
     assert not Path(".harness").exists()
 
 
+def test_an_edited_study_file_is_imported_again_in_the_same_process(study):
+    assert load_sweep(str(study)).sweep.budget == 4
+    study.write_text(study.read_text().replace("budget=4", "budget=10"), encoding="utf-8")
+    assert load_sweep(str(study)).sweep.budget == 10
+
+
 @pytest.fixture(autouse=True)
 def modules_as_they_were(monkeypatch):
     """Remove the modules that the command imported in this process."""

@@ -33,14 +33,35 @@ def test_a_run_records_the_source_of_own_parts_and_nothing_if_it_has_none(kit, c
 def test_a_stopped_run_is_refused_if_a_file_of_its_own_parts_was_edited(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")
-    kit.imported.write_text("WIDTH = 5\n")
+    kit.edit_imported("WIDTH = 5\n")
     with pytest.raises(BadInputError) as caught:
         resume_run(run.run_id, tracker)
     assert "was begun with source 'kit_parts/width.py'" in str(caught.value)
     assert "restore it" in str(caught.value)
     assert "\n" not in str(caught.value)
-    kit.imported.write_text("WIDTH = 4\n")
+    kit.edit_imported("WIDTH = 4\n")
     assert complete_run(resume_run(run.run_id, tracker), tracker).outcome == "completed"
+
+
+@pytest.mark.slow
+def test_a_process_that_imported_a_file_refuses_to_train_after_an_edit_until_it_imports_it_again(kit):
+    tracker = MemoryTracker()
+    run = begin_run(kit.config, tracker, "own")
+    kit.imported.write_text("WIDTH = 5\n")
+    for begin in (lambda: begin_run(kit.config, tracker, "own"), lambda: resume_run(run.run_id, tracker)):
+        with pytest.raises(BadInputError, match=r"^source 'kit_parts/width\.py' was edited after.*restart Python"):
+            begin()
+    kit.imported.write_text("WIDTH = 4\n")
+    assert begin_run(kit.config, tracker, "own").origin.source == run.origin.source
+    kit.edit_imported("WIDTH = 5\n")
+    assert begin_run(kit.config, tracker, "own").origin.source != run.origin.source
+
+
+@pytest.mark.slow
+def test_a_new_run_calls_an_own_data_function_again(kit):
+    before = begin_run(kit.config, MemoryTracker(), "own").origin.digest
+    kit.mend_labels()
+    assert begin_run(kit.config, MemoryTracker(), "own").origin.digest != before
 
 
 @pytest.mark.long
@@ -48,7 +69,7 @@ def test_a_run_without_recorded_source_resumes_with_any(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")
     del tracker.runs[run.run_id].tags[Tag.SOURCE_DIGEST]
-    kit.imported.write_text("WIDTH = 5\n")
+    kit.edit_imported("WIDTH = 5\n")
     assert complete_run(resume_run(run.run_id, tracker), tracker).outcome == "completed"
 
 

@@ -129,7 +129,7 @@ def test_a_command_records_the_variables_that_it_runs_with(config, tracked, monk
 def test_an_edited_file_of_own_parts_is_named_as_changed_code(kit, tracked):
     run_id = tracked(kit.config)
     assert reproduce(run_id).code == ()
-    kit.imported.write_text("WIDTH = 4  # edited\n")
+    kit.edit_imported("WIDTH = 4  # edited\n")
     (changed,) = reproduce(run_id).code
     assert changed.what == "kit_parts/width.py"
     assert changed.then != changed.now

@@ -50,7 +50,7 @@ def here() -> WorkerPool:
 
 
 def edit(kit):
-    kit.imported.write_text("WIDTH = 5\n")
+    kit.edit_imported("WIDTH = 5\n")
 
 
 def mend(kit):
@@ -89,6 +89,16 @@ def test_a_stopped_sweep_is_refused_if_own_code_or_data_changed(definition, kit,
     assert "restore it to resume the sweep, or use `fresh`" in str(caught.value)
     assert len(tracker.runs) == runs
     assert run_sweep("own", definition, tracker, here, fresh=True).optimizers["adam"].epochs_spent == 2
+
+
+def test_a_sweep_is_refused_if_own_code_was_edited_after_this_process_imported_it(definition, kit, here):
+    tracker = MemoryTracker()
+    run_sweep("own", definition, tracker, here)
+    runs = len(tracker.runs)
+    kit.imported.write_text("WIDTH = 5\n")
+    with pytest.raises(BadInputError, match=r"^source 'kit_parts/width\.py' was edited after this process imported"):
+        run_sweep("own", definition, tracker, here)
+    assert len(tracker.runs) == runs
 
 
 def test_a_stopped_sweep_without_recorded_source_resumes_with_any(definition, kit, here):
