@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import BusyError
+from harness.paths import WORK_FOLDER
 
 HOLDER = "holder"
 
@@ -50,6 +51,12 @@ def busy(folder: Path) -> str | None:
     """Return the name of a process that works on any run or sweep of a work folder; None if there is none."""
     locks = (lock for kind in ("runs", "sweeps") for lock in folder.glob(f"{kind}/*/lock"))
     return next((process for lock in locks if (process := holder(lock.parent))), None)
+
+
+def only_one_begins() -> FileLock:
+    """Return a lock of the work folder, for a block that looks for a sweep and begins it if there is none."""
+    WORK_FOLDER.mkdir(exist_ok=True)
+    return FileLock(WORK_FOLDER / "beginning")
 
 
 @contextlib.contextmanager

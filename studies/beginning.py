@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.config import OwnModelConfig, canonical_json, config_hash, differences, flatten, validated
 from harness.errors import BadInputError, without_password
+from harness.lock import only_one_begins
 from harness.provenance.imported import imported_source
 from harness.provenance.origin import (
     Origin,
@@ -75,11 +76,17 @@ def begin_sweep(
     logits = _require_sound_parts(definition, data)
     kept_in = without_password(storage) if storage else FILE
     origin = present_origin(data, source)
+    latest = tracker.latest_sequence()
     found, definition = (None, definition) if fresh else _find_sweep(name, definition, kept_in, tracker, origin)
-    if found is not None:
-        return Begun(found.run_id, definition, found, data, origin, logits)
-    origin = new_origin(definition.base, data, source)
-    return Begun(_start_sweep(name, definition, kept_in, tracker, origin), definition, None, data, origin, logits)
+    if found is None:
+        origin = new_origin(definition.base, data, source)
+        with only_one_begins():
+            if not fresh and tracker.latest_sequence() != latest:  # another process may have begun this sweep
+                found, definition = _find_sweep(name, definition, kept_in, tracker, origin)
+            sweep_id = found.run_id if found else _start_sweep(name, definition, kept_in, tracker, origin)
+    else:
+        sweep_id = found.run_id
+    return Begun(sweep_id, definition, found, data, origin, logits)
 
 
 def _require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset[str]:
@@ -198,6 +205,7 @@ def _start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: 
         **source_tags(origin.source),
     }
     sweep_id = tracker.start_run(name, name, params_of(definition), tags | provenance_tags())
+    sweep_folder(sweep_id).mkdir(parents=True)  # by which the next process finds it
     tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
     log_provenance(tracker, sweep_id, origin.source)
     return sweep_id

@@ -6,8 +6,10 @@ import pytest
 
 from harness.config import with_settings
 from harness.errors import BadInputError
+from harness.provenance.origin import new_origin
 from harness.provenance.source import own_source
 from harness.records import SOURCE_ARTIFACT, Tag
+from studies.beginning import begin_sweep
 from studies.definition import SweepDefinition
 from studies.executors.inline import InlineExecutor
 from studies.executors.pool import WorkerPool, open_pool
@@ -99,6 +101,20 @@ def test_a_sweep_is_refused_if_own_code_was_edited_after_this_process_imported_i
     with pytest.raises(BadInputError, match=r"^source 'kit_parts/width\.py' was edited after this process imported"):
         run_sweep("own", definition, tracker, here)
     assert len(tracker.runs) == runs
+
+
+def test_a_sweep_that_another_process_began_meanwhile_is_not_begun_a_second_time(definition, kit, here, monkeypatch):
+    tracker = MemoryTracker()
+    others = []
+
+    def slow(*arguments):
+        monkeypatch.setattr("studies.beginning.new_origin", new_origin)
+        others.append(begin_sweep("own", definition, tracker, None, None, fresh=False).sweep_id)
+        return new_origin(*arguments)
+
+    monkeypatch.setattr("studies.beginning.new_origin", slow)
+    assert [run_sweep("own", definition, tracker, here).sweep_id] == others
+    assert len([run for run in tracker.runs.values() if run.tags[Tag.STAGE] == "sweep"]) == 1
 
 
 def test_a_stopped_sweep_without_recorded_source_resumes_with_any(definition, kit, here):
