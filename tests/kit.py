@@ -38,6 +38,8 @@ def points(by: str = "nothing"):
         raise LookupError("not here")
     elif by == "worker" and multiprocessing.parent_process():
         places.reverse()
+    elif by == "repeats":
+        images[60:] = images[:60]
     elif by == "threads":
         images += torch.get_num_threads()
     return images[places], labels

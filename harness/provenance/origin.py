@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from harness.tracking.tracker import FoundRun, TrackedRun
 from harness.training.data import load_splits
 from harness.training.determinism import require_threads
 from harness.training.images import Splits
+from harness.training.repeats import repeats
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ def new_origin(config: RunConfig, data: Splits, source: OwnSource) -> Origin:
     """
     if isinstance(config.dataset, OwnDatasetConfig):
         require_repeatable(config.dataset, data.digest)
+        if count := repeats(data):
+            logger.warning(
+                "harness: %s of the %s test images of %r are among its training images too, so the test accuracy may "
+                "be too high; remove repeated images from the data",
+                *(f"{count:,}", f"{len(data.test):,}", config.dataset.name),
+            )
     return present_origin(data, source)
 
 

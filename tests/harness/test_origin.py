@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from harness.config import with_settings
 from harness.errors import BadInputError
@@ -11,6 +12,7 @@ from harness.provenance.origin import data_for_slice, remembered_splits
 from harness.provenance.source import require_same_source
 from harness.records import SOURCE_ARTIFACT, Tag
 from harness.run import begin_run, complete_run, resume_run
+from harness.training.data import load_splits
 from tests.memory_tracker import MemoryTracker
 
 
@@ -62,6 +64,19 @@ def test_a_new_run_calls_an_own_data_function_again(kit):
     before = begin_run(kit.config, MemoryTracker(), "own").origin.digest
     kit.mend_labels()
     assert begin_run(kit.config, MemoryTracker(), "own").origin.digest != before
+
+
+@pytest.mark.slow
+def test_test_images_that_are_trained_on_too_are_counted_in_a_warning(kit, caplog):
+    begin_run(kit.config, MemoryTracker(), "own")
+    assert not caplog.messages
+    config = with_settings(kit.config, {"dataset.by": "repeats"})
+    data = load_splits(config.dataset, "cpu")
+    count = sum(any(torch.equal(each, trained) for trained in data.train.images[:]) for each in data.test.images[:])
+    assert 0 < count < 30
+    begin_run(config, MemoryTracker(), "own")
+    (said,) = [message for message in caplog.messages if "among its training images" in message]
+    assert f"{count} of the 30 test images of 'kit:points'" in said
 
 
 @pytest.mark.long
