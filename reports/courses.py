@@ -9,7 +9,6 @@ from harness.tracking.tracker import TrackedRun
 from reports.tables import outcome_of
 from reports.trajectories import epoch_images
 
-LEAST = {"training loss": 1e-6, "error": 0.01}  # lowest values shown on logarithmic scales: nats, percent
 COLUMNS = ["run_id", "optimizer", "stage", "outcome", "epochs", "loss", "accuracy"]
 
 
@@ -46,7 +45,7 @@ def convergence_frame(runs: Sequence[TrackedRun], courses: pd.DataFrame, epochs:
 
     Columns: run_id, optimizer, seed, epochs (trained so far, with fractions), measure, value. The measure "training
     loss" is in nats: the mean over a window of steps, or over an epoch if no windows were recorded. The measure
-    "error" is in percent, from `courses`. Values below the lowest shown on a logarithmic scale are raised to it.
+    "error" is in percent, from `courses`.
     """
     finals = {run.run_id: run for run in runs if outcome_of(run) not in (Outcome.DIVERGED, Outcome.FAILED)}
     whole = epochs[epochs["run_id"].isin([key for key, run in finals.items() if not run.history.get(WINDOW_LOSS)])]
@@ -64,7 +63,6 @@ def convergence_frame(runs: Sequence[TrackedRun], courses: pd.DataFrame, epochs:
     parts["error"] = errors[["run_id", "epochs", "value"]]
     data = pd.concat([part.assign(measure=name) for name, part in parts.items()], ignore_index=True)
     data = data.dropna(subset="value").astype({"epochs": float, "value": float})
-    data["value"] = data["value"].clip(lower=data["measure"].map(LEAST))
     data["optimizer"] = data["run_id"].map({key: run.tags.get(Tag.OPTIMIZER, "") for key, run in finals.items()})
     data["seed"] = data["run_id"].map({key: run.tags.get(Tag.SEED, "") for key, run in finals.items()})
     return data[data["epochs"] > 0].reset_index(drop=True)

@@ -10,9 +10,21 @@ from matplotlib.axes import Axes
 
 from harness.colours import GREY
 from reports.computed import Computed
-from reports.figures.style import Drawn, Looks, Picture, Width, figure, legend, logarithmic, looks
+from reports.figures.style import (
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    about_zero,
+    figure,
+    legend,
+    logarithmic,
+    looks,
+    lowest_shown,
+)
 from reports.trajectories import median_lines
 
+LEAST_LOSS = 1e-6  # nats; smaller losses are drawn here
 MEASURES = {"training loss": "training loss (nats, log)", "error": "{split} error (%, log)"}
 
 
@@ -51,13 +63,21 @@ def _finding(data: pd.DataFrame, split: str) -> str:
         return f"No {split} error was measured."
     medians = errors.groupby(["optimizer", "epochs"], sort=False)["value"].median().reset_index()
     ordered = medians.sort_values("epochs")
-    best = ordered.groupby("optimizer").tail(1).sort_values("value").iloc[0]
-    at_the_end = f"{best['optimizer']} has the lowest median {split} error at the end, {best['value']:.2f}%"
+    names, least = _lowest(ordered.groupby("optimizer").tail(1))
+    have = "has" if len(names) == 1 else "have"
+    said = f"{', '.join(names)} {have} the lowest median {split} error at the end, {least:.2f}%"
     first = ordered[ordered["epochs"] >= 1]
-    if errors["epochs"].max() <= 1 or not len(first):
-        return f"{at_the_end}."
-    ahead = first.groupby("optimizer").head(1).sort_values("value").iloc[0]
-    return f"{at_the_end}; after the first epoch it is {ahead['optimizer']}, {ahead['value']:.2f}%."
+    if errors["epochs"].max() > 1 and len(first):
+        names, least = _lowest(first.groupby("optimizer").head(1))
+        they = "it is" if len(names) == 1 else "they are"
+        said += f"; after the first epoch {they} {', '.join(names)}, {least:.2f}%"
+    return f"{said}.{about_zero(errors['value'])}"
+
+
+def _lowest(medians: pd.DataFrame) -> tuple[list[str], float]:
+    """Return all optimizers with the lowest error, and that error (%). Equal errors may differ in the last digit."""
+    least = float(medians["value"].min())
+    return sorted(medians.loc[np.isclose(medians["value"], least, atol=1e-9), "optimizer"]), least
 
 
 def _draw(
@@ -68,7 +88,9 @@ def _draw(
     drawn = figure(width, 2.9 if across else 0.5 + 2.2 * len(measures))
     axes = drawn.subplots(1, 2, squeeze=False) if across else drawn.subplots(len(measures), 1, squeeze=False)
     for axis, measure in zip(axes.flatten(), measures, strict=True):
-        _draw_measure(drawn, axis, data[data["measure"] == measure], against, looks)
+        mine = data[data["measure"] == measure]
+        least = LEAST_LOSS if measure == "training loss" else lowest_shown(mine["value"])
+        _draw_measure(drawn, axis, mine.assign(value=mine["value"].clip(lower=least)), against, looks)
         logarithmic(axis, "x")
         logarithmic(axis, "y")
         ends = range(epoch, int(data["images"].max()) + 1, epoch) if epoch else ()

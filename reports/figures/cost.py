@@ -16,10 +16,12 @@ from reports.figures.style import (
     Looks,
     Picture,
     Width,
+    about_zero,
     dots,
     legend,
     logarithmic,
     looks,
+    lowest_shown,
     panels,
     tip,
     tuples,
@@ -52,6 +54,7 @@ def cost(of: Computed) -> Picture | str:
     means = data.groupby("optimizer", sort=False)[["error", "seconds"]].mean()
     finding = (
         f"No optimizer surpasses these in both mean error and training time: {', '.join(_front(means, 'seconds'))}."
+        f"{about_zero(data['error'])}"
     )
     return Picture(data, finding, partial(_draw, looks(of.optimizers), target, missed, of.things))
 
@@ -81,10 +84,12 @@ def _draw(
 def _draw_one(
     drawn: Drawn, axis: Axes, data: pd.DataFrame, cost: str, looks: Looks, without_mean: Sequence[str]
 ) -> None:
-    errors, data = data["error"], data[np.isfinite(data[cost])]
-    dots(drawn, axis, data, cost, "error", looks, alpha=0.45, s=12)
+    least = lowest_shown(data["error"])
+    errors, data = data["error"].clip(lower=least), data[np.isfinite(data[cost])]
+    dots(drawn, axis, data.assign(error=data["error"].clip(lower=least)), cost, "error", looks, alpha=0.45, s=12)
     means = data.groupby("optimizer", sort=False)[["error", cost]].mean()
     means = means[~means.index.isin(without_mean)]
+    means["error"] = means["error"].clip(lower=least)
     if len(means):
         dots(drawn, axis, means.reset_index(), cost, "error", looks, alpha=1, s=60)
         front = means.loc[_front(means, cost)]

@@ -278,6 +278,16 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: 
     of.set_major_formatter(lambda value, _: _short(value))
 
 
+def lowest_shown(values: pd.Series) -> float:
+    """Return where a logarithmic scale, on which 0 has no place, shows it: at half of the smallest other value."""
+    return float(values[values > 0].min()) / 2 if (values > 0).any() else 0.01
+
+
+def about_zero(errors: pd.Series) -> str:
+    """Return the sentence on errors of 0 on a logarithmic scale; empty if there are none."""
+    return " An error of 0 is drawn at the lower end." if (errors == 0).any() else ""
+
+
 def _short(value: float) -> str:
     return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 

@@ -13,11 +13,23 @@ from harness.colours import GREY, INK
 from harness.config import RATE_KEYS
 from harness.records import Stage
 from reports.computed import Computed
-from reports.figures.style import DOT, MOST_VECTORS, Drawn, Looks, Picture, Width, logarithmic, looks, panels, tip
+from reports.figures.style import (
+    DOT,
+    MOST_VECTORS,
+    Drawn,
+    Looks,
+    Picture,
+    Width,
+    about_zero,
+    logarithmic,
+    looks,
+    lowest_shown,
+    panels,
+    tip,
+)
 from studies.replicates import is_published_start
 from studies.space import Range
 
-FLOOR = 0.02  # percent; smaller errors are drawn here, since a logarithmic scale has no 0
 START = "\0start"  # marks the published start; no optimizer has this name
 SAME_PLACE = 0.02  # epochs; a trial that stopped so near to a milestone counts as stopped there
 FEW = 6  # up to this many values are drawn as categories, at equal distances
@@ -45,6 +57,7 @@ def learning_rates(of: Computed) -> Picture | str:
         if len(mine := data[data["won"] & (data["optimizer"] == name)])
     )
     finding = f"Learning rates of the winners: {said}." if said else "No trial has won."
+    finding += about_zero(data["error"])
     data = data.assign(panel=data["optimizer"])
     label = "learning rate (log)" if data["log"].any() else "learning rate"
     return Picture(data, finding, partial(_draw, looks(of.optimizers), titles, ranges, label))
@@ -61,6 +74,7 @@ def others(of: Computed) -> Picture | str:
         for key, mine in won.groupby("key", sort=False)
     )
     finding = f"The winners' values: {said}." if said else "No trial has won."
+    finding += about_zero(data["error"])
     data = data.assign(panel=data["key"])
     titles = {str(key): str(key) for key in data["key"].unique()}
     return Picture(data, finding, partial(_draw, looks(of.optimizers), titles, {}, ""))
@@ -91,7 +105,7 @@ def _trials(of: Computed, keys: Sequence[Key]) -> pd.DataFrame:
                     "optimizer": name,
                     "key": key,
                     "value": _number(settings[key]),
-                    "error": max(FLOOR, 100 * (1 - float(accuracy))),
+                    "error": 100 * (1 - float(accuracy)),
                     "epochs": _milestone(row["epochs"], of.source.definition.milestones),
                     "outcome": row["outcome"],
                     "won": row["run_id"] in won,
@@ -116,6 +130,7 @@ def _draw(
     data: pd.DataFrame,
     width: Width,
 ) -> Drawn:
+    data = data.assign(error=data["error"].clip(lower=lowest_shown(data["error"])))
     drawn, axes = panels(width, data["panel"].nunique(), 1.5, extra=0.7)
     reached = sorted(data["epochs"].unique())
     colours = dict(zip(reached, sns.color_palette("flare", len(reached)).as_hex(), strict=True))

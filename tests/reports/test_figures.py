@@ -228,7 +228,38 @@ def test_training_loss_comes_from_windows_of_steps_if_they_were_recorded():
     losses = data[data["measure"] == "training loss"]
     assert list(zip(losses["epochs"], losses["value"], strict=True)) == [(0.1, 2.0), (0.5, 1.0), (1.0, 0.5)]
     errors = data.loc[data["measure"] == "error", "value"].tolist()
-    assert errors == pytest.approx([20.0, 0.01]), "no error has its place on a logarithmic scale"
+    assert errors == pytest.approx([20.0, 0.0])
+
+
+def without_an_error():
+    """Return the contents for finals of two optimizers that end without an error, and of one that ends with 4%."""
+    ends = {"sgd": [0.5, 1.0], "adam": [0.6, 1.0], "adagrad": [0.5, 0.96]}
+    finals = [run(name, "final", seed, accuracies) for name, accuracies in ends.items() for seed in (1, 2)]
+    trials = [run(name, "trial", 0, accuracies[1:]) for name, accuracies in ends.items()]
+    spaces = dict.fromkeys(ends, DEFINITION.spaces["sgd"])
+    return contents(source([*trials, *finals], changed(optimizers=tuple(ends), spaces=spaces)))
+
+
+def test_an_error_of_0_is_stated_as_0_and_optimizers_with_equal_errors_together():
+    assert without_an_error().pictures["convergence"].finding == (
+        "adam, sgd have the lowest median validation error at the end, 0.00%; after the first epoch it is adam, "
+        "40.00%. An error of 0 is drawn at the lower end."
+    )
+    assert "An error of 0" not in contents(source()).pictures["convergence"].finding
+
+
+@pytest.mark.parametrize("name", ["convergence", "cost", "learning-rates", "slices"])
+def test_an_error_of_0_is_drawn_at_half_of_the_lowest_other_error(name):
+    picture = without_an_error().pictures[name]
+    assert picture.finding.endswith("An error of 0 is drawn at the lower end.")
+    *_, axis = picture.draw("page").axes if name == "convergence" else [picture.draw("page").axes[0]]
+    lines = [line.get_ydata() for line in axis.lines if line.get_transform() == axis.transData]
+    marks = [marks.get_offsets()[:, 1] for marks in axis.collections]
+    shown = np.concatenate([*lines, *marks]).astype(float)
+    least = shown[shown < 2.1]
+    assert least.tolist() == pytest.approx([2.0] * len(least))
+    assert len(least) > 0
+    assert axis.get_ylim()[0] < 2
 
 
 def test_convergence_is_on_the_test_set_without_validation():
