@@ -75,7 +75,7 @@ def _draw(looks: Looks, majority: Majority | None, data: pd.DataFrame, width: Wi
     if majority is not None and low < 100 * majority.share < high:
         axis.axvline(100 * majority.share, linestyle=":", linewidth=1, color=GREY)
     rows(axis, [looks[each.optimizer].label + ("*" if each.edges else "") for each in tuples(ranked)])
-    parts = ["test accuracy (%), not from 0; point: one seed", "upright line: mean"]
+    parts = [f"test accuracy (%){', not from 0' if low > 0 else ''}; point: one seed", "upright line: mean"]
     parts += ["below: its 95% interval"] if has_intervals else []
     name_scale(drawn, axis, ", ".join(parts), width)
     return drawn

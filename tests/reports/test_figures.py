@@ -139,6 +139,13 @@ def test_every_final_its_mean_and_interval_are_drawn_in_percent(seeds):
     assert sorted(axis.collections[0].get_offsets()[:, 0]) == pytest.approx(sorted(100 * each for each in accuracies))
 
 
+@pytest.mark.parametrize(("least", "said"), [(0.98, True), (0.0, False)])
+def test_a_scale_of_accuracy_that_does_not_begin_at_0_says_so(least, said):
+    finals = [run("adam", "final", seed, [accuracy]) for seed, accuracy in enumerate((least, 0.99))]
+    (axis,) = contents(source(finals)).pictures["final-accuracy"].draw("page").axes
+    assert ("not from 0" in axis.get_xlabel()) is said
+
+
 def test_an_optimizer_that_is_not_fully_tuned_has_a_star():
     (axis,) = contents(source()).pictures["final-accuracy"].draw("page").axes
     assert [text.get_text() for text in axis.get_yticklabels()] == ["adam*", "sgd"]
