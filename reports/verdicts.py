@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import mean, median
 from typing import Any, Literal
 
@@ -18,13 +19,13 @@ from studies.replicates import of_replicate
 from studies.verdicts import (
     Pair,
     Verdict,
-    at_last_look,
     detectable_difference,
     judge,
     margin_in,
     margin_of,
     pairs_of_finals,
     pairs_of_replicates,
+    seeds_at_last_look,
     survives_search_luck,
     units_until_decided,
 )
@@ -137,17 +138,18 @@ def find_verdicts(
     best = [mean(each.validation_accuracy for each in of) for of in winners.values() if of]
     margin = margin_in(definition, best)
     lost = _lost(accuracies, winners)
-    evidence = _Evidence(definition, margin, lost)
+    evidence = _Evidence(definition, accuracies, margin, lost)
     found = evidence.pairs(accuracies)
+    loss_margin = margin_of(_least_loss(evidence.used(losses)))
     verdicts = [evidence.verdict("accuracy", each, margin) for each in found]
-    verdicts += [evidence.verdict("loss", each, margin_of(_least_loss(losses))) for each in evidence.pairs(losses)]
+    verdicts += [evidence.verdict("loss", each, loss_margin) for each in evidence.pairs(losses)]
     if target is not None:
         verdicts += evidence.on_time(target)
     widths = [each for pair in found if (each := detectable_difference(pair)) is not None]
     return Verdicts(
         declared=definition.replicates,
-        replicates=len(evidence.whole(accuracies)),
-        finals=evidence.counts(accuracies),
+        replicates=len(evidence.whole),
+        finals={name: sum(map(len, of.values())) for name, of in evidence.used(accuracies).items()},
         margin=margin,
         detectable=median(widths) if widths else None,
         pairs=tuple(verdicts),
@@ -156,7 +158,7 @@ def find_verdicts(
         if target is not None and any(v.outcome == "images_to_target" for v in verdicts)
         else None,
         looks=definition.looks_at,
-        complete=len(evidence.complete(accuracies)),
+        complete=len(evidence.complete),
     )
 
 
@@ -195,17 +197,21 @@ def _lost(values: Values, winners: Winners) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _least_loss(losses: Values) -> float:
+def _least_loss(losses: Mapping[str, Mapping[int, Sequence[float]]]) -> float:
     """Return the lowest mean loss of an optimizer's finals; `losses` holds negative losses."""
-    known = [[each for by in of.values() for each in by.values() if each is not None] for of in losses.values()]
+    known = [list(itertools.chain.from_iterable(of.values())) for of in losses.values()]
     return max(0.0, min((-mean(each) for each in known if each), default=0.0))
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """The comparison of a sweep's finals: its definition, its margin, and the optimizers that lost a final."""
+    """The finals that the verdicts of a sweep use, on every outcome: those up to the last look at the accuracies.
+
+    `lost` names the optimizers that lost a final.
+    """
 
     definition: SweepDefinition
+    accuracies: Values
     margin: float
     lost: Sequence[str]
 
@@ -214,42 +220,52 @@ class _Evidence:
 
         A pair with an optimizer that lost a final has no interval.
         """
-        level = self.definition.level
+        level, several = self.definition.level, self.definition.replicates > 1
         used = self.used(values)
-        judged = {name: of for name, of in used.items() if name not in self.lost}
-        if self.definition.replicates > 1:
-            of_one = least_variance / len(self.definition.final_seeds)
-            found = pairs_of_replicates(judged, level, of_one)
+        units = {name: {number: mean(known) for number, known in of.items()} for name, of in used.items()}
+        if several:
+            judged = {name: of for name, of in units.items() if name not in self.lost}
+            found = pairs_of_replicates(judged, level, least_variance / len(self.definition.final_seeds))
         else:
-            samples = {name: list(of.values()) for name, of in judged.items()}
+            samples = {name: of.get(1, []) for name, of in used.items() if name not in self.lost}
             found = pairs_of_finals(samples, level, least_variance)
-        means = {name: mean(of.values()) for name, of in used.items() if of}
+        means = {name: mean(of.values()) for name, of in units.items() if of}
         for pair in itertools.combinations(means, 2):
             if set(pair) & set(self.lost):
                 better, worse = sorted(pair, key=means.__getitem__, reverse=True)
                 found.append(Pair(better, worse, means[better] - means[worse]))
         return found
 
-    def used(self, values: Values) -> dict[str, dict[int, float]]:
-        """Return the values that the verdicts use: by optimizer and final, or replicate the mean of its finals."""
+    def used(self, values: Values) -> dict[str, dict[int, list[float]]]:
+        """Return the values of the finals that the verdicts use, by optimizer and replicate; none is empty."""
+        return {
+            name: {
+                number: known
+                for number, seeds in self.seeds[name].items()
+                if (known := [each for seed in seeds if (each := of.get(number, {}).get(seed)) is not None])
+            }
+            for name, of in values.items()
+        }
+
+    @cached_property
+    def seeds(self) -> dict[str, dict[int, tuple[int, ...]]]:
+        """Return the seeds of the finals that the verdicts use, by optimizer and replicate."""
         definition = self.definition
         if definition.replicates > 1:
-            whole = self.whole(values)
             return {
-                name: {
-                    number: mean(known)
-                    for number in whole
-                    if (known := [each for each in of.get(number, {}).values() if each is not None])
-                }
-                for name, of in values.items()
+                name: {number: tuple(of.get(number, ())) for number in self.whole}
+                for name, of in self.accuracies.items()
             }
-        finals = {name: of.get(1, {}) for name, of in values.items()}
-        _, seen = at_last_look(finals, definition.final_seeds, definition.looks_at, self.margin, definition.level)
-        return {name: dict(enumerate(of)) for name, of in seen.items()}
+        finals = {name: of.get(1, {}) for name, of in self.accuracies.items()}
+        _, seen = seeds_at_last_look(
+            finals, definition.final_seeds, definition.looks_at, self.margin, definition.level
+        )
+        return {name: {1: of} for name, of in seen.items()}
 
-    def complete(self, values: Values) -> list[int]:
+    @cached_property
+    def complete(self) -> list[int]:
         """Return the first replicates in which the finals of every optimizer have ended that did not lose any."""
-        definition = self.definition
+        definition, values = self.definition, self.accuracies
         judged = [of for name, of in values.items() if name not in self.lost] or list(values.values())
         found: list[int] = []
         for number in range(1, definition.replicates + 1 if definition.replicates > 1 and judged else 1):
@@ -259,19 +275,11 @@ class _Evidence:
             found.append(number)
         return found
 
-    def whole(self, values: Values) -> list[int]:
+    @property
+    def whole(self) -> list[int]:
         """Return the complete replicates up to the last look; none before the first look."""
-        complete = self.complete(values)
+        complete = self.complete
         return complete[: max((each for each in self.definition.looks_at if each <= len(complete)), default=0)]
-
-    def counts(self, values: Values) -> dict[str, int]:
-        if self.definition.replicates == 1:
-            return {name: len(of) for name, of in self.used(values).items()}
-        whole = self.whole(values)
-        return {
-            name: sum(each is not None for number in whole for each in of.get(number, {}).values())
-            for name, of in values.items()
-        }
 
     def verdict(self, outcome: Measured, pair: Pair, margin: float) -> PairVerdict:
         verdict = judge(pair.low, pair.high, margin)

@@ -251,28 +251,29 @@ def in_need_of_finals(samples: Samples, margin: float, level: float) -> list[str
     return [name for name in samples if name in needed]
 
 
-def at_last_look(
+def seeds_at_last_look(
     finals: Mapping[str, Mapping[int, float | None]],
     seeds: Sequence[int],
     looks: Sequence[int],
     margin: float,
     level: float,
-) -> tuple[int, dict[str, list[float]]]:
-    """Return the last look whose finals have all ended (0 if none has), and the finals by optimizer that it uses.
+) -> tuple[int, dict[str, tuple[int, ...]]]:
+    """Return the last look whose finals have all ended (0 if none has), and by optimizer the seeds that it uses.
 
-    `finals` are the values of the finals that have ended, by optimizer and seed; None for a final that was lost.
+    `finals` are the accuracies of the finals that have ended, by optimizer and seed; None for a final that was lost,
+    whose seed is not used. Accuracy decides which optimizers train on, so verdicts on other outcomes use these seeds.
     """
     reached, needed = 0, list(finals)
-    seen: dict[str, list[float]] = {name: [] for name in finals}
+    seen: dict[str, tuple[int, ...]] = dict.fromkeys(finals, ())
     for look in looks:
         if not needed or any(seed not in finals[name] for name in needed for seed in seeds[:look]):
             break
         reached = look
         for name in needed:
-            seen[name] = [value for seed in seeds[:look] if (value := finals[name][seed]) is not None]
+            seen[name] = tuple(seed for seed in seeds[:look] if finals[name][seed] is not None)
         whole = {
-            name: values
-            for name, values in seen.items()
+            name: [value for seed in of if (value := finals[name][seed]) is not None]
+            for name, of in seen.items()
             if all(finals[name].get(seed, 0.0) is not None for seed in seeds[:look])
         }
         needed = in_need_of_finals(whole, margin, level)

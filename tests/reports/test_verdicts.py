@@ -33,6 +33,19 @@ def test_loss_is_judged_beside_accuracy_with_a_margin_of_its_own():
     assert found["loss"].search_luck is None
 
 
+def test_loss_is_judged_on_the_finals_that_the_verdicts_on_accuracy_use():
+    noisy = {name: {seed: 0.98 + 0.01 * (-1) ** seed for seed in range(1, 9)} for name in ("adam", "sgd")}
+    losses = {name: {seed: at + seed / 1e4 for seed in range(1, 9)} for name, at in (("adam", 0.05), ("sgd", 0.08))}
+    losses["sgd"][8] = 0.16
+    (pair,) = (each for each in judged(noisy, losses, looks=[4, 8]).pairs if each.outcome == "loss")
+    assert pair.difference == pytest.approx(np.mean([0.03] * 7 + [0.1092])), "its loss alone would be decided at 4"
+    calm = {
+        name: dict.fromkeys(range(1, 9), 0.98 + at) | {1: 0.9801 + at} for name, at in (("adam", 0), ("sgd", 0.01))
+    }
+    (pair,) = (each for each in judged(calm, losses, looks=[4, 8]).pairs if each.outcome == "loss")
+    assert pair.difference == pytest.approx(0.03), "decided at 4 by accuracy"
+
+
 def test_a_better_winner_has_the_search_luck_up_to_which_its_optimizer_is_better():
     of_winners = judged({"adam": CALM, "sgd": shifted(-0.01)}).accuracy[0]
     assert of_winners.verdict is Verdict.BETTER

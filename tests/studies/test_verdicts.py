@@ -11,7 +11,6 @@ from scipy import stats
 from studies.verdicts import (
     Pair,
     Verdict,
-    at_last_look,
     block_level,
     blocked,
     critical_values,
@@ -23,6 +22,7 @@ from studies.verdicts import (
     margin_of,
     pairs_of_finals,
     pairs_of_replicates,
+    seeds_at_last_look,
     survives_search_luck,
     units_until_decided,
 )
@@ -125,6 +125,12 @@ def test_the_simulation_decides_as_the_sweep_does():
     for values, expected in zip(table, simulated_ones, strict=True):
         found = in_need_of_finals(dict(zip(NAMES, values.tolist(), strict=True)), MARGIN, 0.975)
         assert found == [name for name, more in zip(NAMES, expected, strict=True) if more]
+
+
+def at_last_look(finals_, seeds, looks, margin, level):
+    """Return the last look and the values that it uses."""
+    reached, used = seeds_at_last_look(finals_, seeds, looks, margin, level)
+    return reached, {name: [finals_[name][seed] for seed in of] for name, of in used.items()}
 
 
 def test_verdicts_are_those_of_the_last_look_that_was_reached():
