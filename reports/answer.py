@@ -142,11 +142,7 @@ def _too_few(verdicts: Verdicts) -> str:
 
 
 def _about(verdicts: Verdicts) -> str:
-    looks = ", at every look," if len(verdicts.looks) > 1 else ""
-    return (
-        f"The verdicts are about {verdicts.population}; all intervals are correct at the same time{looks} in at "
-        "least 19 of 20 such sweeps."
-    )
+    return f"The verdicts are about {verdicts.population}; {verdicts.assurance}."
 
 
 def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts) -> str:

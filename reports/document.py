@@ -100,8 +100,9 @@ class ReportDocument(FrozenModel):
 
     `run_id` is the run in MLflow; `sweep_id` is the same id for a sweep, None for a single run. `outcome` is how it
     ended, or `running`. `population` says what the verdicts are about, `replicates` is the number that they use,
-    and `margin` (fraction) is the largest difference that does not matter. `report` is the page's path if a command
-    has written it.
+    `margin` (fraction) is the largest difference that does not matter, and `confidence` is the probability that all
+    intervals are correct at every look: .95, or .9 if looks were added after the sweep had begun. `report` is the
+    page's path if a command has written it.
 
     Version 1, in `report.json` only, had optimizers as a list, each with `low` and `high` (now `ci`), `winner` (now
     `best`, typed), `not_fully_tuned` (now `edges`) and `finals` by seed (now beside `final_seeds`).
@@ -118,6 +119,7 @@ class ReportDocument(FrozenModel):
     population: str | None
     replicates: int
     margin: float
+    confidence: float
     verdicts: tuple[PairVerdict, ...]
     tuning: tuple[TuningGain, ...]
     luck: Luck | None
@@ -145,6 +147,7 @@ def report_document(contents: Contents) -> ReportDocument:
         population=verdicts.population if len(contents.finals) > 1 else None,
         replicates=verdicts.replicates if verdicts.of_optimizers else 1,
         margin=verdicts.margin,
+        confidence=verdicts.confidence,
         verdicts=verdicts.pairs,
         tuning=tuple(contents.computed.gains),
         luck=contents.computed.luck,

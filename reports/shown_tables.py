@@ -37,9 +37,8 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "Differences between optimizers",
             columns.DIFFERENCES,
             [row | {"tested": not pd.isna(row["low"]), "units": units} for row in _records(said, "differences")],
-            f"The verdicts are about {verdicts.population}. All intervals are correct at the same time in at least "
-            f"19 of 20 such sweeps. A pair is the same if its interval lies within ±{percent(verdicts.margin)} "
-            "points.",
+            f"The verdicts are about {verdicts.population}. {verdicts.assurance.capitalize()}. A pair is the same if "
+            f"its interval lies within ±{percent(verdicts.margin)} points.",
         ),
         "others": Table(
             "Verdicts on loss and on the time to a target",

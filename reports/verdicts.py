@@ -14,7 +14,7 @@ import pandas as pd
 from harness.config import FrozenModel
 from harness.records import Outcome, Stage
 from reports.winners import ENDED, Winners
-from studies.definition import LEAST_UNITS, SweepDefinition
+from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
 from studies.replicates import of_replicate
 from studies.verdicts import (
     Pair,
@@ -71,7 +71,8 @@ class Verdicts:
     `finals` counts the finals used by optimizer. `margin` is that of accuracy, and `detectable` the difference that
     80% of sweeps would find (fractions; None if the spread is unknown). `lost` names optimizers with a final that
     diverged or failed, or with a replicate without a winner. `target` is the accuracy whose time is judged,
-    None without one. `looks` are the numbers of finals or replicates at which verdicts are taken.
+    None without one. `looks` are the numbers of finals or replicates at which verdicts are taken; all intervals hold
+    together, at every look, with probability `confidence`.
     """
 
     declared: int
@@ -84,6 +85,7 @@ class Verdicts:
     target: float | None = None
     looks: tuple[int, ...] = (LEAST_UNITS,)
     complete: int = 0
+    confidence: float = LEVEL
 
     @property
     def of_optimizers(self) -> bool:
@@ -108,6 +110,15 @@ class Verdicts:
         if self.of_optimizers:
             return "this way of tuning, with new searches and new seeds, on this test set"
         return "these winners, on new seeds and this test set"
+
+    @property
+    def assurance(self) -> str:
+        """Return in how many sweeps all intervals are correct, as a clause."""
+        looks = ", at every look," if len(self.looks) > 1 else ""
+        correct = f"all intervals are correct at the same time{looks} in at least"
+        if self.confidence == LEVEL:
+            return f"{correct} 19 of 20 such sweeps"
+        return f"{correct} 9 of 10 such sweeps, not in 19 of 20, since looks were added after it had begun"
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,7 @@ def find_verdicts(
         else None,
         looks=definition.looks_at,
         complete=len(evidence.complete),
+        confidence=definition.confidence,
     )
 
 
@@ -220,7 +232,7 @@ class _Evidence:
 
         A pair with an optimizer that lost a final has no interval.
         """
-        level, several = self.definition.level, self.definition.replicates > 1
+        level, several = self.definition.level_at(self.look), self.definition.replicates > 1
         used = self.used(values)
         units = {name: {number: mean(known) for number, known in of.items()} for name, of in used.items()}
         if several:
@@ -247,20 +259,30 @@ class _Evidence:
             for name, of in values.items()
         }
 
-    @cached_property
+    @property
+    def look(self) -> int:
+        """Return the last look that was reached; 0 before the first."""
+        return self._at_look[0]
+
+    @property
     def seeds(self) -> dict[str, dict[int, tuple[int, ...]]]:
         """Return the seeds of the finals that the verdicts use, by optimizer and replicate."""
+        return self._at_look[1]
+
+    @cached_property
+    def _at_look(self) -> tuple[int, dict[str, dict[int, tuple[int, ...]]]]:
         definition = self.definition
         if definition.replicates > 1:
-            return {
-                name: {number: tuple(of.get(number, ())) for number in self.whole}
-                for name, of in self.accuracies.items()
+            whole = self.whole
+            seen = {
+                name: {number: tuple(of.get(number, ())) for number in whole} for name, of in self.accuracies.items()
             }
+            return len(whole), seen
         finals = {name: of.get(1, {}) for name, of in self.accuracies.items()}
-        _, seen = seeds_at_last_look(
-            finals, definition.final_seeds, definition.looks_at, self.margin, definition.level
+        reached, of_one = seeds_at_last_look(
+            finals, definition.final_seeds, definition.looks_at, self.margin, definition.level_at
         )
-        return {name: {1: of} for name, of in seen.items()}
+        return reached, {name: {1: seeds} for name, seeds in of_one.items()}
 
     @cached_property
     def complete(self) -> list[int]:

@@ -154,25 +154,28 @@ def _find_sweep(
 def grown(then: SweepDefinition, now: SweepDefinition) -> SweepDefinition:
     """Return `now`, with the larger of both budgets, seed lists and replicates, so that no finished work is dropped.
 
-    A larger number of finals or replicates than before adds one look; a smaller number changes nothing.
+    A larger number of finals or replicates than before adds one look, or the declared ones above the last look so
+    far; a smaller number changes nothing. The definition counts added looks, since earlier looks had all the risk.
     """
     changes = {
         "budget": max(then.budget, now.budget),
         "final_seeds": max(then.final_seeds, now.final_seeds, key=len),
         "replicates": max(then.replicates, now.replicates),
     }
-    looks = now.looks
+    looks, added = now.looks, now.added_looks
     if then.replicates > now.replicates or then.looks_at[-1] >= now.looks_at[-1]:
-        looks = then.looks
+        looks, added = then.looks, then.added_looks
     elif min(then.replicates, now.replicates) > 1 or now.replicates == 1:
-        looks = tuple(sorted({each for each in (*then.looks_at, *now.looks_at) if each >= LEAST_UNITS}))
-    return now.model_copy(update=changes | {"looks": looks})
+        before = tuple(each for each in then.looks_at if each >= LEAST_UNITS)
+        more = tuple(each for each in now.looks_at if each > then.looks_at[-1])
+        looks, added = before + more, then.added_looks + len(more) if before else 0
+    return now.model_copy(update=changes | {"looks": looks, "added_looks": added})
 
 
 def _changed_definition(then: SweepDefinition, now: SweepDefinition, kept_in_then: str, kept_in_now: str) -> str:
     """Describe the first field that differs, with both values; empty if only the amount of work differs."""
     shorter, longer = sorted((then.final_seeds, now.final_seeds), key=len)
-    same: dict[str, Any] = {"budget": 0, "replicates": 1, "looks": None}
+    same: dict[str, Any] = {"budget": 0, "replicates": 1, "looks": None, "added_looks": 0}
     if longer[: len(shorter)] == shorter:
         same["final_seeds"] = ()
     both = ((then, kept_in_then), (now, kept_in_now))

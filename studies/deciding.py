@@ -22,7 +22,8 @@ def in_need(replicate: Replicate, seeds: Sequence[int]) -> list[str]:
         if finals and all(each.tags.get(Tag.OUTCOME) == Outcome.COMPLETED for each in finals):
             samples[name] = [each.metrics[TEST] for each in finals]
     definition = replicate.definition
-    return in_need_of_finals(samples, margin_in(definition, winners), definition.level)
+    following = next((look for look in definition.looks_at if look > len(seeds)), len(seeds))
+    return in_need_of_finals(samples, margin_in(definition, winners), definition.level_at(following))
 
 
 def is_decided(sweep: Sweep, replicates: int) -> bool:
@@ -42,5 +43,5 @@ def is_decided(sweep: Sweep, replicates: int) -> bool:
             return False
         units[name] = {number: mean(final.metrics[TEST] for final in of) for number, of in finals.items()}
     within = margin_in(definition, [mean(each) for each in winners.values() if each])
-    pairs = pairs_of_replicates(units, definition.level)
+    pairs = pairs_of_replicates(units, definition.level_at(replicates))
     return all(judge(pair.low, pair.high, within) is not Verdict.UNDECIDED for pair in pairs)

@@ -45,7 +45,7 @@ class SweepDefinition(FrozenModel):
     """
 
     added_later: ClassVar[frozenset[str]] = frozenset(
-        {"rungs", "confirm", "start_finals", "replicates", "looks", "margin"}
+        {"rungs", "confirm", "start_finals", "replicates", "looks", "added_looks", "margin"}
     )
 
     base: RunConfig
@@ -88,6 +88,8 @@ class SweepDefinition(FrozenModel):
     """Whole searches per optimizer, each with its own seeds and its own validation split."""
     looks: tuple[Count, ...] | None = None
     """Numbers of finals or replicates at which verdicts are taken; optimizers whose pairs are decided stop there."""
+    added_looks: Annotated[int, Field(ge=0)] = 0
+    """How many of the looks were added after the sweep had begun; the harness counts them."""
     margin: Annotated[float, Field(gt=0, le=100)] | None = None
     """The difference in accuracy that matters to nobody, in points; by default an eighth of the best error."""
 
@@ -223,10 +225,20 @@ class SweepDefinition(FrozenModel):
         """Return the numbers of finals (or of replicates, if there are several) at which verdicts are taken."""
         return self.looks or ((self.replicates,) if self.replicates > 1 else (len(self.final_seeds),))
 
+    def level_at(self, look: int) -> float:
+        """Return the confidence of the intervals at a look.
+
+        The looks with which the sweep began share the risk of a false claim evenly. A look that was added later finds
+        this risk spent. So it takes half of it on top, and each further one half of the one before.
+        """
+        begun_with = max(1, len(self.looks_at) - self.added_looks)
+        added = sum(each <= look for each in self.looks_at[begun_with:])
+        return 1 - (1 - LEVEL) / (2**added if added else begun_with)
+
     @property
-    def level(self) -> float:
-        """Return the confidence of the intervals at each look: all looks share the risk of a false claim evenly."""
-        return 1 - (1 - LEVEL) / len(self.looks_at)
+    def confidence(self) -> float:
+        """Return the joint confidence of all intervals at all looks. Added looks can at most double the risk."""
+        return 1 - (1 - LEVEL) * (2 if self.added_looks else 1)
 
     @property
     def pruned_at(self) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -256,16 +256,18 @@ def seeds_at_last_look(
     seeds: Sequence[int],
     looks: Sequence[int],
     margin: float,
-    level: float,
+    level_at: Callable[[int], float],
 ) -> tuple[int, dict[str, tuple[int, ...]]]:
     """Return the last look whose finals have all ended (0 if none has), and by optimizer the seeds that it uses.
 
     `finals` are the accuracies of the finals that have ended, by optimizer and seed; None for a final that was lost,
     whose seed is not used. Accuracy decides which optimizers train on, so verdicts on other outcomes use these seeds.
+    `level_at` returns the confidence at a look. A pair trains on unless it is decided at the confidence of the next
+    look, at which its finals are judged again.
     """
     reached, needed = 0, list(finals)
     seen: dict[str, tuple[int, ...]] = dict.fromkeys(finals, ())
-    for look in looks:
+    for look, following in itertools.zip_longest(looks, looks[1:], fillvalue=looks[-1]):
         if not needed or any(seed not in finals[name] for name in needed for seed in seeds[:look]):
             break
         reached = look
@@ -276,7 +278,7 @@ def seeds_at_last_look(
             for name, of in seen.items()
             if all(finals[name].get(seed, 0.0) is not None for seed in seeds[:look])
         }
-        needed = in_need_of_finals(whole, margin, level)
+        needed = in_need_of_finals(whole, margin, level_at(following))
     return reached, seen
 
 

@@ -1,11 +1,13 @@
 """How often the verdicts claim what is false, hold the truth, and find what is there: by simulation."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from studies.definition import SweepDefinition
 from studies.verdicts import Intervals, blocked, games_howell
 from tests.contenders.record import markdown
 from tests.simulated import MARGIN, NOISES, SPREADS, at_looks, better, finals, of_pairs, replicates, same
@@ -17,7 +19,13 @@ REAL_LIKE = (0.2, 0.0, 0.02, 0.04, 0.0)  # one above four that lie close togethe
 ELEVEN = tuple(np.linspace(0.05, 0.20, 11).tolist())
 LUCKS = (0.05, 0.10, 0.15)
 UNEVEN = (0.05, 0.05, 0.05, 0.05, 0.5)  # one optimizer varies ten times as much between seeds as the others
-FAILING = ("only 3 finals", "uneven", "fragile", "read as")  # in the names of cases in which the method fails
+FAILING = (
+    "only 3 finals",
+    "grown",
+    "uneven",
+    "fragile",
+    "read as",
+)  # in the names of cases in which the method fails
 
 
 def main() -> None:
@@ -139,7 +147,36 @@ def _optimizers(sweeps: int) -> dict[str, dict[str, Any]]:
     for count in (3, 5):
         name = f"{count} replicates of 2 finals, uneven optimizers, search luck 0.05"
         cases[name] = _of_replicates(rng, sweeps, count, 0.05, UNEVEN)
+    for luck in LUCKS:
+        cases[f"3 replicates grown to 5 while undecided, search luck {luck:.2f}"] = _grown(rng, sweeps, luck)
     return cases
+
+
+def _grown(rng: np.random.Generator, sweeps: int, luck: float) -> dict[str, Any]:
+    """Return the rates, at either look, of a sweep of 3 replicates that gets 2 more while a pair is undecided."""
+    definition = SweepDefinition.model_construct(replicates=5, looks=(3, 5), added_looks=1)
+
+    def claimed(claim: Callable[[Intervals], np.ndarray], means: tuple[float, ...] | float = 0.0) -> np.ndarray:
+        values = replicates(rng, sweeps, 5, luck, means=means)
+        first, second = (blocked(values[..., :look], definition.level_at(look)) for look in definition.looks_at)
+        goes_on = _any([~(better(first) | same(first, MARGIN))])
+        counts.append(np.where(goes_on, 10, 6))
+        widths.append(second.widths)
+        return claim(first) | claim(second) & goes_on[:, None, None]
+
+    counts: list[np.ndarray] = []
+    widths: list[np.ndarray] = []
+    false = float(np.mean(_any([claimed(better)])))
+    same_ladder = claimed(lambda of: same(of, MARGIN), tuple(_ladder(len(SPREADS))[:, 0]))
+    found = claimed(better, (0.2,) + (0.0,) * (len(SPREADS) - 1))
+    return {
+        "false better": false,
+        "false same": float(np.mean(_any([same_ladder]))),
+        "all intervals hold": 1 - false,
+        "finds .2": float(np.mean(of_first(found))),
+        "half-width": float(np.mean(of_pairs(widths[-1]))),
+        "mean finals": float(counts[-1].mean()),
+    }
 
 
 def _of_replicates(

@@ -169,6 +169,23 @@ def test_replicates_are_judged_at_declared_looks_only():
     )
 
 
+def test_a_sweep_that_grew_says_that_its_verdicts_are_less_sure():
+    rng = np.random.default_rng(1)
+    finals = {
+        name: {1000 * replicate + seed: at + 0.004 * rng.normal() for replicate in range(5) for seed in (1, 2)}
+        for name, at in (("adam", 0.98), ("sgd", 0.975), ("rmsprop", 0.97))
+    }
+    declared, grown = (judged(finals, replicates=5, looks=[3, 5], added_looks=added) for added in (0, 1))
+    assert said(finals, of=declared)[1].endswith("at every look, in at least 19 of 20 such sweeps.")
+    assert said(finals, of=grown)[1].endswith(
+        "at every look, in at least 9 of 10 such sweeps, not in 19 of 20, since looks were added after it had begun."
+    )
+    begun = {name: {seed: each for seed, each in of.items() if seed < 4000} for name, of in finals.items()}
+    then, still = judged(begun, replicates=3), judged(begun, replicates=5, looks=[3, 5], added_looks=1)
+    assert still.pairs == then.pairs, "the verdicts before it grew stay as they were"
+    assert still.pairs != judged(begun, replicates=5, looks=[3, 5]).pairs
+
+
 def test_a_difference_below_the_margin_is_said_to_be_below_it():
     def around(mean):
         return {seed: mean + seed / 1e5 for seed in range(1, 6)}

@@ -11,6 +11,7 @@ import pytest
 
 from harness.config import OwnDatasetConfig, config_hash, validated
 from harness.errors import BadInputError, SweepStopped
+from studies.beginning import grown
 from studies.definition import SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.progress import SweepObserver
@@ -165,17 +166,41 @@ def test_interruptions_and_workers_change_no_result(several, monkeypatch, slices
     assert results_of(tracker) == results_of(undisturbed)
 
 
+def test_looks_that_are_added_later_at_most_double_the_risk_of_a_false_claim(several):
+    declared = changed(several, replicates=5, looks=(3, 5))
+    assert [declared.level_at(look) for look in (3, 5)] == pytest.approx([0.975, 0.975])
+    assert declared.confidence == 0.95
+    sweep, looks = several, (3, 5, 8, 20)
+    for replicates in (*looks[1:], 4, looks[-1]):
+        sweep = grown(sweep, changed(several, replicates=replicates))
+    assert (sweep.looks, sweep.added_looks) == (looks, 3), "fewer and the same add none"
+    risks = [1 - sweep.level_at(look) for look in looks]
+    assert risks == pytest.approx([0.05, 0.025, 0.0125, 0.00625]), "the first verdicts stay as they were"
+    assert sum(risks) <= 1 - sweep.confidence == pytest.approx(0.1)
+    until = grown(several, changed(several, replicates=16, looks=(4, 8, 16)))
+    assert (until.looks, until.added_looks) == ((3, 4, 8, 16), 3)
+    late = grown(changed(several, replicates=4), changed(several, replicates=12, looks=(3, 6, 12)))
+    assert (late.looks, late.added_looks) == ((4, 6, 12), 2), "no look is added before one that has been taken"
+
+
+@pytest.mark.parametrize(("before", "now"), [({"replicates": 1}, {}), ({"replicates": 2}, {"replicates": 5})])
+def test_a_sweep_that_grows_before_it_had_verdicts_of_that_kind_keeps_its_level(several, before, now):
+    sweep = grown(changed(several, **before), changed(several, **now))
+    assert (sweep.looks_at, sweep.added_looks) == ((sweep.replicates,), 0)
+    assert (sweep.level_at(sweep.replicates), sweep.confidence) == (0.95, 0.95)
+
+
 def test_more_replicates_are_added_to_a_sweep_that_ended(several, monkeypatch):
     one, three = changed(several, replicates=1), several
     first, tracker = swept(one, monkeypatch=monkeypatch)
     then = set(tracker.runs)
-    grown, _ = swept(three, tracker)
-    assert grown.sweep_id == first.sweep_id
+    more, _ = swept(three, tracker)
+    assert more.sweep_id == first.sweep_id
     _, anew = swept(three)
     assert results_of(tracker) == results_of(anew)
     assert then <= set(tracker.runs)
     fewer, _ = swept(changed(several, replicates=2), tracker)
-    assert (fewer, len(tracker.runs)) == (grown, len(anew.runs)), "fewer change nothing"
+    assert (fewer, len(tracker.runs)) == (more, len(anew.runs)), "fewer change nothing"
 
 
 def test_winners_are_confirmed_on_more_seeds_paid_from_the_budget(definition, monkeypatch):

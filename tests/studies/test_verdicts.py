@@ -129,7 +129,7 @@ def test_the_simulation_decides_as_the_sweep_does():
 
 def at_last_look(finals_, seeds, looks, margin, level):
     """Return the last look and the values that it uses."""
-    reached, used = seeds_at_last_look(finals_, seeds, looks, margin, level)
+    reached, used = seeds_at_last_look(finals_, seeds, looks, margin, lambda _: level)
     return reached, {name: [finals_[name][seed] for seed in of] for name, of in used.items()}
 
 
