@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.config import flatten, things_of
+from harness.config import DatasetConfig, flatten, things_of
 from harness.records import Mistakes, Outcome, Stage
 from reports.caveats import Caveats, caveats
 from reports.courses import convergence_frame, courses_frame
@@ -122,7 +122,9 @@ class Computed:
     @cached_property
     def luck(self) -> Luck | None:
         """Return the sources of luck in the finals; None with too few replicates."""
-        found = luck_of(final_accuracies(self.runs, self.source.definition))
+        definition = self.source.definition
+        # a user's own data keep their split (`studies.replicates.of_replicate`)
+        found = luck_of(final_accuracies(self.runs, definition), isinstance(definition.base.dataset, DatasetConfig))
         wrong = wrong_images(self.mistakes)
         return found and found.model_copy(update={"images": wrong and image_luck(*wrong)})
 

@@ -15,7 +15,7 @@ def luck(of: Computed) -> Picture | str:
     data = pd.DataFrame(
         [
             ("seed of a final", found.seeds, None, None),
-            ("search and split", found.searches, found.search_low, found.search_high),
+            (found.source_of_searches, found.searches, found.search_low, found.search_high),
             ("test set (difference of two)", found.images, None, None),
         ],
         columns=["source", "sd", "low", "high"],

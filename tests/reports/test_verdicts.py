@@ -273,6 +273,21 @@ def test_the_interval_of_a_searchs_luck_has_its_nominal_coverage():
     assert np.mean(held) >= 0.92
 
 
+@pytest.mark.parametrize("spreads", [(0.001,) * 5, (0.0005, 0.0008, 0.0005, 0.0017, 0.002)])
+def test_the_interval_of_a_searchs_luck_holds_where_optimizers_share_seeds_and_splits(spreads):
+    rng = np.random.default_rng(2)
+    held = []
+    for _ in range(600):
+        split, seed = 0.001 * rng.normal(size=(1, 5, 1)), 0.0005 * rng.normal(size=(1, 5, 2))
+        own = np.array(spreads)[:, None, None] * rng.normal(size=(5, 5, 2))
+        table = split + seed + own
+        luck = luck_of(
+            {str(row): {n: dict(enumerate(each)) for n, each in enumerate(of)} for row, of in enumerate(table)}
+        )
+        held.append(luck.search_low <= 0.001 <= luck.search_high)
+    assert np.mean(held) >= 0.95
+
+
 def test_the_luck_of_test_images_is_the_spread_over_other_test_sets_of_that_size():
     rng = np.random.default_rng(3)
     images, finals, tests = 2000, 6, 400
@@ -282,7 +297,7 @@ def test_the_luck_of_test_images_is_the_spread_over_other_test_sets_of_that_size
     for _ in range(tests):
         of = likely[rng.integers(len(likely), size=images)]
         is_wrong = rng.random((images, 2, finals)) < of[:, :, None]
-        wrong = {name: [np.flatnonzero(each) for each in is_wrong[:, at].T] for at, name in enumerate("ab")}
+        wrong = {name: alone(np.flatnonzero(each) for each in is_wrong[:, at].T) for at, name in enumerate("ab")}
         found.append(image_luck(wrong, images))
         true.append(of.mean(axis=0) @ [1, -1])
         naive.append(np.std(is_wrong[:, 0].mean(axis=1) - is_wrong[:, 1].mean(axis=1)) / np.sqrt(images))
@@ -290,15 +305,42 @@ def test_the_luck_of_test_images_is_the_spread_over_other_test_sets_of_that_size
     assert np.mean(naive) > 1.5 * np.std(true), "finals that disagree are no luck of the images"
 
 
+@pytest.mark.parametrize("search", [0.0, 0.2])
+def test_finals_of_one_replicate_that_are_wrong_on_the_same_images_are_no_luck_of_the_images(search):
+    rng = np.random.default_rng(4)
+    images, replicates_, tests = 2000, 3, 300
+    likely = np.clip(rng.beta(0.1, 2, size=(images * 20, 1)) + rng.normal(0, 0.05, size=(images * 20, 2)), 0, 1)
+    true, found = [], []
+    for _ in range(tests):
+        of = likely[rng.integers(len(likely), size=images)]
+        # what a search makes of an image is the same for both finals of its winner
+        searched = np.clip(
+            of[..., None] + search * rng.normal(size=(images, 2, replicates_)) * (of[..., None] > 0.2), 0, 1
+        )
+        is_wrong = rng.random((images, 2, replicates_, 2)) < searched[..., None]
+        wrong = {
+            name: {r: [np.flatnonzero(is_wrong[:, at, r, k]) for k in range(2)] for r in range(replicates_)}
+            for at, name in enumerate("ab")
+        }
+        found.append(image_luck(wrong, images))
+        true.append(of.mean(axis=0) @ [1, -1])
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(np.std(true), rel=0.1)
+
+
+def alone(finals):
+    """Return the finals as those of replicates with one final each."""
+    return {number: [each] for number, each in enumerate(finals)}
+
+
 def test_the_luck_of_test_images_needs_two_finals_and_two_optimizers():
-    assert image_luck({"a": [(1,), (2,)]}, 10) is None
-    assert image_luck({"a": [(1,), (2,)], "b": [(1,)]}, 10) is None
-    assert image_luck({"a": [(1,), (1,)], "b": [(), ()]}, 10) == pytest.approx(np.sqrt(0.1 / 10))
+    assert image_luck({"a": alone([(1,), (2,)])}, 10) is None
+    assert image_luck({"a": alone([(1,), (2,)]), "b": alone([(1,)])}, 10) is None
+    assert image_luck({"a": alone([(1,), (1,)]), "b": alone([(), ()])}, 10) == pytest.approx(np.sqrt(0.1 / 10))
 
 
 def test_wrong_images_are_known_only_if_every_final_recorded_them():
     whole = mistakes(2).model_copy(update={"wrong": (0, 1)})
-    assert wrong_images({"a": {"1": whole, "2": whole}}) == ({"a": [(0, 1), (0, 1)]}, 100)
+    assert wrong_images({"a": {"1": whole, "2": whole}}) == ({"a": {1: [(0, 1), (0, 1)]}}, 100)
     assert wrong_images({"a": {"1": whole, "2": mistakes(2)}}) is None, "as version 0.1 left it"
     assert wrong_images({}) is None
 
@@ -308,6 +350,9 @@ def test_luck_is_described_in_points():
     assert said.in_words == (
         "Sources of luck: the accuracy of one final has a standard deviation of 0.100 points from its seed and 0.030 "
         "(0.000 to 0.200) from its search and split."
+    )
+    assert said.model_copy(update={"splits": False}).in_words.endswith("(0.000 to 0.200) from its search."), (
+        "own data"
     )
     with_images = said.model_copy(update={"images": 0.0005}).in_words
     assert with_images.endswith(
