@@ -26,8 +26,9 @@ class Standings:
     A trial has one accuracy for each milestone (a rung or the end of an epoch); `rungs` are the numbers, counted from
     1, of the milestones that are rungs.
 
-    A trial that diverged or failed ranks last once its round is over. During its round it counts with the accuracies
-    that it had, so that a decision repeated after a crash gives the same result.
+    A trial that diverged or failed ranks last once its round is over: at the rungs that it reached and at the next
+    one, to which it trained. It would not have continued from there, so it counts at no later rung. During its round
+    it counts with the accuracies that it had, so that a decision repeated after a crash gives the same result.
     """
 
     def __init__(self, rungs: Iterable[int], factor: int) -> None:
@@ -35,7 +36,7 @@ class Standings:
         self._ranked: dict[int, list[tuple[float, int]]] = {rung: [] for rung in rungs}
         self._round = 0
         self._broken: dict[int, Sequence[float]] = {}
-        self._last = 0
+        self._last = dict.fromkeys(self._ranked, 0)
 
     def begin(self, of_round: int) -> None:
         """Begin a trial of that round; once a later round begins, broken trials of earlier rounds rank last."""
@@ -45,7 +46,9 @@ class Standings:
         for number, accuracies in self._broken.items():
             for ranked, place in self._places(number, accuracies):
                 ranked.remove(place)
-        self._last += len(self._broken)
+            following = min((rung for rung in self._ranked if rung > len(accuracies)), default=math.inf)
+            for rung in self._ranked:
+                self._last[rung] += rung <= following
         self._broken = {}
 
     def record(self, number: int, accuracies: Sequence[float]) -> None:
@@ -66,7 +69,7 @@ class Standings:
         """
         ranked = self._ranked[len(accuracies)]
         better = bisect_left(ranked, (-accuracies[-1], number))
-        return better < math.ceil((len(ranked) + self._last) / self._factor)
+        return better < math.ceil((len(ranked) + self._last[len(accuracies)]) / self._factor)
 
     def _places(
         self, number: int, accuracies: Sequence[float]

@@ -53,6 +53,23 @@ def test_a_trial_is_counted_once_at_each_rung_it_reached():
     assert [number for number in range(3) if standings.goes_on(number, [[0.9], [0.8], [0.7]][number])] == [0, 1]
 
 
+def test_trials_that_diverged_early_keep_no_others_at_later_rungs():
+    standings = Standings([1, 2, 4], 2)
+    for number in range(8):
+        standings.rank_last(number, [])
+    standings.record(8, [0.9])
+    standings.rank_last(8, [0.9])
+    standings.begin(1)
+    whole = {number: [number / 100] * 4 for number in range(10, 18)}
+    going_on = []
+    for reached in (1, 2, 4):
+        for number, accuracies in whole.items():
+            standings.record(number, accuracies[:reached])
+        whole = {number: each for number, each in whole.items() if standings.goes_on(number, each[:reached])}
+        going_on.append(len(whole))
+    assert going_on == [8, 5, 3], "of 17, of 8 and the one that had reached the first rung, of 5"
+
+
 def test_a_diverged_or_failed_trial_ranks_last_once_its_round_is_over():
     standings = Standings([1, 2], 2)
     standings.record(0, [0.9])
