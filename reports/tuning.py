@@ -18,8 +18,8 @@ class TuningGain(FrozenModel):
 
     The start itself won `starts_won` of the `searches`; there the difference is 0. The intervals `low` to `high` of
     all optimizers are simultaneous; both are None with fewer than three finals or replicates, or if the differences
-    do not vary. `lost` counts the finals of the winner or the start that diverged or failed; with any of them nothing
-    is claimed.
+    do not vary. `lost` counts the finals of the winner or the start that diverged or failed, `without_winner` the
+    searches in which no trial completed; with any of them nothing is claimed.
     """
 
     optimizer: str
@@ -30,12 +30,16 @@ class TuningGain(FrozenModel):
     high: float | None
     verdict: Verdict
     lost: int = 0
+    without_winner: int = 0
 
     @property
     def in_words(self) -> str:
         """Return the gain as a clause, in percentage points."""
         if self.starts_won == self.searches:
             return "the search found nothing better than the published start"
+        if self.without_winner:
+            of_all = f"{self.without_winner} of {self.searches} searches"
+            return f"not judged against the published start, since {of_all} found no winner"
         if self.lost:
             finals = "a final" if self.lost == 1 else f"{self.lost} finals"
             return f"not judged against the published start, since {finals} did not complete"
@@ -68,10 +72,11 @@ def tuning_gains(
     """Compare each winner with the published start of its search, by Student's t on paired differences.
 
     A pair is a seed of the finals, or a replicate if there are several. Bonferroni's correction makes the intervals
-    of all optimizers simultaneous. An optimizer without a winner is left out. One with a lost final, of a winner or
-    of the start beside it, has no interval.
+    of all optimizers simultaneous. An optimizer without any winner is left out. One without a winner in a replicate
+    whose finals have begun, or with a lost final, of a winner or of the start beside it, has no interval.
     """
     level = 1 - (1 - LEVEL) / max(1, len(winners))
+    begun = set(runs.loc[(runs["stage"] == Stage.FINAL) & runs["outcome"].isin(ENDED), "replicate"])
     gains = []
     for name, of_searches in winners.items():
         mine = runs[runs["optimizer"] == name]
@@ -84,17 +89,19 @@ def tuning_gains(
             lost += int(finals.isna().sum()) + (0 if winner.is_start else int(starts.isna().sum()))
             differences = (finals - starts).dropna().tolist()
             units += [mean(differences)] if differences and definition.replicates > 1 else differences
-        low, high = (None, None) if lost else _interval(units, level)
+        without_winner = len(begun - {each.replicate for each in of_searches})
+        low, high = (None, None) if lost or without_winner else _interval(units, level)
         gains.append(
             TuningGain(
                 optimizer=name,
-                searches=len(of_searches),
+                searches=len(of_searches) + without_winner,
                 starts_won=sum(each.is_start for each in of_searches),
                 difference=mean(units) if units else None,
                 low=low,
                 high=high,
                 verdict=judge(low, high, margin),
                 lost=lost,
+                without_winner=without_winner,
             )
         )
     return gains

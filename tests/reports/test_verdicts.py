@@ -178,8 +178,8 @@ def test_a_final_that_failed_leaves_only_its_own_optimizer_without_a_verdict_on_
     assert decided == [("adam", "sgd", Verdict.BETTER)]
 
 
-def gains(winners, starts, **changes):
-    finals = frame_of({"adam": {seed: each for of in winners.values() for seed, each in of.items()}})
+def gains(winners, starts, others=None, **changes):
+    finals = frame_of({"adam": {seed: each for of in winners.values() for seed, each in of.items()}} | (others or {}))
     before = frame_of({"adam": starts}).assign(stage=Stage.START)
     definition = definition_of({"adam": CALM}, start_finals=True, **changes)
     found = {"adam": tuple(winner("adam", replicate=number, is_start=won) for number, won in winners)}
@@ -228,6 +228,17 @@ def test_nothing_is_claimed_of_tuning_if_a_final_of_the_winner_or_the_start_was_
     before = {1: 0.98, 1001: None, 2001: 0.98, 3001: 0.98}
     assert gains(several, before, replicates=4, final_seeds=[1, 2]).in_words == said
     assert gains({(1, True): CALM | {3: None}}, {}).in_words.startswith("the search found nothing better")
+
+
+def test_nothing_is_claimed_of_tuning_if_a_search_found_no_winner():
+    winners = {(each, False): {1000 * (each - 1) + 1: 0.99 + each / 1e4} for each in (1, 3, 4)}
+    starts, other = {1: 0.98, 2001: 0.98, 3001: 0.98}, {"sgd": {1000 * each + 1: 0.97 for each in range(4)}}
+    gain = gains(winners, starts, other, replicates=4, final_seeds=[1])
+    assert (gain.verdict, gain.low, gain.high, gain.searches) == (Verdict.UNDECIDED, None, None, 4)
+    assert gain.in_words == "not judged against the published start, since 1 of 4 searches found no winner"
+    all_starts = {(each, True): of for (each, _), of in winners.items()}
+    assert gains(all_starts, {}, other, replicates=4, final_seeds=[1]).in_words == gain.in_words
+    assert gains(winners, starts, replicates=4, final_seeds=[1]).verdict is Verdict.BETTER, "not begun is not lost"
 
 
 def test_a_final_that_has_not_run_yet_is_only_missing_from_the_gain_of_tuning():
