@@ -39,9 +39,14 @@ def gains(of: Computed) -> Picture | str:
     table = completed[completed["stage"].isin([Stage.FINAL, Stage.START])].pivot_table(
         index=["optimizer", "seed", "replicate"], columns="stage", values="test_accuracy", sort=False
     )
-    if Stage.START not in table or Stage.FINAL not in table:
-        return "" if not of.gains else "did tuning help? (the published start won every search)"
-    data = 100 * table.astype(float).dropna().reset_index().set_index(["optimizer", "seed", "replicate"])
+    table = table.reindex(columns=[Stage.FINAL, Stage.START]).dropna()
+    if not len(table):
+        if not of.gains:
+            return ""
+        if all(each.starts_won == each.searches for each in of.gains):
+            return "did tuning help? (the published start won every search)"
+        return "did tuning help? (no seed has a completed final of a winner and of its published start)"
+    data = 100 * table.astype(float).reset_index().set_index(["optimizer", "seed", "replicate"])
     data = data.rename(columns={Stage.START: "start", Stage.FINAL: "winner"}).reset_index()
     return Picture(data, _said_of_gains(of), partial(_draw_gains, looks(of.optimizers)))
 

@@ -13,7 +13,7 @@ import pytest
 from harness.colours import COLOURS
 from harness.config import DatasetConfig, MLPConfig
 from harness.errors import BadInputError
-from harness.records import Mistakes
+from harness.records import Mistakes, Stage, Tag
 from reports.contents import contents
 from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
 from reports.figures.svg import formats_of, render
@@ -184,6 +184,20 @@ def test_with_many_optimizers_only_the_pairs_of_the_best_are_shown():
     assert said.pictures["differences"].finding.endswith(
         f"Shown are only the pairs of {best}, which has the highest mean."
     )
+
+
+def test_gains_are_left_out_for_the_reason_that_applies():
+    of = replicated({"adam": 0.98, "sgd": 0.97}, trials=1)
+    assert "tuning-gains" in contents(of).pictures
+    starts = [each for each in of.runs if each.tags[Tag.STAGE] == Stage.START]
+    lost = [replace(each, tags=each.tags | {Tag.OUTCOME: "diverged"}) for each in starts]
+    others = [each for each in of.runs if each not in starts]
+    elsewhere = [replace(each, tags=each.tags | {Tag.SEED: "7"}) for each in starts]
+    reason = "did tuning help? (no seed has a completed final of a winner and of its published start)"
+    for runs in ([*others, *lost], others, [*others, *elsewhere]):
+        said = contents(replace(of, runs=runs))
+        assert "tuning-gains" not in said.pictures
+        assert reason in said.left_out
 
 
 def test_luck_is_shown_for_replicates_only():
