@@ -117,7 +117,7 @@ class Computed:
     @property
     def pace_in_words(self) -> str:
         """Return a sentence on how long an epoch takes and which optimizers are shown to be faster."""
-        return pace_in_words(self.pace, self.source.definition.replicates)
+        return pace_in_words(self.pace, self.source.definition.replicates, self.verdicts.lost)
 
     @cached_property
     def luck(self) -> Luck | None:

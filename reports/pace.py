@@ -1,6 +1,7 @@
 """Measure how fast each optimizer trains: seconds per epoch of its finals, and which are shown to be faster."""
 
 import math
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -31,8 +32,12 @@ def pace_frame(runs: pd.DataFrame, replicates: int) -> pd.DataFrame:
     return frame.sort_values("mean", ignore_index=True)
 
 
-def pace_in_words(pace: pd.DataFrame, replicates: int) -> str:
-    """Say how long an epoch takes, and which optimizers are shown to be faster; empty if nothing was timed."""
+def pace_in_words(pace: pd.DataFrame, replicates: int, lost: Collection[str] = ()) -> str:
+    """Say how long an epoch takes, and which optimizers are shown to be faster; empty if nothing was timed.
+
+    `lost` names optimizers that lost finals. One of them that was not timed in a replicate of the others is not
+    compared, since its other replicates are a selection; else that replicate would be missing for all.
+    """
     if not len(pace):
         return ""
     first, last = pace.iloc[0], pace.iloc[-1]
@@ -45,6 +50,9 @@ def pace_in_words(pace: pd.DataFrame, replicates: int) -> str:
         each["optimizer"]: {unit: -math.log(seconds) for unit, seconds in each["units"].items()}
         for each in pace.to_dict("records")
     }
+    left_out = _without_a_replicate(values, lost) if replicates > 1 else []
+    values = {name: of for name, of in values.items() if name not in left_out}
+    said += f" ({', '.join(left_out)} not compared: no timed final in a replicate)" if left_out else ""
     found = (
         pairs_of_replicates(values, LEVEL)
         if replicates > 1
@@ -59,5 +67,12 @@ def pace_in_words(pace: pd.DataFrame, replicates: int) -> str:
         shown = "; ".join(f"{name} than {', '.join(others)}" for name, others in faster.items())
         return f"{said}. Shown to be faster: {shown}."
     if pairs and all(verdict is Verdict.SAME for _, _, verdict in pairs):
-        return f"{said}: all are equally fast, within {MARGIN - 1:.0%}."
+        return f"{said}: all {'others ' if left_out else ''}are equally fast, within {MARGIN - 1:.0%}."
     return f"{said}. No optimizer is shown to be faster than another."
+
+
+def _without_a_replicate(units: Mapping[str, Mapping[int, float]], lost: Collection[str]) -> list[str]:
+    """Return the optimizers in `lost` that have no unit in a replicate in which all others have one."""
+    of_others = [of.keys() for name, of in units.items() if name not in lost]
+    whole = set.intersection(*map(set, of_others)) if of_others else set()
+    return [name for name, of in units.items() if not whole <= of.keys()]

@@ -67,6 +67,23 @@ def test_finals_of_one_replicate_are_one_unit_of_the_pace():
     assert pace_in_words(pace_frame(runs(**apart), 3), 3).endswith("Shown to be faster: sgd than adam.")
 
 
+def test_an_optimizer_without_a_replicate_hides_no_comparison_of_the_others():
+    apart = {"adam": [[12.0, 12.1], [12.4, 12.3], [12.2, 12.1]], "sgd": [[10.0, 10.1], [10.4, 10.3], [10.1, 10.1]]}
+    pace = pace_frame(runs(**apart, adagrad=[[11.0], [], [11.1]]), 3)
+    said = pace_in_words(pace, 3, ["adagrad"])
+    assert said.endswith(" (adagrad not compared: no timed final in a replicate). Shown to be faster: sgd than adam.")
+    whole = pace_frame(runs(**apart, adagrad=[[8.0], [8.1], [8.05]]), 3)
+    assert "adagrad than " in pace_in_words(whole, 3, ["adagrad"]), "it lost a final, but has been timed"
+    begun = pace_frame(runs(adam=[*apart["adam"], [12.1]], sgd=apart["sgd"]), 4)
+    assert pace_in_words(begun, 4).endswith("Shown to be faster: sgd than adam."), "a replicate is under way"
+    assert pace_in_words(pace, 3, ["adagrad", "adam", "sgd", "muon"]).endswith(NONE), "none has lost less"
+    equal = pace_frame(runs(adam=apart["sgd"], sgd=apart["sgd"][::-1], adagrad=[[11.0], [], [11.1]]), 3)
+    said = pace_in_words(equal, 3, ["adagrad"])
+    assert said.endswith(
+        "(adagrad not compared: no timed final in a replicate): all others are equally fast, within 10%."
+    )
+
+
 def test_optimizers_without_a_replicate_in_common_are_not_called_equally_fast():
     pace = pace_frame(runs(adam=[[10.0, 10.1]], sgd=[[], [10.0, 10.1]]), 3)
     assert pace_in_words(pace, 3).endswith(NONE)
