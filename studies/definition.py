@@ -274,8 +274,10 @@ class SweepDefinition(FrozenModel):
 
     def images(self, name: str, epochs: float) -> int:
         """Return the number of training images in that many epochs of an optimizer's trials."""
-        size = self.settings(name).get("dataset.train_size", self.base.dataset.train_size)
-        return int(epochs * size)
+        settings, data = self.settings(name), self.base.dataset
+        if "dataset.name" in settings:  # another dataset may have another number of images by default
+            data = self.example(name).dataset
+        return int(epochs * settings.get("dataset.train_size", data.train_size))
 
     def final_config(self, winner: RunConfig, seed: int) -> RunConfig:
         """Return the config of a final: the winning trial's config with this seed and the length of finals.

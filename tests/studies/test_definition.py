@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.config import with_settings
 from harness.errors import BadInputError
 from studies.definition import SweepDefinition
 from studies.progress import SweepObserver
@@ -146,3 +147,19 @@ def test_a_completed_sweep_whose_definition_is_now_invalid_does_not_block_a_new_
     assert "\n" not in str(caught.value)
     tracker.runs[sweep_id].tags["harness.outcome"] = "completed"
     assert run_sweep("tiny", definition, tracker, inline).sweep_id != sweep_id
+
+
+def test_a_variants_epoch_has_the_images_of_its_own_dataset(definition):
+    of_variants = {
+        "base": {"optimizer.name": "adam"},
+        "smaller": {"optimizer.name": "adam", "dataset.train_size": 32},
+        "digits": {"optimizer.name": "adam", "dataset.name": "digits", "model.name": "mlp"},
+        "part": {"dataset.name": "digits", "dataset.train_size": 500, "model.name": "mlp"},
+    }
+    base = with_settings(definition.base, {"dataset.train_size": 50_000, "dataset.validation_size": 10_000})
+    values = {"base": base, "optimizers": tuple(of_variants), "variants": of_variants, "spaces": {}, "space": {}}
+    several = with_changes(definition, **values)
+    assert {name: several.images(name, 1) for name in of_variants} == {
+        name: several.example(name).dataset.train_size for name in of_variants
+    }
+    assert [several.images(name, 0.5) for name in of_variants] == [25_000, 16, 500, 250]
