@@ -59,7 +59,11 @@ def suspicions(verdicts: Verdicts) -> list[Suspicion]:
 
 
 def _verdict(finals: AccuracyBySeed, some_unmeasured: bool, verdicts: Verdicts) -> str:
-    means = {name: float(np.mean(list(values.values()))) for name, values in finals.items()}
+    # beside an interval stands the mean of the finals that it comes from
+    used = {name: list(values.values()) for name, values in finals.items()} | {
+        name: list(values) for name, values in verdicts.used.items() if values and verdicts.enough
+    }
+    means = {name: float(np.mean(values)) for name, values in used.items()}
     best, *others = sorted(means, key=means.__getitem__, reverse=True)
     if not others:
         return f"{best} reaches {means[best]:.2%} mean test accuracy; there is no other optimizer to compare it with."
@@ -152,6 +156,9 @@ def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts)
     counts = sorted(len(values) for values in finals.values())
     tuning = _range(in_epochs(spent.min()), in_epochs(spent.max()))
     fresh = f"{_range(str(counts[0]), str(counts[-1]))} final{'s' if counts[-1] > 1 else ''} on fresh seeds"
+    judged = sorted(len(verdicts.used.get(name, ())) for name in finals)
+    if verdicts.enough and judged != counts:
+        fresh += f", of which the verdicts use {_range(str(judged[0]), str(judged[-1]))}"
     searches = ""
     if verdicts.of_optimizers:
         used, whole, declared = verdicts.replicates, verdicts.complete, verdicts.declared

@@ -134,7 +134,7 @@ class Computed:
         return {
             "summary": self.summary,
             "winners": winners_frame(self.winners),
-            "differences": differences_frame(self.finals, self.verdicts),
+            "differences": differences_frame(self.verdicts),
             "verdicts": verdicts_frame(self.verdicts),
             "tuning": pd.DataFrame([each.model_dump() for each in self.gains], columns=list(TuningGain.model_fields)),
             "targets": self.targets,

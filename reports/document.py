@@ -30,7 +30,9 @@ class Reliability(FrozenModel):
 
 
 class Difference(FrozenModel):
-    """The difference `better` minus `worse` in mean test accuracy (fractions). `seeds`: the fewer finals of the two.
+    """The difference `better` minus `worse` in mean test accuracy (fractions), of the finals that the verdicts use.
+
+    `seeds` is the fewer of these finals of the two.
 
     The intervals `low` to `high` of all pairs are simultaneous, and `p` is that of Tukey's range test. `probability`
     is the probability that a final of `better` is above one of `worse`.
@@ -54,8 +56,9 @@ class OptimizerResult(FrozenModel):
     winner's values at an end of their range, and is empty if there are none.
 
     Finals: `finals` are the test accuracies on `final_seeds`, in the same order; `ci` is the 95% interval of their
-    mean; `selected_mean` is their mean at the epoch that validation selects. `tiers` counts from 1, the best;
-    optimizers in one tier are not shown to differ. `command` trains again with the winner's hyperparameters.
+    mean; `selected_mean` is their mean at the epoch that validation selects. The verdicts may use fewer: those up to
+    their last look. `tiers` follows from the verdicts and counts from 1, the best; optimizers in one tier are not
+    shown to differ. `command` trains again with the winner's hyperparameters.
     """
 
     trials: int

@@ -1,15 +1,15 @@
 """Make tidy tables of the pairs of a sweep's optimizers: their differences and their verdicts."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from reports.statistics import probability_above
 from reports.verdicts import PairVerdict, Verdicts
 
 
-def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdicts) -> pd.DataFrame:
+def differences_frame(verdicts: Verdicts) -> pd.DataFrame:
     """Return one row per pair of optimizers with finals, `better` minus `worse` in mean test accuracy.
+
+    All values are of the finals that the verdicts use.
 
     Columns: better, worse, seeds (the fewer finals of the two), mean, low, high (fractions; simultaneous intervals of
     all pairs), p, probability (that a final of `better` is above one of `worse`), told_apart, verdict, more (finals
@@ -34,12 +34,12 @@ def differences_frame(finals: Mapping[str, Mapping[int, float]], verdicts: Verdi
         {
             "better": each.better,
             "worse": each.worse,
-            "seeds": min(len(finals[name]) for name in (each.better, each.worse)),
+            "seeds": min(len(verdicts.used[name]) for name in (each.better, each.worse)),
             "mean": each.difference,
             "low": each.low,
             "high": each.high,
             "p": each.p,
-            "probability": probability_above(*(list(finals[name].values()) for name in (each.better, each.worse))),
+            "probability": probability_above(verdicts.used[each.better], verdicts.used[each.worse]),
             "told_apart": each.told_apart,
             "verdict": each.verdict,
             "more": each.more,

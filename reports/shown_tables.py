@@ -25,13 +25,15 @@ def _of_finals(said: Contents) -> dict[str, Table]:
     reached = targets_summary(said.tables["targets"])
     verdicts, things = said.computed.verdicts, said.computed.things
     units = "replicates" if verdicts.of_optimizers else "finals"
+    has_more = verdicts.enough and any(len(verdicts.used.get(name, ())) < len(of) for name, of in said.finals.items())
+    more = " The means are of all finals; the tiers follow from the verdicts, which use fewer." if has_more else ""
     return {
         "optimizers": Table(
             "Test accuracy by optimizer",
             optimizers.ON_PAGE,
             summary,
             'Optimizers in one tier are not shown to differ. "mean" is at the last epoch; "best epoch" is the mean '
-            f"at the epoch that validation selects.{star if any(row['edges'] for row in summary) else ''}",
+            f"at the epoch that validation selects.{more}{star if any(row['edges'] for row in summary) else ''}",
         ),
         "differences": Table(
             "Differences between optimizers",

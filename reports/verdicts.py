@@ -68,16 +68,16 @@ class PairVerdict(FrozenModel):
 class Verdicts:
     """The verdicts of a sweep, from the first `replicates` of the `complete` ones, of `declared`.
 
-    `finals` counts the finals used by optimizer. `margin` is that of accuracy, and `detectable` the difference that
-    80% of sweeps would find (fractions; None if the spread is unknown). `lost` names optimizers with a final that
-    diverged or failed, or with a replicate without a winner. `target` is the accuracy whose time is judged,
-    None without one. `looks` are the numbers of finals or replicates at which verdicts are taken; all intervals hold
-    together, at every look, with probability `confidence`.
+    `used` are the accuracies of the finals used by optimizer, which may have more. `margin` is that of accuracy, and
+    `detectable` the difference that 80% of sweeps would find (fractions; None if the spread is unknown). `lost` names
+    optimizers with a final that diverged or failed, or with a replicate without a winner. `target` is the accuracy
+    whose time is judged, None without one. `looks` are the numbers of finals or replicates at which verdicts are
+    taken; all intervals hold together, at every look, with probability `confidence`.
     """
 
     declared: int
     replicates: int
-    finals: Mapping[str, int]
+    used: Mapping[str, Sequence[float]]
     margin: float
     detectable: float | None
     pairs: tuple[PairVerdict, ...]
@@ -97,7 +97,7 @@ class Verdicts:
         """Return whether there are enough replicates, or finals of two optimizers, for a verdict."""
         if self.of_optimizers:
             return self.replicates >= LEAST_UNITS
-        return sum(count >= LEAST_UNITS for count in self.finals.values()) > 1
+        return sum(len(finals) >= LEAST_UNITS for finals in self.used.values()) > 1
 
     @property
     def accuracy(self) -> list[PairVerdict]:
@@ -160,7 +160,9 @@ def find_verdicts(
     return Verdicts(
         declared=definition.replicates,
         replicates=len(evidence.whole),
-        finals={name: sum(map(len, of.values())) for name, of in evidence.used(accuracies).items()},
+        used={
+            name: tuple(itertools.chain.from_iterable(of.values())) for name, of in evidence.used(accuracies).items()
+        },
         margin=margin,
         detectable=median(widths) if widths else None,
         pairs=tuple(verdicts),

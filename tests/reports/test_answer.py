@@ -1,16 +1,22 @@
 """The answer never claims more than the statistics show."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from harness.records import Tag
 from reports.answer import answer, suspicions
 from reports.caveats import Caveats, EqualFinals, Majority
+from reports.contents import contents
+from reports.pairs import differences_frame
+from reports.shown_tables import shown_tables
 from reports.verdicts import find_verdicts
 from studies.verdicts import Verdict
 from tests.reports.judged import definition_of, frame_of, judged, winner
+from tests.reports.sweeps import replicated
 from tests.simulated import sweeps
 
 
@@ -184,6 +190,42 @@ def test_a_sweep_that_grew_says_that_its_verdicts_are_less_sure():
     then, still = judged(begun, replicates=3), judged(begun, replicates=5, looks=[3, 5], added_looks=1)
     assert still.pairs == then.pairs, "the verdicts before it grew stay as they were"
     assert still.pairs != judged(begun, replicates=5, looks=[3, 5]).pairs
+
+
+def test_the_mean_beside_an_interval_is_that_of_the_finals_that_the_verdicts_use():
+    rng = np.random.default_rng(0)
+    finals = {
+        name: {seed: at + 0.002 * rng.normal() - (0.3 if seed > 4 else 0) for seed in range(1, 7)}
+        for name, at in (("adam", 0.98), ("sgd", 0.97))
+    }
+    # without seed 7 the verdicts are still those after 4
+    eight = {name: of | {8: 0.9} for name, of in finals.items()}
+    changes = {"final_seeds": list(range(1, 9)), "looks": [4, 8]}
+    verdicts = judged(eight, **changes)
+    first, _, last = said(eight, of=verdicts)
+    used = np.mean([finals["adam"][seed] for seed in range(1, 5)])
+    assert first.startswith(f"adam is the best, at {used:.2%} mean test accuracy: better than sgd by ")
+    assert " and 7 finals on fresh seeds, of which the verdicts use 4 " in last
+    (row,) = differences_frame(verdicts).to_dict("records")
+    assert (row["seeds"], row["probability"]) == (4, 1.0)
+    assert row["mean"] == pytest.approx(used - np.mean([finals["sgd"][seed] for seed in range(1, 5)]))
+    assert "of which" not in said(finals, of=judged(finals))[-1]
+
+
+def test_the_table_says_if_its_means_are_of_more_finals_than_the_verdicts_use():
+    of = replicated({"adam": 0.98, "sgd": 0.96})
+    note = "The means are of all finals; the tiers follow from the verdicts, which use fewer."
+    assert note not in shown_tables(contents(of))["optimizers"].note
+    begun = [each for each in of.runs if each.tags[Tag.STAGE] == "final"]
+    fourth = [
+        replace(each, run_id=f"{each.run_id}-4", tags=each.tags | {Tag.REPLICATE: "4", Tag.SEED: "3001"})
+        for each in begun
+        if each.tags[Tag.SEED] == "1"
+    ]
+    definition = of.definition.model_copy(update={"replicates": 5, "looks": (3, 5)})
+    table = shown_tables(contents(replace(of, runs=[*of.runs, *fourth], definition=definition)))["optimizers"]
+    assert note in table.note
+    assert [row["seeds"] for row in table.rows] == [7, 7]
 
 
 def test_a_difference_below_the_margin_is_said_to_be_below_it():
