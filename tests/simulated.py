@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from studies.verdicts import LEVEL, NOISY_SHARE, Intervals, games_howell
+from studies.definition import FINALS_RISK, LEVEL
+from studies.verdicts import NOISY_SHARE, Intervals, games_howell
 
 MARGIN = 0.2
 SPREADS = (0.05, 0.08, 0.05, 0.17, 0.20)  # s.d. of a seed by optimizer, as a sweep of the chapter's network had them
@@ -56,7 +57,7 @@ def at_looks(
 
     After a look those that an undecided pair needs train until the next, as `in_need_of_finals` says.
     """
-    level = 1 - (1 - LEVEL) / len(looks)
+    level = 1 - FINALS_RISK * (1 - LEVEL) / len(looks)
     counts = np.zeros(values.shape[:2], dtype=int)
     more = np.ones(values.shape[:2], dtype=bool)
     found = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.definition import SweepDefinition
+from studies.definition import FINALS_RISK, LEVEL, SweepDefinition
 from studies.verdicts import Intervals, blocked, games_howell
 from tests.contenders.record import markdown
 from tests.simulated import MARGIN, NOISES, SPREADS, at_looks, better, finals, of_pairs, replicates, same
@@ -21,6 +21,7 @@ LUCKS = (0.05, 0.10, 0.15)
 UNEVEN = (0.05, 0.05, 0.05, 0.05, 0.5)  # one optimizer varies ten times as much between seeds as the others
 FAILING = (
     "only 3 finals",
+    "eleven optimizers, no shared",
     "grown",
     "uneven",
     "fragile",
@@ -94,6 +95,20 @@ def _winners(sweeps: int) -> dict[str, dict[str, Any]]:
         )
     few = finals(rng, sweeps, 3), finals(rng, sweeps, 3, means=REAL_LIKE)
     cases["only 3 finals, skewed"] = _of_looks(*few, (3,))
+    return cases | _apart(rng, sweeps)
+
+
+def _apart(rng: np.random.Generator, sweeps: int) -> dict[str, dict[str, Any]]:
+    """Return the rates where optimizers have no luck in common on a seed, which would make the intervals too long."""
+    cases = {}
+    plans = {"8 finals": (8,), "16 finals": (16,), "looks at 8 and 16": (8, 16), "only 3 finals": (3,)}
+    for name, looks in plans.items():
+        equal, real = (finals(rng, sweeps, looks[-1], means=means, shared=0.0) for means in (0.0, REAL_LIKE))
+        cases[f"{name}, skewed, no shared luck"] = _of_looks(equal, real, looks)
+    many = [finals(rng, sweeps, 16, ELEVEN, means=means, shared=0.0) for means in (0.0, (0.2,) + (0.0,) * 10)]
+    for name, looks in (("8 finals", (8,)), ("looks at 8 and 16", (8, 16))):
+        of_looks = [values[..., : looks[-1]] for values in many]
+        cases[f"{name}, eleven optimizers, no shared luck"] = _of_looks(of_looks[0], of_looks[1], looks)
     return cases
 
 
@@ -197,7 +212,7 @@ def _of_replicates(
 
 def _unpaired(values: np.ndarray) -> Intervals:
     counts = np.full(values.shape[:2], float(values.shape[2]))
-    return games_howell(values.mean(axis=2), values.var(axis=2, ddof=1), counts)
+    return games_howell(values.mean(axis=2), values.var(axis=2, ddof=1), counts, 1 - FINALS_RISK * (1 - LEVEL))
 
 
 def _ladder(optimizers: int) -> np.ndarray:

@@ -7,12 +7,13 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.config import OwnDatasetConfig, config_hash, validated
 from harness.errors import BadInputError, SweepStopped
 from studies.beginning import grown
-from studies.definition import SweepDefinition
+from studies.definition import FINALS_RISK, SweepDefinition
 from studies.executors.pool import WorkerPool
 from studies.progress import SweepObserver
 from studies.replicates import (
@@ -26,8 +27,10 @@ from studies.replicates import (
 )
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
+from studies.verdicts import games_howell
 from tests.benchmarks.scale import NullWorkers
 from tests.memory_tracker import MemoryTracker
+from tests.simulated import better, finals, of_pairs
 
 pytestmark = pytest.mark.usefixtures("data")
 CHANCE = "tests.benchmarks.scale.chance"
@@ -181,6 +184,21 @@ def test_looks_that_are_added_later_at_most_double_the_risk_of_a_false_claim(sev
     assert (until.looks, until.added_looks) == ((3, 4, 8, 16), 3)
     late = grown(changed(several, replicates=4), changed(several, replicates=12, looks=(3, 6, 12)))
     assert (late.looks, late.added_looks) == ((4, 6, 12), 2), "no look is added before one that has been taken"
+
+
+def test_finals_of_one_search_use_a_part_of_the_risk_only(definition):
+    eight = changed(definition, final_seeds=tuple(range(1, 9)))
+    assert 1 - eight.level_at(8) == pytest.approx(0.05 * FINALS_RISK)
+    looks = changed(eight, looks=(4, 8))
+    assert [1 - looks.level_at(each) for each in (4, 8)] == pytest.approx([0.025 * FINALS_RISK] * 2)
+    # skewed, with unequal variances, and with nothing in common on a seed
+    equal = finals(np.random.default_rng(8), 20_000, 8, shared=0)
+
+    def false(level):
+        of = games_howell(equal.mean(axis=2), equal.var(axis=2, ddof=1), np.full(equal.shape[:2], 8.0), level)
+        return of_pairs(better(of)).any(axis=-1).mean()
+
+    assert false(eight.level_at(8)) <= 0.05 < false(0.95)
 
 
 @pytest.mark.parametrize(("before", "now"), [({"replicates": 1}, {}), ({"replicates": 2}, {"replicates": 5})])
