@@ -15,6 +15,7 @@ from harness.records import Tag
 from reports import columns
 from reports.columns import Table
 from reports.contents import Contents, contents
+from reports.evidence import final_accuracies
 from reports.figures.style import looks
 from reports.figures.svg import PAGE_FORMATS
 from reports.figures.two_sweeps import two_sweeps
@@ -24,7 +25,6 @@ from reports.sections import ShownFigure
 from reports.source import Source, read_source
 from reports.statistics import SweepChange, sweep_changes
 from reports.tables import outcome_of
-from reports.verdicts import final_accuracies
 
 NOTE = (
     "Mean test accuracy in each sweep, and the change with its 95% interval (Welch). If a sweep has one replicate, "

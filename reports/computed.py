@@ -11,6 +11,7 @@ from harness.config import DatasetConfig, flatten, things_of
 from harness.records import Mistakes, Outcome, Stage
 from reports.caveats import Caveats, caveats
 from reports.courses import convergence_frame, courses_frame
+from reports.evidence import final_accuracies
 from reports.luck import Luck, image_luck, luck_of, wrong_images
 from reports.optimizers import summary_frame
 from reports.pace import pace_frame, pace_in_words
@@ -26,7 +27,7 @@ from reports.tables import (
 )
 from reports.targets import judged_target, target_accuracies, targets_frame, time_to_target
 from reports.tuning import TuningGain, tuning_gains
-from reports.verdicts import Verdicts, final_accuracies, find_verdicts
+from reports.verdicts import Verdicts, find_verdicts
 from reports.winners import Winners, find_winners, superseded, winners_frame
 
 

@@ -2,20 +2,18 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from statistics import mean, median
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from harness.config import FrozenModel
-from harness.records import Outcome, Stage
-from reports.winners import ENDED, Winners
+from reports.evidence import Evidence, Values, final_accuracies, lost_optimizers, values_of_finals
+from reports.winners import Winners
 from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
-from studies.replicates import of_replicate
 from studies.verdicts import (
     Pair,
     Verdict,
@@ -23,9 +21,6 @@ from studies.verdicts import (
     judge,
     margin_in,
     margin_of,
-    pairs_of_finals,
-    pairs_of_replicates,
-    seeds_at_last_look,
     survives_search_luck,
     units_until_decided,
 )
@@ -34,8 +29,6 @@ Measured = Literal["accuracy", "loss", "images_to_target"]
 RATIO_MARGIN = 1.25  # times to a target whose ratio is within it are the same
 LEAST_POINTS = 5  # median number of measurements until a target; with fewer there is no verdict on time
 MOST_NEVER = 0.2  # share of an optimizer's finals that may miss a target; with more there is no verdict on time
-# by optimizer, replicate and seed; None for a final that was lost
-Values = Mapping[str, Mapping[int, Mapping[int, float | None]]]
 
 
 class PairVerdict(FrozenModel):
@@ -145,17 +138,17 @@ def find_verdicts(
     finals. An optimizer that lost a final is never shown to be better or the same, and changes no verdict on others.
     """
     accuracies = final_accuracies(runs, definition)
-    losses = _values(runs, definition, lambda row: -row["test_loss"])
+    losses = values_of_finals(runs, definition, lambda row: -row["test_loss"])
     best = [mean(each.validation_accuracy for each in of) for of in winners.values() if of]
     margin = margin_in(definition, best)
-    lost = _lost(accuracies, winners)
-    evidence = _Evidence(definition, accuracies, margin, lost)
+    lost = lost_optimizers(accuracies, winners)
+    evidence = Evidence(definition, accuracies, margin, lost)
     found = evidence.pairs(accuracies)
     loss_margin = margin_of(_least_loss(evidence.used(losses)))
-    verdicts = [evidence.verdict("accuracy", each, margin) for each in found]
-    verdicts += [evidence.verdict("loss", each, loss_margin) for each in evidence.pairs(losses)]
+    verdicts = [_verdict("accuracy", each, margin, definition.replicates) for each in found]
+    verdicts += [_verdict("loss", each, loss_margin, definition.replicates) for each in evidence.pairs(losses)]
     if target is not None:
-        verdicts += evidence.on_time(target)
+        verdicts += _on_time(evidence, target)
     widths = [each for pair in found if (each := detectable_difference(pair)) is not None]
     return Verdicts(
         declared=definition.replicates,
@@ -176,182 +169,61 @@ def find_verdicts(
     )
 
 
-def final_accuracies(
-    runs: pd.DataFrame, definition: SweepDefinition
-) -> dict[str, dict[int, dict[int, float | None]]]:
-    """Return the test accuracy (fraction) of each ended final by optimizer, replicate and seed; None if lost."""
-    return _values(runs, definition, lambda row: row["test_accuracy"])
-
-
-def _values(
-    runs: pd.DataFrame, definition: SweepDefinition, value: Callable[[Mapping[Any, Any]], float]
-) -> dict[str, dict[int, dict[int, float | None]]]:
-    """Return a value of each ended final by optimizer, replicate and seed; None if it was lost."""
-    ended = runs[(runs["stage"] == Stage.FINAL) & runs["outcome"].isin(ENDED)]
-    found: dict[str, dict[int, dict[int, float | None]]] = {}
-    for name in definition.optimizers:
-        for row in ended[ended["optimizer"] == name].to_dict("records"):
-            completed = row["outcome"] == Outcome.COMPLETED and not pd.isna(row["test_accuracy"])
-            by_seed = found.setdefault(name, {}).setdefault(int(row["replicate"]), {})
-            by_seed[int(row["seed"])] = float(value(row)) if completed else None
-    return found
-
-
-def _lost(values: Values, winners: Winners) -> tuple[str, ...]:
-    """Return the optimizers that lost a final, or that have no winner in a replicate whose finals have begun.
-
-    The finals of a replicate begin when all its searches have ended.
-    """
-    begun = {number for of in values.values() for number, by_seed in of.items() if by_seed}
-    found = []
-    for name, of in values.items():
-        won = {each.replicate for each in winners[name]} if name in winners else begun
-        if begun - won or any(None in by_seed.values() for by_seed in of.values()):
-            found.append(name)
-    return tuple(found)
-
-
 def _least_loss(losses: Mapping[str, Mapping[int, Sequence[float]]]) -> float:
     """Return the lowest mean loss of an optimizer's finals; `losses` holds negative losses."""
     known = [list(itertools.chain.from_iterable(of.values())) for of in losses.values()]
     return max(0.0, min((-mean(each) for each in known if each), default=0.0))
 
 
-@dataclass(frozen=True)
-class _Evidence:
-    """The finals that the verdicts of a sweep use, on every outcome: those up to the last look at the accuracies.
+def _verdict(outcome: Measured, pair: Pair, margin: float, replicates: int) -> PairVerdict:
+    verdict = judge(pair.low, pair.high, margin)
+    of_winners = replicates == 1 and outcome == "accuracy"
+    is_better = verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
+    return PairVerdict(
+        outcome=outcome,
+        better=pair.better,
+        worse=pair.worse,
+        difference=pair.difference,
+        low=pair.low,
+        high=pair.high,
+        verdict=verdict,
+        p=pair.p,
+        more=units_until_decided(pair, margin) if verdict is Verdict.UNDECIDED else None,
+        search_luck=survives_search_luck(pair) if of_winners and is_better else None,
+    )
 
-    `lost` names the optimizers that lost a final.
-    """
 
-    definition: SweepDefinition
-    accuracies: Values
-    margin: float
-    lost: Sequence[str]
+def _on_time(evidence: Evidence, target: TimeToTarget) -> list[PairVerdict]:
+    """Return verdicts on the ratio of images; none if the target is reached too early or missed too often."""
+    known = {
+        name: [each for by_seed in of.values() for each in by_seed.values() if each is not None]
+        for name, of in target.images.items()
+    }
+    known = {name: images for name, images in known.items() if images}
+    never = any(np.mean(np.isinf(images)) > MOST_NEVER for images in known.values())
+    if never or min(target.points.values(), default=0) < LEAST_POINTS:
+        return []
 
-    def pairs(self, values: Values, least_variance: float = 0.0) -> list[Pair]:
-        """Return every pair of optimizers, compared by values of which the larger is better.
+    def of(name: str, images: float | None) -> float | None:
+        return None if images is None else -math.log(min(images, target.horizon[name]))
 
-        A pair with an optimizer that lost a final has no interval.
-        """
-        level, several = self.definition.level_at(self.look), self.definition.replicates > 1
-        used = self.used(values)
-        units = {name: {number: mean(known) for number, known in of.items()} for name, of in used.items()}
-        if several:
-            judged = {name: of for name, of in units.items() if name not in self.lost}
-            found = pairs_of_replicates(judged, level, least_variance / len(self.definition.final_seeds))
-        else:
-            samples = {name: of.get(1, []) for name, of in used.items() if name not in self.lost}
-            found = pairs_of_finals(samples, level, least_variance)
-        means = {name: mean(of.values()) for name, of in units.items() if of}
-        for pair in itertools.combinations(means, 2):
-            if set(pair) & set(self.lost):
-                better, worse = sorted(pair, key=means.__getitem__, reverse=True)
-                found.append(Pair(better, worse, means[better] - means[worse]))
-        return found
-
-    def used(self, values: Values) -> dict[str, dict[int, list[float]]]:
-        """Return the values of the finals that the verdicts use, by optimizer and replicate; none is empty."""
-        return {
-            name: {
-                number: known
-                for number, seeds in self.seeds[name].items()
-                if (known := [each for seed in seeds if (each := of.get(number, {}).get(seed)) is not None])
-            }
-            for name, of in values.items()
+    logs = {
+        name: {
+            number: {seed: of(name, each) for seed, each in by_seed.items()} for number, by_seed in of_name.items()
         }
-
-    @property
-    def look(self) -> int:
-        """Return the last look that was reached; 0 before the first."""
-        return self._at_look[0]
-
-    @property
-    def seeds(self) -> dict[str, dict[int, tuple[int, ...]]]:
-        """Return the seeds of the finals that the verdicts use, by optimizer and replicate."""
-        return self._at_look[1]
-
-    @cached_property
-    def _at_look(self) -> tuple[int, dict[str, dict[int, tuple[int, ...]]]]:
-        definition = self.definition
-        if definition.replicates > 1:
-            whole = self.whole
-            seen = {
-                name: {number: tuple(of.get(number, ())) for number in whole} for name, of in self.accuracies.items()
+        for name, of_name in target.images.items()
+    }
+    pairs = evidence.pairs(logs, target.least_variance)
+    found = [
+        _verdict("images_to_target", pair, math.log(RATIO_MARGIN), evidence.definition.replicates) for pair in pairs
+    ]
+    return [
+        each.model_copy(
+            update={
+                "difference": math.exp(each.difference),
+                "low": None if each.low is None else math.exp(each.low),
+                "high": None if each.high is None else math.exp(each.high),
             }
-            return len(whole), seen
-        finals = {name: of.get(1, {}) for name, of in self.accuracies.items()}
-        reached, of_one = seeds_at_last_look(
-            finals, definition.final_seeds, definition.looks_at, self.margin, definition.level_at
         )
-        return reached, {name: {1: seeds} for name, seeds in of_one.items()}
-
-    @cached_property
-    def complete(self) -> list[int]:
-        """Return the first replicates in which the finals of every optimizer have ended that did not lose any."""
-        definition, values = self.definition, self.accuracies
-        judged = [of for name, of in values.items() if name not in self.lost] or list(values.values())
-        found: list[int] = []
-        for number in range(1, definition.replicates + 1 if definition.replicates > 1 and judged else 1):
-            seeds = set(of_replicate(definition, number - 1).final_seeds)
-            if any(set(of.get(number, ())) < seeds for of in judged):
-                break
-            found.append(number)
-        return found
-
-    @property
-    def whole(self) -> list[int]:
-        """Return the complete replicates up to the last look; none before the first look."""
-        complete = self.complete
-        return complete[: max((each for each in self.definition.looks_at if each <= len(complete)), default=0)]
-
-    def verdict(self, outcome: Measured, pair: Pair, margin: float) -> PairVerdict:
-        verdict = judge(pair.low, pair.high, margin)
-        of_winners = self.definition.replicates == 1 and outcome == "accuracy"
-        is_better = verdict in (Verdict.BETTER, Verdict.SLIGHTLY_BETTER)
-        return PairVerdict(
-            outcome=outcome,
-            better=pair.better,
-            worse=pair.worse,
-            difference=pair.difference,
-            low=pair.low,
-            high=pair.high,
-            verdict=verdict,
-            p=pair.p,
-            more=units_until_decided(pair, margin) if verdict is Verdict.UNDECIDED else None,
-            search_luck=survives_search_luck(pair) if of_winners and is_better else None,
-        )
-
-    def on_time(self, target: TimeToTarget) -> list[PairVerdict]:
-        """Return verdicts on the ratio of images; none if the target is reached too early or missed too often."""
-        known = {
-            name: [each for by_seed in of.values() for each in by_seed.values() if each is not None]
-            for name, of in target.images.items()
-        }
-        known = {name: images for name, images in known.items() if images}
-        never = any(np.mean(np.isinf(images)) > MOST_NEVER for images in known.values())
-        if never or min(target.points.values(), default=0) < LEAST_POINTS:
-            return []
-
-        def of(name: str, images: float | None) -> float | None:
-            return None if images is None else -math.log(min(images, target.horizon[name]))
-
-        logs = {
-            name: {
-                number: {seed: of(name, each) for seed, each in by_seed.items()}
-                for number, by_seed in of_name.items()
-            }
-            for name, of_name in target.images.items()
-        }
-        pairs = self.pairs(logs, target.least_variance)
-        found = [self.verdict("images_to_target", pair, math.log(RATIO_MARGIN)) for pair in pairs]
-        return [
-            each.model_copy(
-                update={
-                    "difference": math.exp(each.difference),
-                    "low": None if each.low is None else math.exp(each.low),
-                    "high": None if each.high is None else math.exp(each.high),
-                }
-            )
-            for each in found
-        ]
+        for each in found
+    ]
