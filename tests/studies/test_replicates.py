@@ -1,6 +1,7 @@
 """Replicates repeat the search with own seeds, winners are confirmed, and looks decide who trains more finals."""
 
 import contextlib
+import json
 import math
 import random
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from harness.config import OwnDatasetConfig, config_hash, validated
 from harness.errors import BadInputError, SweepStopped
+from harness.records import DEFINITION_ARTIFACT
 from studies.beginning import grown
 from studies.definition import FINALS_RISK, SweepDefinition
 from studies.executors.pool import WorkerPool
@@ -199,6 +201,23 @@ def test_finals_of_one_search_use_a_part_of_the_risk_only(definition):
         return of_pairs(better(of)).any(axis=-1).mean()
 
     assert false(eight.level_at(8)) <= 0.05 < false(0.95)
+
+
+@pytest.mark.long
+def test_a_sweep_that_ended_and_grew_records_its_added_look_once(several, monkeypatch):
+    three = changed(several, start_finals=False, margin=0.001)  # undecided
+    first, tracker = swept(three, monkeypatch=monkeypatch)
+
+    def recorded():
+        stored = json.loads(tracker.runs[first.sweep_id].artifacts[DEFINITION_ARTIFACT])
+        return stored["replicates"], stored.get("looks"), stored.get("added_looks", 0)
+
+    assert recorded() == (3, None, 0)
+    for replicates in (4, 4, 3):
+        again, _ = swept(changed(three, replicates=replicates), tracker)
+        assert (again.sweep_id, recorded()) == (first.sweep_id, (4, [3, 4], 1))
+    with_five, _ = swept(changed(three, replicates=5), tracker)
+    assert (with_five.sweep_id, recorded()) == (first.sweep_id, (5, [3, 4, 5], 2))
 
 
 @pytest.mark.parametrize(("before", "now"), [({"replicates": 1}, {}), ({"replicates": 2}, {"replicates": 5})])
