@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from harness.config import FrozenModel
-from harness.records import Outcome, Tag
+from harness.records import Outcome, Stage, Tag
 from reports.contents import Contents
 from reports.luck import Luck
 from reports.optimizers import TRIAL_OUTCOMES
@@ -173,6 +173,9 @@ def _optimizer(contents: Contents, row: dict[Any, Any]) -> OptimizerResult:
     winner = best_winner(winners) if winners else None
     seeds = sorted(finals)
     lost = row["lost_finals"]
+    runs = contents.computed.runs
+    begun = set(runs.loc[runs["stage"] == Stage.FINAL, "replicate"])
+    every = begun <= {each.replicate for each in winners} and row["starts_won"] == len(winners)
     return OptimizerResult(
         trials=row["trials"],
         outcomes={Outcome(each): row[each] for each in TRIAL_OUTCOMES if row[each]},
@@ -180,7 +183,7 @@ def _optimizer(contents: Contents, row: dict[Any, Any]) -> OptimizerResult:
         epochs_spent=row["epochs_spent"],
         best=dict(winner.values) if winner else None,
         best_validation_accuracy=winner.validation_accuracy if winner else None,
-        winner_is_start=row["starts_won"] == len(winners) if winners else None,
+        winner_is_start=every if winners else None,
         reliability=Reliability(
             finals=row["seeds"] + lost,
             lost=lost,

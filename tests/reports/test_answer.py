@@ -11,9 +11,11 @@ from harness.records import Tag
 from reports.answer import answer, suspicions
 from reports.caveats import Caveats, EqualFinals, Majority
 from reports.contents import contents
+from reports.document import report_document
 from reports.pairs import differences_frame
 from reports.shown_tables import shown_tables
 from reports.verdicts import find_verdicts
+from studies.space import Range
 from studies.verdicts import Verdict
 from tests.reports.judged import definition_of, frame_of, judged, winner
 from tests.reports.sweeps import replicated
@@ -226,6 +228,18 @@ def test_the_table_says_if_its_means_are_of_more_finals_than_the_verdicts_use():
     table = shown_tables(contents(replace(of, runs=[*of.runs, *fourth], definition=definition)))["optimizers"]
     assert note in table.note
     assert [row["seeds"] for row in table.rows] == [7, 7]
+
+
+def test_the_published_start_has_not_won_where_a_search_found_no_winner():
+    of = replicated({"adam": 0.98, "sgd": 0.97}, trials=1)
+    rates = {"optimizer.lr": Range(low=0.001, high=1.0, log=True, start=0.1)}
+    definition = of.definition.model_copy(update={"spaces": dict.fromkeys(("adam", "sgd"), rates), "space": {}})
+    of = replace(of, definition=definition)
+    second = [each for each in of.runs if each.tags[Tag.OPTIMIZER] == "sgd" and each.tags[Tag.REPLICATE] == "2"]
+    without = replace(of, runs=[each for each in of.runs if each not in second])
+    for source, expected in ((of, True), (without, False)):
+        found = report_document(contents(source)).optimizers
+        assert (found["adam"].winner_is_start, found["sgd"].winner_is_start) == (True, expected)
 
 
 def test_a_difference_below_the_margin_is_said_to_be_below_it():
