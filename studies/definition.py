@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig
+from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, Seed
 from harness.errors import BadInputError, unknown
 from studies.pruning import halving_rungs
 from studies.space import Range, Space, overlap, trial_config
@@ -77,7 +77,7 @@ class SweepDefinition(FrozenModel):
     """The number of trials of a study that begin together."""
     asynchronous: bool = False
     """Judge each trial at once; results depend on timing."""
-    final_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    final_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     """The seeds of each winner's finals."""
     final_epochs: Count
     """Epochs of a final."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 from statistics import mean
 from typing import Any
 
-from harness.config import DatasetConfig, with_settings
+from harness.config import SEEDS, DatasetConfig, with_settings
 from studies.definition import SEEDS_APART, SweepDefinition
 
 CONFIRM_FROM, CONFIRM_MORE_FROM = 8, 20  # in whole trials of budget; below 8, confirming costs more than it gains
@@ -63,7 +63,8 @@ def confirming_seeds(definition: SweepDefinition) -> list[tuple[int, ...]]:
     """Return the seeds of each round of confirmation, all different from the search's seed and the finals' seeds."""
     seed = definition.base.seed
     first = CONFIRMING_SEED + seed - seed % SEEDS_APART
-    fresh = (each for each in itertools.count(first) if each not in (seed, *definition.final_seeds))
+    counted = (each % SEEDS for each in itertools.count(first))
+    fresh = (each for each in counted if each not in (seed, *definition.final_seeds))
     return [tuple(itertools.islice(fresh, seeds)) for _, seeds in confirming(definition)]
 
 

@@ -3,7 +3,7 @@
 Other packages import from here; the modules of this package import from each other.
 """
 
-from harness.config.base import FrozenModel
+from harness.config.base import SEEDS, FrozenModel, Seed
 from harness.config.datasets import (
     AnyDatasetConfig,
     AugmentationConfig,
@@ -55,6 +55,7 @@ __all__ = [
     "OWN",
     "RATES",
     "RATE_KEYS",
+    "SEEDS",
     "AnyDatasetConfig",
     "AnyModelConfig",
     "AnyOptimizerConfig",
@@ -74,6 +75,7 @@ __all__ = [
     "OwnOptimizerConfig",
     "RunConfig",
     "SAMConfig",
+    "Seed",
     "StepSchedule",
     "TorchOptimizerConfig",
     "TrajectoryConfig",

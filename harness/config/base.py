@@ -11,6 +11,8 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
+SEEDS = 2**64  # how many seeds torch's generators take, from 0
+Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
 
 
 class FrozenModel(BaseModel):

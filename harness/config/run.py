@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from harness.config.base import FrozenModel, NonNegative, Probability
+from harness.config.base import FrozenModel, NonNegative, Probability, Seed
 from harness.config.datasets import AnyDataset, AugmentationConfig, DatasetConfig, OwnDatasetConfig
 from harness.config.networks import NETWORKS, AnyModel, ModelConfig, OwnModelConfig, require_fitting
 from harness.config.optimizers import OPTIMIZER_CONFIGS, AdadeltaConfig, OptimizerConfig, OwnOptimizerConfig
@@ -55,7 +55,7 @@ class RunConfig(FrozenModel):
     """The number of epochs."""
     checkpoint_every: Annotated[int, Field(ge=1, le=10_000)] = 1
     """The number of epochs between two checkpoints of the state; the state after the last epoch is always kept."""
-    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    seed: Seed = 0
     """The seed of the run, which decides all its random draws."""
     device: Device = "cpu"
     """The device to train on: cpu, mps, cuda or, with a number, cuda:1."""

@@ -4,7 +4,7 @@ import torch
 from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
 
-from harness.config import RunConfig
+from harness.config import SEEDS, RunConfig
 from harness.errors import BadInputError, described
 from harness.training.attributes import differing_attributes
 from harness.training.epoch import Epoch
@@ -17,7 +17,6 @@ from harness.training.measuring import measure_undisturbed
 from harness.training.state import RunState, capture, restore
 from harness.training.stepping import step_of
 
-SEEDS = 2**64
 HALF = 1  # steps: half of an epoch of two steps
 Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
 SOUND = (

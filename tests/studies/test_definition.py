@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from harness.config import with_settings
+from harness.config import SEEDS, validated, with_settings
 from harness.errors import BadInputError
 from studies.definition import SweepDefinition
 from studies.progress import SweepObserver
+from studies.replicates import confirming_seeds
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
 from tests.memory_tracker import MemoryTracker
@@ -82,6 +83,19 @@ def test_a_space_that_can_draw_an_invalid_value_is_refused_by_name(definition, k
 )
 def test_a_space_with_only_valid_values_is_accepted(definition, key, dimension):
     assert with_space(definition, key, dimension).searched("one") == {key: dimension}
+
+
+@pytest.mark.parametrize(("seed", "bound"), [(-1, "greater than or equal to 0"), (2**70, f"less than {2**64}")])
+def test_a_final_seed_that_no_run_can_have_is_refused_with_the_definition(definition, seed, bound):
+    with pytest.raises(BadInputError, match=rf"^final_seeds\.1 {seed}: expected a number {bound};"):
+        validated(SweepDefinition, definition.model_dump() | {"final_seeds": (1, seed)})
+
+
+def test_every_seed_of_a_confirmation_is_one_that_a_run_can_have(definition):
+    base = with_settings(definition.base, {"seed": SEEDS - 1})
+    found = confirming_seeds(with_changes(definition, base=base, budget=40, confirm=True))
+    assert found
+    assert all(0 <= seed < SEEDS for of_round in found for seed in of_round)
 
 
 def test_only_the_points_of_a_grid_must_be_valid(definition):
