@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, Seed
+from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, Seed, parse_config
 from harness.errors import BadInputError, unknown
 from studies.pruning import halving_rungs
 from studies.space import Range, Space, overlap, trial_config
@@ -27,6 +27,7 @@ VariantName = Annotated[str, Field(max_length=100), AfterValidator(_variant_name
 LEVEL = 0.95  # joint confidence of all intervals of a sweep, over all its looks
 FINALS_RISK = 0.65  # the part of the allowed risk of a false claim that intervals of one replicate's finals use
 LEAST_UNITS = 3  # with fewer finals (or replicates) nothing is claimed
+JUDGED = "1 or more, since validation selects the winners"
 SEEDS_APART = 1000  # difference between the seeds of one replicate and those of the next
 NOT_SEARCHED = {
     "epochs": "the budget is counted in epochs",
@@ -129,9 +130,7 @@ class SweepDefinition(FrozenModel):
                 "final_seeds", self.final_seeds, f"contain the tuning seed {self.base.seed}", expected="other seeds"
             )
         if self.base.dataset.validation_size == 0:
-            raise BadInputError(
-                "base.dataset.validation_size", 0, expected="1 or more, since validation selects the winners"
-            )
+            raise BadInputError("base.dataset.validation_size", 0, expected=JUDGED)
         return self
 
     @model_validator(mode="after")
@@ -348,9 +347,28 @@ class SweepDefinition(FrozenModel):
         return refusal.but(next_step=hint).within(f"space of {name!r}")
 
     def _refusal(self, name: str, values: Mapping[str, Any]) -> BadInputError | None:
-        """Return the error that a trial with these values raises; None if they are valid."""
+        """Return the error that a trial with these values, or its final, raises; None if they are valid."""
         try:
-            self.trial_config(name, values)
+            config = self.trial_config(name, values)
+            self._require_judged(config)
+            if self.final_epochs < self.trial_epochs:  # a warm-up may be longer than a final alone
+                parse_config(self.final_config(config, self.final_seeds[0]).model_dump())
         except BadInputError as error:
             return error
         return None
+
+    def _require_judged(self, config: RunConfig) -> None:
+        """Check that there are validation images to judge a trial on at each rung and at its end.
+
+        Raises:
+            BadInputError: there are none.
+        """
+        if config.dataset.validation_size == 0:
+            raise BadInputError("dataset.validation_size", 0, expected=JUDGED)
+        if any(rung % 1 for rung in self.pruned_at) and not config.trajectory.images:
+            raise BadInputError(
+                "trajectory.images",
+                0,
+                "leaves no images to measure a trial on at rungs within an epoch",
+                expected="1 or more, or rungs at whole epochs",
+            )

@@ -59,6 +59,9 @@ def with_space(definition: SweepDefinition, key: str, dimension: Range | Choice,
         ),
         ("model.hidden", Choice(choices=(True, "False")), "'hidden' of .* 'False': expected bool"),
         ("model.tag", Choice(choices=("a", 1)), "'tag' of .* 1: expected str"),
+        ("dataset.validation_size", Choice(choices=(80, 0)), "dataset.validation_size 0: expected 1 or more"),
+        ("dataset.validation_size", Range(low=0, high=80, integer=True), "dataset.validation_size 0: expected 1"),
+        ("schedule.warm_up_epochs", Choice(choices=(0, 2)), r"warm_up_epochs 2.0: expected 0 to epochs \(1\)"),
     ],
     ids=str,
 )
@@ -83,6 +86,19 @@ def test_a_space_that_can_draw_an_invalid_value_is_refused_by_name(definition, k
 )
 def test_a_space_with_only_valid_values_is_accepted(definition, key, dimension):
     assert with_space(definition, key, dimension).searched("one") == {key: dimension}
+
+
+def test_a_choice_without_images_to_measure_at_rungs_within_an_epoch_is_refused_by_name(definition):
+    of_images = {"trajectory.images": Choice(choices=(64, 0))}
+    assert with_changes(definition, space=of_images).searched("sgd")
+    with pytest.raises(ValueError, match=r"space of 'sgd': trajectory\.images 0 leaves no images"):
+        with_changes(definition, space=of_images, rungs=(0.5, 1))
+
+
+def test_a_variant_without_validation_images_is_refused(definition):
+    variants = {"adam": {"optimizer.name": "adam", "dataset.validation_size": 0}}
+    with pytest.raises(ValueError, match=r"dataset\.validation_size 0: expected 1 or more, since validation"):
+        with_changes(definition, variants=variants)
 
 
 @pytest.mark.parametrize(("seed", "bound"), [(-1, "greater than or equal to 0"), (2**70, f"less than {2**64}")])
