@@ -28,7 +28,7 @@ def plan_sweep(experiment: str, declared: "SweepExperiment", said: Adjustments, 
     """Return the plan of a declared sweep with the caller's changes.
 
     Raises:
-        BadInputError: the resulting definition is invalid, or this machine does not have its device.
+        BadInputError: the resulting definition is invalid, or this machine does not have one of its devices.
     """
     from experiments.catalog import title
     from harness.training.devices import resolve_device
@@ -36,7 +36,8 @@ def plan_sweep(experiment: str, declared: "SweepExperiment", said: Adjustments, 
     structure = redeclared(declared.sweep, said)
     definition = adjusted(structure, said)
     if executor != "ray":  # a node of a Ray cluster may have a device that this machine lacks
-        resolve_device(definition.base.device)
+        for device in [definition.base.device, *definition.values_of("device")]:
+            resolve_device(device)
     return SweepPlan(
         name=name_of(title(experiment), declared.sweep, structure, said),
         definition=definition,

@@ -71,8 +71,7 @@ def begin_sweep(
     """
     source = imported_source(_names_of_own_parts(definition))
     data = load_present_splits(definition.base.dataset, "cpu", data_dir)
-    for optimizer in definition.optimizers:
-        require_threads(definition.example(optimizer).threads)
+    require_threads(max(definition.values_of("threads")))
     logits = _require_sound_parts(definition, data)
     kept_in = without_password(storage) if storage else FILE
     origin = present_origin(data, source)

@@ -1,5 +1,6 @@
 """Define what a sweep does, as a plain value that can be hashed and stored."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -308,6 +309,12 @@ class SweepDefinition(FrozenModel):
         for key, each in searched.items():
             for value in each.grid() if key.endswith(".name") else ():
                 yield self.trial_config(name, middle | {key: value})
+
+    def values_of(self, key: str) -> list[Any]:
+        """Return the values of a key such as `device` that trials can have; of a range, its ends and some between."""
+        dimensions = [(name, self.searched(name).get(key)) for name in self.optimizers]
+        values = [each.extremes() if each else [getattr(self.example(name), key)] for name, each in dimensions]
+        return list(dict.fromkeys(itertools.chain.from_iterable(values)))
 
     def batch_sizes(self, name: str) -> Sequence[int]:
         """Return the batch sizes that the optimizer's study can draw."""

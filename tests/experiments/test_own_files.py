@@ -79,6 +79,25 @@ def test_an_edited_study_file_is_imported_again_in_the_same_process(study):
     assert load_sweep(str(study)).sweep.budget == 10
 
 
+@pytest.mark.parametrize("asked", [(), ("--dry-run",)], ids=str)
+@pytest.mark.parametrize(
+    ("declared", "device"),
+    [
+        ('space={"device": Choice(choices=("cpu", "cuda:99")),', "cuda:99"),
+        ('variants={"adam": {"optimizer.name": "adam", "device": "cuda:98"},', "cuda:98"),
+    ],
+)
+def test_a_device_that_only_some_trials_have_is_refused_before_any_step(study, harness, declared, device, asked):
+    text = study.read_text(encoding="utf-8")
+    key = declared.partition("{")[0] + "{"
+    study.write_text(text.replace(key, f"{declared} "), encoding="utf-8")
+    refused = harness("sweep", str(study), "--executor", "inline", *asked)
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stderr.startswith(f"harness: device '{device}' is not available: expected a device of this")
+    assert len(refused.stderr.splitlines()) == 1
+    assert not Path(".harness").exists()
+
+
 @pytest.fixture(autouse=True)
 def modules_as_they_were(monkeypatch):
     """Remove the modules that the command imported in this process."""

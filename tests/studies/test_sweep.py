@@ -409,6 +409,18 @@ def test_more_threads_than_the_environment_allows_are_refused_before_anything_is
     assert tracker.runs == {}
 
 
+def test_searched_threads_of_which_one_is_more_than_the_environment_allows_are_refused(
+    definition, inline, monkeypatch
+):
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    tracker = MemoryTracker()
+    more = definition.model_copy(update={"space": {"threads": Choice(choices=(2, 1))}})
+    assert more.example("sgd").threads == 1
+    with pytest.raises(BadInputError, match="threads 2 is more than OMP_THREAD_LIMIT, which is 1"):
+        run_sweep("tiny", more, tracker, inline)
+    assert tracker.runs == {}
+
+
 def test_an_unknown_optimizer_is_refused_by_name(definition):
     with pytest.raises((BadInputError, ValueError), match="adamm"):
         SweepDefinition.model_validate(definition.model_dump() | {"optimizers": ("adamm",)})
