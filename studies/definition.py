@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, Seed, parse_config
 from harness.errors import BadInputError, unknown
 from studies.pruning import halving_rungs
-from studies.space import Range, Space, overlap, trial_config
+from studies.space import Choice, Range, Space, overlap, trial_config
 
 Count = Annotated[int, Field(ge=1)]
 Rung = Annotated[int | float, Field(gt=0)]  # an integer stays an integer, so that older definitions keep their hash
@@ -132,6 +132,26 @@ class SweepDefinition(FrozenModel):
             )
         if self.base.dataset.validation_size == 0:
             raise BadInputError("base.dataset.validation_size", 0, expected=JUDGED)
+        return self
+
+    @model_validator(mode="after")
+    def _has_nothing_twice(self) -> Self:
+        """Refuse what would be trained twice, and drawn or compared with itself as if it were two."""
+        of_spaces = [("space", self.space), *((f"spaces.{name}", each) for name, each in self.spaces.items())]
+        lists: list[tuple[str, Sequence[Any]]] = [("optimizers", self.optimizers)]
+        for where, space in of_spaces:
+            choices = ((key, each.choices) for key, each in space.items() if isinstance(each, Choice))
+            lists += ((f"{where}.{key}", each) for key, each in choices)
+        for field, values in lists:
+            twice = next((each for number, each in enumerate(values) if each in values[:number]), None)
+            if twice is not None:
+                raise BadInputError(
+                    field,
+                    list(values),
+                    f"contains {twice!r} twice",
+                    expected="different values",
+                    next_step="remove one of the two",
+                )
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,23 @@ def test_a_space_with_only_valid_values_is_accepted(definition, key, dimension):
     assert with_space(definition, key, dimension).searched("one") == {key: dimension}
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizers": ("sgd", "adam", "sgd")}, r"^optimizers \['sgd', 'adam', 'sgd'\] contains 'sgd' twice"),
+        ({"space": {"batch_size": Choice(choices=(32, 32))}}, r"^space.batch_size \[32, 32\] contains 32 twice"),
+        (
+            {"spaces": {"sgd": {"optimizer.lr": Choice(choices=(1, 0.1, 1.0))}}},
+            r"^spaces.sgd.optimizer.lr \[1, 0.1, 1.0\] contains 1.0 twice: expected different values; remove",
+        ),
+    ],
+    ids=str,
+)
+def test_an_optimizer_or_choice_that_is_listed_twice_is_refused_by_name(definition, changes, message):
+    with pytest.raises(BadInputError, match=message):
+        validated(SweepDefinition, definition.model_dump() | changes)
+
+
 def test_a_choice_without_images_to_measure_at_rungs_within_an_epoch_is_refused_by_name(definition):
     of_images = {"trajectory.images": Choice(choices=(64, 0))}
     assert with_changes(definition, space=of_images).searched("sgd")
