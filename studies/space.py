@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from harness.config import FrozenModel, RunConfig, with_settings
 from harness.errors import BadInputError
@@ -108,12 +108,22 @@ class Range(FrozenModel):
         return sorted({round(value) for value in values}) if self.integer else values
 
 
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Refuse what no choice can be in one message, where pydantic has one for each type of the union."""
+    if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("Choice should be a finite number, a text, true or false")
+    return value
+
+
+PlainValue = Annotated[bool | int | float | str, BeforeValidator(_plain)]
+
+
 class Choice(FrozenModel):
     """One of several values. `start` is the published value, tried first; `from_trials` is as in `Range`."""
 
     kind: Literal["choice"] = "choice"
-    choices: Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
-    start: bool | int | float | str | None = None
+    choices: Annotated[tuple[PlainValue, ...], Field(min_length=1)]
+    start: PlainValue | None = None
     from_trials: TrialCount = 1
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ def _refusal(kind: type[BaseModel], problem: Mapping[str, Any]) -> BadInputError
     key = ".".join(_without_tags(location)) or kind.__name__
     value = problem["input"]
     context = problem.get("ctx", {})
-    message = problem["msg"]
+    message = problem["msg"].removeprefix("Value error, ")
     if isinstance(context.get("error"), BadInputError):  # from a validator of ours
         return context["error"]  # type: ignore[no-any-return]
     if problem["type"] == "extra_forbidden":

@@ -105,6 +105,18 @@ def test_an_optimizer_or_choice_that_is_listed_twice_is_refused_by_name(definiti
         validated(SweepDefinition, definition.model_dump() | changes)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [0.1]], ids=str)
+@pytest.mark.parametrize("of_choice", ["choices.1", "start"])
+def test_a_choice_that_is_no_finite_number_is_refused_once_by_its_place_in_the_space(definition, value, of_choice):
+    values = (0.1, value, 0.2) if of_choice == "choices.1" else (0.1, 0.2)
+    choice = {"kind": "choice", "choices": values} | ({"start": value} if of_choice == "start" else {})
+    with pytest.raises(BadInputError) as caught:
+        validated(SweepDefinition, definition.model_dump() | {"space": {"model.dropout": choice}})
+    assert str(caught.value).startswith(
+        f"space.model.dropout.choice.{of_choice} {value}: expected a finite number, a text, true or false; correct"
+    )
+
+
 def test_a_choice_without_images_to_measure_at_rungs_within_an_epoch_is_refused_by_name(definition):
     of_images = {"trajectory.images": Choice(choices=(64, 0))}
     assert with_changes(definition, space=of_images).searched("sgd")
