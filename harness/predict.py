@@ -44,8 +44,8 @@ def predict_test_image(run_id: str, index: int, data_dir: Path | None = None) ->
     """Predict the class of the test image `index` with the model of a tracked run.
 
     Raises:
-        BadInputError: the run or its state does not exist, the index is outside the test set, or a user's own model
-            fails.
+        BadInputError: the run or its state does not exist, the index is outside the test set, the model's outputs are
+            not finite, or a user's own model fails.
         DamagedFileError: the state differs from the recorded state.
     """
     config, state = read_model(run_id)
@@ -67,7 +67,8 @@ def predict_image_file(run_id: str, path: Path) -> Prediction:
 
     Raises:
         BadInputError: the run or its state does not exist; its dataset is a user's own or a table; the file is not an
-            image, is blank, or has a mode with an unknown range of values; or a user's own model fails.
+            image, is blank, or has a mode with an unknown range of values; the model's outputs are not finite; or a
+            user's own model fails.
         DamagedFileError: the state differs from the recorded state.
     """
     config, state = read_model(run_id)
@@ -163,6 +164,14 @@ def _predict(
     with torch.no_grad():
         outputs = build_model(config, state)(normalize(image.unsqueeze(0), config.dataset))
         probabilities = log_probabilities(outputs, config.model).exp()[0]
+    if not bool(probabilities.isfinite().all()):  # the state of a run that diverged is finite, but very large
+        raise BadInputError(
+            "run",
+            run_id,
+            f"has a model whose outputs for {name} are not finite",
+            expected="a run that has not diverged",
+            next_step="choose another run",
+        )
     return Prediction(
         run_id=run_id,
         image=name,

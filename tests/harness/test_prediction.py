@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from harness.config import DATASETS
+from harness.config import DATASETS, with_settings
 from harness.pictures import as_image_of
 from harness.run import begin_run, complete_run
 from harness.tracking.mlflow import MlflowTracker
@@ -227,3 +227,13 @@ def test_a_damaged_state_is_refused_not_used(config, project, data, harness):
     refused = harness("predict", record.run_id)
     assert refused.returncode == 2
     assert f"state of run '{record.run_id}' is damaged" in refused.stderr
+
+
+def test_a_run_that_diverged_is_refused_in_one_line_where_its_outputs_are_not_finite(config, data, harness):
+    record = tracked(with_settings(config, {"optimizer.name": "sgd", "optimizer.lr": 1e6}), data)
+    assert record.divergence is not None
+    refused = harness("predict", record.run_id, *DATA)
+    assert refused.returncode == 2, refused.stderr
+    what = f"run '{record.run_id}' has a model whose outputs for test image 0 are not finite"
+    assert refused.stderr.startswith(f"harness: {what}: expected a run that has not diverged; ")
+    assert len(refused.stderr.splitlines()) == 1
