@@ -142,7 +142,7 @@ def described(error: BaseException) -> str:
 
 
 def _in_one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())  # torch colours some of its messages
     return line if len(line) <= BRIEF else f"{line[: BRIEF - 1].rstrip()}…"
 
 

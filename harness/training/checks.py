@@ -1,6 +1,5 @@
 """Check on a few images, before any training, that a user's own model and optimizer do what a run needs."""
 
-import itertools
 import logging
 from collections.abc import Collection
 from typing import Literal
@@ -80,7 +79,7 @@ def _made_model(config: RunConfig) -> nn.Module:
         model = new_model(config)
         if not isinstance(model, nn.Module):
             raise TypeError(f"it is a {type(model).__name__}, expected a torch.nn.Module")
-    tensors = itertools.chain(model.named_parameters(), model.named_buffers())
+        tensors = [*model.named_parameters(), *model.named_buffers()]
     lazy = list(dict.fromkeys(name.rpartition(".")[0] for name, each in tensors if is_lazy(each)))
     if lazy:
         raise BadInputError(
@@ -103,7 +102,7 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
     thing = model_of(config)
     found = {}
     for mode in ("evaluation", "training"):
-        model.train(mode == "training")
+        _set_mode(thing, model, mode)
         outputs = _passed(thing, model, few.images[:], config.dataset)
         _require_shape(thing, outputs, config, few, data)
         found[mode] = _kind(thing, outputs)
@@ -150,6 +149,11 @@ def _stay_normalised(model: nn.Module, few: Split, config: RunConfig) -> bool:
             for changed, value in before:
                 changed.copy_(value)
     return not bool(outputs.isfinite().all()) or _are_one(outputs.exp().sum(dim=1))
+
+
+def _set_mode(thing: Thing, model: nn.Module, mode: str) -> None:
+    with guarded(thing, f"can't be put into {mode} mode"):
+        model.train(mode == "training")
 
 
 def _passed(thing: Thing, model: nn.Module, images: Tensor, dataset: AnyDatasetConfig) -> Tensor:
@@ -213,7 +217,7 @@ def _require_batches(
         (data.validation, {config.evaluation_batch_size}, "evaluation"),
         (data.test, {config.evaluation_batch_size}, "evaluation"),
     ):
-        model.train(mode == "training")
+        _set_mode(thing, model, mode)
         by_size = {size: batch for batch in sorted(sizes) for size in _real_sizes(len(split), batch)}
         for size in _spread(sorted(by_size)):
             images = split.images[:size].cpu()
@@ -250,7 +254,7 @@ def _require_optimizer(config: RunConfig, model: nn.Module) -> None:
         optimizer = build_optimizer(config.optimizer, model.parameters())
         if not isinstance(optimizer, optim.Optimizer):
             raise TypeError(f"it is a {type(optimizer).__name__}, expected a torch.optim.Optimizer")
-    rates = [group.get("lr") for group in optimizer.param_groups]
+        rates = [group.get("lr") for group in optimizer.param_groups]
     changes = config.schedule != ConstantSchedule()
     if changes and not all(isinstance(rate, float | int | Tensor) for rate in rates):
         raise BadInputError(

@@ -1,5 +1,8 @@
 """Test in two short epochs whether runs with a user's own model or optimizer repeat, depend on the seed, resume."""
 
+import re
+from typing import Any
+
 import torch
 from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
@@ -22,6 +25,7 @@ Built = tuple[nn.Module, optim.Optimizer, LRScheduler | None]
 SOUND = (
     "a part with all its state in `state_dict()`, as tensors and plain values, that steps on gradients or a closure"
 )
+FROM_THE_BEGINNING = "its layers and parameter groups are those that its constructor makes"
 
 
 def require_resumable(config: RunConfig, few: Split) -> None:
@@ -33,9 +37,9 @@ def require_resumable(config: RunConfig, few: Split) -> None:
     """
     things = own_parts_of(config)
     built = _built(config, config.seed)
-    start = capture(config, 0, *built)
+    start = _captured(config, 0, *built)
     again = _built(config, config.seed)
-    if differing := _differing_parts(start, capture(config, 0, *again)) + _outside(built, again):
+    if differing := _differing_parts(start, _captured(config, 0, *again)) + _outside(built, again):
         raise BadInputError(
             *things,
             f"differs when it is built twice from seed {config.seed} ({', '.join(differing[:5])})",
@@ -48,13 +52,13 @@ def require_resumable(config: RunConfig, few: Split) -> None:
     try:
         stored = RunState.from_bytes(half.to_bytes())
     except Exception as error:
-        raise BadInputError(
-            *things, f"has a state that can't be stored ({described(error)})", expected=SOUND
-        ) from None
+        unknown = re.search(r"GLOBAL (\S+) was not an allowed", str(error))  # in a long text of torch on safe loading
+        why = f"it holds {unknown[1]}" if unknown else described(error)
+        raise BadInputError(*things, f"has a state that can't be stored ({why})", expected=SOUND) from None
     first = _trained(config, half, built, few)
     whole = first and _trained(config, first, built, few)
     other = _built(config, (config.seed + 1) % SEEDS)
-    other_start = capture(config, 0, *other)
+    other_start = _captured(config, 0, *other)
     _require_a_seed_that_acts(config, start, half, other_start, _trained(config, other_start, other, few, HALF))
     ended: RunState | None = stored
     for _ in ("cut within the first epoch", "cut at its end"):
@@ -62,7 +66,8 @@ def require_resumable(config: RunConfig, few: Split) -> None:
             break
         # built from another seed, to reveal copies of the initial weights that are kept outside the state
         resumed = _built(config, (config.seed + 1) % SEEDS)
-        restore(ended, config, *resumed)
+        with guarded(things, "can't be resumed from its own state", expected=f"{SOUND}; {FROM_THE_BEGINNING}"):
+            restore(ended, config, *resumed)
         ended = _trained(config, ended, resumed, few, measured=True)
     kept = _outside(built, resumed)
     if kept or (whole and ended and whole.hash() != ended.hash()):
@@ -82,6 +87,12 @@ def _built(config: RunConfig, seed: int) -> Built:
     seed_generators(seed)
     with guarded(own_parts_of(config), f"can't be made from seed {seed}"):
         return build(config)
+
+
+def _captured(config: RunConfig, epoch: int, *parts: Any) -> RunState:  # noqa: ANN401
+    """Return the state after `epoch` whole epochs; `parts` are the further arguments of `capture`."""
+    with guarded(own_parts_of(config), "has a state that can't be read", expected=SOUND):
+        return capture(config, epoch, *parts)
 
 
 def _trained(
@@ -104,9 +115,9 @@ def _trained(
         if epoch.diverged_at is not None:
             return None
         if epoch.step < whole:
-            return capture(config, before.epoch, model, optimizer, scheduler, epoch.begun)
+            return _captured(config, before.epoch, model, optimizer, scheduler, epoch.begun)
         to_evaluate(model, optimizer)
-    return capture(config, before.epoch + 1, model, optimizer, scheduler)
+    return _captured(config, before.epoch + 1, model, optimizer, scheduler)
 
 
 def _require_a_seed_that_acts(

@@ -149,7 +149,8 @@ def _to_cpu(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict):
         return {key: _to_cpu(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_to_cpu(item) for item in value)
+        make = getattr(value, "_make", type(value))  # a named tuple takes its items one by one
+        return make(_to_cpu(item) for item in value)
     return value
 
 

@@ -31,6 +31,10 @@ def test_an_error_of_a_users_own_code_keeps_the_folders_that_it_names():
     assert described(KeyboardInterrupt()) == "KeyboardInterrupt"
 
 
+def test_the_colours_of_an_errors_text_are_left_out():
+    assert described(ValueError("\x1b[1mdo\x1b[0m this \x1b[31;1mfirst\x1b[0m")) == "ValueError: do this first"
+
+
 def test_a_refusal_has_its_parts_as_attributes_and_is_printed_in_one_line():
     error = BadInputError("batch_size", 0, "is too few", expected="1 or more", next_step="choose more")
     assert (error.field, error.value, error.expected, error.next_step) == (

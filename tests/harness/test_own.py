@@ -240,6 +240,36 @@ def test_parts_that_would_fail_or_differ_in_a_run_are_refused_before_it_begins(s
     assert not tracker.runs
 
 
+@pytest.mark.parametrize(
+    ("part", "how", "message"),
+    [
+        ("model:Odd", "reading", "has a state that can't be read (KeyError: 'gone')"),
+        ("model:Odd", "named tuple", "has a state that can't be stored (it holds tests.own.shapes.Pair)"),
+        ("model:Odd", "loading", "can't be resumed from its own state (RuntimeError: no way back)"),
+        (
+            "model:Odd",
+            "late layer",
+            "can't be resumed from its own state (RuntimeError: Error(s) in loading state_dict",
+        ),
+        ("model:Odd", "modes", "can't be put into evaluation mode (RuntimeError: no modes)"),
+        ("optimizer:OddState", "reading", "has a state that can't be read (RuntimeError: no state)"),
+        ("optimizer:OddState", "loading", "can't be resumed from its own state (RuntimeError: no way back)"),
+        ("optimizer:OddState", "growing", "can't be resumed from its own state (ValueError: loaded state dict has"),
+        ("optimizer:OddState", "nothing", "can't be built with these values (AttributeError: "),
+    ],
+    ids=str,
+)
+def test_own_code_that_fails_around_its_state_is_refused_by_name_in_one_line(part, how, message):
+    kind, name = part.split(":")
+    config = with_settings(own(), {f"{kind}.name": f"{HERE}:{name}", f"{kind}.how": how})
+    with pytest.raises(BadInputError) as caught:
+        require_sound(config, load_splits(config.dataset, "cpu"))
+    said = str(caught.value)
+    assert f"{kind} '{HERE}:{name}' " in said
+    assert message in said
+    assert "\n" not in said
+
+
 def test_a_model_with_more_outputs_than_the_dataset_has_classes_is_refused(small, config: RunConfig):
     config = with_settings(config, {"model.name": f"{HERE}:Normed", "model.classes": 11})
     with pytest.raises(BadInputError, match=r"returns \(16, 11\) for images .*: expected \(16, 10\)"):

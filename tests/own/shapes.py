@@ -3,6 +3,7 @@
 Some of each do what a run can't go on with, can't store or can't repeat.
 """
 
+import collections
 import random
 import sys
 
@@ -141,6 +142,30 @@ class Sharp(pytorch_optimizer.SAM):
         super().__init__(params, torch.optim.AdamW, rho=rho, lr=lr)
 
 
+class OddState(torch.optim.SGD):
+    """Fails when its state is read or loaded, gets a second group in a step, or never calls torch's constructor."""
+
+    def __init__(self, params, lr=1e-3, how: str = "reading"):
+        self.how = how
+        if how != "nothing":
+            super().__init__(params, lr)
+
+    def state_dict(self):
+        if self.how == "reading":
+            raise RuntimeError("no state")
+        return super().state_dict()
+
+    def load_state_dict(self, state):
+        if self.how == "loading":
+            raise RuntimeError("no way back")
+        super().load_state_dict(state)
+
+    def step(self, closure=None):
+        super().step(closure)
+        if self.how == "growing" and len(self.param_groups) == 1:
+            self.add_param_group({"params": [torch.zeros(1, requires_grad=True)]})
+
+
 class Small(nn.Module):
     """Images of any size and any number of channels."""
 
@@ -218,6 +243,34 @@ class Squeezed(Scores):
 
     def forward(self, images):
         return super().forward(images).squeeze()
+
+
+Pair = collections.namedtuple("Pair", "mean count")
+
+
+class Odd(Scores):
+    """A model whose further state can't be read, stored or restored, whose layers come late, or without modes."""
+
+    def __init__(self, how: str = "reading"):
+        super().__init__()
+        self.how = how
+
+    def get_extra_state(self):
+        return {"reading": lambda: {}["gone"], "named tuple": lambda: Pair(0, 1)}.get(self.how, lambda: "kept")()
+
+    def set_extra_state(self, state):
+        if self.how == "loading":
+            raise RuntimeError("no way\nback")
+
+    def train(self, mode=True):
+        if self.how == "modes":
+            raise RuntimeError("no modes")
+        return super().train(mode)
+
+    def forward(self, images):
+        if self.how == "late layer" and self.training and torch.is_grad_enabled() and not hasattr(self, "late"):
+            self.late = nn.Linear(3, 3)
+        return super().forward(images)
 
 
 class Dropped(Scores):
