@@ -15,6 +15,7 @@ from harness.config import OwnDatasetConfig
 from harness.config.imports import find
 from harness.errors import BadInputError, described
 from harness.training.images import Split, divided
+from harness.training.mistakes import MOST_CLASSES
 from harness.training.rows import chunks
 
 
@@ -28,6 +29,7 @@ def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
     problem = _problem_of(images, labels)
     if problem:
         raise _unusable(config, f"has {problem}")
+    _require_numbered(config, labels)
     least = 3 if config.validation_size else 2  # one image to train, one to test, and one to validate
     if len(labels) < least:
         raise BadInputError(
@@ -47,6 +49,25 @@ def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
             next_step="choose a smaller size",
         )
     return divided(Split(images, labels), config.test_size, config.split_seed)
+
+
+def _require_numbered(config: OwnDatasetConfig, labels: Tensor) -> None:
+    """Refuse labels that are ids rather than numbers of classes: each class costs weights and a row of each output.
+
+    A few images of a dataset with many classes are not refused.
+
+    Raises:
+        BadInputError: a label is larger than `MOST_CLASSES` and than the number of images.
+    """
+    largest = int(labels.max())
+    if largest >= max(MOST_CLASSES, len(labels)):
+        raise BadInputError(
+            "dataset",
+            config.name,
+            f"has a label {largest} and {len(labels)} images",
+            expected="labels that number the classes from 0",
+            next_step="number the classes without gaps, as numpy.unique(labels, return_inverse=True)[1] does",
+        )
 
 
 def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
@@ -70,8 +91,21 @@ def _own_tensors(config: OwnDatasetConfig) -> tuple[Tensor, Tensor]:
         images, labels = map(as_tensor, found)
     except Exception as error:  # the code of an array-like object may raise any error
         raise _unusable(config, f"returns data that can't be converted to a tensor ({described(error)})") from None
-    whole = not (labels.is_floating_point() or labels.is_complex())
-    return images, labels.to(torch.int64) if whole else labels
+    return images, _whole(config, labels)
+
+
+def _whole(config: OwnDatasetConfig, labels: Tensor) -> Tensor:
+    """Return labels of whole numbers as int64, and others as they are.
+
+    Raises:
+        BadInputError: a label is too large for int64.
+    """
+    if labels.is_floating_point() or labels.is_complex():
+        return labels
+    whole = labels.to(torch.int64)
+    if labels.dtype == torch.uint64 and bool((whole < 0).any()):  # the conversion wraps
+        raise _unusable(config, f"has a label {int(whole[whole < 0].max()) + 2**64}")
+    return whole
 
 
 def _line_of(error: BaseException) -> str:

@@ -133,6 +133,7 @@ def test_invalid_tensors_and_sizes_larger_than_the_data_are_refused(name, more, 
         ("infinite", "has images that are not finite in float32"),
         ("sparse", "can't be converted to a tensor .*Sparse"),
         ("column", r"has labels torch.int64 of shape \(400, 1\) for 400 images: .*labels int64 \(n,\) from 0"),
+        ("wrapped", "has a label 18446744073709551613: expected"),
         ("empty", "has no images"),
         ("two", "has 2 images: expected 3 or more"),
     ],
@@ -176,6 +177,29 @@ def test_rows_of_features_are_trained_on_as_they_are_and_have_no_picture():
     assert mistakes.class_names == ("0", "1", "2", "3", "4")
     assert [sum(row) for row in mistakes.confusion] == data.test.labels.bincount(minlength=5).tolist()
     assert {each.pixels for each in mistakes.most_confident} == {""}
+
+
+@pytest.mark.parametrize("largest", [2_000_000, 2**40])
+def test_labels_that_are_ids_rather_than_numbers_of_classes_are_refused(largest):
+    config = with_settings(RunConfig(), ROWS | {"dataset.name": f"{HERE}:labelled", "dataset.largest": largest})
+    with pytest.raises(BadInputError, match=rf"labelled' has a label {largest} and 400 images: expected labels that"):
+        load_splits(config.dataset, "cpu")
+
+
+def test_a_few_images_of_a_dataset_with_many_classes_are_accepted():
+    config = with_settings(RunConfig(), ROWS | {"dataset.name": f"{HERE}:labelled", "dataset.largest": 1_000})
+    assert found_inputs(load_splits(config.dataset, "cpu")).classes == 1_001
+
+
+def test_a_run_with_very_many_classes_has_no_confusion_matrix_and_says_so(caplog):
+    of_many = {"dataset.name": f"{HERE}:labelled", "dataset.largest": 2_500, "dataset.count": 3_000}
+    sizes = {"dataset.train_size": 2_400, "dataset.validation_size": 300, "dataset.test_size": 300}
+    config = with_settings(RunConfig(), ROWS | of_many | sizes | {"model.classes": 2_501, "epochs": 1})
+    tracker = MemoryTracker()
+    record = complete_run(begin_run(config, tracker, "own"), tracker)
+    assert record.outcome == "completed"
+    assert not {"mistakes.json", "confusion.png"} & tracker.runs[record.run_id].artifacts.keys()
+    assert "has 2,501 classes; with more than 2,000, no confusion matrix" in caplog.text
 
 
 def test_rows_of_features_are_not_augmented():

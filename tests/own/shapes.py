@@ -486,6 +486,13 @@ def table(count: int = 400, lookalike: str = ""):
     }[lookalike]()
 
 
+def labelled(largest: int, count: int = 400):
+    """The rows of `table`, one of which has that label."""
+    rows, labels = table(count)
+    labels[0] = largest
+    return rows, labels
+
+
 def failing(how: str = "key"):
     """Raises, or returns what no run can train on."""
     rows, labels = table()
@@ -504,6 +511,7 @@ def failing(how: str = "key"):
         "empty": lambda: (rows[:0], labels[:0]),
         "two": lambda: (rows[:2], labels[:2]),
         "small": lambda: (torch.rand(400, 5, 4), labels),
+        "wrapped": lambda: (rows, np.where(np.arange(400) == 7, np.uint64(2**64 - 3), np.uint64(0))),
     }[how]()
 
 
