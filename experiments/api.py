@@ -232,15 +232,16 @@ def _settings(model: object, data: "Data | None", settings: Mapping[str, Any] | 
     elif callable(data):
         values["dataset.name"] = _named(data, "data")
     elif data is not None:
-        values |= _kept(data)
+        values |= _kept(data, settings or {})
     return values | dict(settings or {})
 
 
-def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
+def _kept(data: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
     """Save images and labels in files, and return the settings of the dataset that reads these files.
 
     Raises:
-        BadInputError: `data` is not a pair of images and labels that can be trained on.
+        BadInputError: `data` is not a pair of images and labels that can be trained on, or is too small to be divided
+            into parts whose sizes are not in `settings`.
     """
     from harness.kept_data import keep
 
@@ -254,6 +255,13 @@ def _kept(data: Any) -> dict[str, Any]:  # noqa: ANN401
     digest, count = keep(*data)
     part = count // TEST_SHARE
     sizes = {"train_size": count - 2 * part, "validation_size": part, "test_size": part}
+    if not part and any(f"dataset.{key}" not in settings for key in sizes):
+        raise BadInputError(
+            "data",
+            problem=f"has {count} images",
+            expected=f"{TEST_SHARE} or more, since one in {TEST_SHARE} is for testing and another for validation",
+            next_step=f"pass more images, or set {', '.join(f'dataset.{key}' for key in sizes)}",
+        )
     named = {"name": KEPT, "digest": digest, **sizes}
     return {f"dataset.{key}": value for key, value in named.items()}
 
