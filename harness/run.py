@@ -124,6 +124,7 @@ def complete_run(
             close_broken_run(outbox, run.run_id, broken_outcome(error), error)
             if isinstance(error, OSError):
                 raise WorkFailedError(run.run_id, f"run stopped in epoch {run.logged + 1}, {error}") from error
+            error.add_note(f"This was in epoch {run.logged + 1} of run {run.run_id}.")  # shown after its traceback
             raise
     discard(run.folder)
     return RunRecord(

@@ -1,5 +1,6 @@
 """Define the commands of a single run: train a run, rerun it to compare, and predict an image with its model."""
 
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ from experiments.cli.options import (
 )
 from experiments.cli.prose import print_json, say
 from experiments.cli.settings import resolve_config
-from harness.errors import BadInputError, WorkFailedError
+from harness.errors import BadInputError, HarnessError, WorkFailedError, described
 
 if TYPE_CHECKING:
     from harness.records import Divergence, RunRecord
@@ -72,8 +73,14 @@ def run(
         with watch_training(opened.config, opened.config.epochs, quiet) as shown:
             record = complete_run(opened, tracker, data_dir, shown.ended, shown.stepped)
     except (KeyboardInterrupt, WorkFailedError):
-        say(f"harness: to resume: harness run --resume {opened.run_id}", err=True)
+        _say_how_to_resume(opened.run_id)
         raise
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:
+        traceback.print_exception(error)  # most often it leads to a line of the user's own code
+        _say_how_to_resume(opened.run_id)
+        raise WorkFailedError(opened.run_id, f"run failed, {described(error)}") from None
     if as_json:
         print_json(record.model_dump(mode="json"))
     else:
@@ -81,6 +88,10 @@ def run(
     if record.divergence is not None:
         _say_that_it_diverged(record, record.divergence)
         raise typer.Exit(1)
+
+
+def _say_how_to_resume(run_id: str) -> None:
+    say(f"harness: to resume: harness run --resume {run_id}", err=True)
 
 
 def _say_that_it_diverged(record: "RunRecord", where: "Divergence") -> None:

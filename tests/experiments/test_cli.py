@@ -52,6 +52,26 @@ def test_run_is_tracked_epoch_by_epoch(harness_json, data):
     assert RunState.from_bytes(read_artifact(record["run_id"], "state.pt")).hash() == record["state_hash"]
 
 
+@pytest.mark.parametrize(
+    ("by_exit", "error"), [("false", "ArithmeticError: too old"), ("true", "SystemExit: too old")]
+)
+def test_a_run_that_the_users_code_ends_says_where_and_how_it_is_resumed(harness, project, by_exit, error):
+    sizes = {"train": 240, "validation": 80, "test": 80}
+    settings = {"dataset.name": "tests.own.shapes:bars", "model.name": "tests.own.shapes:Ageing", "threads": 1}
+    settings |= {f"dataset.{part}_size": size for part, size in sizes.items()} | {"model.by_exit": by_exit}
+    said = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    result = harness("run", "chapter", "--epochs", "9", "--quiet", *said)
+    assert result.returncode == 1, result.stderr
+    (run,) = all_runs()
+    run_id = run.info.run_id
+    assert 'shapes.py", line' in result.stderr
+    assert re.search(rf"^This was in epoch [1-9] of run {run_id}\.$", result.stderr, re.MULTILINE)
+    assert result.stderr.endswith(
+        f"harness: to resume: harness run --resume {run_id}\n"
+        f"harness: run failed, {error} (run {run_id}); all earlier work is kept\n"
+    )
+
+
 def test_a_diverged_run_is_reported_and_exits_1(harness, data):
     exploding = ["optimizer.name=sgd", "optimizer.lr=1e6", "optimizer.weight_decay=1"]
     settings = [word for setting in exploding for word in ("--set", setting)]

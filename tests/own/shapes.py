@@ -436,6 +436,24 @@ class Remembering(Scores):
         return super().forward(images)
 
 
+class Ageing(Centred):
+    """Fails in its pass number `last`, as no check before a run can find out."""
+
+    def __init__(self, last: int = 40, by_exit: bool = False):
+        super().__init__()
+        self.last, self.by_exit = last, by_exit
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, images):
+        self.passes += 1
+        if self.passes >= self.last:
+            sys.exit("too old") if self.by_exit else self.fail()
+        return super().forward(images)
+
+    def fail(self):
+        raise ArithmeticError("too\nold")
+
+
 class Talkative(Scores):
     def forward(self, images):
         print("looking at", len(images))
