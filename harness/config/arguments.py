@@ -67,6 +67,20 @@ def with_defaults(values: Mapping[str, Any], fields: Collection[str], first: int
     return defaults(name, first) | {key: _listed(value) for key, value in values.items()}
 
 
+def as_in_signature(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call of the class or function `name`, with new lists and tuples for JSON's lists.
+
+    An argument is what its default is, else what its annotation says; a tuple if neither says it.
+
+    Raises:
+        BadInputError: the class or function does not exist or can't be called.
+    """
+    if not any(isinstance(each, list) for each in values.values()):
+        return dict(values)  # so that a recorded config can be read where the code is gone
+    arguments = {each.name: each for each in _arguments(name, 0)}
+    return {key: _like(_example(arguments[key]), value) for key, value in values.items()}
+
+
 def admits(name: str, argument: str, value: Any) -> bool:  # noqa: ANN401
     """Return whether an argument of a class or function can have the value, by its annotation, else by its default.
 
@@ -163,6 +177,26 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401
 def _listed(value: Any) -> Any:  # noqa: ANN401
     """Return the value with every tuple as a list, as JSON stores it."""
     return [_listed(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _example(argument: inspect.Parameter) -> Any:  # noqa: ANN401
+    """Return the default of an argument if it is a list or tuple, else an empty one of its annotation's type."""
+    if isinstance(argument.default, list | tuple):
+        return argument.default
+    annotation = argument.annotation
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return [] if list in {get_origin(each) or each for each in parts} else ()
+
+
+def _like(example: Any, value: Any) -> Any:  # noqa: ANN401
+    """Return the value with each list as a list or a tuple, as at the same place of the example."""
+    if not isinstance(value, list):
+        return value
+    examples = example if isinstance(example, list | tuple) else ()
+    inner = [
+        _like(examples[min(place, len(examples) - 1)] if examples else [], each) for place, each in enumerate(value)
+    ]
+    return inner if isinstance(example, list) else tuple(inner)
 
 
 def _is_plain(value: Any) -> bool:  # noqa: ANN401

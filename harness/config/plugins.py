@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from harness.config.arguments import with_defaults
+from harness.config.arguments import as_in_signature, with_defaults
 from harness.config.base import FrozenModel
 
 OwnName = Annotated[str, Field(pattern=r"^[^\W\d][\w.]*:[^\W\d][\w.]*$")]
@@ -31,8 +31,12 @@ class OwnConfig(FrozenModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments of the call; lists become tuples, like the defaults of signatures."""
-        return {key: tuple(each) if isinstance(each, list) else each for key, each in self.__pydantic_extra__.items()}
+        """Return the keyword arguments of the call; a list is a list or a tuple, as the signature has it.
+
+        Raises:
+            BadInputError: the class or function does not exist or can't be called.
+        """
+        return as_in_signature(self.name, self.__pydantic_extra__)
 
 
 def own_or(ours: str) -> Callable[[Any], str]:

@@ -90,3 +90,29 @@ def test_a_value_of_another_type_is_refused_by_name(function, argument, values, 
 def test_a_boolean_is_refused_for_a_number(key, value):
     with pytest.raises(BadInputError, match=rf"^{key}\S* '(True|False)': expected a valid"):
         with_settings(RunConfig(), {"optimizer.name": "adam", key: value})
+
+
+def test_a_sequence_reaches_the_users_code_as_the_list_or_tuple_that_its_signature_has():
+    assert with_settings(RunConfig(), {"model.name": f"{HERE}:sequences"}).model.arguments == {
+        "hidden": [16],
+        "pairs": ((1, 2), (3, 4)),
+        "mixed": ([1], (2,)),
+        "said": None,
+        "several": None,
+        "nothing": None,
+    }
+    given = {"hidden": (8, 4), "pairs": [[5, 6]], "mixed": [[7], [8], [9]], "said": [1], "nothing": [1, [2]]}
+    config = with_settings(
+        RunConfig(), {"model.name": f"{HERE}:sequences"} | {f"model.{key}": each for key, each in given.items()}
+    )
+    first = config.model.arguments
+    assert first == {
+        "hidden": [8, 4],
+        "pairs": ((5, 6),),
+        "mixed": ([7], (8,), (9,)),
+        "said": [1],
+        "several": None,
+        "nothing": (1, [2]),
+    }
+    first["hidden"].append(2)  # as a class may do
+    assert config.model.arguments["hidden"] == [8, 4]

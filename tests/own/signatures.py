@@ -42,3 +42,14 @@ def bare(hidden=True, width=8, drop=0.1, tag="a", sizes=(1, 2), anything=None):
 
 def for_checkers(hidden: bool = True, function: Callable | None = None):
     return Annotated(hidden)
+
+
+def sequences(
+    hidden=[16],  # noqa: B006
+    pairs=((1, 2), (3, 4)),
+    mixed=([1], (2,)),  # noqa: B006
+    said: list[int] | None = None,
+    several: list[list[int]] | tuple[int, ...] = None,  # noqa: RUF013
+    nothing=None,
+):
+    return hidden, pairs, mixed, said, several, nothing
