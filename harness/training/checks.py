@@ -114,7 +114,7 @@ def _outputs(config: RunConfig, model: nn.Module, few: Split, data: Splits) -> O
         _set_mode(thing, model, mode)
         outputs = _passed(thing, model, few.images[:], config.dataset)
         _require_shape(thing, outputs, config, few, data)
-        found[mode] = _kind(thing, outputs)
+        found[mode] = _kind(thing, outputs, mode)
         if found[mode] == "log_probabilities" and not _stay_normalised(model, few, config):
             found[mode] = "logits"
     if found["training"] != found["evaluation"]:
@@ -184,12 +184,19 @@ def _require_shape(thing: Thing, outputs: Tensor, config: RunConfig, few: Split,
         )
 
 
-def _kind(thing: Thing, outputs: Tensor) -> Outputs:
+def _kind(thing: Thing, outputs: Tensor, mode: str) -> Outputs:
     if not outputs.is_floating_point():
         raise BadInputError(
             *thing, f"returns {outputs.dtype}", expected="floating-point outputs", next_step="correct the model"
         )
     outputs = outputs.double()
+    if bool(outputs.isnan().any()):
+        raise BadInputError(
+            *thing,
+            f"returns nan in {mode} mode, for {int(outputs.isnan().any(dim=1).sum())} of {len(outputs)} images",
+            expected="numbers",
+            next_step="look for a division by 0, or the logarithm or root of a negative number, in its forward",
+        )
     if _are_one(outputs.exp().sum(dim=1)):
         return "log_probabilities"
     if _are_one(outputs.sum(dim=1)) and bool((outputs >= 0).all()):

@@ -233,6 +233,7 @@ def test_rows_of_features_are_not_augmented():
             "on a batch of 1 of 225 images",
         ),
         ({"model.name": f"{HERE}:Squeezed", "evaluation_batch_size": 79}, "in evaluation mode on a batch of 1 of 80"),
+        ({"model.name": f"{HERE}:Undefined"}, "returns nan in training mode, for 16 of 16 images: expected numbers"),
         ({"model.name": "torch.nn:Flatten"}, "optimizer got an empty parameter list"),
         ({"optimizer.name": "pytorch_optimizer:SophiaH"}, "optimizer 'pytorch_optimizer:SophiaH' fails in a step"),
         ({"optimizer.name": f"{HERE}:Forgetful"}, "it keeps optimizer.steps outside its state"),

@@ -436,6 +436,14 @@ class Remembering(Scores):
         return super().forward(images)
 
 
+class Undefined(Scores):
+    """Takes the root of what may be negative, while it trains."""
+
+    def forward(self, images):
+        scores = super().forward(images)
+        return (scores - scores.amax() - 1).sqrt() if self.training else scores
+
+
 class Ageing(Centred):
     """Fails in its pass number `last`, as no check before a run can find out."""
 
