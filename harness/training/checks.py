@@ -242,14 +242,21 @@ def _require_batches(
                 guarded(
                     thing,
                     f"fails in {mode} mode on a batch of {size} of {len(split)} images in batches of {by_size[size]}",
-                    next_step="choose another batch size or number of images"
-                    if size < by_size[size]
-                    else "correct your code",
+                    next_step=_next_step(mode, size, by_size[size]),
                 ),
             ):
                 outputs = model(normalize(images, config.dataset))
                 if outputs.shape[:1] != (size,) or outputs.dim() != 2:
                     raise ValueError(f"it returns {tuple(outputs.shape)}")
+
+
+def _next_step(mode: str, size: int, batch: int) -> str:
+    if mode == "training" and size == 1:
+        return (
+            "choose a batch_size and a dataset.train_size that leave no batch of 1 image, which layers such as "
+            "BatchNorm can't train on"
+        )
+    return "choose another batch size or number of images" if size < batch else "correct your code"
 
 
 def _real_sizes(images: int, batch: int) -> set[int]:

@@ -232,6 +232,10 @@ def test_rows_of_features_are_not_augmented():
             {"model.name": f"{HERE}:Normed", "dataset.train_size": 225, "batch_size": 16},
             "on a batch of 1 of 225 images",
         ),
+        (
+            {"model.name": f"{HERE}:Normed", "batch_size": 1},
+            "on a batch of 1 of 240 images in batches of 1 .*; choose a batch_size and a dataset.train_size that",
+        ),
         ({"model.name": f"{HERE}:Squeezed", "evaluation_batch_size": 79}, "in evaluation mode on a batch of 1 of 80"),
         ({"model.name": f"{HERE}:Undefined"}, "returns nan in training mode, for 16 of 16 images: expected numbers"),
         ({"model.name": "torch.nn:Flatten"}, "optimizer got an empty parameter list"),
