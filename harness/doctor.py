@@ -13,7 +13,8 @@ from harness.cut_off import CutOff, cut_off_runs
 from harness.errors import BadInputError, HarnessError, RefusedError, without_password
 from harness.paths import WORK_FOLDER, writable_folder
 from harness.provenance.environment import environment, git_commit_and_diff
-from harness.tracking.connection import tracking_uri
+from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.database import missing_file
 from harness.training.data import load_splits
 from harness.training.determinism import determinism, require_threads
 from harness.training.devices import resolve_device
@@ -76,13 +77,16 @@ def _data(data_dir: Path | None) -> Finding:
 def _store(next_step: Callable[[CutOff], str]) -> list[Finding]:
     """Check the tracking store, and list the runs in it that were cut off."""
     shown = without_password(tracking_uri())
+    missing = missing_file(tracking_uri())
     try:
         writable_folder(WORK_FOLDER, "run in another folder")
+        if missing and not os.access(next(each for each in missing.parents if each.exists()), os.W_OK):
+            connect(tracking_uri())  # this raises the error that a run would meet
         found = cut_off_runs()
     except HarnessError as error:
         return [Finding(what="tracking store", found=shown, advice=str(error))]
     return [
-        Finding(what="tracking store", found=shown),
+        Finding(what="tracking store", found=f"{shown}{', which the first run creates' if missing else ''}"),
         *(Finding(what="cut off", found=f"{each.stage} {each.run_id}", advice=next_step(each)) for each in found),
     ]
 

@@ -16,7 +16,7 @@ from harness.config import DatasetConfig, OwnModelConfig, RunConfig
 from harness.errors import BadInputError
 from harness.predict import read_model
 from harness.records import Outcome, Stage, Tag
-from harness.tracking.connection import connect, tracking_uri
+from harness.tracking.connection import connect_to_read
 from harness.tracking.defaults import import_pytorch_flavour
 from harness.tracking.models import Registered, keep_model, models_of, register, require_name
 from harness.tracking.read import read_run
@@ -123,7 +123,7 @@ def register_model(run_id: str, name: str, data_dir: Path | None = None) -> Regi
     Raises:
         BadInputError: there is no such run, it has no model, or MLflow does not accept the name.
     """
-    client, run = connect(tracking_uri()), read_run(run_id)
+    run, client = read_run(run_id), connect_to_read()
     require_name(client, name)
     model = _winner(client, run) if run.data.tags.get(Tag.STAGE) == Stage.SWEEP else _own(client, run, data_dir)
     return register(client, name, model, run_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import BadInputError, without_password
 from harness.paths import WORK_FOLDER, writable_folder
+from harness.tracking.database import missing_file
 from harness.tracking.defaults import import_mlflow, our_defaults, with_our_defaults
 from harness.tracking.moved import ARTIFACTS, follow
 
@@ -58,6 +59,32 @@ def connect(uri: str) -> "MlflowClient":
     """
     with our_defaults:
         return with_our_defaults(_open(uri))
+
+
+def connect_to_read() -> "MlflowClient":
+    """Return the client of this process's store, as `connect` does, but create no store where there is none.
+
+    Raises:
+        BadInputError: the store does not exist, can't be reached, or is of another version of MLflow.
+        BusyError: as in `connect`.
+    """
+    uri = tracking_uri()
+    if missing_file(uri):
+        raise BadInputError(
+            "tracking store",
+            without_password(uri),
+            "does not exist",
+            expected="a store with runs",
+            next_step="correct or unset MLFLOW_TRACKING_URI"
+            if is_given()
+            else "run a sweep first, or go to the folder with your runs",
+        )
+    return connect(uri)
+
+
+def is_given() -> bool:
+    """Return whether the environment names the store."""
+    return bool(os.environ.get("MLFLOW_TRACKING_URI"))
 
 
 def _open(uri: str) -> "MlflowClient":
@@ -118,13 +145,14 @@ def _unusable(uri: str, error: Exception) -> BadInputError:
             next_step=f"if the store is older, copy it and run `mlflow db upgrade '{shown}'`; else install a newer "
             "MLflow",
         )
-    given = "MLFLOW_TRACKING_URI" in os.environ
     return BadInputError(
         "tracking store",
         shown,
         f"can't be reached ({type(error).__name__})",
         expected="the address of a running MLflow server, or the URL of a writable database",
-        next_step="correct or unset MLFLOW_TRACKING_URI" if given else "repair the file, or run in another folder",
+        next_step="correct or unset MLFLOW_TRACKING_URI"
+        if is_given()
+        else "repair the file, or run in another folder",
     )
 
 

@@ -17,6 +17,7 @@ from harness.tracking.tracker import TrackedRun
 
 AT_ONCE = 500  # ids per query; older versions of SQLite take 999 parameters at most
 PLAIN, OURS = "sqlite:///", "sqlite+pysqlite:///"
+MEMORY = ":memory:"
 ESCAPES = {"%3F": "?", "%25": "%"}  # as `connection.tracking_uri` escapes these characters
 ACTIVE = "runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"
 # ordered as a search by MLflow's client: the highest sequence number first, then the newest run
@@ -64,6 +65,18 @@ class _Row:
 
 def database_file(uri: str) -> Path | None:
     """Return the file that a store's address names; None if it is missing, or the address names no plain file."""
+    path = _named(uri)
+    return path if path and path.is_file() else None
+
+
+def missing_file(uri: str) -> Path | None:
+    """Return the file that a store's address names if nothing is there; None if the address names no plain file."""
+    path = _named(uri)
+    return path if path and not path.exists() else None
+
+
+def _named(uri: str) -> Path | None:
+    """Return the path in a store's address, whether it exists or not; None if the address names no plain file."""
     kind = next((each for each in (PLAIN, OURS) if uri.startswith(each)), None)
     if kind is None:
         return None
@@ -73,8 +86,7 @@ def database_file(uri: str) -> Path | None:
             text = text.replace(escape, character)
     elif "%" in text or "?" in text:  # options or escapes, which only SQLAlchemy can parse
         return None
-    path = Path(text)
-    return path if text and path.is_file() else None
+    return Path(text) if text and text != MEMORY else None
 
 
 def run_of(path: Path, run_id: str, metrics: bool = True) -> TrackedRun | None:

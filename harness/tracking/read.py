@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import BadInputError, StoreAwayError, without_password
 from harness.records import DEFINITION_ARTIFACT, WINDOW_ACCURACY, WINDOW_LOSS, Stage, Tag
 from harness.tracking import database
-from harness.tracking.connection import connect, is_away, require_files_within_reach, tracking_uri
+from harness.tracking.connection import connect_to_read, is_away, require_files_within_reach, tracking_uri
 from harness.tracking.defaults import our_defaults
 from harness.tracking.files import folder_of
 from harness.tracking.histories import points
@@ -51,7 +51,7 @@ def read_run(run_id: str) -> "Run":
     from mlflow.exceptions import MlflowException
 
     try:
-        return connect(tracking_uri()).get_run(run_id)
+        return connect_to_read().get_run(run_id)
     except MlflowException as error:
         if is_away(error):
             raise StoreAwayError(error) from error
@@ -120,7 +120,7 @@ def _folder_here(run_id: str) -> Path | None:
 
 def _has_file(run_id: str, name: str) -> bool:
     parent = Path(name).parent.as_posix()
-    beside = connect(tracking_uri()).list_artifacts(run_id, None if parent == "." else parent)
+    beside = connect_to_read().list_artifacts(run_id, None if parent == "." else parent)
     return any(each.path == name and not each.is_dir for each in beside)
 
 
@@ -140,7 +140,7 @@ def read_tracked_run(run_id: str) -> TrackedRun:
     if (path := _file()) and (found := database.run_of(path, run_id)):
         return found
     run = read_run(run_id)
-    client = connect(tracking_uri())
+    client = connect_to_read()
     (tracked,) = _tracked(client, [run], client.get_experiment(run.info.experiment_id).name)
     return tracked
 
@@ -153,7 +153,7 @@ def latest_sweep() -> str:
     """
     if (path := _file()) and (sweeps := database.sweeps(path)):
         return sweeps[0].run_id
-    found = next(every_sweep(connect(tracking_uri())), None)
+    found = next(every_sweep(connect_to_read()), None)
     if found is None:
         raise BadInputError(
             "tracking store",
@@ -169,13 +169,17 @@ def latest_sweep() -> str:
 def find_running() -> list[TrackedRun]:
     """Return the runs, sweeps, trials and finals that MLflow shows as running, without their metrics.
 
+    If there is no store yet, there are none.
+
     Raises:
         BadInputError: the store can't be reached.
     """
     path = _file()
     found = database.running(path) if path else None
+    if found is None and database.missing_file(tracking_uri()):
+        return []
     if found is None:
-        found = _every(connect(tracking_uri()), "attributes.status = 'RUNNING'")
+        found = _every(connect_to_read(), "attributes.status = 'RUNNING'")
     return [run for run in found if Tag.STAGE in run.tags]
 
 
@@ -184,7 +188,7 @@ def find_sweeps(experiment: str) -> list[TrackedRun]:
     path = _file()
     found = database.sweeps(path) if path else None
     if found is None:
-        found = _every(connect(tracking_uri()), condition({Tag.STAGE: Stage.SWEEP}))
+        found = _every(connect_to_read(), condition({Tag.STAGE: Stage.SWEEP}))
     return [sweep for sweep in found if sweep.experiment == experiment]
 
 
@@ -215,7 +219,7 @@ def read_sweep(sweep_id: str) -> tuple[TrackedRun, list[TrackedRun]]:
     path = _file()
     children = database.children_of(path, sweep_id, NOT_READ) if path else None
     if children is None:
-        client, experiment = connect(tracking_uri()), read_run(sweep_id).info.experiment_id
+        client, experiment = connect_to_read(), read_run(sweep_id).info.experiment_id
         found = list(search(client, [experiment], condition({Tag.SWEEP_ID: sweep_id})))
         children = []
         for is_final, left_out in NOT_READ.items():

@@ -40,6 +40,27 @@ def test_list_names_the_chapter(harness_json):
     assert "chapter" in [each["name"] for each in harness_json("list")]
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["status", "leaderboard", "report", "export", "compare a b", "predict a", "reproduce a", "register --name mine"],
+)
+@pytest.mark.parametrize(
+    ("given", "next_step"),
+    [("sqlite:///typo.db", "correct or unset MLFLOW_TRACKING_URI"), ("", "run a sweep first, or go to the folder")],
+)
+def test_a_command_that_reads_makes_no_store_where_there_is_none(
+    harness, project, monkeypatch, command, given, next_step
+):
+    if given:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    refused = harness(*command.split())
+    assert refused.returncode == 2, refused.stderr
+    said = f"tracking store '{tracking_uri()}' does not exist: expected a store with runs; {next_step}"
+    assert refused.stderr.startswith(f"harness: {said}")
+    assert len(refused.stderr.splitlines()) == 1
+    assert not list(project.glob("*.db"))
+
+
 def test_run_is_tracked_epoch_by_epoch(harness_json, data):
     record = harness_json("run", "chapter", "--epochs", "2", "--device", "cpu", *SMALL)
     run = read_run(record["run_id"])

@@ -54,7 +54,7 @@ def alone(monkeypatch):
 
     def begin():
         monkeypatch.setattr(read, "is_loaded", lambda: False)
-        monkeypatch.setattr(read, "connect", refuse)
+        monkeypatch.setattr(read, "connect_to_read", refuse)
 
     return begin
 
