@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 
-from harness.config import OwnDatasetConfig, RunConfig
+from harness.config import OwnConfig, OwnDatasetConfig, RunConfig
 from harness.training.data import load_splits
 from harness.training.determinism import isolated
 from harness.training.evaluation import evaluate
+from harness.training.guard import guarded, own_parts_of
 from harness.training.images import Split
 from harness.training.inputs import Inputs, found_inputs, inputs_of, with_inputs
 from harness.training.loop import build, train_epoch
@@ -32,13 +34,16 @@ def measure_seconds(config: RunConfig) -> ImageSeconds:
     its images are read and repeated.
 
     Raises:
-        BadInputError: a user's own dataset can't be used, or does not fit the config's network.
+        BadInputError: a user's own dataset can't be used, or does not fit the config's network; or a user's own model
+            or optimizer fails.
     """
     own = None
     if isinstance(config.dataset, OwnDatasetConfig):
         splits = load_splits(config.dataset, "cpu")
         config, own = with_inputs(config, found_inputs(splits)), splits.train
-    with isolated(config):
+    is_own = isinstance(config.model, OwnConfig) or isinstance(config.optimizer, OwnConfig)
+    guard = guarded(own_parts_of(config), "fails while its speed is measured") if is_own else nullcontext()
+    with isolated(config), guard:
         model, optimizer, _ = build(config)
         return ImageSeconds(
             train=_seconds(lambda data: train_epoch(model, optimizer, data, config), config.batch_size, config, own),

@@ -477,6 +477,25 @@ def test_the_pace_is_measured_on_own_images():
     assert pace.train > 0 < pace.evaluate
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"model__name": f"{HERE}:Ageing", "model__last": 1, "model__by_exit": True},
+            r"^model .*:Ageing. and optimizer .* fails while its speed is measured \(SystemExit: too old\)",
+        ),
+        ({"optimizer__decay": 2.0}, r"fails while its speed is measured \(ValueError: decay 2.0 is outside"),
+    ],
+    ids=str,
+)
+def test_own_code_that_fails_while_the_pace_is_measured_is_refused_by_name(settings, message):
+    model = {} if "model__name" in settings else {"model__width": 8}
+    config = with_settings(RunConfig(), {key: each for key, each in ALL_OWN.items() if key != "model.width"})
+    config = with_settings(config, {key.replace("__", "."): each for key, each in (model | settings).items()})
+    with pytest.raises(BadInputError, match=message):
+        measure_seconds(config)
+
+
 @pytest.mark.long
 def test_a_stopped_run_of_own_parts_is_resumed(project):
     tracker = MemoryTracker()
