@@ -240,8 +240,8 @@ def _kept(data: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: AN
     """Save images and labels in files, and return the settings of the dataset that reads these files.
 
     Raises:
-        BadInputError: `data` is not a pair of images and labels that can be trained on, or is too small to be divided
-            into parts whose sizes are not in `settings`.
+        BadInputError: `data` is not a pair of images and labels that can be trained on, or is too small for a
+            test part, whose size is not in `settings`.
     """
     from harness.kept_data import keep
 
@@ -255,12 +255,12 @@ def _kept(data: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: AN
     digest, count = keep(*data)
     part = count // TEST_SHARE
     sizes = {"train_size": count - 2 * part, "validation_size": part, "test_size": part}
-    if not part and any(f"dataset.{key}" not in settings for key in sizes):
+    if not part and "dataset.test_size" not in settings:
         raise BadInputError(
-            "data",
-            problem=f"has {count} images",
-            expected=f"{TEST_SHARE} or more, since one in {TEST_SHARE} is for testing and another for validation",
-            next_step=f"pass more images, or set {', '.join(f'dataset.{key}' for key in sizes)}",
+            "dataset.test_size",
+            0,
+            expected=f"1 or more, but one in {TEST_SHARE} of the {count} images in `data` is 0",
+            next_step=f"pass {TEST_SHARE} or more images, or set {', '.join(f'dataset.{key}' for key in sizes)}",
         )
     named = {"name": KEPT, "digest": digest, **sizes}
     return {f"dataset.{key}": value for key, value in named.items()}

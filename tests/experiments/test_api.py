@@ -98,10 +98,12 @@ def test_tensors_are_stored_once_and_found_by_any_process(project, images):
     assert again.returncode == 0, again.stderr
 
 
-def test_images_too_few_to_be_divided_are_refused_unless_all_sizes_are_set(project, images):
+def test_images_too_few_to_be_divided_are_refused_unless_the_sizes_are_set(project, images):
     few = images[0][:6], images[1][:6]
     sizes = {"dataset.train_size": 3, "dataset.validation_size": 1, "dataset.test_size": 2}
-    with pytest.raises(BadInputError, match=r"^data has 6 images: expected 7 or more, since one in 7 is for"):
+    with pytest.raises(
+        BadInputError, match=r"but one in 7 of the 6 images in `data` is 0; pass 7 or more images, or"
+    ):
         experiments.run(model=Small, data=few, settings={"dataset.train_size": 3}, quiet=True)
     with pytest.raises(BadInputError, match=r"^batch_size 32 is larger than the"):
         experiments.run(model=Small, data=few, settings=sizes, quiet=True)
