@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, Seed, parse_config
 from harness.errors import BadInputError, unknown
 from studies.pruning import halving_rungs
+from studies.soundness import JUDGED, require_different, require_judged
 from studies.space import Choice, Range, Space, overlap, trial_config
 
 Count = Annotated[int, Field(ge=1)]
@@ -28,7 +29,6 @@ VariantName = Annotated[str, Field(max_length=100), AfterValidator(_variant_name
 LEVEL = 0.95  # joint confidence of all intervals of a sweep, over all its looks
 FINALS_RISK = 0.65  # the part of the allowed risk of a false claim that intervals of one replicate's finals use
 LEAST_UNITS = 3  # with fewer finals (or replicates) nothing is claimed
-JUDGED = "1 or more, since validation selects the winners"
 SEEDS_APART = 1000  # difference between the seeds of one replicate and those of the next
 NOT_SEARCHED = {
     "epochs": "the budget is counted in epochs",
@@ -136,22 +136,12 @@ class SweepDefinition(FrozenModel):
 
     @model_validator(mode="after")
     def _has_nothing_twice(self) -> Self:
-        """Refuse what would be trained twice, and drawn or compared with itself as if it were two."""
-        of_spaces = [("space", self.space), *((f"spaces.{name}", each) for name, each in self.spaces.items())]
-        lists: list[tuple[str, Sequence[Any]]] = [("optimizers", self.optimizers)]
-        for where, space in of_spaces:
-            choices = ((key, each.choices) for key, each in space.items() if isinstance(each, Choice))
-            lists += ((f"{where}.{key}", each) for key, each in choices)
-        for field, values in lists:
-            twice = next((each for number, each in enumerate(values) if each in values[:number]), None)
-            if twice is not None:
-                raise BadInputError(
-                    field,
-                    list(values),
-                    f"contains {twice!r} twice",
-                    expected="different values",
-                    next_step="remove one of the two",
-                )
+        require_different("optimizers", self.optimizers)
+        spaces = {"space": self.space} | {f"spaces.{name}": each for name, each in self.spaces.items()}
+        for where, space in spaces.items():
+            for key, each in space.items():
+                if isinstance(each, Choice):
+                    require_different(f"{where}.{key}", each.choices)
         return self
 
     @model_validator(mode="after")
@@ -377,25 +367,9 @@ class SweepDefinition(FrozenModel):
         """Return the error that a trial with these values, or its final, raises; None if they are valid."""
         try:
             config = self.trial_config(name, values)
-            self._require_judged(config)
+            require_judged(config, self.pruned_at)
             if self.final_epochs < self.trial_epochs:  # a warm-up may be longer than a final alone
                 parse_config(self.final_config(config, self.final_seeds[0]).model_dump())
         except BadInputError as error:
             return error
         return None
-
-    def _require_judged(self, config: RunConfig) -> None:
-        """Check that there are validation images to judge a trial on at each rung and at its end.
-
-        Raises:
-            BadInputError: there are none.
-        """
-        if config.dataset.validation_size == 0:
-            raise BadInputError("dataset.validation_size", 0, expected=JUDGED)
-        if any(rung % 1 for rung in self.pruned_at) and not config.trajectory.images:
-            raise BadInputError(
-                "trajectory.images",
-                0,
-                "leaves no images to measure a trial on at rungs within an epoch",
-                expected="1 or more, or rungs at whole epochs",
-            )
