@@ -10,7 +10,7 @@ from reports.caveats import Caveats, EqualFinals
 from reports.columns import in_epochs
 from reports.statistics import AccuracyBySeed
 from reports.verdicts import PairVerdict, Verdicts
-from studies.definition import LEAST_UNITS
+from studies.requirements import LEAST_UNITS
 from studies.verdicts import Verdict
 
 # the first is a generalisation of the second: tuned as widely, it should not be worse (Choi et al. 2019)

@@ -9,7 +9,8 @@ from scipy import stats
 
 from harness.config import FrozenModel
 from harness.records import Mistakes
-from studies.definition import LEAST_UNITS, LEVEL, SEEDS_APART
+from studies.definition import LEVEL
+from studies.requirements import LEAST_UNITS, SEEDS_APART
 from studies.verdicts import Array
 
 

@@ -12,7 +12,7 @@ from reports.statistics import summarize, tiers
 from reports.tables import finals_by_seed, most_common
 from reports.verdicts import Verdicts
 from reports.winners import Winners
-from studies.definition import LEAST_UNITS
+from studies.requirements import LEAST_UNITS
 
 SPOILT = 2.0  # a final with more than this many times the median error of its optimizer's finals is spoilt
 ROUNDING = 1e-9  # errors whose ratio is this near to 1 are equal: 1 - accuracy is rounded, and one image is more

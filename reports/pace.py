@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from reports.statistics import interval_of_mean
-from studies.definition import LEAST_UNITS, LEVEL
+from studies.definition import LEVEL
+from studies.requirements import LEAST_UNITS
 from studies.verdicts import Verdict, judge, pairs_of_finals, pairs_of_replicates
 
 MARGIN = 1.1  # a ratio of seconds; optimizers within it are equally fast

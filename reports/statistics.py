@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.config import FrozenModel
-from studies.definition import LEAST_UNITS, LEVEL
+from studies.definition import LEVEL
+from studies.requirements import LEAST_UNITS
 from studies.verdicts import critical_values, games_howell
 
 Values = Sequence[float] | NDArray[np.float64]

@@ -9,7 +9,8 @@ from scipy import stats
 from harness.config import FrozenModel
 from harness.records import Outcome, Stage
 from reports.winners import ENDED, Winners
-from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
+from studies.definition import LEVEL, SweepDefinition
+from studies.requirements import LEAST_UNITS
 from studies.verdicts import NO_SPREAD, Verdict, judge
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 from harness.config import FrozenModel
 from reports.evidence import Evidence, Values, final_accuracies, lost_optimizers, values_of_finals
 from reports.winners import Winners
-from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
+from studies.definition import LEVEL, SweepDefinition
+from studies.requirements import LEAST_UNITS
 from studies.verdicts import (
     Pair,
     Verdict,

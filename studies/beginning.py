@@ -26,8 +26,9 @@ from harness.training.checks import require_sound
 from harness.training.determinism import require_threads
 from harness.training.images import Splits
 from harness.training.networks import gives_logits
-from studies.definition import LEAST_UNITS, SweepDefinition
+from studies.definition import SweepDefinition
 from studies.open_sweep import with_outputs
+from studies.requirements import LEAST_UNITS
 from studies.snapshot import sweep_folder
 from studies.space import Choice
 

@@ -11,7 +11,15 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.config import OPTIMIZER_CONFIGS, FrozenModel, RunConfig, Seed, parse_config
 from harness.errors import BadInputError, unknown
 from studies.pruning import halving_rungs
-from studies.soundness import JUDGED, require_different, require_judged
+from studies.requirements import (
+    JUDGED,
+    require_different,
+    require_judged,
+    require_looks,
+    require_paid_grid,
+    require_rungs,
+    require_seeds,
+)
 from studies.space import Choice, Range, Space, overlap, trial_config
 
 Count = Annotated[int, Field(ge=1)]
@@ -28,8 +36,6 @@ def _variant_name(text: str) -> str:
 VariantName = Annotated[str, Field(max_length=100), AfterValidator(_variant_name)]
 LEVEL = 0.95  # joint confidence of all intervals of a sweep, over all its looks
 FINALS_RISK = 0.65  # the part of the allowed risk of a false claim that intervals of one replicate's finals use
-LEAST_UNITS = 3  # with fewer finals (or replicates) nothing is claimed
-SEEDS_APART = 1000  # difference between the seeds of one replicate and those of the next
 NOT_SEARCHED = {
     "epochs": "the budget is counted in epochs",
     "seed": "trials use the base's seed, finals fresh ones",
@@ -124,12 +130,7 @@ class SweepDefinition(FrozenModel):
             raise BadInputError(
                 "budget", self.budget, expected=f"{self.trial_epochs} (the epochs of a trial) or more"
             )
-        if len(set(self.final_seeds)) < len(self.final_seeds):
-            raise BadInputError("final_seeds", self.final_seeds, "contain a seed twice", expected="different seeds")
-        if self.base.seed in self.final_seeds:
-            raise BadInputError(
-                "final_seeds", self.final_seeds, f"contain the tuning seed {self.base.seed}", expected="other seeds"
-            )
+        require_seeds(self.final_seeds, self.base.seed, self.base.dataset.split_seed, self.replicates)
         if self.base.dataset.validation_size == 0:
             raise BadInputError("base.dataset.validation_size", 0, expected=JUDGED)
         return self
@@ -145,38 +146,10 @@ class SweepDefinition(FrozenModel):
         return self
 
     @model_validator(mode="after")
-    def _has_sound_rungs(self) -> Self:
-        if self.rungs is not None and list(self.rungs) != sorted(set(self.rungs)):
-            raise BadInputError(
-                "rungs", list(self.rungs), expected="epochs or fractions of epochs, in increasing order"
-            )
-        if any(rung % 1 for rung in self.pruned_at) and not self.base.trajectory.images:
-            raise BadInputError(
-                "rungs",
-                list(self.pruned_at),
-                "lie within an epoch, and base.trajectory.images is 0",
-                expected="rungs at whole epochs, or 1 or more images to measure trials on",
-                next_step="change one of the two",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _has_sound_looks(self) -> Self:
+    def _has_sound_rungs_and_looks(self) -> Self:
+        require_rungs(self.rungs, self.pruned_at, self.base.trajectory.images)
         counted, most = ("replicates", self.replicates) if self.replicates > 1 else ("finals", len(self.final_seeds))
-        looks = list(self.looks_at)
-        if looks != sorted(set(looks)) or looks[-1] != most or (len(looks) > 1 and looks[0] < LEAST_UNITS):
-            raise BadInputError(
-                "looks",
-                looks,
-                expected=f"increasing numbers of {counted}, the first at least {LEAST_UNITS}, the last {most} (all)",
-            )
-        seeds = (self.base.seed, *self.final_seeds, self.base.dataset.split_seed)
-        if self.replicates > 1 and max(seeds) >= SEEDS_APART:
-            raise BadInputError(
-                "base.seed, final_seeds, base.dataset.split_seed",
-                seeds,
-                expected=f"less than {SEEDS_APART}, the distance between the seeds of two replicates",
-            )
+        require_looks(self.looks_at, most, counted)
         return self
 
     @model_validator(mode="after")
@@ -199,25 +172,11 @@ class SweepDefinition(FrozenModel):
 
     @model_validator(mode="after")
     def _grid_is_paid_for(self) -> Self:
-        if self.sampler != "grid":
-            return self
-        if self.pruning:
-            raise BadInputError(
-                "sampler",
-                "grid",
-                "does not work with pruning",
-                expected="a grid whose trials all train to the end",
-                next_step="declare pruning = false, or use `no_pruning`",
-            )
-        for name in self.optimizers:
-            points = math.prod(len(each.grid()) for each in self.searched(name).values())
-            if points * self.trial_epochs != self.budget:
-                raise BadInputError(
-                    "budget",
-                    self.budget,
-                    expected=f"{points * self.trial_epochs}, the {points} points of {name}'s grid at "
-                    f"{self.trial_epochs} epochs each",
-                )
+        if self.sampler == "grid":
+            sizes = {
+                name: math.prod(len(each.grid()) for each in self.searched(name).values()) for name in self.optimizers
+            }
+            require_paid_grid(sizes, self.trial_epochs, self.budget, self.pruning)
         return self
 
     @property

@@ -7,7 +7,8 @@ from statistics import mean
 from typing import Any
 
 from harness.config import SEEDS, DatasetConfig, with_settings
-from studies.definition import SEEDS_APART, SweepDefinition
+from studies.definition import SweepDefinition
+from studies.requirements import SEEDS_APART
 
 CONFIRM_FROM, CONFIRM_MORE_FROM = 8, 20  # in whole trials of budget; below 8, confirming costs more than it gains
 CONFIRMING_SEED = 901  # the first seed on which winners are confirmed

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import interpolate, optimize, stats
 
-from studies.definition import LEAST_UNITS, LEVEL, SweepDefinition
+from studies.definition import LEVEL, SweepDefinition
+from studies.requirements import LEAST_UNITS
 
 BLOCKED_RISK = 0.8  # the part of the allowed risk of a false claim that intervals with blocks use
 NOISY_SHARE = 0.25  # of the variance of a pair's difference: an optimizer that causes as much trains more finals

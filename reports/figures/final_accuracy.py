@@ -21,7 +21,7 @@ from reports.figures.style import (
     tip,
     tuples,
 )
-from studies.definition import LEAST_UNITS
+from studies.requirements import LEAST_UNITS
 
 
 def final_accuracy(of: Computed) -> Picture | str:

@@ -5,7 +5,8 @@ import pandas as pd
 from harness.config import RunConfig, validated
 from reports.verdicts import Verdicts, find_verdicts
 from reports.winners import Winner
-from studies.definition import SEEDS_APART, SweepDefinition
+from studies.definition import SweepDefinition
+from studies.requirements import SEEDS_APART
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 

@@ -11,7 +11,8 @@ from harness.config import OPTIMIZER_CONFIGS, DatasetConfig, RunConfig, config_h
 from harness.records import METRIC_NAMES, Mistake, Mistakes, Tag
 from harness.tracking.tracker import TrackedRun
 from reports.source import Source
-from studies.definition import SEEDS_APART, SweepDefinition
+from studies.definition import SweepDefinition
+from studies.requirements import SEEDS_APART
 from studies.space import Choice, Range
 
 DEFINITION = SweepDefinition(

@@ -10,7 +10,7 @@ from scipy import stats
 
 from reports.comparing import build_comparison
 from reports.statistics import sweep_changes
-from studies.definition import SEEDS_APART
+from studies.requirements import SEEDS_APART
 from tests.reports.sweeps import CHILDREN, changed, run, source
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reports.pace import pace_frame, pace_in_words
-from studies.definition import SEEDS_APART
+from studies.requirements import SEEDS_APART
 
 NONE = "No optimizer is shown to be faster than another."
 
