@@ -12,7 +12,7 @@ from harness.errors import BadInputError, StoreAwayError, without_password
 from harness.records import DEFINITION_ARTIFACT, WINDOW_ACCURACY, WINDOW_LOSS, Stage, Tag
 from harness.tracking import database
 from harness.tracking.connection import connect_to_read, is_away, require_files_within_reach, tracking_uri
-from harness.tracking.defaults import our_defaults
+from harness.tracking.defaults import import_mlflow, our_defaults
 from harness.tracking.files import folder_of
 from harness.tracking.histories import points
 from harness.tracking.tracker import TrackedRun
@@ -48,6 +48,7 @@ def read_run(run_id: str) -> "Run":
         BadInputError: there is no such run.
         StoreAwayError: the store does not answer.
     """
+    import_mlflow()
     from mlflow.exceptions import MlflowException
 
     try:
@@ -81,6 +82,7 @@ def read_artifact(run_id: str, name: str) -> bytes:
     """
     if (here := _folder_here(run_id)) and (here / name).is_file():
         return (here / name).read_bytes()
+    import_mlflow()
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
