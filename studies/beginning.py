@@ -78,14 +78,13 @@ def begin_sweep(
     origin = present_origin(data, source)
     latest = tracker.latest_sequence()
     found, definition = (None, definition) if fresh else _find_sweep(name, definition, kept_in, tracker, origin)
-    if found is None:
-        origin = new_origin(definition.base, data, source)
-        with only_one_begins():
-            if not fresh and tracker.latest_sequence() != latest:  # another process may have begun this sweep
-                found, definition = _find_sweep(name, definition, kept_in, tracker, origin)
-            sweep_id = found.run_id if found else _start_sweep(name, definition, kept_in, tracker, origin)
-    else:
-        sweep_id = found.run_id
+    if found is not None:
+        return Begun(found.run_id, definition, found, data, origin, logits)
+    origin = new_origin(definition.base, data, source)
+    with only_one_begins():
+        if not fresh and tracker.latest_sequence() != latest:  # another process may have begun this sweep
+            found, definition = _find_sweep(name, definition, kept_in, tracker, origin)
+        sweep_id = found.run_id if found else _start_sweep(name, definition, kept_in, tracker, origin)
     return Begun(sweep_id, definition, found, data, origin, logits)
 
 
@@ -208,9 +207,9 @@ def _start_sweep(name: str, definition: SweepDefinition, kept_in: str, tracker: 
         **source_tags(origin.source),
     }
     sweep_id = tracker.start_run(name, name, params_of(definition), tags | provenance_tags())
-    sweep_folder(sweep_id).mkdir(parents=True)  # by which the next process finds it
     tracker.log_artifact(sweep_id, DEFINITION_ARTIFACT, canonical_json(definition).encode())
     log_provenance(tracker, sweep_id, origin.source)
+    sweep_folder(sweep_id).mkdir(parents=True)  # the next process finds the sweep by it, so its records come first
     return sweep_id
 
 

@@ -3,9 +3,11 @@
 import threading
 
 import pytest
+from filelock import Timeout
 
 from harness.config import with_settings
 from harness.errors import BadInputError
+from harness.lock import only_one_begins
 from harness.provenance.origin import new_origin
 from harness.provenance.source import own_source
 from harness.records import SOURCE_ARTIFACT, Tag
@@ -115,6 +117,35 @@ def test_a_sweep_that_another_process_began_meanwhile_is_not_begun_a_second_time
     monkeypatch.setattr("studies.beginning.new_origin", slow)
     assert [run_sweep("own", definition, tracker, here).sweep_id] == others
     assert len([run for run in tracker.runs.values() if run.tags[Tag.STAGE] == "sweep"]) == 1
+
+
+def test_only_one_process_at_a_time_looks_for_a_sweep_and_begins_it(definition, kit, here, monkeypatch):
+    tracker = MemoryTracker()
+    begin = tracker.start_run
+
+    def begun(*arguments):
+        with pytest.raises(Timeout):
+            only_one_begins().acquire(timeout=0)
+        return begin(*arguments)
+
+    monkeypatch.setattr(tracker, "start_run", begun)
+    begin_sweep("own", definition, tracker, None, None, fresh=False)
+    with only_one_begins().acquire(timeout=0):
+        assert tracker.runs
+
+
+def test_a_sweep_that_was_killed_while_it_began_does_not_block_the_next(definition, kit, here, monkeypatch):
+    tracker = MemoryTracker()
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker, "log_artifact", killed)
+        with pytest.raises(KeyboardInterrupt):
+            begin_sweep("own", definition, tracker, None, None, fresh=False)
+    (broken,) = tracker.runs
+    assert run_sweep("own", definition, tracker, here).sweep_id != broken
 
 
 def test_a_stopped_sweep_without_recorded_source_resumes_with_any(definition, kit, here):
