@@ -19,6 +19,8 @@ from harness.tracking.tracker import FoundRun, TrackedRun
 from harness.training.data import load_splits
 from harness.training.determinism import require_threads
 from harness.training.images import Splits
+from harness.training.inputs import found_inputs
+from harness.training.mistakes import LARGEST_MATRIX
 from harness.training.repeats import repeats
 
 logger = logging.getLogger(__name__)
@@ -44,13 +46,23 @@ def new_origin(config: RunConfig, data: Splits, source: OwnSource) -> Origin:
     """
     if isinstance(config.dataset, OwnDatasetConfig):
         require_repeatable(config.dataset, data.digest)
-        if count := repeats(data):
-            logger.warning(
-                "harness: %s of the %s test images of %r are among its training images too, so the test accuracy may "
-                "be too high; remove repeated images from the data",
-                *(f"{count:,}", f"{len(data.test):,}", config.dataset.name),
-            )
+        _warn_of(config.dataset.name, data)
     return present_origin(data, source)
+
+
+def _warn_of(name: str, data: Splits) -> None:
+    """Warn of own data that can be trained on, but whose results will be too good or incomplete."""
+    if count := repeats(data):
+        logger.warning(
+            "harness: %s of the %s test images of %r are among its training images too, so the test accuracy may be "
+            "too high; remove repeated images from the data",
+            *(f"{count:,}", f"{len(data.test):,}", name),
+        )
+    if (classes := found_inputs(data).classes) > LARGEST_MATRIX:
+        logger.warning(
+            "harness: dataset %r has %s classes; with more than %s, no confusion matrix and no mistakes are recorded",
+            *(name, f"{classes:,}", f"{LARGEST_MATRIX:,}"),
+        )
 
 
 def present_origin(data: Splits, source: OwnSource) -> Origin:

@@ -16,7 +16,6 @@ from harness.training.generators import seed_generators
 from harness.training.guard import Thing, guarded, model_of
 from harness.training.images import Split, Splits, normalize, shape_of
 from harness.training.inputs import found_inputs, require_statistics, with_inputs
-from harness.training.mistakes import MOST_CLASSES
 from harness.training.networks import gives_logits, new_model
 from harness.training.optimizers import build_optimizer, class_of
 from harness.training.resumable import require_resumable
@@ -48,15 +47,7 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
     if not any(isinstance(part, OwnConfig) for part in (config.dataset, config.model, config.optimizer)):
         return config
     require_statistics(config.dataset, data)
-    found = found_inputs(data)
-    if found.classes > MOST_CLASSES:
-        logger.warning(
-            "harness: dataset %r has %s classes; with more than %s, no confusion matrix and no mistakes are recorded",
-            config.dataset.name,
-            f"{found.classes:,}",
-            f"{MOST_CLASSES:,}",
-        )
-    config = with_inputs(config, found)
+    config = with_inputs(config, found_inputs(data))
     tried = with_settings(
         config,
         {

@@ -38,7 +38,7 @@ class Slice:
     `losses` and `correct` (steps,) are of all steps of the epoch so far, including those of earlier slices. `points`
     are the points that this slice measured. `metrics` is None unless the slice completed the epoch. After a
     divergence, `state` is the state before the step that diverged. `mistakes` is None unless the slice completed the
-    config's last epoch, the test set was evaluated, and the model has no more than `MOST_CLASSES` classes.
+    config's last epoch, the test set was evaluated, and the model has no more than `LARGEST_MATRIX` classes.
     """
 
     state: RunState

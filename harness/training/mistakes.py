@@ -10,13 +10,13 @@ from harness.records import Mistake, Mistakes
 from harness.training.images import Split, picture
 
 KEPT = 20
-MOST_CLASSES = 2_000  # the matrix of more classes would have more cells than there is memory for
+LARGEST_MATRIX = 2_000  # classes; of more, the confusion matrix would have more cells than there is memory for
 
 
 def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str, ...]) -> Mistakes | None:
     """Return the mistakes in a model's log-probabilities (n, classes) for the images of `data`.
 
-    Return None for more than `MOST_CLASSES` classes.
+    Return None for more than `LARGEST_MATRIX` classes.
 
     Raises:
         ValueError: the number of names differs from the number of outputs, or a label has no name.
@@ -28,7 +28,7 @@ def find_mistakes(log_probabilities: Tensor, data: Split, class_names: tuple[str
             f"outputs of shape {tuple(log_probabilities.shape)} for {len(truths)} labels up to {int(truths.max())}: "
             f"expected ({len(truths)}, {classes}), as many outputs as names"
         )
-    if classes > MOST_CLASSES:
+    if classes > LARGEST_MATRIX:
         return None
     predictions = log_probabilities.argmax(dim=1)
     probabilities = log_probabilities.double().amax(dim=1).exp()

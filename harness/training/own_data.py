@@ -15,7 +15,7 @@ from harness.config import OwnDatasetConfig
 from harness.config.imports import find
 from harness.errors import BadInputError, described
 from harness.training.images import Split, divided
-from harness.training.mistakes import MOST_CLASSES
+from harness.training.mistakes import LARGEST_MATRIX
 from harness.training.rows import chunks
 
 
@@ -57,10 +57,10 @@ def _require_numbered(config: OwnDatasetConfig, labels: Tensor) -> None:
     A few images of a dataset with many classes are not refused.
 
     Raises:
-        BadInputError: a label is larger than `MOST_CLASSES` and than the number of images.
+        BadInputError: a label is larger than `LARGEST_MATRIX` and than the number of images.
     """
     largest = int(labels.max())
-    if largest >= max(MOST_CLASSES, len(labels)):
+    if largest >= max(LARGEST_MATRIX, len(labels)):
         raise BadInputError(
             "dataset",
             config.name,

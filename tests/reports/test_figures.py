@@ -273,7 +273,7 @@ def test_an_error_of_0_is_stated_as_0_and_optimizers_with_equal_errors_together(
 def test_an_error_of_0_is_drawn_at_half_of_the_lowest_other_error(name):
     picture = without_an_error().pictures[name]
     assert picture.finding.endswith("An error of 0 is drawn at the lower end.")
-    *_, axis = picture.draw("page").axes if name == "convergence" else [picture.draw("page").axes[0]]
+    axis = picture.draw("page").axes[-1 if name == "convergence" else 0]
     lines = [line.get_ydata() for line in axis.lines if line.get_transform() == axis.transData]
     marks = [marks.get_offsets()[:, 1] for marks in axis.collections]
     shown = np.concatenate([*lines, *marks]).astype(float)
