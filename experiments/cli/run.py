@@ -39,20 +39,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train one run, tracked in MLflow."""
-    if not experiment and not resume:
-        raise BadInputError(
-            "no run is given",
-            expected="the name of a declared run, a TOML or Python file, or --resume RUN_ID",
-            next_step="type `harness run chapter`, or choose a run from `harness list`",
-        )
-    if resume is not None and (experiment or seed or epochs or device or settings or fast):
-        raise BadInputError(
-            "--resume",
-            resume,
-            "is given together with an experiment or settings",
-            expected="--resume alone, since a run resumes with its recorded config",
-            next_step="remove the other arguments",
-        )
+    with_settings = bool(seed or epochs or device or settings or fast)
+    _require_experiment_or_resume(experiment, resume, with_settings)
     from experiments.cli.progress import watch_training, working
 
     with working("opening the tracking store and reading the data", quiet):
@@ -88,6 +76,23 @@ def run(
     if record.divergence is not None:
         _say_that_it_diverged(record, record.divergence)
         raise typer.Exit(1)
+
+
+def _require_experiment_or_resume(experiment: str | None, resume: str | None, with_settings: bool) -> None:
+    if not experiment and not resume:
+        raise BadInputError(
+            "no run is given",
+            expected="the name of a declared run, a TOML or Python file, or --resume RUN_ID",
+            next_step="type `harness run chapter`, or choose a run from `harness list`",
+        )
+    if resume is not None and (experiment or with_settings):
+        raise BadInputError(
+            "--resume",
+            resume,
+            "is given together with an experiment or settings",
+            expected="--resume alone, since a run resumes with its recorded config",
+            next_step="remove the other arguments",
+        )
 
 
 def _say_how_to_resume(run_id: str) -> None:
