@@ -91,12 +91,20 @@ def redeclared(definition: "SweepDefinition", said: Adjustments) -> "SweepDefini
             expected="a key that is either searched or set",
             next_step="remove one of the two",
         )
+    if "epochs" in said.settings:
+        raise BadInputError(
+            "epochs",
+            said.settings["epochs"],
+            "is set for every run, but trials and finals have epochs of their own",
+            expected="`epochs`, which sets both",
+            next_step="remove the setting",
+        )
     values: dict[str, Any] = {name: getattr(definition, name) for name in SweepDefinition.model_fields}
     names = said.optimizers or definition.optimizers
     of_optimizers = {key: value for key, value in said.settings.items() if key.startswith(OPTIMIZER)}
     of_all = {key: value for key, value in said.settings.items() if key not in of_optimizers}
     values["optimizers"] = names
-    values["base"] = with_settings(definition.base, of_all)
+    values["base"] = with_settings(definition.base, of_all | _long_enough(of_all, definition.base, said.epochs))
     values["variants"] = {
         name: definition.settings(name) | of_optimizers
         for name in names
@@ -178,6 +186,13 @@ def on_its_device(config: "RunConfig", device: str | None, fast: bool, settings:
     return with_settings(
         config, {"device": resolved} | {key: each for key, each in profile.items() if key not in settings}
     )
+
+
+def _long_enough(settings: Mapping[str, Any], base: "RunConfig", epochs: int | None) -> dict[str, Any]:
+    """Return the setting of the base's epochs, which decide no run, if its own are too few for a longer warm-up."""
+    warm_up = settings.get("schedule.warm_up_epochs")
+    too_few = epochs is not None and isinstance(warm_up, int | float) and warm_up > base.epochs
+    return {"epochs": epochs} if too_few else {}
 
 
 def _without(space: "Space", keys: list[str]) -> "Space":

@@ -13,6 +13,7 @@ from harness.errors import BadInputError, unknown
 from studies.pruning import halving_rungs
 from studies.requirements import (
     JUDGED,
+    require_comparable,
     require_different,
     require_judged,
     require_looks,
@@ -58,7 +59,7 @@ class SweepDefinition(FrozenModel):
     )
 
     base: RunConfig
-    """The config of every run; searched values replace its own."""
+    """The config of every run; searched values, `trial_epochs`, `final_epochs` and `final_seeds` replace its own."""
     optimizers: Annotated[tuple[str, ...], Field(min_length=1)]
     """The optimizers to compare: names of the registry or of `variants`, or `module:Class` for your own."""
     variants: dict[VariantName, dict[str, Any]] = Field(default_factory=dict)
@@ -112,6 +113,7 @@ class SweepDefinition(FrozenModel):
         for name in self.optimizers:
             if name not in OPTIMIZER_CONFIGS and name not in self.variants and ":" not in name:
                 raise unknown("optimizer", name, [*OPTIMIZER_CONFIGS, *self.variants], "correct its name")
+            require_comparable(name, self.variants.get(name, {}))
             for key, dimension in self._space(name).items():
                 if key in NOT_SEARCHED:
                     raise BadInputError(

@@ -9,6 +9,10 @@ from harness.errors import BadInputError
 JUDGED = "1 or more, since validation selects the winners"
 LEAST_UNITS = 3  # with fewer finals (or replicates) nothing is claimed
 SEEDS_APART = 1000  # difference between the seeds of one replicate and those of the next
+DECIDED_BY_THE_SWEEP = {
+    "epochs": "the number of epochs in trial_epochs and final_epochs",
+    "seed": "the seeds in base.seed (of trials) and final_seeds (of finals)",
+}
 
 
 def require_different(field: str, values: Sequence[Any]) -> None:
@@ -26,6 +30,23 @@ def require_different(field: str, values: Sequence[Any]) -> None:
             expected="different values",
             next_step="remove one of the two",
         )
+
+
+def require_comparable(variant: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a variant that fixes the epochs or the seed, which are the same for all that a sweep compares.
+
+    Raises:
+        BadInputError: one of the settings is one of the two.
+    """
+    for key, expected in DECIDED_BY_THE_SWEEP.items():
+        if key in settings:
+            raise BadInputError(
+                "variant",
+                variant,
+                f"fixes {key} to {settings[key]!r}, which the sweep decides for all variants",
+                expected=expected,
+                next_step=f"remove {key} from the variant",
+            )
 
 
 def require_seeds(final_seeds: Sequence[int], tuning: int, split: int, replicates: int) -> None:

@@ -115,9 +115,18 @@ def test_epochs_apply_to_trials_and_finals_and_the_number_of_trials_stays_the_sa
     assert adjusted(now, Adjustments(budget=12)).budget == 12
 
 
+def test_a_warm_up_may_be_as_long_as_the_epochs_that_are_given_with_it():
+    warm_up = {"schedule.name": "cosine", "schedule.warm_up_epochs": 3}
+    now = redeclared(tiny.definition(), Adjustments(settings=warm_up, epochs=4))
+    assert (now.example("adam").epochs, now.example("adam").schedule.warm_up_epochs) == (4, 3)
+    with pytest.raises(BadInputError, match=r"schedule.warm_up_epochs 3.0: expected 0 to epochs \(2\)"):
+        redeclared(tiny.definition(), Adjustments(settings=warm_up, epochs=2))
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
+        ({"settings": {"epochs": 3}}, "epochs 3 is set for every run, but trials and finals have epochs of their"),
         ({"search": {"optimizer.lr": DECAY}, "settings": {"optimizer.lr": 0.1}}, "search 'optimizer.lr' is also set"),
         ({"optimizers": ("adm",)}, "did you mean 'adam'"),
         ({"settings": {"batch_sise": 1}}, "setting 'batch_sise' is unknown"),

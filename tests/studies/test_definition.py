@@ -175,6 +175,16 @@ def test_a_key_that_is_both_fixed_and_searched_is_refused_by_name(definition, fi
         with_changes(definition, variants={"adam": {"optimizer.name": "adam"} | fixed}, **searched)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "decides"), [("epochs", 9, "trial_epochs and final_epochs"), ("seed", 7, "base.seed")]
+)
+def test_a_variant_that_fixes_the_epochs_or_the_seed_is_refused_and_the_base_is_not(definition, key, value, decides):
+    variants = {"adam": {"optimizer.name": "adam", key: value}}
+    with pytest.raises(BadInputError, match=f"^variant 'adam' fixes {key} to {value}, .*: expected .* in {decides}"):
+        validated(SweepDefinition, definition.model_dump() | {"variants": variants})
+    assert with_changes(definition, base=with_settings(definition.base, {key: value}))
+
+
 def test_a_variants_setting_replaces_a_dimension_that_waits_for_a_larger_budget(definition):
     space = {"batch_size": Choice(choices=(32, 64), from_trials=3)}
     variants = {"adam": {"optimizer.name": "adam", "batch_size": 128}}
