@@ -15,7 +15,7 @@ from harness.config import (
     steps_per_epoch,
     with_settings,
 )
-from harness.errors import BadInputError
+from harness.errors import BadInputError, HarnessError, WorkFailedError, described
 from harness.provenance.origin import require_same_data
 from harness.records import (
     CONFIG_ARTIFACT,
@@ -91,6 +91,7 @@ def reproduce(
 
     Raises:
         BadInputError: there is no such run, it has no whole epoch, it is a sweep, or the data have changed.
+        WorkFailedError: the training failed, most often in the user's own code; its cause is the original exception.
     """
     recorded = read_tracked_run(run_id)
     if recorded.tags.get(Tag.STAGE) == Stage.SWEEP:
@@ -108,7 +109,13 @@ def reproduce(
 
     changed = environment_changes(run_id, its_config, config)
     code = code_changes(recorded, config)
-    again = _train_again(config, last, _splits(recorded), data_dir, on_epoch, on_step)
+    again = _Again()
+    try:
+        _train_again(again, config, last, _splits(recorded), data_dir, on_epoch, on_step)
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _failed(run_id, len(again.epochs) + 1, error, code) from error
     return Reproduction(
         run_id=run_id,
         environment=changed,
@@ -120,6 +127,12 @@ def reproduce(
         ending=None if changed else _compare_ending(recorded, again, config),
         has_final_state=Tag.STATE_HASH in recorded.tags,
     )
+
+
+def _failed(run_id: str, epoch: int, error: BaseException, code: tuple[Change, ...]) -> WorkFailedError:
+    since = f" (changed since the run: {', '.join(each.what for each in code)})" if code else ""
+    what = f"reproduction failed in epoch {epoch}, {described(error)}"
+    return WorkFailedError(run_id, f"{what}; correct or restore the code{since} and run the same command again")
 
 
 def recorded_config(run_id: str) -> RunConfig:
@@ -149,14 +162,14 @@ def _last_step(recorded: TrackedRun, config: RunConfig) -> int:
 
 
 def _train_again(
+    again: "_Again",
     config: RunConfig,
     last: int,
     splits: tuple[EvaluationSplit, ...],
     data_dir: Path | None,
     on_epoch: Callable[[EpochMetrics], None],
     on_step: OnStep | None,
-) -> "_Again":
-    again = _Again()
+) -> None:
     while again.divergence is None and (done := len(again.epochs) * steps_per_epoch(config) + again.step) < last:
         result = train_slice(config, again.state, splits, data_dir, steps=last - done, on_step=on_step)
         again.state, again.step, again.divergence = result.state, result.step, result.divergence
@@ -165,7 +178,6 @@ def _train_again(
             on_epoch(result.metrics)
             again.epochs += (result.metrics,)
             again.last_whole = result.state
-    return again
 
 
 @dataclass

@@ -175,8 +175,13 @@ def reproduce(
         from harness.reproduce import reproduce as run_again
 
         config = recorded_config(run_id)
-    with watch_training(config, None, quiet) as shown:
-        result = run_again(run_id, data_dir, shown.ended, shown.stepped)
+    try:
+        with watch_training(config, None, quiet) as shown:
+            result = run_again(run_id, data_dir, shown.ended, shown.stepped)
+    except WorkFailedError as error:
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)  # most often it leads to a line of the user's own code
+        raise
     if as_json:
         print_json(result.model_dump(mode="json") | {"first_difference": result.first_difference})
     else:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.config import with_settings
-from harness.errors import BadInputError
+from harness.errors import BadInputError, WorkFailedError
 from harness.open_run import close_broken_run, close_run, record_slice
 from harness.records import POINT_ACCURACY, Outcome, Stage, Tag
 from harness.reproduce import reproduce
@@ -225,3 +225,37 @@ def test_a_run_without_a_whole_epoch_or_with_other_data_is_refused(config, track
         reproduce(begun.run_id, data)
     with pytest.raises(BadInputError, match="unknown"):
         reproduce("missing", data)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "error"),
+    [("divides", "1 / 0", "ZeroDivisionError: division by zero"), ("exits", "raise SystemExit(3)", "SystemExit: 3")],
+)
+def test_a_reproduction_that_the_users_code_ends_says_where_and_what_to_do(
+    harness_json, harness, project, name, line, error
+):
+    (project / f"{name}.py").write_text(
+        "from pathlib import Path\n\nfrom torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n\n"
+        "    def forward(self, images):\n"
+        f"        if Path('broken').exists():\n            {line}\n        return super().forward(images)\n"
+    )
+    own = [word for key in (f"model.name={name}:Net", "dataset.name=digits", "threads=1") for word in ("--set", key)]
+    run_id = harness_json("run", "chapter", "--epochs", "1", *own)["run_id"]
+    (project / "broken").touch()
+    result = harness("reproduce", run_id, "--quiet")
+    assert result.returncode == 1, result.stderr
+    assert f'{name}.py", line 12' in result.stderr
+    assert result.stderr.endswith(
+        f"\nharness: reproduction failed in epoch 1, {error}; correct or restore the code and run the same command "
+        f"again (run {run_id}); all earlier work is kept\n"
+    )
+
+
+@pytest.mark.long
+def test_a_failed_reproduction_names_the_files_that_changed_since_the_run(kit, tracked, monkeypatch):
+    run_id = tracked(kit.config)
+    kit.edit_imported("WIDTH = 4  # edited\n")
+    monkeypatch.setattr("harness.reproduce.train_slice", lambda *_, **__: 1 / 0)
+    with pytest.raises(WorkFailedError, match=r"the code \(changed since the run: kit_parts/width\.py\) and run"):
+        reproduce(run_id)
