@@ -47,7 +47,7 @@ def ui(
     import socket
 
     from harness.tracking.charts import home_route, latest_routes
-    from harness.tracking.connection import tracking_uri
+    from harness.tracking.connection import connect_to_read, is_given, tracking_uri
 
     if tracking_uri().startswith("http"):
         raise BadInputError(
@@ -57,6 +57,8 @@ def ui(
             expected="a local store or a database",
             next_step="open the address in a browser, or unset MLFLOW_TRACKING_URI",
         )
+    if is_given():  # most likely a mistyped address; in this folder, the UI may be started before the first run
+        connect_to_read()
     with socket.socket() as probe:
         if sys.platform != "win32":  # on Windows, the option would allow a port that another process listens on
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

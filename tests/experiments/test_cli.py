@@ -17,6 +17,7 @@ from harness.training.devices import fast_settings
 from harness.training.state import RunState
 from studies.forecast import BESIDES
 from tests import tiny
+from tests.servers import free_port
 
 SMALL = ["--data-dir", "data", "--set", "dataset.train_size=320", "--set", "dataset.validation_size=160"]
 
@@ -59,6 +60,18 @@ def test_a_command_that_reads_makes_no_store_where_there_is_none(
     assert refused.stderr.startswith(f"harness: {said}")
     assert len(refused.stderr.splitlines()) == 1
     assert not list(project.glob("*.db"))
+
+
+def test_ui_refuses_a_given_store_that_does_not_exist_and_makes_none(harness, project, monkeypatch):
+    monkeypatch.setattr("os.execve", lambda *_: None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///typo.db")
+    refused = harness("ui", "--port", str(free_port()))
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr
+    assert "'sqlite:///typo.db' does not exist: expected a store with runs; correct or unset MLFLOW" in refused.stderr
+    assert not list(project.glob("*.db"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert harness("ui", "--port", str(free_port())).returncode == 0
+    assert [each.name for each in project.glob("*.db")] == ["mlflow.db"]
 
 
 def test_run_is_tracked_epoch_by_epoch(harness_json, data):
