@@ -2,11 +2,21 @@
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.config import OwnModelConfig, canonical_json, config_hash, differences, flatten, validated
+from harness.config import (
+    AnyDatasetConfig,
+    DatasetConfig,
+    OwnModelConfig,
+    canonical_json,
+    config_hash,
+    differences,
+    flatten,
+    validated,
+)
 from harness.errors import BadInputError, without_password
 from harness.lock import only_one_begins
 from harness.provenance.imported import imported_source
@@ -23,6 +33,7 @@ from harness.provenance.source import own_names, short
 from harness.records import DEFINITION_ARTIFACT, Outcome, Stage, Tag
 from harness.tracking.tracker import FoundRun, Tracker
 from harness.training.checks import require_sound
+from harness.training.data import load_splits
 from harness.training.determinism import require_threads
 from harness.training.images import Splits
 from harness.training.networks import gives_logits
@@ -33,6 +44,7 @@ from studies.snapshot import sweep_folder
 from studies.space import Choice
 
 logger = logging.getLogger(__name__)
+SIZES = ("train_size", "validation_size")  # the fields of a dataset that leave its images as they are
 FILE = "file"  # the storage tag of a sweep whose Optuna studies are in a file, not in a database
 
 
@@ -73,6 +85,7 @@ def begin_sweep(
     source = imported_source(_names_of_own_parts(definition))
     data = load_present_splits(definition.base.dataset, "cpu", data_dir)
     require_threads(max(definition.values_of("threads")))
+    _require_one_dataset(definition, data, data_dir)
     logits = _require_sound_parts(definition, data)
     kept_in = without_password(storage) if storage else FILE
     origin = present_origin(data, source)
@@ -86,6 +99,46 @@ def begin_sweep(
             found, definition = _find_sweep(name, definition, kept_in, tracker, origin)
         sweep_id = found.run_id if found else _start_sweep(name, definition, kept_in, tracker, origin)
     return Begun(sweep_id, definition, found, data, origin, logits)
+
+
+def _require_one_dataset(definition: SweepDefinition, data: Splits, data_dir: Path | None) -> None:
+    """Check that all trials have the base's dataset, and that it has the images for the largest sizes of its parts.
+
+    Raises:
+        BadInputError: a variant fixes, or a study searches, another dataset or more images than there are.
+    """
+    base = definition.base.dataset
+    for optimizer in definition.optimizers:
+        for dataset in _datasets(definition, optimizer):
+            changed = [each for each in differences(base.model_dump(), dataset.model_dump()) if each[0] not in SIZES]
+            if not changed and (dataset == base or isinstance(dataset, DatasetConfig)):
+                continue  # it is loaded, or its config knows how many images there are
+            if load_splits(dataset, "cpu", data_dir).digest != data.digest and changed:
+                key, was, now = changed[0]
+                raise BadInputError(
+                    f"dataset.{key}",
+                    now,
+                    f"of {optimizer!r} gives other training or test images than {was!r} of the base",
+                    expected="the same images for all that a sweep compares",
+                    next_step="make a sweep for each of the two",
+                )
+
+
+def _datasets(definition: SweepDefinition, optimizer: str) -> Iterator[AnyDatasetConfig]:
+    """Yield the dataset of a study's trials, with its largest sizes, and with each other value that is searched."""
+    searched = {
+        key: each for key, each in definition.searched(optimizer).items() if key.partition(".")[0] == "dataset"
+    }
+    largest = {
+        key: max(map(each.value, each.extremes()))
+        for key, each in searched.items()
+        if key.removeprefix("dataset.") in SIZES
+    }
+    middle = {key: each.value(each.at(0.5)) for key, each in definition.searched(optimizer).items()}
+    yield definition.trial_config(optimizer, middle | largest).dataset
+    for key, each in searched.items():
+        for value in each.extremes() if key not in largest else ():
+            yield definition.trial_config(optimizer, middle | {key: each.value(value)}).dataset
 
 
 def _require_sound_parts(definition: SweepDefinition, data: Splits) -> frozenset[str]:
