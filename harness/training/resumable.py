@@ -1,10 +1,11 @@
 """Test in two short epochs whether runs with a user's own model or optimizer repeat, depend on the seed, resume."""
 
+import itertools
 import re
 from typing import Any
 
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import SEEDS, RunConfig
@@ -13,7 +14,7 @@ from harness.training.attributes import differing_attributes
 from harness.training.epoch import Epoch
 from harness.training.evaluation import to_evaluate, to_train
 from harness.training.generators import seed_generators
-from harness.training.guard import guarded, own_parts_of
+from harness.training.guard import guarded, model_of, own_parts_of
 from harness.training.images import Split
 from harness.training.loop import build, train_steps
 from harness.training.measuring import measure_undisturbed
@@ -46,6 +47,7 @@ def require_resumable(config: RunConfig, few: Split) -> None:
             expected="two equal builds",
             next_step="let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
         )
+    in_both = _in_both(built[0], again[0])
     half = _trained(config, start, built, few, HALF)
     if half is None:
         return  # the run itself reports that it diverged
@@ -57,6 +59,7 @@ def require_resumable(config: RunConfig, few: Split) -> None:
         raise BadInputError(*things, f"has a state that can't be stored ({why})", expected=SOUND) from None
     first = _trained(config, half, built, few)
     whole = first and _trained(config, first, built, few)
+    _require_layers_of_its_own(config, built[0], in_both)
     other = _built(config, (config.seed + 1) % SEEDS)
     other_start = _captured(config, 0, *other)
     _require_a_seed_that_acts(config, start, half, other_start, _trained(config, other_start, other, few, HALF))
@@ -81,6 +84,39 @@ def require_resumable(config: RunConfig, few: Split) -> None:
             f"would make a resumed run differ from an uninterrupted run: {what}",
             expected=SOUND,
         )
+
+
+def _in_both(one: nn.Module, other: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the parameters and buffers that two models have in common, each with a copy of its present values."""
+    ours, theirs = (dict(itertools.chain(each.named_parameters(), each.named_buffers())) for each in (one, other))
+    return {name: (each, each.detach().clone()) for name, each in ours.items() if each is theirs.get(name)}
+
+
+def _require_layers_of_its_own(
+    config: RunConfig, model: nn.Module, in_both: dict[str, tuple[Tensor, Tensor]]
+) -> None:
+    """Check, after some training, that the model trains nothing that another model has too, such as a later trial's.
+
+    A layer in the body of a class is not even trained, since it is no submodule.
+
+    Raises:
+        BadInputError: training has changed a tensor that two models share, or a class has a layer.
+    """
+    names = [name for name, (each, before) in in_both.items() if not torch.equal(each, before)]
+    for module in model.modules():
+        for kind in type(module).__mro__:
+            names += [name for name, each in vars(kind).items() if _has_weights(each) and name not in module._modules]
+    if names:
+        raise BadInputError(
+            *model_of(config),
+            f"shares {', '.join(dict.fromkeys(names[:5]))} with every other model that it makes",
+            expected="layers of its own, since a trial would begin with those that another has trained",
+            next_step="make them in its constructor, not in the body of a class, as a default argument or only once",
+        )
+
+
+def _has_weights(value: object) -> bool:
+    return isinstance(value, nn.Parameter) or (isinstance(value, nn.Module) and any(True for _ in value.parameters()))
 
 
 def _built(config: RunConfig, seed: int) -> Built:

@@ -321,6 +321,25 @@ def test_repeatable_models_are_accepted_and_recognised_as_models_of_logits(name)
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("once", "1.weight, 1.bias"),
+        ("DefaultLayer", "norm.weight, norm.bias, norm.run"),
+        ("LayerOfTheClass", "scale"),
+    ],
+)
+def test_a_model_that_shares_trained_layers_with_every_other_model_is_refused(name, shared):
+    config = with_settings(own(), {"model.name": f"{HERE}:{name}"})
+    with pytest.raises(BadInputError, match=rf"^model '.*:{name}' shares {shared}.* with every other model that it"):
+        require_sound(config, load_splits(config.dataset, "cpu"))
+
+
+def test_a_model_that_shares_layers_which_no_run_trains_is_accepted():
+    config = with_settings(own(), {"model.name": f"{HERE}:OnFrozen", "optimizer.name": "adam"})
+    assert require_sound(config, load_splits(config.dataset, "cpu"))
+
+
 def test_a_model_that_ends_the_process_is_refused():
     config = with_settings(own(), {"model.name": f"{HERE}:Exiting"})
     with pytest.raises(BadInputError, match=r"model '.*:Exiting' fails on 16 images.*SystemExit: enough"):

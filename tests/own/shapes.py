@@ -396,6 +396,42 @@ class Centring(nn.Linear):
         return super().forward(images - self.mean)
 
 
+class DefaultLayer(Scores):
+    """Has a layer that its default argument makes once for all models."""
+
+    def __init__(self, norm=nn.BatchNorm1d(3)):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, images):
+        return self.norm(super().forward(images))
+
+
+class LayerOfTheClass(Scores):
+    """Has a layer that is no submodule."""
+
+    scale = nn.Linear(3, 3)
+
+    def forward(self, images):
+        return self.scale(super().forward(images))
+
+
+ONCE = nn.Sequential(nn.Flatten(), nn.Linear(288, 3))
+FROZEN = nn.Linear(288, 288).requires_grad_(False)
+
+
+def once():
+    """The same network for all models."""
+    return ONCE
+
+
+class OnFrozen(nn.Sequential):
+    """Has frozen layers in common with other models, which saves memory and changes nothing."""
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), FROZEN, nn.Linear(288, 3))
+
+
 class Exiting(nn.Flatten):
     """Ends the process."""
 
