@@ -148,6 +148,8 @@ def _problem_of(images: Tensor, labels: Tensor) -> str:
         return f"labels {labels.dtype} of shape {tuple(labels.shape)} for {len(images)} images"
     if int(labels.min()) < 0:
         return f"a label {int(labels.min())}"
+    if int(labels.min()) == int(labels.max()):  # every model would be right, whatever it learns
+        return f"the label {int(labels.min())} alone"
     return "" if _are_finite(images) else "images that are not finite in float32"
 
 
@@ -157,7 +159,8 @@ def _are_finite(images: Tensor) -> bool:
 
 _EXPECTED = (
     "a function that returns images and labels as two tensors or arrays: images uint8 or floating point "
-    "(n, height, width), (n, channels, height, width) or (n, features), labels int64 (n,) from 0"
+    "(n, height, width), (n, channels, height, width) or (n, features), labels int64 (n,) from 0, "
+    "of two classes or more"
 )
 
 

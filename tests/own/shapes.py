@@ -569,6 +569,7 @@ def failing(how: str = "key"):
         "no features": lambda: (rows[:, :0], labels),
         "infinite": lambda: (rows.double() * 1e300, labels),
         "sparse": lambda: (rows.to_sparse(), labels),
+        "one class": lambda: (rows, labels * 0 + 2),
         "column": lambda: (rows, labels[:, None]),
         "empty": lambda: (rows[:0], labels[:0]),
         "two": lambda: (rows[:2], labels[:2]),
