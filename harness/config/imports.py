@@ -38,6 +38,8 @@ def find(name: str) -> Any:  # noqa: ANN401
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the command's result
             module = importlib.import_module(module_name)
     except Exception as error:
+        if module_name.endswith(".py") and isinstance(error, ModuleNotFoundError):  # the name of a file
+            raise _not_importable(name) from None
         next_step = hidden_folder(error) or "install the module, or run in the folder that has it"
         raise BadInputError(
             "name",

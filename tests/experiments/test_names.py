@@ -114,7 +114,8 @@ def test_a_file_name_that_python_cannot_import_is_refused_with_a_better_name(har
     write_study("lr.sweep.py")
     assert "rename the file to lr_sweep.py" in refused(harness, "sweep", "./lr.sweep.py")
     write_study("lr_sweep.py", own=True)
-    assert "write 'lr_sweep:Net'" in refused(harness, "run", "chapter", "--set", "model.name=./lr_sweep.py:Net")
+    for name in ("./lr_sweep.py:Net", "lr_sweep.py:Net"):
+        assert "write 'lr_sweep:Net'" in refused(harness, "run", "chapter", "--set", f"model.name={name}")
     assert load_sweep("./lr_sweep.py").sweep.base.model.name == "lr_sweep:Net"
 
 
