@@ -243,7 +243,7 @@ def _kept(data: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: AN
         BadInputError: `data` is not a pair of images and labels that can be trained on, or is too small for a
             test part, whose size is not in `settings`.
     """
-    from harness.kept_data import keep
+    from harness.kept_data import keep, require_usable
 
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise BadInputError(
@@ -262,6 +262,7 @@ def _kept(data: Any, settings: Mapping[str, Any]) -> dict[str, Any]:  # noqa: AN
             expected=f"1 or more, but one in {TEST_SHARE} of the {count} images in `data` is 0",
             next_step=f"pass {TEST_SHARE} or more images, or set {', '.join(f'dataset.{key}' for key in sizes)}",
         )
+    require_usable(digest)
     named = {"name": KEPT, "digest": digest, **sizes}
     return {f"dataset.{key}": value for key, value in named.items()}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.errors import BadInputError, described
 from harness.paths import WORK_FOLDER, writable_folder
-from harness.training.own_data import as_tensor
+from harness.training.own_data import IMAGES_AND_LABELS, as_tensor, problem_of
 
 FOLDER = WORK_FOLDER / "data"
 NAMES = ("images", "labels")
@@ -66,6 +66,20 @@ def kept(digest: str) -> tuple[NDArray[Any], NDArray[Any]]:
         )
     images, labels = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES)
     return images, labels
+
+
+def require_usable(digest: str) -> None:
+    """Check that a run can train on the images and labels with this digest.
+
+    Raises:
+        BadInputError: it can't.
+    """
+    images, labels = map(as_tensor, kept(digest))
+    problem = problem_of(images, labels if labels.is_floating_point() else labels.to(torch.int64))
+    if problem:
+        raise BadInputError(
+            "data", problem=f"has {problem}", expected=IMAGES_AND_LABELS, next_step="correct the data"
+        )
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

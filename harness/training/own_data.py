@@ -26,7 +26,7 @@ def own_parts(config: OwnDatasetConfig) -> tuple[Split, Split]:
         BadInputError: the function fails, returns something else than images and labels, or returns too few.
     """
     images, labels = _own_tensors(config)
-    problem = _problem_of(images, labels)
+    problem = problem_of(images, labels)
     if problem:
         raise _unusable(config, f"has {problem}")
     _require_numbered(config, labels)
@@ -135,7 +135,7 @@ def as_tensor(values: Any) -> Tensor:  # noqa: ANN401
         return torch.from_numpy(array)
 
 
-def _problem_of(images: Tensor, labels: Tensor) -> str:
+def problem_of(images: Tensor, labels: Tensor) -> str:
     """Return what is wrong with images and labels; empty if nothing is wrong."""
     shape = tuple(images.shape)
     if images.dim() and not len(images):
@@ -157,12 +157,18 @@ def _are_finite(images: Tensor) -> bool:
     return images.dtype == torch.uint8 or all(bool(chunk.float().isfinite().all()) for chunk in chunks(images))
 
 
-_EXPECTED = (
-    "a function that returns images and labels as two tensors or arrays: images uint8 or floating point "
+IMAGES_AND_LABELS = (
+    "images and labels as two tensors or arrays: images uint8 or floating point "
     "(n, height, width), (n, channels, height, width) or (n, features), labels int64 (n,) from 0, "
     "of two classes or more"
 )
 
 
 def _unusable(config: OwnDatasetConfig, what: str) -> BadInputError:
-    return BadInputError("dataset", config.name, what, expected=_EXPECTED, next_step="correct the function")
+    return BadInputError(
+        "dataset",
+        config.name,
+        what,
+        expected=f"a function that returns {IMAGES_AND_LABELS}",
+        next_step="correct the function",
+    )

@@ -177,6 +177,11 @@ def test_explicit_settings_override_the_fast_profile(monkeypatch):
     ("data", "message"),
     [
         ((torch.zeros(2, 2), ["a", "b"]), "can't be converted to a tensor"),
+        (
+            (torch.zeros(9, 2), torch.eye(9, 2)),
+            r"^data has labels torch.float32 of shape \(9, 2\) for 9 images: expected im",
+        ),
+        ((torch.zeros(9, 2), [0] * 8), r"^data has labels .* of shape \(8,\) for 9 images: .*; correct the data$"),
         ((torch.zeros(6, 2, 2), torch.zeros(6)), "dataset.test_size 0: expected"),
         (torch.zeros(4, 2, 2), "two tensors or arrays"),
         (3, "two tensors or arrays"),
