@@ -19,7 +19,10 @@ def evaluate(model: nn.Module, data: Split, config: RunConfig) -> tuple[float, f
     correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
     outputs = []
     for batch, (images, labels) in enumerate(data.batches(config.evaluation_batch_size)):
-        of_batch = log_probabilities(forward(model, images, config), config.model)
+        outputs_of_batch = forward(model, images, config)
+        if outputs_of_batch.dtype in (torch.bfloat16, torch.float16):  # a sum of losses would have two digits
+            outputs_of_batch = outputs_of_batch.float()
+        of_batch = log_probabilities(outputs_of_batch, config.model)
         losses[batch] = F.nll_loss(of_batch, labels, reduction="sum")
         correct += (of_batch.argmax(dim=1) == labels).sum()
         outputs.append(of_batch)

@@ -15,6 +15,7 @@ from harness.run import begin_run, complete_run, resume_run, run_name
 from harness.tracking.mlflow import MlflowTracker
 from harness.training.checks import require_sound
 from harness.training.data import load_splits
+from harness.training.evaluation import evaluate
 from harness.training.images import Split, Splits, normalize
 from harness.training.inputs import found_inputs, with_inputs
 from harness.training.loop import initial_state
@@ -339,6 +340,17 @@ def test_a_model_that_shares_trained_layers_with_every_other_model_is_refused(na
 def test_a_model_that_shares_layers_which_no_run_trains_is_accepted():
     config = with_settings(own(), {"model.name": f"{HERE}:OnFrozen", "optimizer.name": "adam"})
     assert require_sound(config, load_splits(config.dataset, "cpu"))
+
+
+def test_the_loss_of_a_model_that_returns_bfloat16_is_summed_in_float32():
+    config = with_settings(own(), {"model.name": f"{HERE}:Rough", "model.outputs": "logits"})
+    data = load_splits(config.dataset, "cpu").test
+    model = shapes.Rough().eval()
+    loss, _, outputs = evaluate(model, data, config)
+    given = model(normalize(data.images[:], config.dataset)).detach()
+    exact = torch.nn.functional.cross_entropy(given.double(), data.labels)
+    assert loss == pytest.approx(float(exact), rel=1e-6)
+    assert outputs.dtype == torch.float32
 
 
 def test_a_model_that_ends_the_process_is_refused():

@@ -225,6 +225,13 @@ class Lazy(nn.Sequential):
         super().__init__(nn.Flatten(), nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 3))
 
 
+class Rough(Scores):
+    """Returns bfloat16, as a model that uses autocast itself does."""
+
+    def forward(self, images):
+        return super().forward(images).bfloat16()
+
+
 class Precise(Scores):
     """Outputs of float64."""
 
