@@ -10,8 +10,8 @@ from scipy import stats
 from harness.config import FrozenModel
 from harness.records import Mistakes
 from studies.definition import LEVEL
+from studies.intervals import Array
 from studies.requirements import LEAST_UNITS, SEEDS_APART
-from studies.verdicts import Array
 
 
 class Luck(FrozenModel):

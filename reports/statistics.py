@@ -16,8 +16,8 @@ from scipy import stats
 
 from harness.config import FrozenModel
 from studies.definition import LEVEL
+from studies.intervals import critical_values, games_howell
 from studies.requirements import LEAST_UNITS
-from studies.verdicts import critical_values, games_howell
 
 Values = Sequence[float] | NDArray[np.float64]
 AccuracyBySeed = Mapping[str, Mapping[int, float]]  # by optimizer and seed, a fraction

@@ -10,8 +10,9 @@ from harness.config import FrozenModel
 from harness.records import Outcome, Stage
 from reports.winners import ENDED, Winners
 from studies.definition import LEVEL, SweepDefinition
+from studies.intervals import NO_SPREAD
 from studies.requirements import LEAST_UNITS
-from studies.verdicts import NO_SPREAD, Verdict, judge
+from studies.verdicts import Verdict, judge
 
 
 class TuningGain(FrozenModel):

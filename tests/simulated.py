@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from studies.definition import FINALS_RISK, LEVEL
-from studies.verdicts import NOISY_SHARE, Intervals, games_howell
+from studies.intervals import Intervals, games_howell
+from studies.verdicts import NOISY_SHARE
 
 MARGIN = 0.2
 SPREADS = (0.05, 0.08, 0.05, 0.17, 0.20)  # s.d. of a seed by optimizer, as a sweep of the chapter's network had them

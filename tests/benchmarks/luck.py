@@ -13,7 +13,7 @@ from experiments.spaces import SHARED, SPACES
 from harness.config import RunConfig, with_settings
 from harness.slices import train_slice
 from harness.training.devices import fast_settings
-from studies.verdicts import blocked, games_howell
+from studies.intervals import blocked, games_howell
 
 STORED = Path(__file__).parent / "stored" / "luck.json"
 OPTIMIZERS = ("sgd", "adagrad", "adadelta", "rmsprop", "adam")

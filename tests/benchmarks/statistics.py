@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from studies.definition import FINALS_RISK, LEVEL, SweepDefinition
-from studies.verdicts import Intervals, blocked, games_howell
+from studies.intervals import Intervals, blocked, games_howell
 from tests.contenders.record import markdown
 from tests.simulated import MARGIN, NOISES, SPREADS, at_looks, better, finals, of_pairs, replicates, same
 

@@ -17,6 +17,7 @@ from harness.records import DEFINITION_ARTIFACT
 from studies.beginning import grown
 from studies.definition import FINALS_RISK, SweepDefinition
 from studies.executors.pool import WorkerPool
+from studies.intervals import games_howell
 from studies.progress import SweepObserver
 from studies.replicates import (
     confirming,
@@ -29,7 +30,6 @@ from studies.replicates import (
 )
 from studies.space import Choice, Range
 from studies.sweep import run_sweep
-from studies.verdicts import games_howell
 from tests.benchmarks.scale import NullWorkers
 from tests.memory_tracker import MemoryTracker
 from tests.simulated import better, finals, of_pairs

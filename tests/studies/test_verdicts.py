@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from studies.intervals import block_level, blocked, critical_values, games_howell
 from studies.verdicts import (
     Pair,
     Verdict,
-    block_level,
-    blocked,
-    critical_values,
     detectable_difference,
-    games_howell,
     in_need_of_finals,
     judge,
     largest_share,
