@@ -7,7 +7,7 @@ import pandas as pd
 
 from harness.config import FrozenModel
 from reports.caveats import Caveats, EqualFinals
-from reports.columns import in_epochs
+from reports.columns import in_epochs, margin_points
 from reports.statistics import AccuracyBySeed
 from reports.verdicts import PairVerdict, Verdicts
 from studies.requirements import LEAST_UNITS
@@ -108,7 +108,7 @@ def _better(verdicts: Verdicts) -> list[str]:
 def _less_than_margin(pair: PairVerdict, verdicts: Verdicts) -> str:
     """Return the clause that a difference does not matter, or nothing if it may."""
     is_small = pair.verdict is Verdict.SLIGHTLY_BETTER
-    return f", which is less than the margin of {_points(verdicts.margin)}" if is_small else ""
+    return f", which is less than the margin of {margin_points(verdicts.margin)}" if is_small else ""
 
 
 def _same(verdicts: Verdicts) -> list[str]:
@@ -116,7 +116,7 @@ def _same(verdicts: Verdicts) -> list[str]:
     if not pairs:
         return []
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
-    within = f"the same within {_points(verdicts.margin)} points"
+    within = f"the same within {margin_points(verdicts.margin)} points"
     if len(pairs) == len(names) * (len(names) - 1) / 2:
         return [f"{_list(names)} are {within}"]
     return [f"{_list([f'{one} and {other}' for one, other in pairs], ', and')} are {within}"]

@@ -4,6 +4,7 @@ The page, Markdown and the terminal use the same columns. The columns of the tab
 `reports.optimizers`, beside the code that computes their values.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -49,6 +50,12 @@ class Table:
 def percent(value: float | None) -> str:
     """Return a fraction as a percentage (or a difference in points) with two decimals."""
     return NOTHING if pd.isna(value) else f"{value * 100:.2f}"
+
+
+def margin_points(margin: float) -> str:
+    """Return a margin (fraction) in points: two decimals as for accuracies, or all digits if these would round it."""
+    text = percent(margin)
+    return text if math.isclose(float(text), 100 * margin) else f"{100 * margin:g}"
 
 
 def interval(row: Row) -> str:

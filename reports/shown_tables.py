@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from reports import columns, optimizers
-from reports.columns import Column, Row, Table, percent
+from reports.columns import Column, Row, Table, margin_points
 from reports.contents import Contents
 from reports.targets import targets_summary
 from reports.winners import hyperparameters
@@ -40,7 +40,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             columns.DIFFERENCES,
             [row | {"tested": not pd.isna(row["low"]), "units": units} for row in _records(said, "differences")],
             f"The verdicts are about {verdicts.population}. {verdicts.assurance.capitalize()}. A pair is the same if "
-            f"its interval lies within ±{percent(verdicts.margin)} points.",
+            f"its interval lies within ±{margin_points(verdicts.margin)} points.",
         ),
         "others": Table(
             "Verdicts on loss and on the time to a target",

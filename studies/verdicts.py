@@ -198,10 +198,16 @@ def margin_of(error: float) -> float:
 
 
 def margin_in(definition: SweepDefinition, winners: Sequence[float]) -> float:
-    """Return a sweep's margin as a fraction; if none is declared, from the best winner's validation accuracy."""
+    """Return a sweep's margin as a fraction; if none is declared, from the best winner's validation accuracy.
+
+    A winner without a mistake counts as one with a single mistake: its true error is not known to be smaller, and
+    within a margin of 0 no pair could ever be the same.
+    """
     if definition.margin is not None:
         return definition.margin / 100
-    return margin_of(1 - max(winners)) if winners else 0.0
+    if not winners:
+        return 0.0
+    return margin_of(max(1 - max(winners), 1 / definition.base.dataset.validation_size))
 
 
 def survives_search_luck(pair: Pair) -> float:

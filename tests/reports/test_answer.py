@@ -255,6 +255,22 @@ def test_a_difference_below_the_margin_is_said_to_be_below_it():
     )
 
 
+@pytest.mark.parametrize(("margin", "shown"), [(0.2, "0.20"), (0.03, "0.03"), (0.004, "0.004"), (0.125, "0.125")])
+def test_a_margin_is_stated_as_it_is_and_never_rounded_to_0(margin, shown):
+    calm = {seed: 0.985 + (seed % 2) / 1e7 for seed in range(1, 7)}
+    of = judged({"adam": calm, "sgd": calm}, margin=margin)
+    assert said({"adam": calm, "sgd": calm}, of=of)[0].endswith(f"adam and sgd are the same within {shown} points.")
+    slightly = {seed: each - 1e-5 for seed, each in calm.items()}
+    of = judged({"adam": calm, "sgd": slightly}, margin=margin)
+    assert said({"adam": calm, "sgd": slightly}, of=of)[0].endswith(f"which is less than the margin of {shown}.")
+
+
+def test_the_table_of_differences_states_the_margin_as_it_is():
+    of = replicated({"adam": 0.98, "sgd": 0.96})
+    of = replace(of, definition=of.definition.model_copy(update={"margin": 0.004}))
+    assert shown_tables(contents(of))["differences"].note.endswith("if its interval lies within ±0.004 points.")
+
+
 def test_every_caveat_that_applies_is_in_the_answer():
     finals = next(iter(sweeps(1, 3)))
     told = {"edges": ["lr 1", "", "", "", ""], "diverged": 1, "lost_finals": [0, 2, 0, 0, 0]}

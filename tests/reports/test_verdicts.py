@@ -84,6 +84,15 @@ def test_the_margin_is_declared_or_an_eighth_of_the_best_winners_error():
     assert find_verdicts(frame_of({"adam": CALM}), definition, winners).margin == 0.002
 
 
+@pytest.mark.parametrize(("accuracy", "margin"), [(1.0, 0.0003), (359 / 360, 0.0003), (352 / 360, 0.003)])
+def test_a_winner_without_a_validation_mistake_has_the_margin_of_one_with_a_single_mistake(accuracy, margin):
+    definition = definition_of({"adam": CALM, "sgd": CALM}, margin=None)
+    data = definition.base.dataset.model_copy(update={"validation_size": 360})
+    definition = definition.model_copy(update={"base": definition.base.model_copy(update={"dataset": data})})
+    found = find_verdicts(frame_of({"adam": CALM, "sgd": CALM}), definition, {"adam": (winner("adam", accuracy),)})
+    assert found.margin == margin
+
+
 def time(images, points=9.0, horizon=None):
     of = {name: {1: of} for name, of in images.items()}
     return TimeToTarget(0.97, of, dict.fromkeys(images, points), horizon or dict.fromkeys(images, 1000.0), 0.0)
