@@ -8,6 +8,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -146,6 +147,11 @@ def interval_of_mean(values: Values) -> tuple[float | None, float | None]:
     mean, error = float(np.mean(values)), float(stats.sem(values))
     low, high = stats.t.interval(LEVEL, len(values) - 1, mean, error) if error else (mean, mean)
     return float(low), float(high)
+
+
+def names_at(values: Mapping[Any, float], value: float) -> list[str]:
+    """Return the names with this value, in their order. Equal means may differ by float rounding."""
+    return [str(name) for name, each in values.items() if math.isclose(each, value, rel_tol=1e-9, abs_tol=1e-9)]
 
 
 def _holm(values: Sequence[float]) -> list[float]:

@@ -22,6 +22,7 @@ from reports.figures.style import (
     looks,
     lowest_shown,
 )
+from reports.statistics import names_at
 from reports.trajectories import median_lines
 
 LEAST_LOSS = 1e-6  # nats; smaller losses are drawn here
@@ -75,9 +76,9 @@ def _finding(data: pd.DataFrame, split: str) -> str:
 
 
 def _lowest(medians: pd.DataFrame) -> tuple[list[str], float]:
-    """Return all optimizers with the lowest error, and that error (%). Equal errors may differ in the last digit."""
+    """Return all optimizers with the lowest error, and that error (%)."""
     least = float(medians["value"].min())
-    return sorted(medians.loc[np.isclose(medians["value"], least, atol=1e-9), "optimizer"]), least
+    return sorted(names_at(dict(zip(medians["optimizer"], medians["value"], strict=True)), least)), least
 
 
 def _draw(

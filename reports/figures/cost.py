@@ -29,6 +29,7 @@ from reports.figures.style import (
 from reports.targets import judged_target
 
 AXES = {"seconds": "training seconds of a final", "images": "{things} until {target:.1%} validation accuracy"}
+ROUNDING = 1e-9  # means whose ratio is this near to 1 are equal
 MISSED = "\n(no mean if a final did not get there)"
 
 
@@ -60,9 +61,14 @@ def cost(of: Computed) -> Picture | str:
 
 
 def _front(means: pd.DataFrame, cost: str) -> list[str]:
-    """Return the optimizers that none beats in both error and cost (the Pareto front), the cheapest first."""
+    """Return the optimizers that no other surpasses in both error and cost, the cheapest first.
+
+    Of optimizers with an equal error or an equal cost, none surpasses another; float rounding makes no difference.
+    """
     ordered = means.sort_values([cost, "error"])
-    return [str(name) for name in ordered.index[ordered["error"].cummin().diff().fillna(-1.0) < 0]]
+    values = ordered[["error", cost]].to_numpy()
+    surpassed = [(values < each * (1 - ROUNDING)).all(axis=1).any() for each in values]
+    return [str(name) for name, is_surpassed in zip(ordered.index, surpassed, strict=True) if not is_surpassed]
 
 
 def _draw(

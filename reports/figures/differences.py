@@ -20,6 +20,7 @@ from reports.figures.style import (
     rows,
     tuples,
 )
+from reports.statistics import names_at
 from reports.verdicts import Verdicts
 from studies.verdicts import Verdict
 
@@ -57,7 +58,9 @@ def differences(of: Computed) -> Picture | str:
         best = of.summary["optimizer"].iloc[0]
         data = data[(data["better"] == best) | (data["worse"] == best)].reset_index(drop=True)
         data["row"] = range(len(data))
-        finding += f" Shown are only the pairs of {best}, which has the highest mean."
+        means = dict(zip(of.summary["optimizer"], of.summary["mean"], strict=True))
+        which = "one of those with" if len(names_at(means, means[best])) > 1 else "which has"
+        finding += f" Shown are only the pairs of {best}, {which} the highest mean."
     return Picture(data, finding, partial(_draw, of.verdicts.margin, looks(of.optimizers)))
 
 

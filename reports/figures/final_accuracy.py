@@ -21,6 +21,7 @@ from reports.figures.style import (
     tip,
     tuples,
 )
+from reports.statistics import names_at
 from studies.requirements import LEAST_UNITS
 
 
@@ -46,14 +47,16 @@ def final_accuracy(of: Computed) -> Picture | str:
 
 
 def _finding(data: pd.DataFrame, majority: Majority | None) -> str:
-    best, worst = data.iloc[0], data.iloc[-1]
-    seeds = int((data["optimizer"] == best["optimizer"]).sum())
-    text = (
-        f"{best['optimizer']} has the highest mean test accuracy, {best['mean']:.2f}% over {seeds} "
-        f"seed{'' if seeds == 1 else 's'}"
-    )
-    if best["optimizer"] != worst["optimizer"]:
-        text += f"; {worst['optimizer']} the lowest, {worst['mean']:.2f}%"
+    means = dict(zip(data["optimizer"], data["mean"], strict=True))
+    highest, lowest = max(means.values()), min(means.values())
+    best, worst = names_at(means, highest), names_at(means, lowest)
+    counts = data.loc[data["optimizer"].isin(best), "optimizer"].value_counts()
+    seeds = str(counts.max()) if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    have = "has" if len(best) == 1 else "have"
+    text = f"{', '.join(best)} {have} the highest mean test accuracy, {highest:.2f}% over {seeds} "
+    text += "seed" if counts.max() == 1 else "seeds"
+    if best != worst:
+        text += f"; {', '.join(worst)} the lowest, {lowest:.2f}%"
     if majority is not None:
         text += f". Always predicting class {majority.name} would give {majority.share:.2%}"
     return f"{text}."

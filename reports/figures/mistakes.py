@@ -1,7 +1,9 @@
 """Show what the models get wrong: confusions of the best optimizer, confident mistakes, accuracy by class."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ from reports.figures.style import (
     tint,
     tuples,
 )
+from reports.statistics import names_at
 from reports.tables import untested_classes
 
 MOST_NAMED = 10  # classes listed in a sentence
@@ -44,7 +47,10 @@ def confusion(of: Computed) -> Picture | str:
     if wrong:
         np.fill_diagonal(counts, 0)
         row, column = np.unravel_index(counts.argmax(), counts.shape)
-        finding += f"; most often it takes {names[row]} for {names[column]}, {counts[row, column]} times"
+        most = counts[row, column]
+        finding += f"; most often it takes {names[row]} for {names[column]}, {most} time{'' if most == 1 else 's'}"
+        if equal := int((counts == most).sum()) - 1:
+            finding += f", as often as in {equal} other pair{'' if equal == 1 else 's'} of classes"
     data = _most_confused(whole)
     left_out = "" if len(data) == len(whole) else f" Shown are the {len(data)} classes with the most mistakes."
     return Picture(data, f"{finding}.{left_out}", _draw_confusion)
@@ -130,10 +136,7 @@ def classes(of: Computed) -> Picture | str:
         for each, name in zip(tuples(data), data["class"], strict=True)
     ]
     means = frame.groupby("class", sort=False)["accuracy"].mean()
-    finding = (
-        f"Over all optimizers, class {means.idxmin()} is the hardest ({means.min():.2%} correct) and "
-        f"{means.idxmax()} the easiest ({means.max():.2%})."
-    )
+    finding = _said_of_classes(means.to_dict())
     untested = untested_classes(final for finals in of.mistakes.values() for final in finals.values())
     if untested:
         more = len(untested) - MOST_NAMED
@@ -145,6 +148,25 @@ def classes(of: Computed) -> Picture | str:
         data = data[data["class"].isin(shown)].assign(row=lambda frame: frame["class"].map(shown.index))
         finding += f" The {MOST_CLASSES} hardest of {len(names)} classes are shown."
     return Picture(data, finding, partial(_draw_classes, looks(of.optimizers), of.things))
+
+
+def _said_of_classes(means: Mapping[Any, float]) -> str:
+    """Say which classes are the hardest and the easiest; many that are equal are counted, not named."""
+    lowest, highest = min(means.values()), max(means.values())
+    hardest, easiest = names_at(means, lowest), names_at(means, highest)
+    if hardest == easiest:
+        return f"Over all optimizers, every class is {lowest:.2%} correct."
+    are = "is" if len(hardest) == 1 else "are"
+    return (
+        f"Over all optimizers, {_classes(hardest)} {are} the hardest ({lowest:.2%} correct) and {_classes(easiest)} "
+        f"the easiest ({highest:.2%})."
+    )
+
+
+def _classes(names: Sequence[str]) -> str:
+    if len(names) > MOST_NAMED:
+        return f"{len(names)} classes"
+    return f"class{'' if len(names) == 1 else 'es'} {', '.join(names)}"
 
 
 def _draw_classes(looks: Looks, things: str, data: pd.DataFrame, width: Width) -> Drawn:

@@ -24,6 +24,7 @@ from reports.figures.style import (
     rows,
     tuples,
 )
+from reports.statistics import names_at
 from reports.targets import horizons
 
 LEAST_PROBLEMS = 20  # combinations of target and seed that a performance profile needs
@@ -77,7 +78,7 @@ def _said_of_targets(data: pd.DataFrame, things: str) -> str:
         medians = at.groupby("optimizer", sort=False)["images"].median()
         reached = f"{float(str(target)):.1%}"
         if np.isfinite(medians.min()):
-            first = ", ".join(str(name) for name in medians.index[medians == medians.min()])
+            first = ", ".join(names_at(medians.to_dict(), medians.min()))
             said.append(f"{reached}: the lowest median is {medians.min():,.0f} {things} ({first})")
         else:
             said.append(f"{reached}: no optimizer reached it in half of its finals")
@@ -117,7 +118,7 @@ def profile(of: Computed) -> Picture | str:
     """Show how often each optimizer is within a factor of the fastest, over targets and common seeds."""
     table = of.targets.pivot_table(index=["target", "seed"], columns="optimizer", values="images", dropna=False)
     table = table.dropna()
-    if len(table.columns) < 2 or not len(table):
+    if len(table.columns) < 2 or not np.isfinite(table.to_numpy()).any():
         return ""
     if len(table) < LEAST_PROBLEMS:
         return f"performance profile ({len(table)} combinations of target and seed, fewer than {LEAST_PROBLEMS})"
@@ -126,13 +127,20 @@ def profile(of: Computed) -> Picture | str:
         [(name, factor, 100 * share) for name, of_name in steps.items() for factor, share in of_name],
         columns=["optimizer", "factor", "share"],
     )
-    of_each = data.groupby("optimizer", sort=False)  # steps sorted by factor
-    fastest, most = (each.sort_values("share").iloc[-1] for each in (of_each.head(1), of_each.tail(1)))
-    finding = (
-        f"{fastest['optimizer']} is the fastest in {fastest['share']:.0f}% of the {len(table)} combinations of "
-        f"target and seed; {most['optimizer']} reaches the target in the most of them, {most['share']:.0f}%."
+    return Picture(data, _said_of_profile(data, len(table)), partial(_draw_profile, looks(of.optimizers), of.things))
+
+
+def _said_of_profile(data: pd.DataFrame, problems: int) -> str:
+    """Say which optimizers are the fastest in the most combinations, and which reach the target in the most."""
+    by_factor = data.groupby("optimizer", sort=False)["share"]
+    first, last = by_factor.first().to_dict(), by_factor.last().to_dict()
+    fastest, most = names_at(first, max(first.values())), names_at(last, max(last.values()))
+    is_fastest = "is the fastest" if len(fastest) == 1 else "are each the fastest"
+    reach = "reaches" if len(most) == 1 else "each reach"
+    return (
+        f"{', '.join(fastest)} {is_fastest} in {max(first.values()):.0f}% of the {problems} combinations of target "
+        f"and seed; {', '.join(most)} {reach} the target in the most of them, {max(last.values()):.0f}%."
     )
-    return Picture(data, finding, partial(_draw_profile, looks(of.optimizers), of.things))
 
 
 def _draw_profile(looks: Looks, things: str, data: pd.DataFrame, width: Width) -> Drawn:

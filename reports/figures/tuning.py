@@ -27,6 +27,7 @@ from reports.figures.style import (
     tuples,
 )
 from reports.optimizers import TRIAL_OUTCOMES
+from reports.statistics import names_at
 from studies.replicates import published_start
 
 LEAST_COMPLETED = 5  # completed trials of a search that a tuning curve needs
@@ -106,9 +107,9 @@ def _said_of_curves(data: pd.DataFrame) -> str:
     for name, mine in data.groupby("optimizer", sort=False):
         half = mine[mine["at"] <= mine["at"].max() / 2]
         lost[str(name)] = 100 * (mine["median"].iloc[-1] - (half["median"].max() if len(half) else 0.0))
-    worst = max(lost, key=lost.__getitem__)
-    most = f"{lost[worst]:.2f} points of validation accuracy ({worst})"
-    return f"With half the budget the median search loses at most {most}."
+    most = max(lost.values())
+    names = ", ".join(names_at(lost, most))
+    return f"With half the budget the median search loses at most {most:.2f} points of validation accuracy ({names})."
 
 
 def _draw_curves(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
@@ -140,7 +141,10 @@ def importances(of: Computed) -> Picture | str:
         has_trials = (of.runs["stage"] == Stage.TRIAL).any()
         return "importances (fewer than ten completed trials of each optimizer)" if has_trials else ""
     data = pd.DataFrame([*shares.values()], index=pd.Index([*shares], name="optimizer"))
-    most = ", ".join(f"{row.idxmax()} for {name} ({row.max():.0%})" for name, row in data.iterrows())
+    most = ", ".join(
+        f"{' and '.join(names_at(row.to_dict(), row.max()))} for {name} ({row.max():.0%})"
+        for name, row in data.iterrows()
+    )
     return Picture(data, f"The most important: {most}.", _draw_importances)
 
 

@@ -304,6 +304,41 @@ def test_the_means_that_no_other_surpasses_in_error_and_time_are_named():
     assert seconds == {"sgd": 1.0, "adagrad": 2.0, "adam": 4.0}
 
 
+def equal_finals(lower=(), seeds=(1, 2, 3)):
+    """Return the contents for finals of four optimizers that are equal, except those in `lower`."""
+    names = ("sgd", "momentum", "adam", "rmsprop")
+    ends = {name: 0.8 if name in lower else 0.98 for name in names}
+    children = [run(name, "final", seed, [0.5, end]) for name, end in ends.items() for seed in seeds]
+    return contents(source(children, changed(optimizers=names, final_seeds=seeds)))
+
+
+def test_optimizers_with_equal_accuracy_and_cost_are_named_together_in_every_figure():
+    pictures = equal_finals(lower=("momentum", "rmsprop")).pictures
+    assert pictures["final-accuracy"].finding.startswith(
+        "sgd, adam have the highest mean test accuracy, 98.00% over 3 seeds; momentum, rmsprop the lowest, 80.00%."
+    )
+    assert pictures["cost"].finding == (
+        "No optimizer surpasses these in both mean error and training time: sgd, adam, momentum, rmsprop."
+    )
+    same = equal_finals().pictures["final-accuracy"].finding
+    assert same.startswith("sgd, momentum, adam, rmsprop have the highest mean test accuracy, 98.00% over 3 seeds.")
+    assert "the lowest" not in same
+
+
+def test_optimizers_that_are_equally_often_the_fastest_are_named_together():
+    found = equal_finals(lower=("momentum",), seeds=tuple(range(1, 9)))
+    assert found.pictures["performance-profile"].finding == (
+        "sgd, adam, rmsprop are each the fastest in 50% of the 32 combinations of target and seed; "
+        "sgd, adam, rmsprop each reach the target in the most of them, 50%."
+    )
+
+
+def test_no_optimizer_is_called_the_fastest_where_none_reached_a_target():
+    found = equal_finals(lower=("sgd", "momentum", "adam", "rmsprop"), seeds=tuple(range(1, 9)))
+    assert "performance-profile" not in found.pictures
+    assert "time to a target (no final reached one)" in found.left_out
+
+
 def test_optimizers_that_reach_a_target_at_the_same_point_are_named_together():
     said = contents(source()).pictures["time-to-target"].finding
     assert said.startswith("50.0%: the lowest median is 640 images (adam, sgd); 68.8%: ")
@@ -570,11 +605,33 @@ def test_the_card_has_the_size_that_social_networks_show_in_full():
     assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == (1200, 630)
 
 
+def test_classes_that_are_equally_hard_or_easy_are_named_together_or_counted():
+    said = contents(source()).pictures["classes"].finding
+    assert said.endswith(
+        "class 3 is the hardest (75.00% correct) and classes 0, 1, 2, 4, 5, 6, 7, 8, 9 the easiest (100.00%)."
+    )
+    names = tuple(f"class {number}" for number in range(12))
+    of = Mistakes(class_names=names, confusion=np.diag([10] * 11 + [0]).tolist(), most_confident=[])
+    rows = [list(row) for row in of.confusion]
+    rows[11][0] = 10
+    of = of.model_copy(update={"confusion": rows})
+    said = contents(source(of_mistakes=lambda _: of)).pictures["classes"].finding
+    assert "class class 11 is the hardest (0.00% correct) and 11 classes the easiest (100.00%)." in said
+
+
+def test_confusions_that_are_equally_frequent_are_counted_with_the_one_that_is_named():
+    confusion = np.diag([10, 9, 9])
+    confusion[1, 0] = confusion[2, 1] = 1
+    of = Mistakes(class_names=("a", "b", "c"), confusion=confusion.tolist(), most_confident=[])
+    one = contents(source([run("adam", "final", 1, [0.9])], of_mistakes=lambda _: of)).pictures["confusion"].finding
+    assert one.endswith("over 1 seed; most often it takes b for a, 1 time, as often as in 1 other pair of classes.")
+
+
 def test_classes_without_test_images_are_in_no_figure_and_no_table_and_are_named():
     said = contents(source(of_mistakes=untested(3)))
     assert "3" not in said.tables["classes"]["class"].tolist()
     record = said.pictures["classes"]
-    assert "class 0 is the hardest (100.00% correct)" in record.finding
+    assert record.finding.startswith("Over all optimizers, every class is 100.00% correct.")
     assert record.finding.endswith("Classes without test images are left out: 3.")
     labels = [text.get_text() for text in record.draw("page").axes[0].get_yticklabels()]
     assert labels == list("012456789")
