@@ -188,7 +188,8 @@ def _find_sweep(
         changed = _changed_definition(then, definition, found.tags[Tag.STORAGE], kept_in)
         other = "" if changed else _other_origin(found, definition, tracker, origin)
         if not changed and not other:
-            return found, grown(then, definition)
+            finals = tracker.find_runs(name, {Tag.SWEEP_ID: found.run_id, Tag.STAGE: Stage.FINAL})
+            return found, grown(then, definition, measured=bool(finals))
         if found.tags.get(Tag.OUTCOME) == Outcome.COMPLETED:
             if other:
                 logger.warning("harness: sweep %r ended with another %s; a new sweep begins", found.run_id, other)
@@ -203,11 +204,15 @@ def _find_sweep(
     return None, definition
 
 
-def grown(then: SweepDefinition, now: SweepDefinition) -> SweepDefinition:
+def grown(then: SweepDefinition, now: SweepDefinition, measured: bool = True) -> SweepDefinition:
     """Return `now`, with the larger of both budgets, seed lists and replicates, so that no finished work is dropped.
 
     A larger number of finals or replicates than before adds one look, or the declared ones above the last look so
     far; a smaller number changes nothing. The definition counts added looks, since earlier looks had all the risk.
+
+    `measured` is whether any final has begun. Before that, more finals of one replicate add no look: nobody can have
+    chosen their number by the accuracies that they are judged by. This does not hold for replicates, since the
+    validation accuracies of a search tell of its finals.
     """
     changes = {
         "budget": max(then.budget, now.budget),
@@ -217,7 +222,7 @@ def grown(then: SweepDefinition, now: SweepDefinition) -> SweepDefinition:
     looks, added = now.looks, now.added_looks
     if then.replicates > now.replicates or then.looks_at[-1] >= now.looks_at[-1]:
         looks, added = then.looks, then.added_looks
-    elif min(then.replicates, now.replicates) > 1 or now.replicates == 1:
+    elif min(then.replicates, now.replicates) > 1 or (now.replicates == 1 and measured):
         before = tuple(each for each in then.looks_at if each >= LEAST_UNITS)
         more = tuple(each for each in now.looks_at if each > then.looks_at[-1])
         looks, added = before + more, then.added_looks + len(more) if before else 0

@@ -213,7 +213,7 @@ class SweepDefinition(FrozenModel):
     @property
     def confidence(self) -> float:
         """Return the joint confidence of all intervals at all looks. Added looks can at most double the risk."""
-        return 1 - (1 - LEVEL) * (2 if self.added_looks else 1)
+        return round(1 - (1 - LEVEL) * (2 if self.added_looks else 1), 9)  # .9, not .8999999999999999
 
     @property
     def pruned_at(self) -> tuple[float, ...]:

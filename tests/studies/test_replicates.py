@@ -227,6 +227,23 @@ def test_a_sweep_that_grows_before_it_had_verdicts_of_that_kind_keeps_its_level(
     assert (sweep.level_at(sweep.replicates), sweep.confidence) == (0.95, 0.95)
 
 
+@pytest.mark.parametrize(("stop_after", "expected"), [(1, (0, 0.95)), (None, (1, 0.9))])
+def test_more_finals_keep_the_level_only_if_none_has_begun(definition, monkeypatch, stop_after, expected):
+    three, tracker = changed(definition, final_seeds=(1, 2, 3)), MemoryTracker()
+    watch = StopAfter(stop_after or -1)
+    with contextlib.suppress(SweepStopped):
+        swept(three, tracker, observer=watch, stop=watch.stop, monkeypatch=monkeypatch)
+    assert bool(runs_of(tracker, "final")) == (stop_after is None)
+    eight, _ = swept(changed(three, final_seeds=tuple(range(1, 9))), tracker)
+    stored = SweepDefinition.model_validate_json(tracker.runs[eight.sweep_id].artifacts[DEFINITION_ARTIFACT])
+    assert (stored.added_looks, stored.confidence, stored.looks_at[-1]) == (*expected, 8)
+
+
+def test_the_number_of_replicates_may_have_been_chosen_by_what_a_search_validated(several):
+    sweep = grown(several, changed(several, replicates=5), measured=False)
+    assert (sweep.looks, sweep.added_looks) == ((3, 5), 1)
+
+
 def test_more_replicates_are_added_to_a_sweep_that_ended(several, monkeypatch):
     one, three = changed(several, replicates=1), several
     first, tracker = swept(one, monkeypatch=monkeypatch)
