@@ -38,7 +38,7 @@ def answer(
     """
     measured = {name: values for name, values in finals.items() if values}
     unmeasured = [name for name, values in finals.items() if not values]
-    caveats = _caveats(subset, summary, verdicts.lost, against)
+    caveats = _caveats(subset, summary, verdicts, against)
     if not ended:
         caveats.insert(0, "it has not ended yet")
     if not measured:
@@ -198,11 +198,12 @@ def _equal(each: EqualFinals) -> str:
     return f"{text}, seed by seed, so the settings that differ between them may have no effect"
 
 
-def _caveats(subset: bool, summary: pd.DataFrame, lost: Sequence[str], against: Caveats) -> list[str]:
+def _caveats(subset: bool, summary: pd.DataFrame, verdicts: Verdicts, against: Caveats) -> list[str]:
     edged = summary.loc[summary["edges"] != "", "optimizer"].tolist()
     diverged = summary["diverged"].sum()
     failed = summary["failed"].sum()
-    lost = summary.loc[(summary["lost_finals"] > 0) | summary["optimizer"].isin(lost), "optimizer"].tolist()
+    names, without = summary["optimizer"], list(verdicts.without_winner)
+    lost = names[(summary["lost_finals"] > 0) | names.isin(set(verdicts.lost) - set(without))].tolist()
     caveats = [
         (subset, "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, since the best value is at the edge of its range: {_list(edged)}"),
@@ -210,6 +211,7 @@ def _caveats(subset: bool, summary: pd.DataFrame, lost: Sequence[str], against: 
             lost,
             f"nothing is claimed about {_list(lost)}, since finals did not complete{_because(against.final_cause)}",
         ),
+        (without, f"nothing is claimed about {_list(without)}, since one of its searches found no winner"),
         (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged and used up budget"),
         (
             failed,

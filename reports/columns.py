@@ -104,7 +104,7 @@ def _verdict(row: Row) -> str:
 def _change(row: Row) -> str:
     """Say whether the optimizer differs between two sweeps; `tested` means that there are enough units."""
     if row["lost"]:
-        return "a final did not complete"
+        return "a search found no winner" if row["without_winner"] else "a final did not complete"
     return "different" if row["told_apart"] else "not shown to differ" if row["tested"] else f"too few {row['units']}"
 
 

@@ -31,7 +31,7 @@ NOTE = (
     "its finals are compared: the change is about these winners, on new seeds. If it has several, the means of the "
     "finals of each complete replicate are; if both have several, the change is about this way of tuning. The "
     "verdict uses p, which is corrected for the number of optimizers (Holm). An optimizer with a final that diverged "
-    "or failed is not judged."
+    "or failed, or without a winner of a search, is not judged."
 )
 COMPARED = {"data": Tag.DATA_DIGEST, "git commit": Tag.GIT_COMMIT, "torch": Tag.TORCH, "device": Tag.DEVICE}
 
@@ -57,7 +57,11 @@ def write_comparison(one: str, other: str, folder: Path | None = None, formats: 
 def build_comparison(one: Source, other: Source, formats: Sequence[str] = PAGE_FORMATS) -> dict[str, bytes]:
     """Return the files of the comparison by name: page, Markdown, table and figure."""
     first, second = contents(one), contents(other)
-    found = sweep_changes(_units(first), _units(second), _lost(first, second), _named_units(first, second))
+    without = _without_winner(first, second)
+    found = [
+        each.model_copy(update={"without_winner": each.optimizer in without})
+        for each in sweep_changes(_units(first), _units(second), _lost(first, second), _named_units(first, second))
+    ]
     names = _name(one), _name(other)
     optimizers = list(dict.fromkeys([*one.definition.optimizers, *other.definition.optimizers]))
     picture = two_sweeps(found, names, optimizers)
@@ -109,9 +113,15 @@ def _named_units(first: Contents, second: Contents) -> str:
 
 
 def _lost(first: Contents, second: Contents) -> list[str]:
-    """Return the optimizers of both sweeps that lost a final in one of them."""
+    """Return the optimizers of both sweeps that lost a final, or lack a winner of a replicate, in one of them."""
     lost = {*first.computed.verdicts.lost, *second.computed.verdicts.lost}
     return [name for name in first.finals if name in second.finals and name in lost]
+
+
+def _without_winner(first: Contents, second: Contents) -> list[str]:
+    """Return those in `_lost` of which a search found no winner in one of the sweeps."""
+    without = {*first.computed.verdicts.without_winner, *second.computed.verdicts.without_winner}
+    return [name for name in _lost(first, second) if name in without]
 
 
 def _why_nothing(first: Contents, second: Contents) -> str:
@@ -137,10 +147,12 @@ def _answer(first: Contents, second: Contents, finding: str, found: Sequence[Swe
     digests = {each.source.sweep.tags.get(Tag.DATA_DIGEST) for each in (first, second)}
     subset = any(each.source.definition.subset for each in (first, second))
     unfinished = [_name(each.source) for each in (first, second) if outcome_of(each.source.sweep) != "completed"]
-    lost = _lost(first, second)
+    without = _without_winner(first, second)
+    lost = [name for name in _lost(first, second) if name not in without]
     caveats = [
         (any(each.tested for each in found), _population(first, second)),
         (lost, f"Nothing is claimed about {', '.join(lost)}, since finals did not complete."),
+        (without, f"Nothing is claimed about {', '.join(without)}, since a search found no winner."),
         (unfinished, f"Not complete: {' and '.join(unfinished)}."),
         (len(digests) > 1, "The two used different data, so a difference says nothing about the optimizers."),
         (subset, "At least one trained on a subset of the data, so its accuracies mean nothing."),

@@ -41,17 +41,20 @@ def values_of_finals(
 
 
 def lost_optimizers(values: Values, winners: Winners) -> tuple[str, ...]:
-    """Return the optimizers that lost a final, or that have no winner in a replicate whose finals have begun.
+    """Return the optimizers that lost a final, or that have no winner in a replicate whose finals have begun."""
+    without = without_a_winner(values, winners)
+    return tuple(
+        name for name, of in values.items() if name in without or any(None in each.values() for each in of.values())
+    )
+
+
+def without_a_winner(values: Values, winners: Winners) -> tuple[str, ...]:
+    """Return the optimizers with finals that have no winner in a replicate whose finals have begun.
 
     The finals of a replicate begin when all its searches have ended.
     """
     begun = {number for of in values.values() for number, by_seed in of.items() if by_seed}
-    found = []
-    for name, of in values.items():
-        won = {each.replicate for each in winners[name]} if name in winners else begun
-        if begun - won or any(None in by_seed.values() for by_seed in of.values()):
-            found.append(name)
-    return tuple(found)
+    return tuple(name for name in values if name in winners and begun - {each.replicate for each in winners[name]})
 
 
 @dataclass(frozen=True)

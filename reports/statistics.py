@@ -75,7 +75,8 @@ class SweepChange(FrozenModel):
 
     A unit is a final if the sweep has one replicate, else the mean of a replicate's finals; `units` names them.
     `low` to `high` is the 95% interval of the difference (Welch). `p` is corrected for all optimizers (Holm). An
-    optimizer that `lost` a final in one of the sweeps is not tested: its p is 1, and it has no interval.
+    optimizer that `lost` a final in one of the sweeps is not tested: its p is 1, and it has no interval. The same is
+    true of one `without_winner` in a replicate of one of the sweeps, which is in `lost` too.
     """
 
     optimizer: str
@@ -87,6 +88,7 @@ class SweepChange(FrozenModel):
     p: float
     tested: bool
     lost: bool = False
+    without_winner: bool = False
     units: str = "seeds"
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harness.config import FrozenModel
-from reports.evidence import Evidence, Values, final_accuracies, lost_optimizers, values_of_finals
+from reports.evidence import Evidence, Values, final_accuracies, lost_optimizers, values_of_finals, without_a_winner
 from reports.winners import Winners
 from studies.definition import LEVEL, SweepDefinition
 from studies.requirements import LEAST_UNITS
@@ -64,9 +64,9 @@ class Verdicts:
 
     `used` are the accuracies of the finals used by optimizer, which may have more. `margin` is that of accuracy, and
     `detectable` the difference that 80% of sweeps would find (fractions; None if the spread is unknown). `lost` names
-    optimizers with a final that diverged or failed, or with a replicate without a winner. `target` is the accuracy
-    whose time is judged, None without one. `looks` are the numbers of finals or replicates at which verdicts are
-    taken; all intervals hold together, at every look, with probability `confidence`.
+    optimizers with a final that diverged or failed, or with a replicate without a winner; `without_winner` only the
+    latter. `target` is the accuracy whose time is judged, None without one. `looks` are the numbers of finals or
+    replicates at which verdicts are taken; all intervals hold together, at every look, with probability `confidence`.
     """
 
     declared: int
@@ -76,6 +76,7 @@ class Verdicts:
     detectable: float | None
     pairs: tuple[PairVerdict, ...]
     lost: tuple[str, ...] = ()
+    without_winner: tuple[str, ...] = ()
     target: float | None = None
     looks: tuple[int, ...] = (LEAST_UNITS,)
     complete: int = 0
@@ -161,6 +162,7 @@ def find_verdicts(
         detectable=median(widths) if widths else None,
         pairs=tuple(verdicts),
         lost=lost,
+        without_winner=without_a_winner(accuracies, winners),
         target=target.accuracy
         if target is not None and any(v.outcome == "images_to_target" for v in verdicts)
         else None,

@@ -21,6 +21,8 @@ def _finding(changes: Sequence[SweepChange], names: tuple[str, str]) -> str:
     """Say which optimizers changed significantly."""
     changed = [each for each in changes if each.told_apart]
     if not any(each.tested for each in changes):
+        if any(each.without_winner for each in changes) and all(each.lost for each in changes):
+            return "No optimizer has a winner of each search and completed all its finals in both sweeps."
         if all(each.lost for each in changes):
             return "No optimizer completed all its finals in both sweeps."
         return f"There are too few {changes[0].units} to compare the two."

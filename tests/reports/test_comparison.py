@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
+from harness.records import Tag
 from reports.comparing import build_comparison
 from reports.statistics import sweep_changes
 from studies.requirements import SEEDS_APART
-from tests.reports.sweeps import CHILDREN, changed, run, source
+from tests.reports.sweeps import CHILDREN, changed, replicated, run, source
 
 
 def named(run_id, *arguments, **tags):
@@ -160,3 +161,15 @@ def test_an_optimizer_with_a_lost_final_is_shown_in_a_comparison_but_not_told_ap
         assert "Nothing is claimed about adam, since finals did not complete." in text
         assert "a final did not complete</td>" in text
         assert '<p class="answer">No optimizer completed all its finals in both sweeps.</p>' in text
+
+
+def test_an_optimizer_without_a_winner_of_a_search_is_not_said_to_have_lost_a_final():
+    whole = replicated({"adam": 0.98, "sgd": 0.97}, trials=1)
+    second = [each for each in whole.runs if (each.tags[Tag.OPTIMIZER], each.tags[Tag.REPLICATE]) == ("sgd", "2")]
+    without = replace(whole, runs=[each for each in whole.runs if each not in second])
+    without = replace(without, sweep=replace(whole.sweep, run_id="other"))
+    for one, other in ((whole, without), (without, whole)):
+        text = page(one, other)
+        assert "Nothing is claimed about sgd, since a search found no winner." in text
+        assert "a search found no winner</td>" in text
+        assert "did not complete" not in text
