@@ -205,6 +205,10 @@ def _caveats(subset: bool, summary: pd.DataFrame, verdicts: Verdicts, against: C
     names, without = summary["optimizer"], list(verdicts.without_winner)
     lost = names[(summary["lost_finals"] > 0) | names.isin(set(verdicts.lost) - set(without))].tolist()
     caveats = [
+        (
+            not verdicts.one_test_set,
+            "not all were tested on the same data, so a difference may come from the data",
+        ),
         (subset, "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, since the best value is at the edge of its range: {_list(edged)}"),
         (

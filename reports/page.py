@@ -21,6 +21,7 @@ from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking.mlflow import MlflowTracker
 from reports.columns import Table
 from reports.contents import Contents, contents
+from reports.design import datasets, design, epoch_size
 from reports.document import ReportDocument, report_document
 from reports.figures.card import card
 from reports.figures.chips import chip
@@ -152,9 +153,8 @@ def note(before: str, report: Report) -> str:
 def card_of(said: Contents) -> bytes:
     """Return the card of a sweep as PNG, 1200 by 630."""
     definition = said.source.definition
-    title = (
-        f"{said.source.sweep.experiment}: {len(definition.optimizers)} optimizers on {definition.base.dataset.name}"
-    )
+    count, data = len(definition.optimizers), " and ".join(datasets(definition))
+    title = f"{said.source.sweep.experiment}: {count} optimizer{'' if count == 1 else 's'} on {data}"
     shown = said.pictures.get("differences") or said.pictures.get("final-accuracy")
     with styled():
         return render(card(said.computed, title, said.answer[0], shown), "png", "card", dots=100)
@@ -217,6 +217,8 @@ def _template_values(said: Contents) -> dict[str, Any]:
         "facts": [(name, source.sweep.tags[tag]) for name, tag in MADE_WITH.items() if tag in source.sweep.tags],
         "environment": [(name, source.environment[name]) for name in ENVIRONMENT if source.environment.get(name)],
         "definition": source.definition,
+        "design": design(source.definition, source.single, said.computed.things),
+        "epoch_size": epoch_size(source.definition),
         "looks": looks(source.definition.optimizers),
         "summary": said.summary.to_dict("records"),
         "left_out": said.left_out,

@@ -1,0 +1,53 @@
+"""Say in words what a sweep or single run was declared to do: optimizers, budget, finals and data."""
+
+from studies.definition import SweepDefinition
+
+
+def design(definition: SweepDefinition, single: bool, things: str) -> str:
+    """Return sentences on what was declared; `things` are `images` or `rows`."""
+    finals, data = _count(definition.final_epochs, "epoch"), _data(definition, things)
+    if single:
+        return f"{definition.base.optimizer.name}, {finals}, seed {definition.base.seed}. {data}"
+    several = definition.replicates > 1
+    up_to = "up to " if len(definition.looks_at) > 1 else ""  # a sweep may be decided at an earlier look
+    replicates, per = (f" in {up_to}{definition.replicates} replicates", " per replicate") if several else ("", "")
+    seeds = f"{'' if several else up_to}{_count(len(definition.final_seeds), 'fresh seed')}"
+    return (
+        f"{_count(len(definition.optimizers), 'optimizer')}{replicates}. Each optimizer: "
+        f"{_count(definition.budget, 'epoch')} of trials{per}, up to {_count(definition.trial_epochs, 'epoch')} per "
+        f"trial; finals of {finals} on {seeds}{per}. {data} "
+        "Validation selected the winners; only finals were measured on the test set."
+    )
+
+
+def datasets(definition: SweepDefinition) -> list[str]:
+    """Return the names of all datasets that the optimizers train on, that of the base first."""
+    own = (settings.get("dataset.name") for settings in _variants(definition).values())
+    return list(dict.fromkeys([definition.base.dataset.name, *(str(name) for name in own if name)]))
+
+
+def epoch_size(definition: SweepDefinition) -> int | None:
+    """Return the training images of an epoch; None if they differ between the optimizers."""
+    sizes = {definition.images(name, 1) for name in definition.optimizers}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _data(definition: SweepDefinition, things: str) -> str:
+    """Name the dataset of the base, and that of each variant with another one or another size."""
+    base = definition.base.dataset
+    others = [
+        f"{name} ({settings.get('dataset.name', base.name)}, {definition.images(name, 1):,})"
+        for name, settings in _variants(definition).items()
+        if any(key in settings for key in ("dataset.name", "dataset.train_size"))
+    ]
+    of_variants = f" Variants with other data: {', '.join(others)}." if others else ""
+    return f"Dataset: {base.name}, {base.train_size:,} training {things}.{of_variants}"
+
+
+def _variants(definition: SweepDefinition) -> dict[str, dict[str, object]]:
+    """Return the settings of the variants that the sweep compares."""
+    return {name: each for name, each in definition.variants.items() if name in definition.optimizers}
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
