@@ -66,7 +66,8 @@ def _verdict(finals: AccuracyBySeed, some_unmeasured: bool, verdicts: Verdicts) 
     means = {name: float(np.mean(values)) for name, values in used.items()}
     best, *others = sorted(means, key=means.__getitem__, reverse=True)
     if not others:
-        return f"{best} reaches {means[best]:.2%} mean test accuracy; there is no other optimizer to compare it with."
+        other = "no other optimizer has a completed final" if some_unmeasured else "there is no other optimizer"
+        return f"{best} reaches {means[best]:.2%} mean test accuracy; {other} to compare it with."
     if not verdicts.enough:
         return _too_few(verdicts)
     above = [each for each in verdicts.accuracy if each.better == best and each.told_apart]
@@ -230,7 +231,9 @@ def _because(cause: str) -> str:
 
 
 def _points(fraction: float | None) -> str:
-    return "?" if fraction is None else f"{fraction * 100:.2f}"
+    """Return percentage points with two decimals, or one digit of a difference that these would make 0."""
+    text = "?" if fraction is None else f"{fraction * 100:.2f}"
+    return f"{100 * fraction:.1g}" if fraction and text == "0.00" else text
 
 
 def _list(names: Sequence[str], last: str = " and") -> str:

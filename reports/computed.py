@@ -190,7 +190,8 @@ def _by_optimizer(
 ) -> dict[str, dict[str, Mistakes]]:
     """Return the mistakes of the finals in `runs`, by optimizer and seed.
 
-    First comes the optimizer with the best validation accuracy of its finals, since the sweep keeps a model of it.
+    First comes the optimizer whose model the sweep keeps: of those with the most completed finals, the one whose
+    finals have the best mean validation accuracy.
     """
     finals = runs[runs["run_id"].isin(mistakes.keys())].to_dict("records")
     found = {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, median
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.records import Outcome, Stage
@@ -12,6 +13,7 @@ from reports.statistics import summarize, tiers
 from reports.tables import finals_by_seed, most_common
 from reports.verdicts import Verdicts
 from reports.winners import Winners
+from studies.intervals import NO_SPREAD
 from studies.requirements import LEAST_UNITS
 
 SPOILT = 2.0  # a final with more than this many times the median error of its optimizer's finals is spoilt
@@ -130,14 +132,17 @@ def _spoilt(accuracies: Sequence[float]) -> int:
 
 
 def _summary(measured: pd.DataFrame, values: Sequence[float], verdicts: Verdicts) -> dict[str, Any]:
-    """Return the summary of an optimizer's finals; with several replicates the interval is over their means."""
+    """Return the summary of an optimizer's finals; with several replicates the interval is over their means.
+
+    Finals that do not vary have no interval, as their differences have none: they do not tell how large the luck is.
+    """
     if not values:
         return {"seeds": 0}
-    summary = summarize(values)
+    summary, units = summarize(values), list(values)
     if verdicts.of_optimizers:
         completed = measured[(measured["outcome"] == Outcome.COMPLETED) & measured["test_accuracy"].notna()]
-        of_units = summarize(
-            completed.astype({"test_accuracy": float}).groupby("replicate")["test_accuracy"].mean().tolist()
-        )
+        units = completed.astype({"test_accuracy": float}).groupby("replicate")["test_accuracy"].mean().tolist()
+        of_units = summarize(units)
         summary = summary.model_copy(update={"low": of_units.low, "high": of_units.high})
-    return summary.model_dump()
+    unknown = {"low": None, "high": None} if np.ptp(units) < NO_SPREAD else {}
+    return summary.model_dump() | unknown

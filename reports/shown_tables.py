@@ -11,7 +11,6 @@ from reports.columns import Column, Row, Table, margin_points
 from reports.contents import Contents
 from reports.targets import targets_summary
 from reports.winners import hyperparameters
-from studies.replicates import confirming
 
 
 def shown_tables(said: Contents) -> dict[str, Table]:
@@ -110,9 +109,12 @@ def _about_winners(said: Contents) -> str:
     runs = said.tables["runs"]
     completed = runs[(runs["stage"] == "trial") & (runs["outcome"] == "completed")]
     most = completed.groupby(["optimizer", "replicate"]).size().max()
+    if (runs["stage"] == "confirmation").any():
+        return (
+            "The best trials of each search were trained again on more seeds. The winner is the one with the highest "
+            "mean validation accuracy over all its seeds, which the table shows."
+        )
     chosen = "The winner is the completed trial with the highest validation accuracy of each search."
-    if confirming(said.source.definition):
-        return f"{chosen} The best trials were trained again on more seeds; the accuracy is the mean over all seeds."
     if pd.isna(most) or most < 2:
         return f"{chosen} No search completed more than one trial."
     return (

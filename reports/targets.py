@@ -32,6 +32,11 @@ def target_accuracies(definition: SweepDefinition, winners: Winners) -> tuple[fl
     return DATASETS[dataset.name].targets if isinstance(dataset, DatasetConfig) else OF_OWN_DATA
 
 
+def come_from_tuning(winners: Winners) -> bool:
+    """Return whether the targets are multiples of the winners' error, which needs winners that make mistakes."""
+    return any(_at_error(winners, times) is not None for times in ERRORS)
+
+
 def judged_target(winners: Winners) -> float | None:
     """Return the target accuracy for the verdicts on time; None if winners are too bad for one above 0."""
     return _at_error(winners, TESTED)

@@ -24,7 +24,8 @@ def card(of: Computed, title: str, answer: str, shown: Picture | None) -> Drawn:
         by_look = looks(of.optimizers)
         if "verdict" in shown.data:
             draw_differences(drawn, axis, shown.data, of.verdicts.margin, by_look)
-            axis.set_xlabel("difference in test accuracy (points), simultaneous 95% intervals", fontsize=12)
+            intervals = f"simultaneous {of.verdicts.confidence:.0%} intervals"
+            axis.set_xlabel(f"difference in test accuracy (points), {intervals}", fontsize=12)
         else:
             dots(drawn, axis, shown.data, "test_accuracy", "row", by_look, s=60)
             rows(axis, [by_look[name].label for name in dict.fromkeys(shown.data["optimizer"])])

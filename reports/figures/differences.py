@@ -38,6 +38,8 @@ def differences(of: Computed) -> Picture | str:
     if len(of.optimizers) < 2:
         return ""
     known = [each for each in of.verdicts.accuracy if each.low is not None and each.high is not None]
+    if not known and of.verdicts.enough:
+        return "differences (no pair has an interval: its finals do not vary, or did not complete)"
     if not known:
         return "differences (too few finals for an interval)"
     data = pd.DataFrame(
@@ -54,6 +56,8 @@ def differences(of: Computed) -> Picture | str:
         for row, each in enumerate(sorted(known, key=lambda each: -each.difference))
     )
     finding = _finding(of.verdicts)
+    if len(known) < len(of.verdicts.accuracy):
+        finding += " Pairs without an interval are not shown."
     if len(data) > MOST_PAIRS:
         best = of.summary["optimizer"].iloc[0]
         data = data[(data["better"] == best) | (data["worse"] == best)].reset_index(drop=True)

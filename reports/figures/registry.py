@@ -38,7 +38,7 @@ FIGURES = (
     FigureRow(
         "differences",
         "answer",
-        "Differences between optimizers: means, with intervals that are all correct in 19 of 20 such sweeps.",
+        "Differences between optimizers: means, with simultaneous intervals.",
         differences,
     ),
     FigureRow("final-accuracy", "final-accuracy", "Test accuracy of every final.", final_accuracy),
@@ -70,7 +70,7 @@ FIGURES = (
     FigureRow(
         "time-to-target",
         "cost",
-        "Share of finals that have not yet reached a validation accuracy. The targets come from tuning.",
+        "Share of finals that have not yet reached a target accuracy.",
         time_to_target,
     ),
     FigureRow("epoch-seconds", "cost", "Training seconds of every epoch of the finals.", epoch_seconds),
@@ -108,7 +108,7 @@ FIGURES = (
     FigureRow(
         "confusion",
         "mistakes",
-        "Confusions on the test set, for the optimizer whose finals have the best validation accuracy.",
+        "Confusions on the test set, for the optimizer whose model is kept.",
         confusion,
     ),
     FigureRow(

@@ -25,7 +25,7 @@ from reports.figures.style import (
     tuples,
 )
 from reports.statistics import names_at
-from reports.targets import horizons
+from reports.targets import come_from_tuning, horizons
 
 LEAST_PROBLEMS = 20  # combinations of target and seed that a performance profile needs
 
@@ -67,9 +67,10 @@ def time_to_target(of: Computed) -> Picture | str:
     if not len(data) or not np.isfinite(data["images"]).any():
         return "time to a target (no final reached one)" if len(data) else ""
     horizon = max(horizons(of.source.definition).values())
-    return Picture(
-        data, _said_of_targets(data, of.things), partial(_draw_targets, looks(of.optimizers), horizon, of.things)
-    )
+    of_tuning = come_from_tuning(of.winners)
+    source = "multiples of the winners' validation error in tuning" if of_tuning else "declared for the dataset"
+    finding = f"{_said_of_targets(data, of.things)} The targets are {of.split} accuracies, {source}."
+    return Picture(data, finding, partial(_draw_targets, looks(of.optimizers), horizon, of.things))
 
 
 def _said_of_targets(data: pd.DataFrame, things: str) -> str:

@@ -28,9 +28,11 @@ from reports.figures.style import (
 )
 from reports.optimizers import TRIAL_OUTCOMES
 from reports.statistics import names_at
+from reports.tables import outcome_of
 from studies.replicates import published_start
 
 LEAST_COMPLETED = 5  # completed trials of a search that a tuning curve needs
+LEAST_FOR_IMPORTANCE = 10  # completed trials of a search that importances need (`studies.search.importance`)
 OUTCOME_COLOURS = dict(zip(TRIAL_OUTCOMES, (COLOURS[2], COLOURS[5], COLOURS[1], COLOURS[7]), strict=True))
 
 
@@ -138,14 +140,26 @@ def importances(of: Computed) -> Picture | str:
     """Show the importance of each hyperparameter, as the sweep recorded it."""
     shares = of.source.importances
     if not shares:
-        has_trials = (of.runs["stage"] == Stage.TRIAL).any()
-        return "importances (fewer than ten completed trials of each optimizer)" if has_trials else ""
+        return _why_no_importances(of)
     data = pd.DataFrame([*shares.values()], index=pd.Index([*shares], name="optimizer"))
     most = ", ".join(
         f"{' and '.join(names_at(row.to_dict(), row.max()))} for {name} ({row.max():.0%})"
         for name, row in data.iterrows()
     )
     return Picture(data, f"The most important: {most}.", _draw_importances)
+
+
+def _why_no_importances(of: Computed) -> str:
+    trials = of.runs[of.runs["stage"] == Stage.TRIAL]
+    if not len(trials):
+        return ""
+    completed = trials[trials["outcome"] == Outcome.COMPLETED].groupby(["optimizer", "replicate"]).size()
+    if completed.max() >= LEAST_FOR_IMPORTANCE:
+        if outcome_of(of.source.sweep) != Outcome.COMPLETED:
+            return "importances (computed when the sweep has completed)"
+        return "importances (the best trials of no search differ from the others)"
+    each = "search" if of.source.definition.replicates > 1 else "optimizer"
+    return f"importances (fewer than ten completed trials of each {each})"
 
 
 def _draw_importances(data: pd.DataFrame, width: Width) -> Drawn:

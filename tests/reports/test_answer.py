@@ -338,6 +338,21 @@ def test_tuning_is_suspicious_if_an_optimizer_is_shown_to_be_worse_than_its_spec
     assert suspected({"adagrad": better, "sgd": worse}) == []
 
 
+def test_one_optimizer_with_finals_is_the_only_one_only_if_no_other_was_compared():
+    alone = {"adam": {1: 0.98, 2: 0.981, 3: 0.982}}
+    assert said(alone)[0].endswith("mean test accuracy; there is no other optimizer to compare it with.")
+    first, last = said(alone | {"sgd": {}})
+    assert first.endswith("mean test accuracy; no other optimizer has a completed final to compare it with.")
+    assert last.endswith("no final of sgd has completed.")
+
+
+def test_a_difference_that_is_not_0_is_never_stated_as_0():
+    calm = {seed: 0.9999 + (seed % 2) / 1e8 for seed in range(1, 7)}
+    first, _, last = said({"adam": calm, "sgd": {seed: each - 3e-5 for seed, each in calm.items()}})
+    assert re.search(r"better than sgd by 0\.003 to 0\.003 points, which is less than the margin of 0\.20\.", first)
+    assert re.search(r"a difference of [1-9]e-06 points would be found", last)
+
+
 def test_the_answer_names_what_has_not_completed_yet():
     finals = next(iter(sweeps(1, 5))) | {"f": {}, "g": {}}
     last = said(finals, ended=False)[-1]

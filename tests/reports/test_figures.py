@@ -15,6 +15,9 @@ from harness.config import DatasetConfig, MLPConfig
 from harness.errors import BadInputError
 from harness.records import Mistakes, Stage, Tag
 from reports.contents import contents
+from reports.document import report_document
+from reports.figures.card import card
+from reports.figures.registry import FIGURES
 from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
 from reports.figures.svg import formats_of, render
 from reports.figures.two_sweeps import two_sweeps
@@ -162,6 +165,41 @@ def test_the_differences_are_those_of_the_verdicts_beside_the_margin():
     (axis,) = picture.draw("page").axes
     shaded = axis.patches[0]
     assert (shaded.get_x(), shaded.get_width()) == pytest.approx((-0.2, 0.4))
+
+
+def test_differences_without_an_interval_are_left_out_for_the_reason_that_applies():
+    equal = equal_finals().left_out
+    assert "differences (no pair has an interval: its finals do not vary, or did not complete)" in equal
+    two = equal_finals(seeds=(1, 2)).left_out
+    assert "differences (too few finals for an interval)" in two
+
+
+def test_the_figure_of_differences_says_if_pairs_are_missing():
+    lost = contents(replicated({"adam": 0.985, "rmsprop": 0.983, "sgd": 0.98}, lost=1)).pictures["differences"]
+    assert len(lost.data) == 1
+    assert lost.finding.startswith("Of 3 pairs: ")
+    assert lost.finding.endswith(" Pairs without an interval are not shown.")
+    assert "not shown" not in several().pictures["differences"].finding
+
+
+@pytest.mark.parametrize(("added", "confidence"), [(0, "95%"), (1, "90%")])
+def test_no_figure_of_differences_claims_more_than_the_sweeps_joint_confidence(added, confidence):
+    of = replicated({"adam": 0.985, "sgd": 0.98})
+    said = contents(replace(of, definition=of.definition.model_copy(update={"looks": (2, 3), "added_looks": added})))
+    with styled():
+        drawn = card(said.computed, "title", said.answer[0], said.pictures["differences"])
+    assert drawn.axes[0].get_xlabel().endswith(f"simultaneous {confidence} intervals")
+    (caption,) = (row.caption for row in FIGURES if row.name == "differences")
+    assert not re.search(r"\d", caption), "how sure they are depends on the sweep"
+
+
+def test_finals_that_do_not_vary_have_no_interval_of_their_mean():
+    said = equal_finals()
+    assert said.summary["low"].isna().all()
+    assert said.summary["mean"].tolist() == pytest.approx([0.98] * 4)
+    assert report_document(said).optimizers["sgd"].ci == (None, None)
+    same = contents(replicated({"adam": 0.985, "sgd": 0.98}, noise=0.0))
+    assert same.summary["low"].isna().all()
 
 
 def test_too_few_finals_leave_out_the_differences_and_say_why():
@@ -342,6 +380,22 @@ def test_no_optimizer_is_called_the_fastest_where_none_reached_a_target():
 def test_optimizers_that_reach_a_target_at_the_same_point_are_named_together():
     said = contents(source()).pictures["time-to-target"].finding
     assert said.startswith("50.0%: the lowest median is 640 images (adam, sgd); 68.8%: ")
+
+
+def test_targets_are_said_to_come_from_tuning_only_if_they_do():
+    tuned = contents(source()).pictures["time-to-target"].finding
+    assert tuned.endswith(
+        "The targets are validation accuracies, multiples of the winners' validation error in tuning."
+    )
+    perfect = [run(name, "trial", 0, [1.0]) for name in ("adam", "sgd")]
+    finals = [run(name, "final", 1, [0.5, 0.9995]) for name in ("adam", "sgd")]
+    for children in (finals, [*perfect, *finals]):
+        said = contents(source(children)).pictures["time-to-target"].finding
+        assert said.endswith("The targets are validation accuracies, declared for the dataset.")
+    for final in finals:
+        for measure in ("validation/loss", "validation/accuracy"):
+            del final.history[measure]
+    assert "The targets are test accuracies," in contents(source(finals)).pictures["time-to-target"].finding
 
 
 def test_a_target_that_was_never_reached_is_shown_as_such():
@@ -596,6 +650,15 @@ def test_a_single_run_names_no_figures_of_trials_as_left_out():
     assert not any("trials" in each for each in contents(alone).left_out)
     tried = replace(source(trials(adam=[0.5])), importances={})
     assert "importances (fewer than ten completed trials of each optimizer)" in contents(tried).left_out
+
+
+def test_importances_are_left_out_for_the_reason_that_applies():
+    ten = replace(source(trials(adam=[0.5] * 10)), importances={})
+    assert "importances (the best trials of no search differ from the others)" in contents(ten).left_out
+    stopped = replace(ten, sweep=replace(ten.sweep, tags=ten.sweep.tags | {Tag.OUTCOME: "killed"}))
+    assert "importances (computed when the sweep has completed)" in contents(stopped).left_out
+    several_searches = replace(replicated({"adam": 0.98, "sgd": 0.97}, trials=4), importances={})
+    assert "importances (fewer than ten completed trials of each search)" in contents(several_searches).left_out
 
 
 @pytest.mark.long

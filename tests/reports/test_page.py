@@ -21,6 +21,7 @@ from reports.figures.svg import FORMATS
 from reports.page import build_report, note
 from reports.shown_tables import shown_tables
 from reports.tables import epochs_frame, runs_frame
+from studies.replicates import confirming
 from tests.reports.sweeps import CHILDREN, changed, mistakes, run, source
 from tests.tiny import one_figure
 
@@ -240,6 +241,17 @@ def test_a_winners_validation_accuracy_is_called_too_high_only_if_it_is_the_best
     children = [run("adam", "trial", number, [0.7 + number / 100]) for number in range(completed)]
     tables = shown_tables(contents(source(children, changed(confirm=confirm))))
     assert said in tables["winners"].note
+
+
+def test_winners_are_said_to_be_confirmed_on_more_seeds_only_once_they_are():
+    children = [run("adam", "trial", number, [0.7 + number / 100]) for number in range(20)]
+    definition = changed(confirm=True, budget=20)
+    assert confirming(definition)
+    before = shown_tables(contents(source(children, definition)))["winners"].note
+    assert before.endswith("it is likely to be too high; the test accuracy of the finals is not.")
+    again = run("adam", "confirmation", 19, [0.8])
+    after = shown_tables(contents(source([*children, again], definition)))["winners"].note
+    assert after.startswith("The best trials of each search were trained again on more seeds.")
 
 
 def test_a_running_final_is_in_no_mean_and_reaches_no_target():
