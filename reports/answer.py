@@ -155,8 +155,10 @@ def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts)
     if not spent.sum():
         return "it was not tuned, and one seed says nothing about other seeds"
     counts = sorted(len(values) for values in finals.values())
-    tuning = _range(in_epochs(spent.min()), in_epochs(spent.max()))
-    fresh = f"{_range(str(counts[0]), str(counts[-1]))} final{'s' if counts[-1] > 1 else ''} on fresh seeds"
+    tuning = f"{_range(in_epochs(spent.min()), in_epochs(spent.max()))} epoch{'' if spent.max() == 1 else 's'}"
+    fresh = "1 final on a fresh seed"
+    if counts[-1] > 1:
+        fresh = f"{_range(str(counts[0]), str(counts[-1]))} finals on fresh seeds"
     judged = sorted(len(verdicts.used.get(name, ())) for name in finals)
     if verdicts.enough and judged != counts:
         fresh += f", of which the verdicts use {_range(str(judged[0]), str(judged[-1]))}"
@@ -168,7 +170,7 @@ def _evidence(finals: AccuracyBySeed, summary: pd.DataFrame, verdicts: Verdicts)
         searches = f" in {declared} replicates" if used == declared else complete
     found = verdicts.detectable
     seen = f" (a difference of {_points(found)} points would be found in 80% of such sweeps)" if found else ""
-    return f"each had {tuning} epochs of tuning{searches} and {fresh}{seen}"
+    return f"each had {tuning} of tuning{searches} and {fresh}{seen}"
 
 
 def _range(low: str, high: str) -> str:

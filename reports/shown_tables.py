@@ -10,7 +10,9 @@ from reports import columns, optimizers
 from reports.columns import Column, Row, Table, margin_points
 from reports.contents import Contents
 from reports.targets import targets_summary
+from reports.verdicts import Verdicts
 from reports.winners import hyperparameters
+from studies.requirements import LEAST_UNITS
 
 
 def shown_tables(said: Contents) -> dict[str, Table]:
@@ -38,8 +40,7 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "Differences between optimizers",
             columns.DIFFERENCES,
             [row | {"tested": not pd.isna(row["low"]), "units": units} for row in _records(said, "differences")],
-            f"The verdicts are about {verdicts.population}. {verdicts.assurance.capitalize()}. A pair is the same if "
-            f"its interval lies within ±{margin_points(verdicts.margin)} points.",
+            _about_verdicts(verdicts),
         ),
         "others": Table(
             "Verdicts on loss and on the time to a target",
@@ -68,6 +69,16 @@ def _of_finals(said: Contents) -> dict[str, Table]:
             "seeds. In brackets: how many seeds reached it. Never: at least half of the seeds did not.",
         ),
     }
+
+
+def _about_verdicts(verdicts: Verdicts) -> str:
+    if not verdicts.enough:
+        units = "replicates" if verdicts.of_optimizers else "finals"
+        return f"There are no verdicts: they need at least {max(LEAST_UNITS, verdicts.looks[0])} {units}."
+    return (
+        f"The verdicts are about {verdicts.population}. {verdicts.assurance.capitalize()}. A pair is the same if "
+        f"its interval lies within ±{margin_points(verdicts.margin)} points."
+    )
 
 
 def _outcome(outcome: str, target: float | None, things: str) -> str:

@@ -48,7 +48,7 @@ def _convergence(of: Computed, against: str) -> Picture | str:
         if not len(data):
             return ""
     elif not len(data):
-        return "convergence (no final was measured)"
+        return "convergence (no final was measured that did not diverge or fail)"
     sizes = of.epoch_images
     data = data.assign(images=data["epochs"] * data["optimizer"].map(sizes))
     epoch = max(sizes.values()) if against == "images" and len(set(sizes.values())) == 1 else None

@@ -26,9 +26,8 @@ def reliability(of: Computed) -> Picture | str:
     data["most"] = [100 * largest_share(bad, finals) for bad, finals in zip(data["bad"], data["finals"], strict=True)]
     if not data["bad"].any():
         finals, most = data["finals"].min(), data["most"].max()
-        return (
-            f"reliability (no final was lost or spoilt; with {finals} finals the true share can still be {most:.0f}%)"
-        )
+        of_so_many = f"{finals} final{'' if finals == 1 else 's'}"
+        return f"reliability (no final was lost or spoilt; with {of_so_many} the true share can still be {most:.0f}%)"
     said = ", ".join(f"{each.bad} of {each.finals} finals of {each.optimizer}" for each in tuples(data) if each.bad)
     return Picture(data, f"Lost or spoilt: {said}.", partial(_draw, looks(of.optimizers)))
 

@@ -18,7 +18,7 @@ from reports.verdicts import find_verdicts
 from studies.space import Range
 from studies.verdicts import Verdict
 from tests.reports.judged import definition_of, frame_of, judged, winner
-from tests.reports.sweeps import replicated
+from tests.reports.sweeps import changed, replicated, run, source
 from tests.simulated import sweeps
 
 
@@ -245,8 +245,8 @@ def test_the_published_start_has_not_won_where_a_search_found_no_winner():
     of = replace(of, definition=definition)
     second = [each for each in of.runs if each.tags[Tag.OPTIMIZER] == "sgd" and each.tags[Tag.REPLICATE] == "2"]
     without = replace(of, runs=[each for each in of.runs if each not in second])
-    for source, expected in ((of, True), (without, False)):
-        found = report_document(contents(source)).optimizers
+    for of_sweep, expected in ((of, True), (without, False)):
+        found = report_document(contents(of_sweep)).optimizers
         assert (found["adam"].winner_is_start, found["sgd"].winner_is_start) == (True, expected)
 
 
@@ -336,6 +336,25 @@ def test_tuning_is_suspicious_if_an_optimizer_is_shown_to_be_worse_than_its_spec
     assert suspected(few) == []
     assert suspected({"adam": worse, "sgd": better}) == [("adam", "sgd")]
     assert suspected({"adagrad": better, "sgd": worse}) == []
+
+
+def test_a_single_epoch_and_a_single_final_are_singular():
+    one = {"adam": {1: 0.98}, "sgd": {1: 0.97}}
+    assert said(one, epochs_spent=1)[-1] == "Each had 1 epoch of tuning and 1 final on a fresh seed."
+
+
+@pytest.mark.parametrize("seeds", [(1, 2), (1, 2, 3)])
+def test_the_table_of_differences_speaks_of_verdicts_only_if_there_are_any(seeds):
+    children = [run(name, "final", seed, [0.9 + seed / 100]) for name in ("sgd", "adam") for seed in seeds]
+    note = shown_tables(contents(source(children, changed(final_seeds=seeds))))["differences"].note
+    if len(seeds) < 3:
+        assert note == "There are no verdicts: they need at least 3 finals."
+    else:
+        assert note.startswith("The verdicts are about these winners")
+    begun = replicated({"adam": 0.98, "sgd": 0.97})
+    two = [each for each in begun.runs if each.tags[Tag.REPLICATE] != "3"]
+    note = shown_tables(contents(replace(begun, runs=two)))["differences"].note
+    assert note == "There are no verdicts: they need at least 3 replicates."
 
 
 def test_one_optimizer_with_finals_is_the_only_one_only_if_no_other_was_compared():

@@ -174,6 +174,12 @@ def test_differences_without_an_interval_are_left_out_for_the_reason_that_applie
     assert "differences (too few finals for an interval)" in two
 
 
+def test_figures_of_a_single_final_or_of_lost_finals_alone_are_left_out_for_the_reason_that_applies():
+    assert any("with 1 final the true share can still be 95%" in each for each in equal_finals(seeds=(1,)).left_out)
+    lost = contents(source([run("adam", "final", 1, [0.9], "diverged")])).left_out
+    assert "convergence (no final was measured that did not diverge or fail)" in lost
+
+
 def test_the_figure_of_differences_says_if_pairs_are_missing():
     lost = contents(replicated({"adam": 0.985, "rmsprop": 0.983, "sgd": 0.98}, lost=1)).pictures["differences"]
     assert len(lost.data) == 1
