@@ -19,6 +19,7 @@ from harness.colours import INK
 from harness.paths import work_folder, writable_folder
 from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking.mlflow import MlflowTracker
+from reports.answer import OTHER_DATA
 from reports.columns import Table
 from reports.contents import Contents, contents
 from reports.design import datasets, design, epoch_size
@@ -156,8 +157,11 @@ def card_of(said: Contents) -> bytes:
     count, data = len(definition.optimizers), " and ".join(datasets(definition))
     title = f"{said.source.sweep.experiment}: {count} optimizer{'' if count == 1 else 's'} on {data}"
     shown = said.pictures.get("differences") or said.pictures.get("final-accuracy")
+    warnings = [SUBSET] if definition.subset else []
+    warnings += [] if said.computed.verdicts.one_test_set else [OTHER_DATA]
     with styled():
-        return render(card(said.computed, title, said.answer[0], shown), "png", "card", dots=100)
+        drawn = card(said.computed, title, said.answer[0], shown, "; ".join(warnings))
+        return render(drawn, "png", "card", dots=100)
 
 
 def rendered_figures(

@@ -61,7 +61,7 @@ def _finding(data: pd.DataFrame, split: str) -> str:
     """Say which optimizer leads at the end, and which after the first epoch."""
     errors = data[data["measure"] == "error"]
     if not len(errors):
-        return f"No {split} error was measured."
+        return f"No {split} error was measured.{_about_small(data)}"
     medians = errors.groupby(["optimizer", "epochs"], sort=False)["value"].median().reset_index()
     ordered = medians.sort_values("epochs")
     names, least = _lowest(ordered.groupby("optimizer").tail(1))
@@ -72,7 +72,13 @@ def _finding(data: pd.DataFrame, split: str) -> str:
         names, least = _lowest(first.groupby("optimizer").head(1))
         they = "it is" if len(names) == 1 else "they are"
         said += f"; after the first epoch {they} {', '.join(names)}, {least:.2f}%"
-    return f"{said}.{about_zero(errors['value'])}"
+    return f"{said}.{about_zero(errors['value'])}{_about_small(data)}"
+
+
+def _about_small(data: pd.DataFrame) -> str:
+    """Return the sentence on training losses too small for a logarithmic scale; empty if there are none."""
+    is_small = (data["measure"] == "training loss") & (data["value"] < LEAST_LOSS)
+    return f" A training loss below {LEAST_LOSS:g} is drawn there." if is_small.any() else ""
 
 
 def _lowest(medians: pd.DataFrame) -> tuple[list[str], float]:

@@ -20,6 +20,7 @@ from reports.figures.style import (
     rows,
     tip,
     tuples,
+    up_to_100,
 )
 from reports.statistics import names_at
 from studies.requirements import LEAST_UNITS
@@ -67,13 +68,15 @@ def _draw(looks: Looks, majority: Majority | None, data: pd.DataFrame, width: Wi
     drawn = figure(width, 0.65 + 0.26 * len(ranked))
     axis = drawn.subplots()
     dots(drawn, axis, data, "test_accuracy", "row", looks)
-    has_intervals = data.groupby("optimizer").size().max() >= LEAST_UNITS
+    enough = data.groupby("optimizer").size().max() >= LEAST_UNITS
+    has_intervals = enough and data["low"].notna().any()
     for each in tuples(ranked):
         look = looks[str(each.optimizer)]
         (mean,) = axis.plot([each.mean, each.mean], [each.row - 0.2, each.row + 0.3], color=look.colour, linewidth=2)
         drawn.tag(mean, [look])
         if has_intervals and not pd.isna(each.low):
             interval(drawn, axis, float(each.row) + 0.3, (float(each.low), float(each.high)), look.colour, [look])
+    up_to_100(axis)
     low, high = axis.get_xlim()
     if majority is not None and low < 100 * majority.share < high:
         axis.axvline(100 * majority.share, linestyle=":", linewidth=1, color=GREY)

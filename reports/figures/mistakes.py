@@ -25,6 +25,7 @@ from reports.figures.style import (
     rows,
     tint,
     tuples,
+    up_to_100,
 )
 from reports.statistics import names_at
 from reports.tables import untested_classes
@@ -177,6 +178,7 @@ def _draw_classes(looks: Looks, things: str, data: pd.DataFrame, width: Width) -
     axis.hlines(range(len(names)), of_rows.min(), of_rows.max(), color=GREY, linewidth=0.6, zorder=0)
     dots(drawn, axis, data, "right", "row", looks)
     rows(axis, [str(name) for name in names])
+    up_to_100(axis)
     parts = (f"correct test {things} of the class (%)", "mean over seeds")
     name_scale(drawn, axis, ", ".join(parts), width)
     legend(drawn, dict.fromkeys(data["optimizer"]), looks, width)

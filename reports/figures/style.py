@@ -262,6 +262,8 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: 
     """
     of = axis.xaxis if which == "x" else axis.yaxis
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
+    if math.isclose(low, high):  # matplotlib would warn of a scale without extent
+        axis.set(**{f"autoscale{which}_on": False})
     axis.set(**{f"{which}scale": "log"})
     if low > 0:
         margin = max(1.08, (high / low) ** 0.03)  # room for whole markers at both ends
@@ -276,6 +278,12 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: 
     of.set_minor_locator(NullLocator())
     of.set_minor_formatter(NullFormatter())
     of.set_major_formatter(lambda value, _: _short(value))
+
+
+def up_to_100(axis: Axes) -> None:
+    """End a horizontal scale of percentages slightly above 100, where a whole marker has room."""
+    low, high = axis.get_xlim()
+    axis.set_xlim(right=min(high, 100 + 0.02 * (100 - low)))
 
 
 def lowest_shown(values: pd.Series) -> float:

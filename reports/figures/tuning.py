@@ -25,6 +25,7 @@ from reports.figures.style import (
     rows,
     tint,
     tuples,
+    up_to_100,
 )
 from reports.optimizers import TRIAL_OUTCOMES
 from reports.statistics import names_at
@@ -75,6 +76,7 @@ def _draw_gains(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         for each in ends:
             drawn.tag(each, [look])
     rows(axis, [looks[name].label for name in names])
+    up_to_100(axis)
     parts = ("mean test accuracy (%) where the start did not win", "hollow: published start, filled: winner")
     name_scale(drawn, axis, "; ".join(parts), width)
     return drawn

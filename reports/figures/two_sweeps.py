@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from reports.figures.style import Drawn, Looks, Picture, Width, figure, looks, name_scale, rows, tuples
+from reports.figures.style import Drawn, Looks, Picture, Width, figure, looks, name_scale, rows, tuples, up_to_100
 from reports.statistics import SweepChange
 
 
@@ -42,6 +42,7 @@ def _draw(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:
         axis.plot(100 * each.before, row, look.marker, color=look.colour, markerfacecolor="none", markersize=6)
         axis.plot(100 * each.after, row, look.marker, color=look.colour, markersize=6)
     rows(axis, [looks[name].label for name in data["optimizer"]])
+    up_to_100(axis)
     parts = ("mean test accuracy (%)", "hollow: first sweep, filled: second")
     name_scale(drawn, axis, ": ".join(parts), width)
     return drawn

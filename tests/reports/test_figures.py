@@ -21,7 +21,7 @@ from reports.figures.registry import FIGURES
 from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
 from reports.figures.svg import formats_of, render
 from reports.figures.two_sweeps import two_sweeps
-from reports.page import build_report
+from reports.page import build_report, card_of
 from reports.statistics import summarize, sweep_changes
 from reports.trajectories import median_lines
 from studies.space import Range
@@ -199,6 +199,53 @@ def test_no_figure_of_differences_claims_more_than_the_sweeps_joint_confidence(a
     assert not re.search(r"\d", caption), "how sure they are depends on the sweep"
 
 
+@pytest.mark.parametrize(
+    ("name", "accuracy"),
+    [("final-accuracy", 0.98), ("final-accuracy", 1.0), ("classes", 1.0), ("tuning-gains", 0.999)],
+)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_scale_has_accuracies_that_are_impossible(name, accuracy, width):
+    names = ("sgd", "adam")
+    finals = [
+        run(each, stage, seed, [0.5, accuracy]) for each in names for stage in ("final", "start") for seed in (1, 2)
+    ]
+    for each in finals:
+        each.history["test/accuracy"] = {1: 0.5, 2: accuracy}
+    said = contents(source(finals, changed(start_finals=True), untested(3)))
+    with styled():
+        (axis,) = said.pictures[name].draw(width).axes
+    low, high = axis.get_xlim()
+    assert max(tick for tick in axis.get_xticks() if low <= tick <= high) <= 100
+    assert high > 100 * accuracy, "there is room for a whole marker"
+
+
+def test_an_interval_that_is_not_drawn_is_not_in_the_legend_of_the_scale():
+    labels = []
+    for said in (equal_finals(), several()):
+        with styled():
+            (axis,) = said.pictures["final-accuracy"].draw("page").axes
+        labels.append(axis.get_xlabel())
+    assert [label.endswith("below: its 95% interval") for label in labels] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("subset", "one_test_set", "expected"),
+    [
+        (False, True, ""),
+        (True, True, "subset of the data: these accuracies mean nothing"),
+        (False, False, "not all were tested on the same data, so a difference may come from the data"),
+    ],
+)
+def test_the_card_warns_of_what_makes_its_answer_mean_nothing(subset, one_test_set, expected, monkeypatch):
+    of = replicated({"adam": 0.985, "sgd": 0.98})
+    said = contents(replace(of, definition=of.definition.model_copy(update={"subset": subset})))
+    verdicts = replace(said.computed.verdicts, one_test_set=one_test_set)
+    drawn = []
+    monkeypatch.setattr("reports.page.render", lambda figure, *_, **__: drawn.append(figure) or b"")
+    card_of(replace(said, computed=replace(said.computed, verdicts=verdicts)))
+    assert drawn[0].texts[-1].get_text() == expected
+
+
 def test_finals_that_do_not_vary_have_no_interval_of_their_mean():
     said = equal_finals()
     assert said.summary["low"].isna().all()
@@ -325,6 +372,20 @@ def test_an_error_of_0_is_drawn_at_half_of_the_lowest_other_error(name):
     assert least.tolist() == pytest.approx([2.0] * len(least))
     assert len(least) > 0
     assert axis.get_ylim()[0] < 2
+
+
+def test_a_training_loss_of_0_in_all_finals_is_drawn_at_the_least_that_a_logarithmic_scale_shows():
+    finals = [run(name, "final", 1, [0.9, 1.0]) for name in ("sgd", "adam")]
+    for each in finals:
+        each.history["train/loss"] = {1: 0.0, 2: 0.0}
+    picture = contents(source(finals)).pictures["convergence"]
+    assert picture.finding.endswith(" A training loss below 1e-06 is drawn there.")
+    for width in WIDTHS:
+        with styled():
+            axis = picture.draw(width).axes[0]  # without a warning of matplotlib's
+        low, high = axis.get_ylim()
+        assert low < 1e-6 < high < 2e-6
+    assert "is drawn there" not in contents(source()).pictures["convergence"].finding
 
 
 def test_convergence_is_on_the_test_set_without_validation():
