@@ -97,7 +97,7 @@ def _require_layers_of_its_own(
 ) -> None:
     """Check, after some training, that the model trains nothing that another model has too, such as a later trial's.
 
-    A layer in the body of a class is not even trained, since it is no submodule.
+    A layer in the body of a class is not even trained: it is no submodule, and hides a submodule of its name.
 
     Raises:
         BadInputError: training has changed a tensor that two models share, or a class has a layer.
@@ -105,7 +105,7 @@ def _require_layers_of_its_own(
     names = [name for name, (each, before) in in_both.items() if not torch.equal(each, before)]
     for module in model.modules():
         for kind in type(module).__mro__:
-            names += [name for name, each in vars(kind).items() if _has_weights(each) and name not in module._modules]
+            names += [name for name, each in vars(kind).items() if _has_weights(each)]
     if names:
         raise BadInputError(
             *model_of(config),

@@ -337,6 +337,14 @@ def test_a_model_that_shares_trained_layers_with_every_other_model_is_refused(na
         require_sound(config, load_splits(config.dataset, "cpu"))
 
 
+def test_a_layer_of_a_class_that_hides_a_submodule_is_refused():
+    config = with_settings(
+        own(), {"model.name": f"{HERE}:LayerOfTheClass", "model.hides": True, "optimizer.name": "adam"}
+    )
+    with pytest.raises(BadInputError, match="shares scale with every other model that it makes"):
+        require_sound(config, load_splits(config.dataset, "cpu"))
+
+
 def test_a_model_that_shares_layers_which_no_run_trains_is_accepted():
     config = with_settings(own(), {"model.name": f"{HERE}:OnFrozen", "optimizer.name": "adam"})
     assert require_sound(config, load_splits(config.dataset, "cpu"))

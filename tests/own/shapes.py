@@ -415,9 +415,14 @@ class DefaultLayer(Scores):
 
 
 class LayerOfTheClass(Scores):
-    """Has a layer that is no submodule."""
+    """Has a layer that is no submodule, and hides the one with its name."""
 
     scale = nn.Linear(3, 3)
+
+    def __init__(self, hides: bool = False):
+        super().__init__()
+        if hides:
+            self.scale = nn.Linear(3, 3)
 
     def forward(self, images):
         return self.scale(super().forward(images))
