@@ -97,15 +97,16 @@ def _require_layers_of_its_own(
 ) -> None:
     """Check, after some training, that the model trains nothing that another model has too, such as a later trial's.
 
-    A layer in the body of a class is not even trained: it is no submodule, and hides a submodule of its name.
+    A layer in the body of a class is not even trained: it is no submodule, and hides a submodule of its name. A
+    frozen layer is meant to stay as it is.
 
     Raises:
-        BadInputError: training has changed a tensor that two models share, or a class has a layer.
+        BadInputError: training has changed a tensor that two models share, or a class has a layer to train.
     """
     names = [name for name, (each, before) in in_both.items() if not torch.equal(each, before)]
     for module in model.modules():
         for kind in type(module).__mro__:
-            names += [name for name, each in vars(kind).items() if _has_weights(each)]
+            names += [name for name, each in vars(kind).items() if _is_to_train(each)]
     if names:
         raise BadInputError(
             *model_of(config),
@@ -115,8 +116,9 @@ def _require_layers_of_its_own(
         )
 
 
-def _has_weights(value: object) -> bool:
-    return isinstance(value, nn.Parameter) or (isinstance(value, nn.Module) and any(True for _ in value.parameters()))
+def _is_to_train(value: object) -> bool:
+    parameters = value.parameters() if isinstance(value, nn.Module) else [value]
+    return any(isinstance(each, nn.Parameter) and each.requires_grad for each in parameters)
 
 
 def _built(config: RunConfig, seed: int) -> Built:

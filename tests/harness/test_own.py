@@ -345,8 +345,9 @@ def test_a_layer_of_a_class_that_hides_a_submodule_is_refused():
         require_sound(config, load_splits(config.dataset, "cpu"))
 
 
-def test_a_model_that_shares_layers_which_no_run_trains_is_accepted():
-    config = with_settings(own(), {"model.name": f"{HERE}:OnFrozen", "optimizer.name": "adam"})
+@pytest.mark.parametrize("name", ["OnFrozen", "FrozenLayerOfTheClass"])
+def test_a_model_that_shares_layers_which_no_run_trains_is_accepted(name):
+    config = with_settings(own(), {"model.name": f"{HERE}:{name}", "optimizer.name": "adam"})
     assert require_sound(config, load_splits(config.dataset, "cpu"))
 
 

@@ -444,6 +444,15 @@ class OnFrozen(nn.Sequential):
         super().__init__(nn.Flatten(), FROZEN, nn.Linear(288, 3))
 
 
+class FrozenLayerOfTheClass(Scores):
+    """Has a frozen layer in the body of its class."""
+
+    scale = nn.Linear(3, 3).requires_grad_(False)
+
+    def forward(self, images):
+        return self.scale(super().forward(images))
+
+
 class Exiting(nn.Flatten):
     """Ends the process."""
 
