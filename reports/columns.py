@@ -16,6 +16,7 @@ Row = Mapping[Any, Any]
 # take several lines
 Role = Literal["name", "hyperparameter", "number", "words", "sentence", "command"]
 NOTHING = "–"  # shown for a missing number
+NO_WIDTH = 1e-12  # of an interval (fraction); float rounding alone gives more than 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,12 @@ def margin_points(margin: float) -> str:
 
 def interval(row: Row) -> str:
     """Return the interval from the row's `low` to its `high` (fractions), in percent."""
-    return NOTHING if pd.isna(row["low"]) else f"{percent(row['low'])} to {percent(row['high'])}"
+    return f"{percent(row['low'])} to {percent(row['high'])}" if is_known(row) else NOTHING
+
+
+def is_known(row: Row) -> bool:
+    """Return whether a row has an interval; one without width, of finals that do not vary, does not show any luck."""
+    return not pd.isna(row["low"]) and bool(row["high"] - row["low"] > NO_WIDTH)
 
 
 def three_digits(value: float | None) -> str:

@@ -56,9 +56,9 @@ class OptimizerResult(FrozenModel):
     winner's values at an end of their range, and is empty if there are none.
 
     Finals: `finals` are the test accuracies on `final_seeds`, in the same order; `ci` is the 95% interval of their
-    mean; `selected_mean` is their mean at the epoch that validation selects. The verdicts may use fewer: those up to
-    their last look. `tiers` follows from the verdicts and counts from 1, the best; optimizers in one tier are not
-    shown to differ. `command` trains again with the winner's hyperparameters.
+    mean, without width if they do not vary; `selected_mean` is their mean at the epoch that validation selects. The
+    verdicts may use fewer: those up to their last look. `tiers` follows from the verdicts and counts from 1, the
+    best; optimizers in one tier are not shown to differ. `command` trains again with the winner's hyperparameters.
     """
 
     trials: int

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from statistics import mean, median
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from harness.records import Outcome, Stage
-from reports.columns import INTERVAL, NOTHING, OPTIMIZER, Column, Row, in_epochs, of, percent, three_digits
+from reports.columns import INTERVAL, NOTHING, OPTIMIZER, Column, Row, in_epochs, is_known, of, percent, three_digits
 from reports.statistics import summarize, tiers
 from reports.tables import finals_by_seed, most_common
 from reports.verdicts import Verdicts
 from reports.winners import Winners
-from studies.intervals import NO_SPREAD
 from studies.requirements import LEAST_UNITS
 
 SPOILT = 2.0  # a final with more than this many times the median error of its optimizer's finals is spoilt
@@ -42,7 +40,7 @@ def _mean_on_terminal(row: Row) -> str:
 
 
 def _interval_on_terminal(row: Row) -> str:
-    known = row["seeds"] >= LEAST_UNITS and not pd.isna(row["low"])  # of one replicate with many finals it is unknown
+    known = row["seeds"] >= LEAST_UNITS and is_known(row)  # of one replicate with many finals it is unknown
     return f"{row['low']:.2%} to {row['high']:.2%}" if known else ""
 
 
@@ -132,17 +130,14 @@ def _spoilt(accuracies: Sequence[float]) -> int:
 
 
 def _summary(measured: pd.DataFrame, values: Sequence[float], verdicts: Verdicts) -> dict[str, Any]:
-    """Return the summary of an optimizer's finals; with several replicates the interval is over their means.
-
-    Finals that do not vary have no interval, as their differences have none: they do not tell how large the luck is.
-    """
+    """Return the summary of an optimizer's finals; with several replicates the interval is over their means."""
     if not values:
         return {"seeds": 0}
-    summary, units = summarize(values), list(values)
+    summary = summarize(values)
     if verdicts.of_optimizers:
         completed = measured[(measured["outcome"] == Outcome.COMPLETED) & measured["test_accuracy"].notna()]
-        units = completed.astype({"test_accuracy": float}).groupby("replicate")["test_accuracy"].mean().tolist()
-        of_units = summarize(units)
+        of_units = summarize(
+            completed.astype({"test_accuracy": float}).groupby("replicate")["test_accuracy"].mean().tolist()
+        )
         summary = summary.model_copy(update={"low": of_units.low, "high": of_units.high})
-    unknown = {"low": None, "high": None} if np.ptp(units) < NO_SPREAD else {}
-    return summary.model_dump() | unknown
+    return summary.model_dump()

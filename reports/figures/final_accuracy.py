@@ -6,6 +6,7 @@ import pandas as pd
 
 from harness.colours import GREY
 from reports.caveats import Majority
+from reports.columns import is_known
 from reports.computed import Computed
 from reports.figures.style import (
     Drawn,
@@ -69,12 +70,12 @@ def _draw(looks: Looks, majority: Majority | None, data: pd.DataFrame, width: Wi
     axis = drawn.subplots()
     dots(drawn, axis, data, "test_accuracy", "row", looks)
     enough = data.groupby("optimizer").size().max() >= LEAST_UNITS
-    has_intervals = enough and data["low"].notna().any()
+    known = {row["optimizer"] for row in ranked.to_dict("records") if enough and is_known(row)}
     for each in tuples(ranked):
         look = looks[str(each.optimizer)]
         (mean,) = axis.plot([each.mean, each.mean], [each.row - 0.2, each.row + 0.3], color=look.colour, linewidth=2)
         drawn.tag(mean, [look])
-        if has_intervals and not pd.isna(each.low):
+        if each.optimizer in known:
             interval(drawn, axis, float(each.row) + 0.3, (float(each.low), float(each.high)), look.colour, [look])
     up_to_100(axis)
     low, high = axis.get_xlim()
@@ -82,6 +83,6 @@ def _draw(looks: Looks, majority: Majority | None, data: pd.DataFrame, width: Wi
         axis.axvline(100 * majority.share, linestyle=":", linewidth=1, color=GREY)
     rows(axis, [looks[each.optimizer].label + ("*" if each.edges else "") for each in tuples(ranked)])
     parts = [f"test accuracy (%){', not from 0' if low > 0 else ''}; point: one seed", "upright line: mean"]
-    parts += ["below: its 95% interval"] if has_intervals else []
+    parts += ["below: its 95% interval"] if known else []
     name_scale(drawn, axis, ", ".join(parts), width)
     return drawn

@@ -14,13 +14,14 @@ from harness.colours import COLOURS
 from harness.config import DatasetConfig, MLPConfig
 from harness.errors import BadInputError
 from harness.records import Mistakes, Stage, Tag
+from reports.columns import NOTHING, Table
 from reports.contents import contents
-from reports.document import report_document
 from reports.figures.card import card
 from reports.figures.registry import FIGURES
 from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
 from reports.figures.svg import formats_of, render
 from reports.figures.two_sweeps import two_sweeps
+from reports.optimizers import IN_MLFLOW, ON_PAGE, ON_TERMINAL
 from reports.page import build_report, card_of
 from reports.statistics import summarize, sweep_changes
 from reports.trajectories import median_lines
@@ -246,13 +247,12 @@ def test_the_card_warns_of_what_makes_its_answer_mean_nothing(subset, one_test_s
     assert drawn[0].texts[-1].get_text() == expected
 
 
-def test_finals_that_do_not_vary_have_no_interval_of_their_mean():
-    said = equal_finals()
-    assert said.summary["low"].isna().all()
-    assert said.summary["mean"].tolist() == pytest.approx([0.98] * 4)
-    assert report_document(said).optimizers["sgd"].ci == (None, None)
-    same = contents(replicated({"adam": 0.985, "sgd": 0.98}, noise=0.0))
-    assert same.summary["low"].isna().all()
+def test_no_interval_without_width_is_shown_of_finals_that_do_not_vary():
+    for said in (equal_finals(), contents(replicated({"adam": 0.985, "sgd": 0.98}, noise=0.0))):
+        rows = said.summary.to_dict("records")
+        for columns, shown in ((ON_TERMINAL, ""), (ON_PAGE, NOTHING), (IN_MLFLOW, NOTHING)):
+            at = [each.label for each in columns].index("95% interval")
+            assert {cells[at] for cells in Table("", columns, rows).cells} == {shown}
 
 
 def test_too_few_finals_leave_out_the_differences_and_say_why():
