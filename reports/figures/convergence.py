@@ -65,13 +65,18 @@ def _finding(data: pd.DataFrame, split: str) -> str:
     medians = errors.groupby(["optimizer", "epochs"], sort=False)["value"].median().reset_index()
     ordered = medians.sort_values("epochs")
     names, least = _lowest(ordered.groupby("optimizer").tail(1))
-    have = "has" if len(names) == 1 else "have"
-    said = f"{', '.join(names)} {have} the lowest median {split} error at the end, {least:.2f}%"
+    several = errors["optimizer"].nunique() > 1
+    if several:
+        have = "has" if len(names) == 1 else "have"
+        said = f"{', '.join(names)} {have} the lowest median {split} error at the end, {least:.2f}%"
+    else:
+        said = f"{names[0]} has a median {split} error of {least:.2f}% at the end"
     first = ordered[ordered["epochs"] >= 1]
     if errors["epochs"].max() > 1 and len(first):
         names, least = _lowest(first.groupby("optimizer").head(1))
         they = "it is" if len(names) == 1 else "they are"
-        said += f"; after the first epoch {they} {', '.join(names)}, {least:.2f}%"
+        which = f"{they} {', '.join(names)}, " if several else ""
+        said += f"; after the first epoch {which}{least:.2f}%"
     return f"{said}.{about_zero(errors['value'])}{_about_small(data)}"
 
 

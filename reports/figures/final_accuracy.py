@@ -54,9 +54,12 @@ def _finding(data: pd.DataFrame, majority: Majority | None) -> str:
     best, worst = names_at(means, highest), names_at(means, lowest)
     counts = data.loc[data["optimizer"].isin(best), "optimizer"].value_counts()
     seeds = str(counts.max()) if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    over = f"{highest:.2f}% over {seeds} seed{'' if counts.max() == 1 else 's'}"
     have = "has" if len(best) == 1 else "have"
-    text = f"{', '.join(best)} {have} the highest mean test accuracy, {highest:.2f}% over {seeds} "
-    text += "seed" if counts.max() == 1 else "seeds"
+    if len(means) == 1:
+        text = f"{best[0]} has a mean test accuracy of {over}"
+    else:
+        text = f"{', '.join(best)} {have} the highest mean test accuracy, {over}"
     if best != worst:
         text += f"; {', '.join(worst)} the lowest, {lowest:.2f}%"
     if majority is not None:

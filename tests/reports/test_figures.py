@@ -430,6 +430,15 @@ def test_optimizers_with_equal_accuracy_and_cost_are_named_together_in_every_fig
     assert "the lowest" not in same
 
 
+def test_an_optimizer_alone_is_not_called_the_highest_or_the_lowest():
+    pictures = contents(source([run("adam", "final", seed, [0.9, 0.95]) for seed in (1, 2)])).pictures
+    assert pictures["final-accuracy"].finding.startswith(
+        "adam has a mean test accuracy of 95.00% over 2 seeds. Always"
+    )
+    said = "adam has a median validation error of 5.00% at the end; after the first epoch 10.00%."
+    assert pictures["convergence"].finding == said
+
+
 def test_optimizers_that_are_equally_often_the_fastest_are_named_together():
     found = equal_finals(lower=("momentum",), seeds=tuple(range(1, 9)))
     assert found.pictures["performance-profile"].finding == (
