@@ -59,12 +59,14 @@ def differences(of: Computed) -> Picture | str:
     if len(known) < len(of.verdicts.accuracy):
         finding += " Pairs without an interval are not shown."
     if len(data) > MOST_PAIRS:
-        best = of.summary["optimizer"].iloc[0]
+        means = dict(zip(of.summary["optimizer"], of.summary["mean"], strict=True))
+        judged = {*data["better"], *data["worse"]}
+        best = next(name for name in means if name in judged)
         data = data[(data["better"] == best) | (data["worse"] == best)].reset_index(drop=True)
         data["row"] = range(len(data))
-        means = dict(zip(of.summary["optimizer"], of.summary["mean"], strict=True))
         which = "one of those with" if len(names_at(means, means[best])) > 1 else "which has"
-        finding += f" Shown are only the pairs of {best}, {which} the highest mean."
+        of_judged = "" if best == next(iter(means)) else " of those with an interval"
+        finding += f" Shown are only the pairs of {best}, {which} the highest mean{of_judged}."
     return Picture(data, finding, partial(_draw, of.verdicts.margin, looks(of.optimizers)))
 
 

@@ -41,7 +41,10 @@ def epoch_seconds(of: Computed) -> Picture | str:
     data["tip"] = [
         f"{each.optimizer}, seed {each.seed}, epoch {each.epoch}: {each.train_seconds:.3g} s" for each in tuples(data)
     ]
-    return Picture(data.sort_values("row"), of.pace_in_words, partial(_draw_seconds, looks(of.optimizers)))
+    finding = of.pace_in_words
+    if len(set(of.epoch_images.values())) > 1:
+        finding += f" Their epochs have different numbers of {of.things}."
+    return Picture(data.sort_values("row"), finding, partial(_draw_seconds, looks(of.optimizers)))
 
 
 def _draw_seconds(looks: Looks, data: pd.DataFrame, width: Width) -> Drawn:

@@ -277,6 +277,34 @@ def test_with_many_optimizers_only_the_pairs_of_the_best_are_shown():
     )
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_with_many_optimizers_the_pairs_shown_are_those_of_the_best_that_is_judged(lost):
+    rng = np.random.default_rng(1)
+    children = [
+        run(name, "final", seed, [0.98 - index / 1000 + 0.0005 * rng.normal()])
+        for index, name in enumerate(OPTIMIZERS[:8])
+        for seed in range(3)
+    ]
+    first = replace(children[0], tags=children[0].tags | {Tag.OUTCOME: "diverged"} if lost else children[0].tags)
+    definition = changed(optimizers=tuple(OPTIMIZERS[:8]), final_seeds=(0, 1, 2), spaces={}, space={})
+    picture = contents(source([first, *children[1:]], definition)).pictures["differences"]
+    best, others, of = ("adagrad", 6, " of those with an interval") if lost else ("sgd", 7, "")
+    assert len(picture.data) == others
+    assert picture.finding.endswith(f" Shown are only the pairs of {best}, which has the highest mean{of}.")
+
+
+def test_epochs_of_different_sizes_are_said_to_be_so_beside_their_seconds():
+    variants = {
+        name: {"optimizer.name": "adam", "dataset.train_size": size} for name, size in (("a", 64), ("b", 640))
+    }
+    children = [run(name, "final", 1, [0.9]) for name in variants]
+    configs = {each.run_id: config(run("adam", "final", 1, [0.9])) for each in children}
+    for settings, differ in ((variants, True), (dict.fromkeys(variants, variants["a"]), False)):
+        definition = changed(optimizers=("a", "b"), variants=settings, spaces={}, space={})
+        said = contents(source(children, definition, configs=configs)).pictures["epoch-seconds"].finding
+        assert said.endswith(" Their epochs have different numbers of images.") == differ
+
+
 def test_gains_are_left_out_for_the_reason_that_applies():
     of = replicated({"adam": 0.98, "sgd": 0.97}, trials=1)
     assert "tuning-gains" in contents(of).pictures
