@@ -16,8 +16,6 @@ from studies.verdicts import Verdict
 # the first is a generalisation of the second: tuned as widely, it should not be worse (Choi et al. 2019)
 SANITY = (("momentum", "sgd"), ("nesterov", "sgd"), ("adam", "momentum"), ("adam", "sgd"))
 
-OTHER_DATA = "not all were tested on the same data, so a difference may come from the data"
-
 
 class Suspicion(FrozenModel):
     """The finding that optimizer `general` is shown to be worse than `special`, which is a special case of it."""
@@ -210,7 +208,6 @@ def _caveats(subset: bool, summary: pd.DataFrame, verdicts: Verdicts, against: C
     names, without = summary["optimizer"], list(verdicts.without_winner)
     lost = names[(summary["lost_finals"] > 0) | names.isin(set(verdicts.lost) - set(without))].tolist()
     caveats = [
-        (not verdicts.one_test_set, OTHER_DATA),
         (subset, "trained on a subset of the data, so these accuracies mean nothing"),
         (edged, f"not fully tuned, since the best value is at the edge of its range: {_list(edged)}"),
         (

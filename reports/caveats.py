@@ -9,7 +9,7 @@ import networkx as nx
 import pandas as pd
 
 from harness.records import Mistakes
-from reports.tables import have_one_test_set, most_common
+from reports.tables import most_common
 
 
 class Majority(NamedTuple):
@@ -52,8 +52,8 @@ def caveats(runs: pd.DataFrame, mistakes: Mapping[str, Mistakes], optimizers: Se
 
 
 def _majority(mistakes: Mapping[str, Mistakes]) -> Majority | None:
-    """Return the majority class of the test set of all finals; None if no mistakes are known, or test sets differ."""
-    if not have_one_test_set(mistakes.values()):
+    """Return the majority class of the test set that the finals were measured on; None without mistakes."""
+    if not mistakes:
         return None
     of_one = next(iter(mistakes.values()))
     images = [sum(row) for row in of_one.confusion]

@@ -20,33 +20,23 @@ def design(definition: SweepDefinition, single: bool, things: str) -> str:
     )
 
 
-def datasets(definition: SweepDefinition) -> list[str]:
-    """Return the names of all datasets that the optimizers train on, that of the base first."""
-    own = (settings.get("dataset.name") for settings in _variants(definition).values())
-    return list(dict.fromkeys([definition.base.dataset.name, *(str(name) for name in own if name)]))
-
-
 def epoch_size(definition: SweepDefinition) -> int | None:
-    """Return the training images of an epoch; None if they differ between the optimizers."""
+    """Return the training images of an epoch; None if they differ between the runs."""
     sizes = {definition.images(name, 1) for name in definition.optimizers}
-    return sizes.pop() if len(sizes) == 1 else None
+    searched = any("dataset.train_size" in definition.searched(name) for name in definition.optimizers)
+    return None if searched or len(sizes) > 1 else sizes.pop()
 
 
 def _data(definition: SweepDefinition, things: str) -> str:
-    """Name the dataset of the base, and that of each variant with another one or another size."""
+    """Name the dataset, and the number of training images of the base and of each variant with another number."""
     base = definition.base.dataset
     others = [
-        f"{name} ({settings.get('dataset.name', base.name)}, {definition.images(name, 1):,})"
-        for name, settings in _variants(definition).items()
-        if any(key in settings for key in ("dataset.name", "dataset.train_size"))
+        f"{name} ({definition.images(name, 1):,})"
+        for name, settings in definition.variants.items()
+        if name in definition.optimizers and "dataset.train_size" in settings
     ]
-    of_variants = f" Variants with other data: {', '.join(others)}." if others else ""
+    of_variants = f" Variants with another number: {', '.join(others)}." if others else ""
     return f"Dataset: {base.name}, {base.train_size:,} training {things}.{of_variants}"
-
-
-def _variants(definition: SweepDefinition) -> dict[str, dict[str, object]]:
-    """Return the settings of the variants that the sweep compares."""
-    return {name: each for name, each in definition.variants.items() if name in definition.optimizers}
 
 
 def _count(number: int, thing: str) -> str:

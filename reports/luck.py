@@ -9,7 +9,6 @@ from scipy import stats
 
 from harness.config import FrozenModel
 from harness.records import Mistakes
-from reports.tables import have_one_test_set
 from studies.definition import LEVEL
 from studies.intervals import Array
 from studies.requirements import LEAST_UNITS, SEEDS_APART
@@ -135,10 +134,11 @@ def wrong_images(
 ) -> tuple[dict[str, dict[int, list[tuple[int, ...]]]], int] | None:
     """Return the images each final got wrong, by optimizer and replicate, and the number of images.
 
-    None if one is unknown, or if not all have the same test set. `mistakes` are by optimizer and seed.
+    None if one is unknown. `mistakes` are by optimizer and seed.
     """
     every = [each for of_seeds in mistakes.values() for each in of_seeds.values()]
-    if not have_one_test_set(every):
+    sizes = {sum(map(sum, each.confusion)) for each in every}
+    if len(sizes) != 1:
         return None
     found: dict[str, dict[int, list[tuple[int, ...]]]] = {}
     for name, of_seeds in mistakes.items():
@@ -146,4 +146,4 @@ def wrong_images(
             if each.wrong is None:
                 return None
             found.setdefault(name, {}).setdefault(int(seed) // SEEDS_APART + 1, []).append(each.wrong)
-    return found, sum(map(sum, every[0].confusion))
+    return found, sizes.pop()

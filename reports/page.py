@@ -19,10 +19,9 @@ from harness.colours import INK
 from harness.paths import work_folder, writable_folder
 from harness.records import REPORT_ARTIFACT, Tag
 from harness.tracking.mlflow import MlflowTracker
-from reports.answer import OTHER_DATA
 from reports.columns import Table
 from reports.contents import Contents, contents
-from reports.design import datasets, design, epoch_size
+from reports.design import design, epoch_size
 from reports.document import ReportDocument, report_document
 from reports.figures.card import card
 from reports.figures.chips import chip
@@ -154,13 +153,11 @@ def note(before: str, report: Report) -> str:
 def card_of(said: Contents) -> bytes:
     """Return the card of a sweep as PNG, 1200 by 630."""
     definition = said.source.definition
-    count, data = len(definition.optimizers), " and ".join(datasets(definition))
-    title = f"{said.source.sweep.experiment}: {count} optimizer{'' if count == 1 else 's'} on {data}"
+    count, dataset = len(definition.optimizers), definition.base.dataset.name
+    title = f"{said.source.sweep.experiment}: {count} optimizer{'' if count == 1 else 's'} on {dataset}"
     shown = said.pictures.get("differences") or said.pictures.get("final-accuracy")
-    warnings = [SUBSET] if definition.subset else []
-    warnings += [] if said.computed.verdicts.one_test_set else [OTHER_DATA]
     with styled():
-        drawn = card(said.computed, title, said.answer[0], shown, "; ".join(warnings))
+        drawn = card(said.computed, title, said.answer[0], shown, SUBSET if definition.subset else "")
         return render(drawn, "png", "card", dots=100)
 
 

@@ -99,11 +99,6 @@ def untested_classes(mistakes: Iterable[Mistakes]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def have_one_test_set(mistakes: Iterable[Mistakes]) -> bool:
-    """Return whether all mistakes are on test sets with the same classes, each as often; False without mistakes."""
-    return len({(each.class_names, tuple(map(sum, each.confusion))) for each in mistakes}) == 1
-
-
 def failures_frame(runs: pd.DataFrame) -> pd.DataFrame:
     """Return why trials failed, and why finals failed or diverged: one row per optimizer, stage, outcome and cause.
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from harness.config import FrozenModel, OwnDatasetConfig, canonical_json
+from harness.config import FrozenModel
 from reports.evidence import Evidence, Values, final_accuracies, lost_optimizers, values_of_finals, without_a_winner
 from reports.winners import Winners
 from studies.definition import LEVEL, SweepDefinition
@@ -67,7 +67,6 @@ class Verdicts:
     optimizers with a final that diverged or failed, or with a replicate without a winner; `without_winner` only the
     latter. `target` is the accuracy whose time is judged, None without one. `looks` are the numbers of finals or
     replicates at which verdicts are taken; all intervals hold together, at every look, with probability `confidence`.
-    `one_test_set` is whether all winners are tested on the same data, which a variant can change.
     """
 
     declared: int
@@ -82,7 +81,6 @@ class Verdicts:
     looks: tuple[int, ...] = (LEAST_UNITS,)
     complete: int = 0
     confidence: float = LEVEL
-    one_test_set: bool = True
 
     @property
     def of_optimizers(self) -> bool:
@@ -105,12 +103,8 @@ class Verdicts:
     def population(self) -> str:
         """Return what the verdicts are about, as a clause."""
         if self.of_optimizers:
-            return f"this way of tuning, with new searches and new seeds, on {self._test_set}"
-        return f"these winners, on new seeds and {self._test_set}"
-
-    @property
-    def _test_set(self) -> str:
-        return "this test set" if self.one_test_set else "test sets that differ between optimizers"
+            return "this way of tuning, with new searches and new seeds, on this test set"
+        return "these winners, on new seeds and this test set"
 
     @property
     def assurance(self) -> str:
@@ -175,22 +169,7 @@ def find_verdicts(
         looks=definition.looks_at,
         complete=len(evidence.complete),
         confidence=definition.confidence,
-        one_test_set=_have_one_test_set(winners),
     )
-
-
-def _have_one_test_set(winners: Winners) -> bool:
-    """Return whether all winners have the same test set, as far as their configs were recorded.
-
-    That of a registry's dataset is the same for each split and scale of its images, that of a user's own data is not.
-    """
-    data = [each.config.dataset for of in winners.values() for each in of if each.config]
-    scale = {"mean": None, "std": None}
-    sets = {
-        canonical_json(each.model_copy(update=scale)) if isinstance(each, OwnDatasetConfig) else each.name
-        for each in data
-    }
-    return len(sets) <= 1
 
 
 def _least_loss(losses: Mapping[str, Mapping[int, Sequence[float]]]) -> float:
