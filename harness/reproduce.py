@@ -132,7 +132,8 @@ def reproduce(
 def _failed(run_id: str, epoch: int, error: BaseException, code: tuple[Change, ...]) -> WorkFailedError:
     since = f" (changed since the run: {', '.join(each.what for each in code)})" if code else ""
     what = f"reproduction failed in epoch {epoch}, {described(error)}"
-    return WorkFailedError(run_id, f"{what}; correct or restore the code{since} and run the same command again")
+    mend = f"correct the cause, most often in your own code{since}, and run the same command again"
+    return WorkFailedError(run_id, f"{what}; {mend}")
 
 
 def recorded_config(run_id: str) -> RunConfig:

@@ -214,7 +214,7 @@ def _caveats(subset: bool, summary: pd.DataFrame, verdicts: Verdicts, against: C
             lost,
             f"nothing is claimed about {_list(lost)}, since finals did not complete{_because(against.final_cause)}",
         ),
-        (without, f"nothing is claimed about {_list(without)}, since one of its searches found no winner"),
+        (without, f"nothing is claimed about {_list(without)}, since a search found no winner"),
         (diverged, f"{diverged} trial{'s' if diverged > 1 else ''} diverged and used up budget"),
         (
             failed,

@@ -33,7 +33,7 @@ def _data(definition: SweepDefinition, things: str) -> str:
     others = [
         f"{name} ({definition.images(name, 1):,})"
         for name, settings in definition.variants.items()
-        if name in definition.optimizers and "dataset.train_size" in settings
+        if name in definition.optimizers and settings.get("dataset.train_size", base.train_size) != base.train_size
     ]
     of_variants = f" Variants with another number: {', '.join(others)}." if others else ""
     return f"Dataset: {base.name}, {base.train_size:,} training {things}.{of_variants}"

@@ -32,9 +32,12 @@ def target_accuracies(definition: SweepDefinition, winners: Winners) -> tuple[fl
     return DATASETS[dataset.name].targets if isinstance(dataset, DatasetConfig) else OF_OWN_DATA
 
 
-def come_from_tuning(winners: Winners) -> bool:
-    """Return whether the targets are multiples of the winners' error, which needs winners that make mistakes."""
-    return any(_at_error(winners, times) is not None for times in ERRORS)
+def origin_of_targets(definition: SweepDefinition, winners: Winners) -> str:
+    """Say where the targets come from: the winners' error, if they make mistakes, or the dataset."""
+    if any(_at_error(winners, times) is not None for times in ERRORS):
+        return "multiples of the winners' validation error in tuning"
+    is_own = not isinstance(definition.base.dataset, DatasetConfig)
+    return "the same for all own data" if is_own else "declared for the dataset"
 
 
 def judged_target(winners: Winners) -> float | None:

@@ -107,9 +107,12 @@ def _require_one_dataset(definition: SweepDefinition, data: Splits, data_dir: Pa
     Raises:
         BadInputError: a variant fixes, or a study searches, another dataset or more images than there are.
     """
-    base = definition.base.dataset
+    base, checked = definition.base.dataset, set[str]()
     for optimizer in definition.optimizers:
         for dataset in _datasets(definition, optimizer):
+            if canonical_json(dataset) in checked:
+                continue
+            checked.add(canonical_json(dataset))
             changed = [each for each in differences(base.model_dump(), dataset.model_dump()) if each[0] not in SIZES]
             if not changed and (dataset == base or isinstance(dataset, DatasetConfig)):
                 continue  # it is loaded, or its config knows how many images there are

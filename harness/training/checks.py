@@ -39,8 +39,9 @@ def require_sound(config: RunConfig, data: Splits, batch_sizes: Collection[int] 
         BadInputError: the optimizer's package is not installed; the network does not fit the data; the model can't be
             built, fails on a batch size of the run, or returns neither logits nor log-probabilities of the data's
             classes; the optimizer can't be built, needs more than gradients and a closure, or has no learning rate
-            for the schedule; two runs with one seed would differ, two seeds would give the same run, or a resumed run
-            would differ from an uninterrupted run.
+            for the schedule; two runs with one seed would differ, two seeds would give the same run, a model would
+            begin with what another has trained or has layers that nothing trains, or a resumed run would differ from
+            an uninterrupted run.
     """
     if not isinstance(config.optimizer, OwnConfig):
         class_of(config.optimizer)

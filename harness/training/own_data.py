@@ -148,7 +148,7 @@ def problem_of(images: Tensor, labels: Tensor) -> str:
         return f"labels {labels.dtype} of shape {tuple(labels.shape)} for {len(images)} images"
     if int(labels.min()) < 0:
         return f"a label {int(labels.min())}"
-    if int(labels.min()) == int(labels.max()):  # every model would be right, whatever it learns
+    if len(labels) > 1 and int(labels.min()) == int(labels.max()):  # every model would be right, whatever it learns
         return f"the label {int(labels.min())} alone"
     return "" if _are_finite(images) else "images that are not finite in float32"
 

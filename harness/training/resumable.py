@@ -1,11 +1,10 @@
-"""Test in two short epochs whether runs with a user's own model or optimizer repeat, depend on the seed, resume."""
+"""Test in two short epochs whether runs with a user's own model or optimizer repeat, use the seed, and can resume."""
 
-import itertools
 import re
 from typing import Any
 
 import torch
-from torch import Tensor, nn, optim
+from torch import nn, optim
 from torch.optim.lr_scheduler import LRScheduler
 
 from harness.config import SEEDS, RunConfig
@@ -33,8 +32,9 @@ def require_resumable(config: RunConfig, few: Split) -> None:
     """Train two epochs without a stop, again in parts that resume from stored states, and a step with another seed.
 
     Raises:
-        BadInputError: two runs with one seed differ, two seeds give the same run, the state can't be stored, or a
-            resumed run would differ from an uninterrupted run.
+        BadInputError: two runs with one seed differ, two seeds give the same run, the state can't be stored, a model
+            begins with what another has trained, has layers that nothing trains, or a resumed run would differ from
+            an uninterrupted run.
     """
     things = own_parts_of(config)
     built = _built(config, config.seed)
@@ -47,7 +47,6 @@ def require_resumable(config: RunConfig, few: Split) -> None:
             expected="two equal builds",
             next_step="let it draw from torch's, numpy's or Python's global generator, which the run's seed sets",
         )
-    in_both = _in_both(built[0], again[0])
     half = _trained(config, start, built, few, HALF)
     if half is None:
         return  # the run itself reports that it diverged
@@ -59,7 +58,7 @@ def require_resumable(config: RunConfig, few: Split) -> None:
         raise BadInputError(*things, f"has a state that can't be stored ({why})", expected=SOUND) from None
     first = _trained(config, half, built, few)
     whole = first and _trained(config, first, built, few)
-    _require_layers_of_its_own(config, built[0], in_both)
+    _require_layers_of_its_own(config, start, built[0])
     other = _built(config, (config.seed + 1) % SEEDS)
     other_start = _captured(config, 0, *other)
     _require_a_seed_that_acts(config, start, half, other_start, _trained(config, other_start, other, few, HALF))
@@ -86,39 +85,34 @@ def require_resumable(config: RunConfig, few: Split) -> None:
         )
 
 
-def _in_both(one: nn.Module, other: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return the parameters and buffers that two models have in common, each with a copy of its present values."""
-    ours, theirs = (dict(itertools.chain(each.named_parameters(), each.named_buffers())) for each in (one, other))
-    return {name: (each, each.detach().clone()) for name, each in ours.items() if each is theirs.get(name)}
+def _require_layers_of_its_own(config: RunConfig, start: RunState, trained: nn.Module) -> None:
+    """Check that a model made after another was trained begins as that one did, and that all its layers are trained.
 
-
-def _require_layers_of_its_own(
-    config: RunConfig, model: nn.Module, in_both: dict[str, tuple[Tensor, Tensor]]
-) -> None:
-    """Check, after some training, that the model trains nothing that another model has too, such as a later trial's.
-
-    A layer in the body of a class is not even trained: it is no submodule, and hides a submodule of its name. A
-    frozen layer is meant to stay as it is.
+    A layer in the body of a class is no submodule, so no optimizer has its weights, though they get gradients.
 
     Raises:
-        BadInputError: training has changed a tensor that two models share, or a class has a layer to train.
+        BadInputError: training has changed the layers of later models, or a layer of a class gets gradients.
     """
-    names = [name for name, (each, before) in in_both.items() if not torch.equal(each, before)]
-    for module in model.modules():
-        for kind in type(module).__mro__:
-            names += [name for name, each in vars(kind).items() if _is_to_train(each)]
-    if names:
+    if later := _differing_parts(start, _captured(config, 0, *_built(config, config.seed))):
         raise BadInputError(
             *model_of(config),
-            f"shares {', '.join(dict.fromkeys(names[:5]))} with every other model that it makes",
-            expected="layers of its own, since a trial would begin with those that another has trained",
-            next_step="make them in its constructor, not in the body of a class, as a default argument or only once",
+            f"begins with what an earlier model has trained ({', '.join(later[:5])})",
+            expected="layers of its own in each model that it makes, since a sweep makes many",
+            next_step="make them in its constructor, not only once or as a default argument",
+        )
+    kinds = {kind for module in trained.modules() for kind in type(module).__mro__}
+    if untrained := sorted(name for kind in kinds for name, each in vars(kind).items() if _has_gradients(each)):
+        raise BadInputError(
+            *model_of(config),
+            f"has layers in the body of a class ({', '.join(untrained[:5])}), which no optimizer trains",
+            expected="layers that its constructor makes",
+            next_step="make them in its constructor, or freeze them with requires_grad_(False)",
         )
 
 
-def _is_to_train(value: object) -> bool:
+def _has_gradients(value: object) -> bool:
     parameters = value.parameters() if isinstance(value, nn.Module) else [value]
-    return any(isinstance(each, nn.Parameter) and each.requires_grad for each in parameters)
+    return any(isinstance(each, nn.Parameter) and each.grad is not None for each in parameters)
 
 
 def _built(config: RunConfig, seed: int) -> Built:

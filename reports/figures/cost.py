@@ -61,13 +61,15 @@ def cost(of: Computed) -> Picture | str:
 
 
 def _front(means: pd.DataFrame, cost: str) -> list[str]:
-    """Return the optimizers that no other surpasses in both error and cost, the cheapest first.
+    """Return the optimizers on the Pareto front of error and cost, the cheapest first.
 
-    Of optimizers with an equal error or an equal cost, none surpasses another; float rounding makes no difference.
+    An optimizer is on it if no other is at least as good in both and better in one. Equal optimizers are both on it.
     """
     ordered = means.sort_values([cost, "error"])
     values = ordered[["error", cost]].to_numpy()
-    surpassed = [(values < each * (1 - ROUNDING)).all(axis=1).any() for each in values]
+    as_good = [(values <= each * (1 + ROUNDING)).all(axis=1) for each in values]
+    better = [(values < each * (1 - ROUNDING)).any(axis=1) for each in values]
+    surpassed = [(each & other).any() for each, other in zip(as_good, better, strict=True)]
     return [str(name) for name, is_surpassed in zip(ordered.index, surpassed, strict=True) if not is_surpassed]
 
 

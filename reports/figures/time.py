@@ -25,7 +25,7 @@ from reports.figures.style import (
     tuples,
 )
 from reports.statistics import names_at
-from reports.targets import come_from_tuning, horizons
+from reports.targets import horizons, origin_of_targets
 
 LEAST_PROBLEMS = 20  # combinations of target and seed that a performance profile needs
 
@@ -70,8 +70,7 @@ def time_to_target(of: Computed) -> Picture | str:
     if not len(data) or not np.isfinite(data["images"]).any():
         return "time to a target (no final reached one)" if len(data) else ""
     horizon = max(horizons(of.source.definition).values())
-    of_tuning = come_from_tuning(of.winners)
-    source = "multiples of the winners' validation error in tuning" if of_tuning else "declared for the dataset"
+    source = origin_of_targets(of.source.definition, of.winners)
     finding = f"{_said_of_targets(data, of.things)} The targets are {of.split} accuracies, {source}."
     return Picture(data, finding, partial(_draw_targets, looks(of.optimizers), horizon, of.things))
 

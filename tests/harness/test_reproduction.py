@@ -247,8 +247,8 @@ def test_a_reproduction_that_the_users_code_ends_says_where_and_what_to_do(
     assert result.returncode == 1, result.stderr
     assert f'{name}.py", line 12' in result.stderr
     assert result.stderr.endswith(
-        f"\nharness: reproduction failed in epoch 1, {error}; correct or restore the code and run the same command "
-        f"again (run {run_id}); all earlier work is kept\n"
+        f"\nharness: reproduction failed in epoch 1, {error}; correct the cause, most often in your own code, "
+        f"and run the same command again (run {run_id}); all earlier work is kept\n"
     )
 
 
@@ -257,5 +257,7 @@ def test_a_failed_reproduction_names_the_files_that_changed_since_the_run(kit, t
     run_id = tracked(kit.config)
     kit.edit_imported("WIDTH = 4  # edited\n")
     monkeypatch.setattr("harness.reproduce.train_slice", lambda *_, **__: 1 / 0)
-    with pytest.raises(WorkFailedError, match=r"the code \(changed since the run: kit_parts/width\.py\) and run"):
+    with pytest.raises(
+        WorkFailedError, match=r"your own code \(changed since the run: kit_parts/width\.py\), and run"
+    ):
         reproduce(run_id)

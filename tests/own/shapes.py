@@ -4,6 +4,7 @@ Some of each do what a run can't go on with, can't store or can't repeat.
 """
 
 import collections
+import copy
 import random
 import sys
 
@@ -430,6 +431,7 @@ class LayerOfTheClass(Scores):
 
 ONCE = nn.Sequential(nn.Flatten(), nn.Linear(288, 3))
 FROZEN = nn.Linear(288, 288).requires_grad_(False)
+UNKNOWN = torch.full((2,), torch.nan)
 
 
 def once():
@@ -451,6 +453,33 @@ class FrozenLayerOfTheClass(Scores):
 
     def forward(self, images):
         return self.scale(super().forward(images))
+
+
+class Copied(Scores):
+    """Copies a layer in the body of its class."""
+
+    template = nn.Linear(3, 3)
+
+    def __init__(self):
+        super().__init__()
+        self.scale = copy.deepcopy(self.template)
+
+    def forward(self, images):
+        return self.scale(super().forward(images))
+
+
+def again_once():
+    """The same network for all models, with new weights for each."""
+    ONCE[1].reset_parameters()
+    return ONCE
+
+
+class WithUnknown(Scores):
+    """Has a constant with nan in common with other models."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("unknown", UNKNOWN)
 
 
 class Exiting(nn.Flatten):
@@ -594,6 +623,7 @@ def failing(how: str = "key"):
         "column": lambda: (rows, labels[:, None]),
         "empty": lambda: (rows[:0], labels[:0]),
         "two": lambda: (rows[:2], labels[:2]),
+        "single": lambda: (rows[:1], labels[:1]),
         "small": lambda: (torch.rand(400, 5, 4), labels),
         "wrapped": lambda: (rows, np.where(np.arange(400) == 7, np.uint64(2**64 - 3), np.uint64(0))),
     }[how]()

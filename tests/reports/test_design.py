@@ -19,6 +19,8 @@ def of_variants(**settings):
 
 def test_the_number_of_training_images_of_each_variant_is_said():
     definition = of_variants(**{"dataset.train_size": 1000})
+    equal = of_variants(**{"dataset.train_size": 50_000})
+    assert "Variants" not in design(equal, False, "images")
     assert "Dataset: mnist, 50,000 training images. Variants with another number: few (1,000)." in design(
         definition, False, "images"
     )

@@ -4,6 +4,7 @@ import pytest
 
 from harness.config import RunConfig, with_settings
 from harness.errors import BadInputError
+from harness.training.data import load_splits
 from studies.beginning import begin_sweep
 from studies.definition import SweepDefinition
 from studies.space import Choice, Range
@@ -77,6 +78,14 @@ def test_a_sweep_whose_trials_can_not_all_have_their_images_is_refused_before_it
 def test_a_sweep_searches_sizes_that_its_data_have(project):
     sizes = {"dataset.train_size": Choice(choices=(100, 200)), "dataset.validation_size": Choice(choices=(50, 100))}
     assert begin_sweep("own", sweep_of(sizes), MemoryTracker(), None, None, fresh=False).sweep_id
+
+
+def test_data_that_several_studies_share_are_read_once_more_and_no_more(project, monkeypatch):
+    loaded = []
+    monkeypatch.setattr("studies.beginning.load_splits", lambda *of: loaded.append(of) or load_splits(*of))
+    sizes = {"dataset.train_size": Choice(choices=(100, 150))}
+    begin_sweep("own", sweep_of(sizes), MemoryTracker(), None, None, fresh=False)
+    assert len(loaded) == 1
 
 
 def test_a_sweep_with_very_many_classes_says_so_once(project, caplog):
