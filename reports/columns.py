@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from studies.requirements import NO_SPREAD
+
 Row = Mapping[Any, Any]
 # `name`: names the row's subject; `hyperparameter`: a config key; `command`: text to copy; `sentence`: text that may
 # take several lines
 Role = Literal["name", "hyperparameter", "number", "words", "sentence", "command"]
 NOTHING = "–"  # shown for a missing number
-NO_WIDTH = 1e-12  # of an interval (fraction); float rounding alone gives more than 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def interval(row: Row) -> str:
 
 def is_known(row: Row) -> bool:
     """Return whether a row has an interval; one without width, of finals that do not vary, does not show any luck."""
-    return not pd.isna(row["low"]) and bool(row["high"] - row["low"] > NO_WIDTH)
+    return not pd.isna(row["low"]) and bool(row["high"] - row["low"] > NO_SPREAD)
 
 
 def three_digits(value: float | None) -> str:

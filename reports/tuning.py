@@ -10,8 +10,7 @@ from harness.config import FrozenModel
 from harness.records import Outcome, Stage
 from reports.winners import ENDED, Winners
 from studies.definition import LEVEL, SweepDefinition
-from studies.intervals import NO_SPREAD
-from studies.requirements import LEAST_UNITS
+from studies.requirements import LEAST_UNITS, NO_SPREAD
 from studies.verdicts import Verdict, judge
 
 

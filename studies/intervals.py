@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import interpolate, optimize, stats
 
 from studies.definition import LEVEL
+from studies.requirements import NO_SPREAD
 
 BLOCKED_RISK = 0.8  # the part of the allowed risk of a false claim that intervals with blocks use
-NO_SPREAD = 1e-12  # values whose range is below this do not vary; float rounding alone gives more than 0
 # degrees of freedom between which critical values are interpolated; above the last one they hardly change
 KNOTS = (1, 1.4, 2, 2.8, 4, 6.5, 12, 30, 2000)
 

@@ -8,6 +8,7 @@ from harness.errors import BadInputError
 
 JUDGED = "1 or more, since validation selects the winners"
 LEAST_UNITS = 3  # with fewer finals (or replicates) nothing is claimed
+NO_SPREAD = 1e-12  # values whose range is below this do not vary; float rounding alone gives more than 0
 SEEDS_APART = 1000  # difference between the seeds of one replicate and those of the next
 DECIDED_BY_THE_SWEEP = {
     "epochs": "the number of epochs in trial_epochs and final_epochs",

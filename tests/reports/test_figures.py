@@ -20,11 +20,13 @@ from reports.figures.card import card
 from reports.figures.registry import FIGURES
 from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
 from reports.figures.svg import formats_of, render
+from reports.figures.tuning import LEAST_FOR_IMPORTANCE
 from reports.figures.two_sweeps import two_sweeps
 from reports.optimizers import IN_MLFLOW, ON_PAGE, ON_TERMINAL
 from reports.page import build_report, card_of
 from reports.statistics import summarize, sweep_changes
 from reports.trajectories import median_lines
+from studies.search.importance import FEWEST
 from studies.space import Range
 from studies.verdicts import Verdict
 from tests.reports.sweeps import CHILDREN, DEFINITION, changed, config, mistakes, replicated, run, source, untested
@@ -752,6 +754,7 @@ def test_a_single_run_names_no_figures_of_trials_as_left_out():
     assert not any("trials" in each for each in contents(alone).left_out)
     tried = replace(source(trials(adam=[0.5])), importances={})
     assert "importances (fewer than ten completed trials of each optimizer)" in contents(tried).left_out
+    assert LEAST_FOR_IMPORTANCE == FEWEST == 10, "reports can't import Optuna's side"
 
 
 def test_importances_are_left_out_for_the_reason_that_applies():
