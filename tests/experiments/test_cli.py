@@ -86,6 +86,7 @@ def test_run_is_tracked_epoch_by_epoch(harness_json, data):
     assert RunState.from_bytes(read_artifact(record["run_id"], "state.pt")).hash() == record["state_hash"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("by_exit", "error"), [("false", "ArithmeticError: too old"), ("true", "SystemExit: too old")]
 )

@@ -233,6 +233,7 @@ def test_a_file_that_is_no_experiment_is_refused_in_one_line(harness, study, nam
         assert not connect(tracking_uri()).search_experiments(filter_string="name = 'broken'")
 
 
+@pytest.mark.long
 def test_a_toml_file_anywhere_declares_a_sweep_of_parts_beside_it(study, harness, harness_json, monkeypatch):
     path = study.with_name("mine.toml")
     assert harness("new", str(path)).returncode == 0

@@ -36,6 +36,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_the_output_of_a_command_fits_a_terminal_and_a_pipe(arguments, tracked, monkeypatch):
     monkeypatch.chdir(tracked.folder)

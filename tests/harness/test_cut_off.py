@@ -58,6 +58,7 @@ def test_a_cut_off_run_gets_commands_to_resume_it_if_it_has_a_config_and_to_dele
     }
 
 
+@pytest.mark.long
 def test_the_suggested_command_ends_a_cut_off_run(config, data, tracker, dead, harness):
     run_id = begin_run(config.model_copy(update={"epochs": 1}), tracker, "tiny", data).run_id
     tracker.set_tags(run_id, {Tag.PROCESS: dead})

@@ -48,6 +48,7 @@ def test_a_matrix_that_does_not_fit_into_memory_is_left_out():
     assert find_mistakes(outputs, Split(torch.zeros(2, 8), labels), tuple(map(str, range(200_000)))) is None
 
 
+@pytest.mark.long
 def test_the_mistakes_of_a_run_agree_with_its_accuracy_and_its_test_set(config: RunConfig, data):
     tracker = MemoryTracker()
     record = complete(with_settings(config, {"epochs": 2, "evaluation_batch_size": 100}), tracker, data)

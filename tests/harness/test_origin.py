@@ -88,6 +88,7 @@ def test_a_run_without_recorded_source_resumes_with_any(kit):
     assert complete_run(resume_run(run.run_id, tracker), tracker).outcome == "completed"
 
 
+@pytest.mark.long
 def test_a_stopped_run_is_refused_if_its_dataset_gives_other_data(kit):
     tracker = MemoryTracker()
     run = begin_run(kit.config, tracker, "own")

@@ -194,6 +194,7 @@ def test_a_few_images_of_a_dataset_with_many_classes_are_accepted():
     assert found_inputs(load_splits(config.dataset, "cpu")).classes == 1_001
 
 
+@pytest.mark.long
 def test_a_run_with_very_many_classes_has_no_confusion_matrix_and_says_so(caplog):
     of_many = {"dataset.name": f"{HERE}:labelled", "dataset.largest": 2_500, "dataset.count": 3_000}
     sizes = {"dataset.train_size": 2_400, "dataset.validation_size": 300, "dataset.test_size": 300}

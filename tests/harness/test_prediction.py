@@ -147,6 +147,7 @@ def test_a_picture_for_a_colour_dataset_is_cropped_to_its_middle_and_scaled():
     assert as_image_of(DATASETS["cifar10"], Image.new("RGB", (300, 100), "blue")) is None
 
 
+@pytest.mark.long
 def test_predict_shows_image_probabilities_and_ground_truth(config, project, data, harness, harness_json):
     record = tracked(config, data)
     seen = harness_json("predict", record.run_id, "--index", "3", *DATA)
@@ -183,6 +184,7 @@ def test_predict_shows_image_probabilities_and_ground_truth(config, project, dat
         assert len(refused.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_small_image_keeps_its_size_and_a_picture_is_reduced_to_it(project, harness, harness_json):
     run = harness_json("run", "chapter", *SMALL, "--set", "dataset.name=digits")["run_id"]
     seen = harness_json("predict", run, "--index", "3")
@@ -195,6 +197,7 @@ def test_a_small_image_keeps_its_size_and_a_picture_is_reduced_to_it(project, ha
     assert np.array(mine["pixels"]).shape == (8, 8)
 
 
+@pytest.mark.long
 def test_an_image_in_colour_is_shown_in_colour(project, harness, harness_json, monkeypatch):
     images, _ = write("cifar10", project / "data", monkeypatch)["test"]
     run = harness_json("run", "chapter", *SMALL, *DATA, "--set", "dataset.name=cifar10")["run_id"]
@@ -218,6 +221,7 @@ def test_a_row_of_a_table_has_no_picture(project, harness, harness_json):
     assert "is a picture, and 'wine' has rows of 13 features" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_damaged_state_is_refused_not_used(config, project, data, harness):
     record = tracked(config, data)
     (path,) = (project / "mlartifacts").rglob("state.pt")

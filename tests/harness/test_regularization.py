@@ -44,6 +44,7 @@ def test_a_run_with_all_regularization_gives_the_same_results_in_slices(smaller,
     assert numbers(metrics) == numbers(whole.metrics)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", [key for key in EVERYTHING if key not in ("optimizer.name", "epochs")])
 def test_each_setting_changes_the_trained_weights(small, config: RunConfig, key):
     plain = train_epochs(config, initial_state(config), small, 1, [])

@@ -46,6 +46,7 @@ def overwrite(run_id: str, metric: str, epoch: int, value: float):
     connect(tracking_uri()).log_metric(run_id, metric, value, int(time.time() * 1000), epoch)
 
 
+@pytest.mark.long
 def test_a_run_is_reproduced_bit_by_bit(config, tracked, data):
     result = reproduce(tracked(config), data)
     assert result.has_final_state
@@ -227,6 +228,7 @@ def test_a_run_without_a_whole_epoch_or_with_other_data_is_refused(config, track
         reproduce("missing", data)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "line", "error"),
     [("divides", "1 / 0", "ZeroDivisionError: division by zero"), ("exits", "raise SystemExit(3)", "SystemExit: 3")],

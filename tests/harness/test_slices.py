@@ -275,6 +275,7 @@ def test_measured_parts_are_stratified_and_each_part_is_inside_the_larger_ones(s
 DIVERGING = OWN | {"model.outputs": "logits", "optimizer.name": f"{HERE}:Exploding"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("splits", [(), ("validation",)])
 @settings(max_examples=10, deadline=None)
 @given(at=st.integers(1, EPOCHS * STEPS), cuts=st.sets(st.integers(1, EPOCHS * STEPS - 1), max_size=6))

@@ -186,6 +186,7 @@ def test_replicates_are_judged_at_declared_looks_only():
     )
 
 
+@pytest.mark.long
 def test_a_sweep_that_grew_says_that_its_verdicts_are_less_sure():
     rng = np.random.default_rng(1)
     finals = {

@@ -46,6 +46,7 @@ def test_two_equal_sweeps_are_said_not_to_differ():
     assert "Nothing: definition, data, commit, torch build and device are the same." in page(named("a"), named("b"))
 
 
+@pytest.mark.long
 def test_other_data_are_said_to_make_accuracies_incomparable():
     text = page(named("a"), named("b", **{"harness.data_digest": "other"}))
     assert "The two used different data" in text
@@ -131,6 +132,7 @@ def test_finals_of_one_replicate_are_one_unit_in_the_comparison_of_two_sweeps():
     assert apart["told_apart"] == "True"
 
 
+@pytest.mark.long
 def test_a_comparison_says_whether_it_is_about_the_winners_or_about_the_way_of_tuning():
     single, text = change(trained("a", BEFORE[:1]), trained("b", AFTER[:1]))
     assert single["told_apart"] == "True"
@@ -163,6 +165,7 @@ def test_an_optimizer_with_a_lost_final_is_shown_in_a_comparison_but_not_told_ap
         assert '<p class="answer">No optimizer completed all its finals in both sweeps.</p>' in text
 
 
+@pytest.mark.long
 def test_an_optimizer_without_a_winner_of_a_search_is_not_said_to_have_lost_a_final():
     whole = replicated({"adam": 0.98, "sgd": 0.97}, trials=1)
     second = [each for each in whole.runs if (each.tags[Tag.OPTIMIZER], each.tags[Tag.REPLICATE]) == ("sgd", "2")]

@@ -170,6 +170,7 @@ def test_the_differences_are_those_of_the_verdicts_beside_the_margin():
     assert (shaded.get_x(), shaded.get_width()) == pytest.approx((-0.2, 0.4))
 
 
+@pytest.mark.long
 def test_differences_without_an_interval_are_left_out_for_the_reason_that_applies():
     equal = equal_finals().left_out
     assert "differences (no pair has an interval: its finals do not vary, or did not complete)" in equal
@@ -273,6 +274,7 @@ def test_with_many_optimizers_only_the_pairs_of_the_best_are_shown():
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True])
 def test_with_many_optimizers_the_pairs_shown_are_those_of_the_best_that_is_judged(lost):
     rng = np.random.default_rng(1)
@@ -376,6 +378,7 @@ def without_an_error():
     return contents(source([*trials, *finals], changed(optimizers=tuple(ends), spaces=spaces)))
 
 
+@pytest.mark.long
 def test_an_error_of_0_is_stated_as_0_and_optimizers_with_equal_errors_together():
     assert without_an_error().pictures["convergence"].finding == (
         "adam, sgd have the lowest median validation error at the end, 0.00%; after the first epoch it is adam, "

@@ -89,6 +89,7 @@ def test_optimizers_without_a_replicate_in_common_are_not_called_equally_fast():
     assert pace_in_words(pace, 3).endswith(NONE)
 
 
+@pytest.mark.long
 def test_optimizers_of_equal_pace_are_rarely_called_faster_however_the_winners_batch_sizes_fall():
     rng = np.random.default_rng(0)
 

@@ -13,6 +13,7 @@ from reports.statistics import probability_above, summarize, tiers
 from tests.simulated import NOISES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [5, 10])
 @pytest.mark.parametrize("noise", NOISES)
 def test_the_95_percent_interval_of_a_mean_covers_it_93_to_97_times_in_100(noise, seeds):

@@ -380,6 +380,7 @@ def test_luck_is_described_in_points():
     )
 
 
+@pytest.mark.long
 def test_incomplete_replicates_are_not_used():
     table = replicates(np.random.default_rng(2), 1, 4, 0.05)[0] / 100 + 0.98
     finals = {

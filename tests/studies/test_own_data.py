@@ -75,6 +75,7 @@ def test_a_sweep_whose_trials_can_not_all_have_their_images_is_refused_before_it
     assert not tracker.runs
 
 
+@pytest.mark.long
 def test_a_sweep_searches_sizes_that_its_data_have(project):
     sizes = {"dataset.train_size": Choice(choices=(100, 200)), "dataset.validation_size": Choice(choices=(50, 100))}
     assert begin_sweep("own", sweep_of(sizes), MemoryTracker(), None, None, fresh=False).sweep_id
@@ -88,6 +89,7 @@ def test_data_that_several_studies_share_are_read_once_more_and_no_more(project,
     assert len(loaded) == 1
 
 
+@pytest.mark.long
 def test_a_sweep_with_very_many_classes_says_so_once(project, caplog):
     of_many = {"dataset.name": f"{HERE}:labelled", "dataset.largest": 2_500, "dataset.count": 3_000}
     sizes = {"dataset.train_size": 2_400, "dataset.validation_size": 300, "dataset.test_size": 300}

@@ -188,6 +188,7 @@ def test_looks_that_are_added_later_at_most_double_the_risk_of_a_false_claim(sev
     assert (late.looks, late.added_looks) == ((4, 6, 12), 2), "no look is added before one that has been taken"
 
 
+@pytest.mark.long
 def test_finals_of_one_search_use_a_part_of_the_risk_only(definition):
     eight = changed(definition, final_seeds=tuple(range(1, 9)))
     assert 1 - eight.level_at(8) == pytest.approx(0.05 * FINALS_RISK)
@@ -244,6 +245,7 @@ def test_the_number_of_replicates_may_have_been_chosen_by_what_a_search_validate
     assert (sweep.looks, sweep.added_looks) == ((3, 5), 1)
 
 
+@pytest.mark.long
 def test_more_replicates_are_added_to_a_sweep_that_ended(several, monkeypatch):
     one, three = changed(several, replicates=1), several
     first, tracker = swept(one, monkeypatch=monkeypatch)

@@ -116,6 +116,7 @@ def test_many_workers_and_many_stops_change_nothing(definition, project):
     assert runs(stopped) == runs(alone)
 
 
+@pytest.mark.long
 def test_asynchronously_the_budget_is_exact_with_many_workers_and_many_stops(definition, project):
     tracker, done = MemoryTracker(), False
     definition = definition.model_copy(update={"asynchronous": True})

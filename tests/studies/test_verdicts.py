@@ -35,6 +35,7 @@ def samples(seed=0, seeds=8, **options):
     return dict(zip(NAMES, table.tolist(), strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", [0.95, 0.975])
 @pytest.mark.parametrize(("groups", "degrees"), [(2, 5.0), (3, 1.6), (5, 3.3), (5, 14.0), (11, 80.0)])
 def test_critical_values_are_those_of_the_studentized_range(groups, degrees, level):
