@@ -258,7 +258,7 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: 
     """Make a scale logarithmic, with plain numbers as labels.
 
     A scale of fewer than `dense` decades also has labels within a decade. A scale of more than 2.5 decades
-    has at most `most` labels.
+    has at most `most` labels. On one below a factor of 5, 1, 2 and 5 may give a single label, so it has others.
     """
     of = axis.xaxis if which == "x" else axis.yaxis
     low, high = axis.dataLim.intervalx if which == "x" else axis.dataLim.intervaly
@@ -269,8 +269,8 @@ def logarithmic(axis: Axes, which: Literal["x", "y"], dense: float = 2.5, most: 
         margin = max(1.08, (high / low) ** 0.03)  # room for whole markers at both ends
         axis.set(**{f"{which}lim": (low / margin, high * margin)})
     decades = math.log10(high / low) if low > 0 else 1
-    if decades < 0.5:
-        of.set_major_locator(MaxNLocator(4))
+    if decades < math.log10(5):
+        of.set_major_locator(MaxNLocator(4 if decades < 0.5 else 3))
     else:
         of.set_major_locator(
             LogLocator(subs=(1, 2, 5) if decades < dense else (1,), numticks=most if decades > 2.5 else None)

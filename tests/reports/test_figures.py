@@ -18,7 +18,7 @@ from reports.columns import NOTHING, Table
 from reports.contents import contents
 from reports.figures.card import card
 from reports.figures.registry import FIGURES
-from reports.figures.style import WIDTHS, drawable, lay_out, looks, styled
+from reports.figures.style import WIDTHS, drawable, lay_out, logarithmic, looks, panels, styled
 from reports.figures.svg import formats_of, render
 from reports.figures.tuning import LEAST_FOR_IMPORTANCE
 from reports.figures.two_sweeps import two_sweeps
@@ -709,6 +709,21 @@ def test_scales_have_labels_that_do_not_touch():
             boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.y0)
             assert len(boxes) >= 2
             assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
+
+
+@pytest.mark.parametrize("factor", [3.05, 3.3, 4, 4.9])
+@pytest.mark.parametrize("least", [0.0145, 0.012, 0.021, 1450])
+def test_a_logarithmic_scale_of_a_narrow_range_has_labels_that_do_not_touch(least, factor):
+    with styled():
+        drawn, (axis, _) = panels("column", 2, 2.2, most=2)
+        axis.scatter([least, least * factor], [1, 2])
+        logarithmic(axis, "x")
+        lay_out(drawn, "")
+        low, high = axis.get_xlim()
+        labels = [label for label in axis.get_xticklabels() if low <= label.get_position()[0] <= high]
+        boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+    assert boxes
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_the_majoritys_share_is_in_the_finding_and_drawn_if_it_is_in_range():
