@@ -30,11 +30,8 @@ def epoch_size(definition: SweepDefinition) -> int | None:
 def _data(definition: SweepDefinition, things: str) -> str:
     """Name the dataset, and the number of training images of the base and of each variant with another number."""
     base = definition.base.dataset
-    others = [
-        f"{name} ({definition.images(name, 1):,})"
-        for name, settings in definition.variants.items()
-        if name in definition.optimizers and settings.get("dataset.train_size", base.train_size) != base.train_size
-    ]
+    sizes = {name: definition.images(name, 1) for name in definition.optimizers}
+    others = [f"{name} ({size:,})" for name, size in sizes.items() if size != base.train_size]
     of_variants = f" Variants with another number: {', '.join(others)}." if others else ""
     return f"Dataset: {base.name}, {base.train_size:,} training {things}.{of_variants}"
 

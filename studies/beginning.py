@@ -110,9 +110,9 @@ def _require_one_dataset(definition: SweepDefinition, data: Splits, data_dir: Pa
     base, checked = definition.base.dataset, set[str]()
     for optimizer in definition.optimizers:
         for dataset in _datasets(definition, optimizer):
-            if canonical_json(dataset) in checked:
+            if (text := canonical_json(dataset)) in checked:
                 continue
-            checked.add(canonical_json(dataset))
+            checked.add(text)
             changed = [each for each in differences(base.model_dump(), dataset.model_dump()) if each[0] not in SIZES]
             if not changed and (dataset == base or isinstance(dataset, DatasetConfig)):
                 continue  # it is loaded, or its config knows how many images there are
